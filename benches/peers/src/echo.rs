@@ -1,0 +1,136 @@
+//! `echo_64`: an echo server in a process of its own on CPU 0, and the load
+//! that is put on it from CPU 1: 64 connections, 1 KiB messages, one in flight
+//! on each. The figure is the server's CPU time, as what the client and the
+//! network cost is the same for all.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::AsRawFd,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    epoll_work::Epoll,
+    harness::{cpu_time, pin_to_cpu},
+};
+
+const CONNECTIONS: usize = 64;
+const MESSAGES: usize = 100_000;
+const MESSAGE_SIZE: usize = 1024;
+
+/// The buffer a server has for each connection.
+pub const BUFFER_SIZE: usize = 16 * 1024;
+
+/// The address a server binds to.
+pub fn address(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
+/// A server calls it when it listens.
+pub fn announce(address: SocketAddr) {
+    println!("{address}");
+}
+
+/// CPU time in ns per message of a server in a new process.
+pub fn measure_in_child(runtime: &str) -> Result<f64, String> {
+    serve_and_load(runtime).map_err(|error| error.to_string())
+}
+
+fn serve_and_load(runtime: &str) -> io::Result<f64> {
+    let mut server = Command::new(env::current_exe()?)
+        .args(["--serve", runtime, "--cpu", "0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().expect("it is piped")).read_line(&mut line)?;
+    let result = match line.trim().parse() {
+        Ok(address) => load_pinned(address, server.id()),
+        Err(_) => Err(io::Error::other("the server did not start")),
+    };
+    let failed = server.try_wait()?.is_some();
+    server.kill()?;
+    let output = server.wait_with_output()?;
+    if failed {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let message = stderr.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
+        return Err(io::Error::other(message.unwrap_or("the server ended").to_owned()));
+    }
+    result
+}
+
+fn load_pinned(address: SocketAddr, server: u32) -> io::Result<f64> {
+    let loader = thread::spawn(move || {
+        pin_to_cpu(1);
+        load(address, CONNECTIONS, CONNECTIONS * 50)?; // the server warms up
+        let start = cpu_time(server);
+        load(address, CONNECTIONS, MESSAGES)?;
+        Ok((cpu_time(server) - start).as_nanos() as f64 / MESSAGES as f64)
+    });
+    loader.join().expect("it doesn't panic")
+}
+
+/// Sends `messages` in all over `connections`, awaiting the echo of each.
+pub fn load(address: SocketAddr, connections: usize, messages: usize) -> io::Result<Duration> {
+    let epoll = Epoll::new()?;
+    let mut clients = Vec::new();
+    for i in 0..connections {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        epoll.add(socket.as_raw_fd(), i as u64)?;
+        let share = messages / connections + usize::from(i < messages % connections);
+        clients.push(Client { socket, to_send: share, received: 0 });
+    }
+    let start = Instant::now();
+    let mut waiting = messages;
+    for client in &mut clients {
+        client.send()?;
+    }
+    let mut events = Epoll::events(connections);
+    while waiting > 0 {
+        for event in epoll.wait(&mut events)? {
+            waiting -= usize::from(clients[event.u64 as usize].receive()?);
+        }
+    }
+    Ok(start.elapsed())
+}
+
+struct Client {
+    socket: TcpStream,
+    to_send: usize,
+    received: usize,
+}
+
+impl Client {
+    fn send(&mut self) -> io::Result<()> {
+        if self.to_send > 0 {
+            // It always fits, as nothing else is in flight.
+            self.socket.write_all(&[self.to_send as u8; MESSAGE_SIZE])?;
+        }
+        Ok(())
+    }
+
+    /// Whether that was the rest of a message; then the next is sent.
+    fn receive(&mut self) -> io::Result<bool> {
+        let mut buffer = [0; MESSAGE_SIZE];
+        let count = self.socket.read(&mut buffer[self.received..])?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        assert_eq!(buffer[self.received], self.to_send as u8, "the echo is another message");
+        self.received += count;
+        let whole = self.received == MESSAGE_SIZE;
+        if whole {
+            self.received = 0;
+            self.to_send -= 1;
+            self.send()?;
+        }
+        Ok(whole)
+    }
+}

@@ -1,0 +1,181 @@
+//! The same work on oneloop and on other runtimes, side by side, in one table.
+//!
+//! ```sh
+//! export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+//! cargo run --release -p oneloop-peers                        # everything
+//! cargo run --release -p oneloop-peers -- ping_pong echo_64   # these works
+//! cargo run --release -p oneloop-peers -- --rounds 3 --runtimes oneloop,tokio
+//! ```
+//!
+//! Each figure is measured in a process of its own, in several rounds. The
+//! runtimes take turns within a round, so that a slow minute of the machine
+//! hurts all of them alike, and of the rounds the best is kept. Lower is
+//! better everywhere. The works are in `works.rs`, written once and generic
+//! over the trait `Runtime`; what a runtime does for them is in its own file,
+//! each with the same functions. `works.rs` also says what each work is.
+//!
+//! # Who takes part
+//!
+//! * `tokio`: `current_thread` with `tokio::spawn`; `tokio local`: tokio's
+//!   `LocalRuntime` with `spawn_local`; `tokio LocalSet`: `LocalSet` inside
+//!   `current_thread`.
+//! * `smol`: a `LocalExecutor` inside `smol::block_on`. Its timers and its
+//!   sockets live in a reactor of the whole process, which also has a thread;
+//!   so `empty_run` does not make a reactor for it, and CPU time is always the
+//!   whole process's.
+//! * `monoio epoll` and `monoio uring`: monoio with its two drivers, timers
+//!   enabled, and the feature `sync`, without which its wakers panic when
+//!   woken from another thread. It has no way to yield to other tasks (one that
+//!   wakes itself comes first again), so `monoio_work.rs` makes one.
+//! * `glommio` and `compio`: on `io_uring`.
+//! * `mio` and `epoll`: bare loops without a runtime, the floor of `echo_64`.
+//!   They are not counted as the best peer.
+//!
+//! A runtime which can't do a work here has `n/a: reason` in its cell.
+//!
+//! # Counting the system calls of a server
+//!
+//! `--serve RUNTIME [--port P] [--cpu N]` serves until its standard input
+//! closes, and `--load ADDRESS CONNECTIONS MESSAGES` sends 1 KiB messages to
+//! it, one in flight on each connection. So the calls behind `echo_64` are
+//! counted by
+//!
+//! ```sh
+//! sleep 20 | strace -c -f target/release/oneloop-peers --serve oneloop --port 9000 &
+//! sleep 1; target/release/oneloop-peers --load 127.0.0.1:9000 64 20000; wait
+//! ```
+//!
+//! (`strace` slows the server down so much that it finds more sockets ready
+//! at a time than it does untraced: compare such counts only to one another.
+//! If the load takes longer than the `sleep`, raise the latter.)
+
+mod compio_work;
+mod echo;
+mod epoll_work;
+mod glommio_work;
+mod harness;
+mod mio_work;
+mod monoio_work;
+mod oneloop_work;
+mod smol_work;
+mod table;
+mod tokio_work;
+mod works;
+
+use std::{env, io};
+
+use harness::measure_in_child;
+use table::Table;
+use works::{WORKS, measure};
+
+/// A runtime, its works and its echo server.
+struct Entry {
+    name: &'static str,
+    /// `None`: a bare loop, which has an echo server only.
+    measure: Option<fn(&str) -> f64>,
+    serve: fn(u16) -> io::Result<()>,
+}
+
+const fn runtime(
+    name: &'static str,
+    measure: fn(&str) -> f64,
+    serve: fn(u16) -> io::Result<()>,
+) -> Entry {
+    Entry { name, measure: Some(measure), serve }
+}
+
+/// The columns of the table.
+const RUNTIMES: &[Entry] = &[
+    runtime("oneloop", measure::<oneloop_work::Oneloop>, oneloop_work::serve),
+    runtime("tokio", measure::<tokio_work::Tokio>, tokio_work::serve),
+    runtime("tokio local", measure::<tokio_work::TokioLocal>, tokio_work::serve_local),
+    runtime("tokio LocalSet", measure::<tokio_work::TokioLocalSet>, tokio_work::serve_local_set),
+    runtime("smol", measure::<smol_work::Smol>, smol_work::serve),
+    runtime("monoio epoll", measure::<monoio_work::MonoioEpoll>, monoio_work::serve_epoll),
+    runtime("monoio uring", measure::<monoio_work::MonoioUring>, monoio_work::serve_uring),
+    runtime("glommio", measure::<glommio_work::Glommio>, glommio_work::serve),
+    runtime("compio", measure::<compio_work::Compio>, compio_work::serve),
+    Entry { name: "mio", measure: None, serve: mio_work::serve },
+    Entry { name: "epoll", measure: None, serve: epoll_work::serve },
+];
+
+const USAGE: &str = "usage: oneloop-peers [--rounds N] [--runtimes A,B] [WORK]...
+       oneloop-peers --serve RUNTIME [--port P] [--cpu N]
+       oneloop-peers --load ADDRESS CONNECTIONS MESSAGES";
+
+fn main() -> io::Result<()> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["--measure", work, name] => {
+            harness::limit_seconds(120);
+            let measure = find(name).measure.expect("a bare loop has no works");
+            println!("{}", measure(work));
+            Ok(())
+        }
+        ["--serve", name] => serve(name, 0, None),
+        ["--serve", name, "--port", port] => serve(name, number(port), None),
+        ["--serve", name, "--cpu", cpu] => serve(name, 0, Some(number(cpu))),
+        ["--serve", name, "--port", port, "--cpu", cpu] => {
+            serve(name, number(port), Some(number(cpu)))
+        }
+        ["--load", address, connections, messages] => {
+            let address = address.parse().expect("an address with a port");
+            let took = echo::load(address, number(connections), number(messages))?;
+            println!("{:.0} messages a second", number::<f64>(messages) / took.as_secs_f64());
+            Ok(())
+        }
+        _ => compare(&args),
+    }
+}
+
+fn serve(name: &str, port: u16, cpu: Option<usize>) -> io::Result<()> {
+    if let Some(cpu) = cpu {
+        harness::pin_to_cpu(cpu);
+    }
+    harness::end_with_stdin();
+    (find(name).serve)(port)
+}
+
+/// Measures what `args` ask for and prints the table.
+fn compare(args: &[&str]) -> io::Result<()> {
+    let (mut rounds, mut runtimes, mut names) = (7, None, Vec::new());
+    let mut args = args.iter();
+    while let Some(&arg) = args.next() {
+        match arg {
+            "--rounds" => rounds = number(args.next().expect(USAGE)),
+            "--runtimes" => runtimes = Some(args.next().expect(USAGE).split(',')),
+            name if WORKS.iter().any(|work| work.name == name) => names.push(name),
+            unknown => panic!("no work is called {unknown:?}\n{USAGE}"),
+        }
+    }
+    let entries: Vec<&Entry> = match runtimes {
+        Some(chosen) => chosen.map(find).collect(),
+        None => RUNTIMES.iter().collect(),
+    };
+    let mut table = Table::new(entries.iter().map(|entry| entry.name).collect());
+    for work in WORKS.iter().filter(|work| names.is_empty() || names.contains(&work.name)) {
+        let row = table.add_row(work.name, work.unit);
+        for round in 0..work.rounds.min(rounds) {
+            eprintln!("{}, round {}", work.name, round + 1);
+            for (column, entry) in entries.iter().enumerate() {
+                if work.name == "echo_64" {
+                    row.keep_best(column, echo::measure_in_child(entry.name));
+                } else if entry.measure.is_some() {
+                    row.keep_best(column, measure_in_child(work.name, entry.name));
+                }
+            }
+        }
+    }
+    table.print();
+    Ok(())
+}
+
+fn find(name: &str) -> &'static Entry {
+    let found = RUNTIMES.iter().find(|entry| entry.name == name);
+    found.unwrap_or_else(|| panic!("no runtime is called {name:?}"))
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is not a number\n{USAGE}"))
+}

@@ -1,0 +1,329 @@
+//! `TcpListener`.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_core::Stream;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::TcpStream;
+use crate::net::ToSocketAddrs;
+use crate::runtime::{Direction, Interests, Moved, Registration};
+use crate::time::{Sleep, sleep};
+
+/// A socket that waits for connections.
+///
+/// It belongs to the loop on which it was made; see [`TcpStream`]. Several tasks may accept from one listener.
+///
+/// # Examples
+///
+/// ```no_run
+/// use oneloop::net::TcpListener;
+///
+/// oneloop::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:8888").await?;
+///     loop {
+///         let (stream, _addr) = listener.accept().await?;
+///         oneloop::create_task(async move { stream.write_all(b"hello\n").await }).detach();
+///     }
+///     # #[allow(unreachable_code)]
+///     # std::io::Result::Ok(())
+/// })
+/// # .unwrap();
+/// ```
+pub struct TcpListener {
+    registration: Registration<mio::net::TcpListener>,
+}
+
+const WHAT: &str = "TcpListener";
+
+impl TcpListener {
+    /// Listens at `addr`; at the first one that works, if it names several. Port 0 takes a free one, see
+    /// [`local_addr`](Self::local_addr).
+    ///
+    /// `SO_REUSEADDR` is on, so a server can be started again at once. For other options, [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or what the look-up of the name gave; with the address in the
+    /// message.
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::builder().bind(addr).await
+    }
+
+    /// A listener with options.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::net::TcpListener;
+    ///
+    /// oneloop::run(async {
+    ///     let first = TcpListener::builder().reuse_port(true).bind("127.0.0.1:0").await?;
+    ///     let addr = first.local_addr()?;
+    ///     let second = TcpListener::builder().reuse_port(true).backlog(16).bind(addr).await?;
+    ///     assert_eq!(second.local_addr()?, addr);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn builder() -> TcpListenerBuilder {
+        TcpListenerBuilder { backlog: 1024, reuse_address: true, reuse_port: false }
+    }
+
+    /// Waits for a connection.
+    ///
+    /// Where the process, or the system, has no descriptors left, it waits (10 ms, then longer, 1 s at most) and tries again:
+    /// the connection stays in the backlog, and the first wait writes a line to the log. A connection that its
+    /// peer gave up meanwhile is passed over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has accepted nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel that will not pass; and on another thread than the loop's.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut patience = Patience::default();
+        loop {
+            match self.registration.when_ready(Direction::Read, accept).await {
+                Ok((stream, addr)) => return Ok((TcpStream::register(stream)?, addr)),
+                Err(error) => {
+                    if let Some(pause) = patience.with(error)? {
+                        sleep(pause).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The connections, one after the other, without end.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self, patience: Patience::default(), pause: None }
+    }
+
+    /// The address at which it listens.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.registration.io().local_addr()
+    }
+
+    /// Registers a listener of the standard library with this thread's loop, in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If no loop runs here, or the kernel refuses.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = mio::net::TcpListener::from_std(listener);
+        Ok(Self { registration: Registration::new(listener, Interests::Read, WHAT)? })
+    }
+
+    /// Takes the listener off its loop, in blocking mode, as the standard library makes them.
+    ///
+    /// # Errors
+    ///
+    /// On another thread than the loop's; the listener is closed then.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        let listener = self.registration.into_inner()?;
+        let listener = std::net::TcpListener::from(OwnedFd::from(listener));
+        listener.set_nonblocking(false)?;
+        Ok(listener)
+    }
+}
+
+fn accept(
+    io: &mio::net::TcpListener,
+) -> io::Result<Moved<(mio::net::TcpStream, SocketAddr)>> {
+    io.accept().map(|value| Moved { value, is_short: false })
+}
+
+/// Options of a [`TcpListener`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `bind`"]
+pub struct TcpListenerBuilder {
+    backlog: u32,
+    reuse_address: bool,
+    reuse_port: bool,
+}
+
+impl TcpListenerBuilder {
+    /// How many connections may wait to be accepted; 1024 unless said otherwise. The kernel has a limit of its own.
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Whether the address may be taken although old connections of a former listener linger (`SO_REUSEADDR`); on unless
+    /// said otherwise.
+    pub fn reuse_address(mut self, reuse: bool) -> Self {
+        self.reuse_address = reuse;
+        self
+    }
+
+    /// Whether several listeners may share the address, each of which has said so (`SO_REUSEPORT`). The kernel spreads connections
+    /// over them.
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.reuse_port = reuse;
+        self
+    }
+
+    /// Listens at `addr`.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`].
+    pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let target = addr.target();
+        let addrs = target.resolve().await?;
+        let mut failure = None;
+        for addr in addrs {
+            match self.bind_to(addr) {
+                Ok(listener) => return TcpListener::from_std(listener),
+                Err(error) => failure = Some((addr, error)),
+            }
+        }
+        match failure {
+            Some((addr, error)) => {
+                Err(io::Error::new(error.kind(), format!("cannot listen at {addr}: {error}")))
+            }
+            None => unreachable!("a look-up gives an address or an error"),
+        }
+    }
+
+    fn bind_to(&self, addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(self.reuse_address)?;
+        if self.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        socket.bind(&addr.into())?;
+        socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
+        Ok(socket.into())
+    }
+}
+
+/// The connections of a [`TcpListener`], one after the other; see [`TcpListener::incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+    patience: Patience,
+    pause: Option<Sleep>,
+}
+
+impl Incoming<'_> {
+    /// The next connection. Never `None`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has accepted nothing.
+    pub async fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().await.map(|(stream, _addr)| stream))
+    }
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(Pin::new(pause).poll(cx));
+                self.pause = None;
+            }
+            let accepted = ready!(self.listener.registration.poll_io(Direction::Read, cx, accept));
+            return Poll::Ready(Some(match accepted {
+                Ok((stream, _addr)) => {
+                    self.patience = Patience::default();
+                    TcpStream::register(stream)
+                }
+                Err(error) => match self.patience.with(error) {
+                    Ok(pause) => {
+                        self.pause = pause.map(sleep);
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+            }));
+        }
+    }
+}
+
+/// What to do about an error of `accept`: some pass by themselves.
+#[derive(Debug)]
+struct Patience {
+    next_pause: Duration,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { next_pause: FIRST_PAUSE }
+    }
+}
+
+impl Patience {
+    /// `Some`: try again after a pause. `None`: at once. The error, if it is to be seen.
+    fn with(&mut self, error: io::Error) -> io::Result<Option<Duration>> {
+        if is_of_one_connection(&error) {
+            return Ok(None);
+        }
+        if !is_exhaustion(&error) {
+            return Err(error);
+        }
+        let pause = self.next_pause;
+        if pause == FIRST_PAUSE {
+            log::warn!("oneloop: cannot accept connections for the moment, they wait in the backlog: {error}");
+        }
+        self.next_pause = (pause * 2).min(LAST_PAUSE);
+        Ok(Some(pause))
+    }
+}
+
+/// The connection in front of the queue had failed already. Linux gives its network errors here (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NetworkDown
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::HostUnreachable
+    ) || error.raw_os_error() == Some(nix::libc::EPROTO)
+}
+
+/// The process or the system has no room for one more connection now.
+fn is_exhaustion(error: &io::Error) -> bool {
+    use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.registration.io().as_fd()
+    }
+}
+
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.registration.io().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registration.fmt(f)
+    }
+}

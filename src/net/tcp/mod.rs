@@ -1,0 +1,10 @@
+//! TCP: listeners, streams, and their halves.
+
+mod halves;
+mod listener;
+mod stream;
+mod traits;
+
+pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use listener::{Incoming, TcpListener, TcpListenerBuilder};
+pub use stream::TcpStream;

@@ -1,0 +1,108 @@
+//! `Builder`: the options of a loop.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+use super::clock::Clock;
+use super::registry::Place;
+use super::runtime::Runtime;
+use super::state::{State, UnhandledHook};
+use super::unhandled::Unhandled;
+
+/// Options of an event loop.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// // An hour of virtual time takes no time.
+/// let start = std::time::Instant::now();
+/// oneloop::Builder::new().virtual_time(true).run(oneloop::sleep(Duration::from_secs(3600)));
+/// assert!(start.elapsed() < Duration::from_secs(60));
+/// ```
+#[derive(Default, Clone)]
+#[must_use = "a builder does nothing until `run` or `build`"]
+pub struct Builder {
+    virtual_time: bool,
+    on_unhandled: Option<UnhandledHook>,
+}
+
+impl Builder {
+    /// The defaults: real time, and one line through the `log` crate for what is unhandled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets time stand still while tasks run, and jump to the next deadline when nothing can run: sleeps and timeouts are
+    /// exact and take no time. For tests; `#[oneloop::test(virtual_time)]` does the same. From Trio's autojump clock.
+    ///
+    /// Time jumps although an answer from a socket or another thread may be on its way: use it where everything
+    /// happens on the loop.
+    pub fn virtual_time(mut self, on: bool) -> Self {
+        self.virtual_time = on;
+        self
+    }
+
+    /// Calls `hook` for each panic that nobody awaits, and for each error of a task that was
+    /// [detached](crate::Task::detach), instead of writing a line through the `log` crate. Asyncio's
+    /// `loop.set_exception_handler`.
+    ///
+    /// It is called on the loop's thread, once for each, as soon as it is certain that nobody will await the task:
+    /// when the task ends or its handle goes, whichever is later. Should the hook panic, the line is written after all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    ///
+    /// let seen = Rc::new(RefCell::new(Vec::new()));
+    /// let log = seen.clone();
+    /// oneloop::Builder::new()
+    ///     .on_unhandled(move |unhandled| log.borrow_mut().push(unhandled.message().to_owned()))
+    ///     .run(async {
+    ///         oneloop::create_task(async { Err::<(), _>("no such file") }).detach();
+    ///         oneloop::yield_now().await;
+    ///     });
+    /// assert_eq!(*seen.borrow(), ["no such file"]);
+    /// ```
+    pub fn on_unhandled(mut self, hook: impl Fn(&Unhandled) + 'static) -> Self {
+        self.on_unhandled = Some(Rc::new(hook));
+        self
+    }
+
+    /// Makes the loop.
+    ///
+    /// # Errors
+    ///
+    /// If the process has 4094 loops already. Descriptors are not needed before the loop waits for something.
+    pub fn build(self) -> io::Result<Runtime> {
+        let state = State::new(Place::take()?, Clock::new(self.virtual_time), self.on_unhandled);
+        Ok(Runtime::of(state))
+    }
+
+    /// Makes the loop and [runs](crate::run) `main` on it.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](crate::run).
+    #[track_caller]
+    pub fn run<F: IntoFuture>(self, main: F) -> F::Output {
+        match self.build() {
+            Ok(mut runtime) => {
+                let output = runtime.run(main);
+                runtime.shutdown();
+                output
+            }
+            Err(error) => panic!("cannot make an event loop: {error}"),
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("virtual_time", &self.virtual_time).finish_non_exhaustive()
+    }
+}

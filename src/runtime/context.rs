@@ -1,0 +1,236 @@
+//! Which loop runs on this thread: the one thread-local with state, and the only way to it.
+//!
+//! [`with`] lends the state to a closure that runs no user code, and does what the closure deferred after the borrow has
+//! ended. So a waker, a drop or a hook that comes back into the runtime always finds the state free.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::mem::{self, ManuallyDrop};
+use std::panic::{self, AssertUnwindSafe};
+use std::task::Waker;
+use std::time::Duration;
+use std::{fmt, io};
+
+use super::key::{RunNumber, WakerKey};
+use super::registry;
+use super::state::{Candidate, Deferred, State};
+use super::tasks::{Payload, TaskLabel};
+use super::unhandled::Unhandled;
+use super::waiter::Waiter;
+use super::waker::{Wake, Wakers};
+
+thread_local! {
+    /// Without a destructor, so that it can be used while the thread ends. `Entered` takes the state out again.
+    static CURRENT: RefCell<ManuallyDrop<Option<State>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
+}
+
+static WAKERS: Wakers = Wakers::new::<Current>();
+
+/// Wakes the task of a key, wherever its loop is.
+struct Current;
+
+impl Wake for Current {
+    fn wakers() -> &'static Wakers {
+        &WAKERS
+    }
+
+    fn wake(key: WakerKey) {
+        let woken = access(|state| {
+            let is_here = state.run_number().index() == key.index();
+            if is_here {
+                state.wake_key(key);
+            }
+            is_here
+        });
+        if woken != Some(true) {
+            registry::wake_remote(key);
+        }
+    }
+}
+
+pub(super) fn waker(key: WakerKey) -> Waker {
+    WAKERS.waker(key)
+}
+
+/// Lends the state of this thread's loop to `f`, which must not run user code. `None`: no loop runs here.
+pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
+    access(f)
+}
+
+/// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.
+pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> Result<R, NotHere> {
+    let result = access(|state| (state.run_number() == run).then(|| f(state)));
+    result.flatten().ok_or(NotHere { run })
+}
+
+/// `None` also while the state is borrowed: then a global allocator or a signal handler wakes, and goes by the inbox.
+fn access<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
+    let access = |cell: &RefCell<ManuallyDrop<Option<State>>>| {
+        let mut borrow = cell.try_borrow_mut().ok()?;
+        let state = (**borrow).as_mut()?;
+        let result = f(state);
+        if !state.deferred.is_empty() {
+            let deferred = mem::take(&mut state.deferred);
+            drop(borrow);
+            run_deferred(deferred);
+        }
+        Some(result)
+    };
+    CURRENT.try_with(access).ok().flatten()
+}
+
+/// Somebody who wants to be woken.
+pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
+    Candidate { waker, key: WAKERS.key_of(waker) }
+}
+
+/// Makes `waker` the one who is woken at the place `at`, for the rare waker that has to be cloned for it.
+pub(crate) fn wait_cloned(
+    run: RunNumber,
+    waker: &Waker,
+    at: impl Fn(&mut State) -> Option<&mut Waiter>,
+) {
+    let clone = waker.clone();
+    let stored = with_loop(run, |state| {
+        let Some(place) = at(state) else { return Some(clone) };
+        let former = place.take();
+        let waiter = state.foreign.store(clone);
+        state.release(former);
+        if let Some(place) = at(state) {
+            *place = waiter;
+        }
+        None
+    });
+    drop(stored);
+}
+
+/// A handle was used where its loop does not run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NotHere {
+    run: RunNumber,
+}
+
+impl NotHere {
+    /// Whether the loop has ended; otherwise it is on another thread, or not running at this moment.
+    pub(crate) fn loop_has_ended(self) -> bool {
+        registry::thread_of(self.run).is_none()
+    }
+
+    /// Says what happened to `what`, and what to do.
+    pub(crate) fn message(self, what: &str, remedy: &str) -> String {
+        let Some(owner) = registry::thread_of(self.run) else {
+            return format!("the event loop of this {what} has ended: {remedy}");
+        };
+        let here = std::thread::current();
+        if owner.id() == here.id() {
+            return format!("this {what} belongs to another `Runtime` of this thread than the one that runs: {remedy}");
+        }
+        let name = |thread: &std::thread::Thread| match thread.name() {
+            Some(name) => format!("`{name}`"),
+            None => format!("{:?}", thread.id()),
+        };
+        let (owner, here) = (name(&owner), name(&here));
+        format!("this {what} belongs to the loop of thread {owner}, not of {here}: {remedy}")
+    }
+
+    pub(crate) fn io_error(self, what: &str, remedy: &str) -> io::Error {
+        io::Error::other(self.message(what, remedy))
+    }
+}
+
+/// Panics with what to do when `what` was used where no loop runs.
+#[track_caller]
+pub(crate) fn no_loop(what: &str) -> ! {
+    panic!("{what} needs a running event loop: call it inside `oneloop::run`")
+}
+
+/// The state of a loop in its thread's place, until dropped; then the former one is back.
+pub(super) struct Entered<'a> {
+    home: &'a mut Option<State>,
+    former: Option<State>,
+}
+
+/// Makes the loop whose state lies in `home` the thread's loop.
+pub(super) fn enter(home: &mut Option<State>) -> Entered<'_> {
+    let former = swap(home.take());
+    Entered { home, former }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        *self.home = swap(self.former.take());
+    }
+}
+
+fn swap(state: Option<State>) -> Option<State> {
+    let swap = |cell: &RefCell<ManuallyDrop<Option<State>>>| mem::replace(&mut **cell.borrow_mut(), state);
+    CURRENT.with(swap)
+}
+
+#[cold]
+fn run_deferred(deferred: Vec<Deferred>) {
+    for item in deferred {
+        match item {
+            Deferred::Wake(waker) => guard(None, || waker.wake()),
+            Deferred::DropWaker(waker) => guard(None, || drop(waker)),
+            Deferred::Call(call) => guard(None, call),
+            Deferred::DropCall(call) => guard(None, || drop(call)),
+            Deferred::ReportSlow { took, tasks } => guard(None, || report_slow(took, &tasks)),
+            Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
+            Deferred::ReportError { job, report, task } => guard(Some(&task), || {
+                if let Some(message) = report(job) {
+                    report_unhandled(&Unhandled::error(&task, message));
+                }
+            }),
+            Deferred::ReportPanic { payload, task } => {
+                report_unhandled(&Unhandled::panic(task.as_ref(), &*payload));
+                discard(payload);
+            }
+        }
+    }
+}
+
+/// Runs user code that must not stop the loop: its panic is reported.
+fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
+        report_unhandled(&Unhandled::panic(task, &*payload));
+        discard(payload);
+    }
+}
+
+/// Drops what may panic when dropped; returns the payload if it does.
+pub(super) fn drop_caught<T>(value: T) -> Option<Payload> {
+    panic::catch_unwind(AssertUnwindSafe(|| drop(value))).err()
+}
+
+/// Drops a panic's payload, which may panic in its turn. What that panic carries is leaked: this has to end somewhere.
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    let _leaked = drop_caught(payload).map(ManuallyDrop::new);
+}
+
+fn report_slow(took: Duration, tasks: &[TaskLabel]) {
+    let label = |task: &TaskLabel| format!("`{}`, created at {}", task.name(), task.place);
+    let tasks: Vec<_> = tasks.iter().map(label).collect();
+    let tasks = if tasks.is_empty() { "tasks that have ended since".to_owned() } else { tasks.join("; ") };
+    log::warn!(
+        "oneloop: nothing else could run for {took:.0?}: a poll takes too long in one of: {tasks}; move blocking work to a thread"
+    );
+}
+
+fn report_unhandled(unhandled: &Unhandled) {
+    let report = || match with(|state| state.on_unhandled.clone()).flatten() {
+        Some(hook) => hook(unhandled),
+        None => log::error!("oneloop: {unhandled}"),
+    };
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(report)) {
+        log::error!("oneloop: the hook for what is unhandled panicked itself; {unhandled}");
+        discard(payload);
+    }
+}
+
+impl fmt::Debug for Candidate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate").finish_non_exhaustive()
+    }
+}

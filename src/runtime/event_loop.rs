@@ -1,0 +1,196 @@
+//! START HERE: one turn of the event loop.
+//!
+//! A turn is a *round* of polls, then one look around: what other threads sent, the clock, due timers, the reactor. With
+//! nothing runnable after that, the loop parks until somebody wakes it or the next deadline comes.
+//!
+//! All user code is called from here (and from `context::with`, for what was deferred), and never while the state is
+//! borrowed: a task's job is taken out of its slot, polled, and put back.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::panic::{self, AssertUnwindSafe};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::clock::{self, NEVER, Nanos};
+use super::context::{self, drop_caught, waker, with};
+use super::key::NO_SLOT;
+use super::reactor::Wait;
+use super::state::{Next, State};
+use super::tasks::{Ending, MAIN, Step};
+
+/// Polls main; catches its panic itself.
+pub(super) type PollMain<'a> = dyn FnMut(&mut Context<'_>) -> Poll<()> + 'a;
+
+/// What a host should do after [`Runtime::turn`](crate::Runtime::turn).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Tasks are runnable: call `turn` again soon.
+    Busy,
+    /// Nothing to do before this deadline, or before the descriptor becomes readable; `None`: no deadline.
+    Park(Option<Instant>),
+}
+
+/// How the loop parks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Park {
+    /// In the reactor, on this thread.
+    Here,
+    /// The host does it, between two turns.
+    InHost,
+}
+
+/// How long the loop sleeps before it tries again to make a reactor, where it has no descriptors left for one.
+const RETRY_REACTOR: Duration = Duration::from_millis(20);
+
+/// One turn. This function and those below it are the whole loop.
+pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
+    match round(poll_main) {
+        ControlFlow::Continue(polls) => {
+            with(|state| look_around(state, polls, park)).unwrap_or(Turn::Park(None))
+        }
+        // Main is ready, so `run` goes on at once.
+        ControlFlow::Break(()) => Turn::Busy,
+    }
+}
+
+/// Polls what is runnable, in the order of the wakes, also what is woken meanwhile; but no more than a round may have.
+/// Says how many polls that took, or breaks off when main is ready.
+fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
+    let limit = with(|state| state.pace.start_round()).unwrap_or(0);
+    for polls in 0..limit {
+        let Some(next) = with(State::next).flatten() else { return ControlFlow::Continue(polls) };
+        take_step(next, poll_main)?;
+    }
+    ControlFlow::Continue(limit)
+}
+
+/// Polls or drops one task, or main. Breaks the round off when main is ready.
+fn take_step(next: Next, poll_main: &mut PollMain<'_>) -> ControlFlow<()> {
+    let Next { key, step } = next;
+    let slot = key.slot();
+    match step {
+        Step::PollMain => {
+            let poll = poll_main(&mut Context::from_waker(&waker(key)));
+            with(|state| state.current = NO_SLOT);
+            if poll.is_ready() {
+                return ControlFlow::Break(());
+            }
+        }
+        Step::Poll(mut job) => {
+            let waker = waker(key);
+            let mut cx = Context::from_waker(&waker);
+            let poll = || job.as_mut().poll(&mut cx);
+            match panic::catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => with(|state| state.suspend(slot, job)),
+                Ok(Poll::Ready(())) => with(|state| state.finish(slot, Ending::Done(job))),
+                Err(payload) => {
+                    // The future, or the output if it was the future's drop that panicked.
+                    if let Some(second) = drop_caught(job) {
+                        context::discard(second);
+                    }
+                    with(|state| state.finish(slot, Ending::Panicked(payload)))
+                }
+            };
+        }
+        Step::Cancel(job) => {
+            let ending = drop_caught(job).map_or(Ending::Cancelled, Ending::Panicked);
+            with(|state| state.finish(slot, ending));
+        }
+        Step::Skip => {}
+    }
+    ControlFlow::Continue(())
+}
+
+/// Everything but the polls, once for each round; parks if nothing is runnable then.
+fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
+    let now = state.end_round(polls);
+    state.take_in(now);
+    // A park of our own takes events in; before the host parks, or time jumps, comes what is ready now.
+    if state.is_busy() || park == Park::InHost || state.clock.is_virtual() {
+        poll_reactor(state, Wait::Not);
+    }
+    if state.is_busy() {
+        return Turn::Busy;
+    }
+    match state.next_deadline() {
+        Some(deadline) if state.clock.is_virtual() => {
+            state.clock.move_to(deadline);
+            Turn::Busy
+        }
+        deadline => parked(state, deadline, park),
+    }
+}
+
+/// Parks until `deadline`, or lets the host do it; unless somebody has sent something.
+fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
+    if !state.inbox().try_park() {
+        return Turn::Busy;
+    }
+    if park == Park::InHost {
+        return Turn::Park(deadline.map(clock::to_instant));
+    }
+    let has_reactor = state.reactor.is_some();
+    if !has_reactor && deadline.is_none() {
+        // Nothing can wake this loop but another thread, which is cheaper without the reactor.
+        thread::park();
+    } else if state.reactor().is_err() {
+        let now = state.clock.now();
+        let left = deadline.map_or(NEVER, |deadline| deadline.saturating_sub(now));
+        thread::park_timeout(Duration::from_nanos(left).min(RETRY_REACTOR));
+    } else {
+        let now = if deadline.is_some() { state.clock.now() } else { 0 };
+        poll_reactor(state, Wait::Until { deadline: deadline.unwrap_or(NEVER), now });
+    }
+    let now = state.woken();
+    state.take_in(now);
+    Turn::Busy
+}
+
+fn poll_reactor(state: &mut State, wait: Wait) {
+    if let Err(error) = state.poll_reactor(wait) {
+        panic!("the event loop cannot wait for events: {error}");
+    }
+}
+
+/// Polls a new task at once, inside the call that created it.
+pub(super) fn start_eagerly(slot: u32) {
+    let start = |state: &mut State| {
+        let (outer, budget) = (state.current, state.budget);
+        (outer, budget, state.begin(slot))
+    };
+    let Some((outer, budget, Some(next))) = with(start) else { return };
+    let _never_main = take_step(next, &mut |_| Poll::Pending);
+    with(|state| {
+        state.current = outer;
+        state.budget = budget;
+    });
+}
+
+/// The end of the loop: cancels every task, drops what they leave behind, refuses new ones.
+pub(super) fn close() {
+    with(|state| state.closing = true);
+    while with(State::cancel_all).unwrap_or(0) > 0 {
+        // Each is queued now, and no other can come; a poll that queues main again finds no main.
+        let _no_main = round(&mut |_| Poll::Pending);
+    }
+    with(State::drop_what_is_left);
+}
+
+/// Runs `main`, which catches its own panics, until it says that it is ready.
+pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
+    let is_ready = Cell::new(false);
+    let mut poll_main = |cx: &mut Context<'_>| {
+        let poll = poll_main(cx);
+        is_ready.set(poll.is_ready());
+        poll
+    };
+    with(|state| {
+        state.woken();
+        state.queue(MAIN);
+    });
+    while !is_ready.get() {
+        turn(&mut poll_main, Park::Here);
+    }
+}

@@ -1,0 +1,155 @@
+//! A gathering as `gather` holds it: the keys of its members, each polled only when it was woken.
+
+use std::ops::ControlFlow;
+use std::task::{Context, Poll};
+
+use super::context::{self, candidate, with, with_loop};
+use super::key::{HandleKey, NO_SLOT, WakerKey};
+use super::members::{Member, ReadyList, ReadyMember};
+use super::registry;
+use super::state::State;
+use super::tasks::Tenant;
+use super::waiter::Waiter;
+
+/// So many members are polled in one poll of the task; then others have their turn.
+const POLLS_MAX: usize = 64;
+
+/// Members of one future that are polled inside it.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    /// The slot is that of the ready list.
+    key: HandleKey,
+    /// The members' slots; [`NO_SLOT`] where one has ended.
+    members: Vec<u32>,
+    living: usize,
+}
+
+impl Gathering {
+    /// Makes a gathering of the loop that runs here, without members.
+    #[track_caller]
+    pub(crate) fn new(what: &str) -> Self {
+        let new = |state: &mut State| {
+            let list = state.ready_lists.insert(ReadyList::new());
+            HandleKey { run: state.run_number(), slot: list as u32 }
+        };
+        let key = with(new).unwrap_or_else(|| context::no_loop(what));
+        Self { key, members: Vec::new(), living: 0 }
+    }
+
+    /// Adds members after those that are there; they count as woken.
+    pub(crate) fn add(&mut self, count: usize) {
+        let first = self.members.len();
+        let list = self.key.slot;
+        self.members.reserve(count);
+        let added = with_loop(self.key.run, |state| {
+            for index in first..first + count {
+                let index = index as u32;
+                let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
+                state.tasks.slots[slot as usize].queued = true;
+                state.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
+                self.members.push(slot);
+            }
+        });
+        if let Err(elsewhere) = added {
+            panic!("{}", elsewhere.message("future", ELSEWHERE));
+        }
+        self.living += count;
+    }
+
+    pub(crate) fn living(&self) -> usize {
+        self.living
+    }
+
+    /// Polls the members that were woken, by `poll`, which is told which one; a member that is ready is not polled again.
+    /// Ready when `poll` breaks, or no member is left.
+    pub(crate) fn poll_woken(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<ControlFlow<()>>,
+    ) -> Poll<()> {
+        for _ in 0..POLLS_MAX {
+            let Some((index, key)) = self.next_woken() else {
+                return self.wait(cx);
+            };
+            let waker = context::waker(key);
+            match poll(index, &mut Context::from_waker(&waker)) {
+                Poll::Pending => continue,
+                Poll::Ready(ControlFlow::Continue(())) => self.remove(index),
+                Poll::Ready(ControlFlow::Break(())) => return Poll::Ready(()),
+            }
+            if self.living == 0 {
+                return Poll::Ready(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn next_woken(&mut self) -> Option<(usize, WakerKey)> {
+        let Self { key: HandleKey { run, slot: list }, ref members, .. } = *self;
+        let next = |state: &mut State| {
+            let list = &mut state.ready_lists[list as usize];
+            while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
+                // A member that was woken while it became ready has left its slot to somebody else.
+                if members[index as usize] == slot {
+                    let entry = &mut state.tasks.slots[slot as usize];
+                    entry.queued = false;
+                    return Some((index as usize, WakerKey::new(run.index(), entry.serial, slot)));
+                }
+            }
+            None
+        };
+        match with_loop(run, next) {
+            Ok(next) => next,
+            Err(elsewhere) => panic!("{}", elsewhere.message("future", ELSEWHERE)),
+        }
+    }
+
+    /// From now on a member's wake wakes `cx`.
+    fn wait(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.living == 0 {
+            return Poll::Ready(());
+        }
+        let HandleKey { run, slot: list } = self.key;
+        let candidate = candidate(cx.waker());
+        let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
+        if let Ok(false) = waits {
+            context::wait_cloned(run, cx.waker(), |state| owner(state, list));
+        }
+        Poll::Pending
+    }
+
+    fn remove(&mut self, index: usize) {
+        let slot = std::mem::replace(&mut self.members[index], NO_SLOT);
+        self.living -= 1;
+        with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
+    }
+}
+
+const ELSEWHERE: &str = "await it where it was polled first";
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        let HandleKey { run, slot: list } = self.key;
+        let members = std::mem::take(&mut self.members);
+        if with_loop(run, |state| disband(state, list, &members)).is_err() {
+            registry::send_home(run, move || {
+                let _ = with_loop(run, |state| disband(state, list, &members));
+            });
+        }
+    }
+}
+
+fn owner(state: &mut State, list: u32) -> Option<&mut Waiter> {
+    state.ready_lists.get_mut(list as usize).map(|list| &mut list.owner)
+}
+
+fn disband(state: &mut State, list: u32, members: &[u32]) {
+    for &slot in members.iter().filter(|&&slot| slot != NO_SLOT) {
+        drop(state.tasks.slots.try_remove(slot as usize));
+    }
+    if let Some(list) = state.ready_lists.try_remove(list as usize) {
+        state.release(list.owner);
+    }
+}
+

@@ -1,0 +1,37 @@
+//! The members of a `gather`: futures that are polled inside one task, each with a waker of its own.
+//!
+//! A member has a slot among the tasks, so that its waker is a key like any other. A wake puts the member on the ready list of
+//! its gathering and wakes whoever polled the gathering last. So a gathering polls only what was woken, and what it costs
+//! grows with the wakes and not with the number of members.
+
+use std::collections::VecDeque;
+
+use super::waiter::Waiter;
+
+/// A member's tenancy of a slot.
+pub(super) struct Member {
+    /// The gathering's ready list.
+    pub(super) list: u32,
+    /// Which member of the gathering.
+    pub(super) index: u32,
+}
+
+/// Which members of one gathering were woken, in the order of the wakes.
+pub(super) struct ReadyList {
+    /// Whoever polled the gathering last and waits for it now.
+    pub(super) owner: Waiter,
+    pub(super) ready: VecDeque<ReadyMember>,
+}
+
+/// A member that is to be polled.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadyMember {
+    pub(super) slot: u32,
+    pub(crate) index: u32,
+}
+
+impl ReadyList {
+    pub(super) fn new() -> Self {
+        Self { owner: Waiter::NOBODY, ready: VecDeque::new() }
+    }
+}

@@ -1,0 +1,241 @@
+//! The reactor: turns the operating system's readiness into wakes. The only code of the kernel that blocks, and
+//! the only one that knows mio.
+//!
+//! Each I/O object is a [`Source`] in a slab, registered once, edge-triggered, for all that it can ever wait for. Its token is
+//! slot and serial, so an event for a former tenant of the slot is recognised; and a slot is used again only after the
+//! poll that follows its release, which holds also where a token has no room for a serial.
+
+mod alarm;
+mod source;
+
+use std::io;
+use std::process;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use super::clock::{NEVER, Nanos};
+use super::key::Serial;
+use super::waiter::Waiter;
+use alarm::Alarm;
+pub(crate) use mio::event::Source as EventSource;
+/// What a signal handler writes to; here because mio has its home here.
+pub(crate) use mio::net::UnixStream as SignalPipe;
+pub(crate) use source::{Direction, Drained, EntryId, Source};
+
+/// How many events one poll takes in at most; the next poll takes the rest.
+const EVENTS: usize = 1024;
+
+const WAKE: Token = Token(usize::MAX);
+const ALARM: Token = Token(usize::MAX - 1);
+
+pub(crate) struct Reactor {
+    poll: Poll,
+    events: Events,
+    sources: Slab<Source>,
+    serial: Serial,
+    /// Released, but not to be used again before the next poll.
+    released: Vec<u32>,
+    alarm: Option<Alarm>,
+    /// The process that made the reactor: a forked child shares the descriptor and must keep off it.
+    process: u32,
+}
+
+/// How long to wait for the first event.
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    Not,
+    Until { deadline: Nanos, now: Nanos },
+}
+
+/// What a source is registered for.
+#[derive(Clone, Copy)]
+pub(crate) enum Interests {
+    Read,
+    /// Also urgent data, which the short-read rule depends on: TCP streams.
+    Stream,
+}
+
+impl Reactor {
+    /// Makes a reactor, and the waker that ends its wait from any thread.
+    pub(crate) fn new() -> io::Result<(Self, Waker)> {
+        let poll = Poll::new()?;
+        let waker = Waker::from(Arc::new(EndWait(mio::Waker::new(poll.registry(), WAKE)?)));
+        let reactor = Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            sources: Slab::new(),
+            serial: Serial::FIRST,
+            released: Vec::new(),
+            alarm: None,
+            process: process::id(),
+        };
+        Ok((reactor, waker))
+    }
+
+    pub(crate) fn register(
+        &mut self,
+        io: &mut impl EventSource,
+        interests: Interests,
+    ) -> io::Result<u32> {
+        self.check_process()?;
+        self.serial = self.serial.next();
+        let source = Source::new(self.serial, matches!(interests, Interests::Stream));
+        let entry = self.sources.vacant_entry();
+        let slot = entry.key();
+        self.poll.registry().register(io, token(slot, self.serial), interests.into())?;
+        entry.insert(source);
+        Ok(slot as u32)
+    }
+
+    /// Ends the registration. What waited for the source is handed over: it must notice.
+    pub(crate) fn release(
+        &mut self,
+        slot: u32,
+        io: &mut impl EventSource,
+        wake: impl FnMut(Waiter),
+    ) {
+        let is_ours = self.check_process().is_ok();
+        if let Some(source) = self.sources.get_mut(slot as usize) {
+            // In a forked child this would end the parent's registration. Elsewhere a failure means that the
+            // descriptor was closed behind our back, and then it has left the poll by itself.
+            if is_ours {
+                self.poll.registry().deregister(io).ok();
+            }
+            source.close(wake);
+            self.released.push(slot);
+        }
+    }
+
+    pub(crate) fn source(&mut self, slot: u32) -> Option<&mut Source> {
+        self.sources.get_mut(slot as usize)
+    }
+
+    /// Takes in events, waiting for the first one if so asked, and hands over who waited for them.
+    pub(crate) fn wait(&mut self, wait: Wait, wake: impl FnMut(Waiter)) -> io::Result<()> {
+        let timeout = match wait {
+            Wait::Not => Some(Duration::ZERO),
+            Wait::Until { deadline, now } => {
+                self.check_process()?;
+                self.timeout(deadline, now)
+            }
+        };
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => self.dispatch(wake),
+            // A signal: the caller looks around and comes back.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        for slot in self.released.drain(..) {
+            self.sources.remove(slot as usize);
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, mut wake: impl FnMut(Waiter)) {
+        for event in &self.events {
+            match event.token() {
+                WAKE => {}
+                ALARM => {
+                    if let Some(alarm) = &mut self.alarm {
+                        alarm.rang();
+                    }
+                }
+                Token(bits) => {
+                    let source = self.sources.get_mut(bits & SLOT_MASK);
+                    if let Some(source) = source.filter(|s| token(bits & SLOT_MASK, s.serial()) == event.token()) {
+                        note(source, event, &mut wake);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The time limit for the poll itself. `None`: the alarm ends the wait, or nothing needs to.
+    fn timeout(&mut self, deadline: Nanos, now: Nanos) -> Option<Duration> {
+        if deadline == NEVER {
+            return None;
+        }
+        let left = Duration::from_nanos(deadline.saturating_sub(now));
+        if left.is_zero() {
+            return Some(left);
+        }
+        if self.alarm.is_none() {
+            // Without descriptors for it, the poll's own limit serves, in whole milliseconds.
+            self.alarm = Alarm::new(self.poll.registry(), ALARM).ok();
+        }
+        let is_set = self.alarm.as_mut().is_some_and(|alarm| alarm.set(deadline, now).is_ok());
+        if is_set { None } else { Some(left) }
+    }
+
+    fn check_process(&self) -> io::Result<()> {
+        if self.process == process::id() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "this event loop belongs to process {}, and process {} is a fork of it: start a loop of its own in the child, \
+             or call `exec` there",
+            self.process,
+            process::id()
+        )))
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for Reactor {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+struct EndWait(mio::Waker);
+
+impl Wake for EndWait {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Err(error) = self.0.wake() {
+            log::error!("oneloop: cannot wake the event loop from another thread: {error}");
+        }
+    }
+}
+
+impl From<Interests> for Interest {
+    fn from(interests: Interests) -> Self {
+        match interests {
+            Interests::Read => Self::READABLE,
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Interests::Stream => Self::READABLE | Self::WRITABLE | Self::PRIORITY,
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            Interests::Stream => Self::READABLE | Self::WRITABLE,
+        }
+    }
+}
+
+const SLOT_MASK: usize = u32::MAX as usize;
+
+/// Slot and, where a token has room for it, serial. Serials have 20 bits, so no token meets `WAKE` or `ALARM`.
+fn token(slot: usize, serial: Serial) -> Token {
+    let bits = u64::from(serial.number()) << 32 | slot as u64;
+    // On a 32-bit target only the slot is left.
+    Token(bits as usize)
+}
+
+fn note(source: &mut Source, event: &Event, wake: &mut impl FnMut(Waiter)) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if event.is_priority() {
+        source.set_urgent();
+    }
+    if event.is_readable() || event.is_read_closed() || event.is_error() {
+        source.set_ready(Direction::Read, event.is_read_closed(), &mut *wake);
+    }
+    if event.is_writable() || event.is_write_closed() || event.is_error() {
+        source.set_ready(Direction::Write, event.is_write_closed(), &mut *wake);
+    }
+}

@@ -1,0 +1,245 @@
+//! A registered I/O object as the rest of the crate holds it: the object, and the key of its source.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::task::{Context, Poll, ready};
+
+use super::context::{self, candidate, with, with_loop};
+use super::key::HandleKey;
+use super::reactor::{Direction, Drained, EntryId, EventSource, Interests, Source};
+use super::registry;
+use super::state::State;
+use super::waiter::Waiter;
+
+/// An I/O object registered with a loop's reactor. Usable on the loop's thread, droppable on each.
+pub(crate) struct Registration<S: EventSource + Send + 'static> {
+    /// `None` only after `into_inner` and drop took it.
+    io: Option<S>,
+    key: HandleKey,
+    /// What it is called in messages.
+    what: &'static str,
+}
+
+/// How an operation on the object went, besides failing.
+pub(crate) struct Moved<T> {
+    pub(crate) value: T,
+    /// It moved less than it was offered, so there is no more for now, if the short-read rule holds.
+    pub(crate) is_short: bool,
+}
+
+const REMEDY: &str = "move it with `into_std` and `from_std`";
+
+impl<S: EventSource + Send + 'static> Registration<S> {
+    /// Registers `io`, which is in non-blocking mode, with the loop that runs here.
+    pub(crate) fn new(mut io: S, interests: Interests, what: &'static str) -> io::Result<Self> {
+        let register = |state: &mut State| {
+            let run = state.run_number();
+            let slot = state.reactor()?.register(&mut io, interests)?;
+            Ok(HandleKey { run, slot })
+        };
+        let key = with(register).unwrap_or_else(|| Err(needs_loop(what)))?;
+        Ok(Self { io: Some(io), key, what })
+    }
+
+    pub(crate) fn io(&self) -> &S {
+        match &self.io {
+            Some(io) => io,
+            None => unreachable!("the object is taken out only when the registration goes"),
+        }
+    }
+
+    /// Ends the registration and gives the object back.
+    pub(crate) fn into_inner(mut self) -> io::Result<S> {
+        match self.release() {
+            Some(Ok(io)) => Ok(io),
+            Some(Err(io)) => {
+                // Drop sends it home.
+                self.io = Some(io);
+                self.with_source(|_| ()).and(Err(needs_loop(self.what)))
+            }
+            None => unreachable!("the object is taken out only when the registration goes"),
+        }
+    }
+
+    /// Does `operation` if the object may be ready for it; `WouldBlock` if not. Never waits.
+    pub(crate) fn try_io<T>(
+        &self,
+        direction: Direction,
+        operation: impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> io::Result<T> {
+        let is_ready = self.with_source(|source| source.is_ready(direction))?;
+        if is_ready { self.attempt(direction, operation) } else { Err(ErrorKind::WouldBlock.into()) }
+    }
+
+    /// Does `operation` as soon as the object is ready for it.
+    pub(crate) async fn when_ready<T>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> io::Result<T> {
+        let mut waiting = Waiting { registration: self, direction, entry: None };
+        std::future::poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation)).await
+    }
+
+    /// As [`Registration::when_ready`], for traits whose callers have one waker a direction: the last one is woken.
+    pub(crate) fn poll_io<T>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.poll_as(&mut Some(EntryId::POLL), direction, cx, &mut operation)
+    }
+
+    /// Waits until an operation in this direction may do something.
+    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<()> {
+        let mut waiting = Waiting { registration: self, direction, entry: None };
+        std::future::poll_fn(|cx| self.poll_ready(&mut waiting.entry, direction, cx)).await
+    }
+
+    fn poll_as<T>(
+        &self,
+        entry: &mut Option<EntryId>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        operation: &mut impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            ready!(self.poll_ready(entry, direction, cx))?;
+            match self.attempt(direction, &mut *operation) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn poll_ready(
+        &self,
+        entry: &mut Option<EntryId>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        enum Found {
+            Ready,
+            /// The task has had its share of this round.
+            Spent,
+            Waiting,
+            /// The waker has to be cloned first.
+            Foreign(EntryId),
+        }
+        let slot = self.key.slot;
+        let candidate = candidate(cx.waker());
+        let found = with_loop(self.key.run, |state| {
+            let Some(source) = source(state, slot) else { return Found::Ready };
+            if source.is_ready(direction) {
+                return if state.spend() { Found::Ready } else { Found::Spent };
+            }
+            let id = *entry.get_or_insert_with(|| source.new_entry());
+            let is_set = state.set_waiter(&candidate, |state| waiter(state, slot, direction, id));
+            if is_set { Found::Waiting } else { Found::Foreign(id) }
+        });
+        match found {
+            Ok(Found::Ready) => return Poll::Ready(Ok(())),
+            Ok(Found::Spent) => cx.waker().wake_by_ref(),
+            Ok(Found::Waiting) => {}
+            Ok(Found::Foreign(id)) => {
+                context::wait_cloned(self.key.run, cx.waker(), |state| {
+                    waiter(state, slot, direction, id)
+                });
+            }
+            Err(elsewhere) => return Poll::Ready(Err(elsewhere.io_error(self.what, REMEDY))),
+        }
+        Poll::Pending
+    }
+
+    /// Does the operation now, and notes what it says about the object's readiness.
+    fn attempt<T>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> io::Result<T> {
+        let (result, drained) = loop {
+            match operation(self.io()) {
+                Ok(Moved { value, is_short: true }) => break (Ok(value), Drained::Short),
+                Ok(Moved { value, is_short: false }) => return Ok(value),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    break (Err(error), Drained::WouldBlock);
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        self.with_source(|source| source.drained(direction, drained))?;
+        result
+    }
+
+    fn with_source<T>(&self, f: impl FnOnce(&mut Source) -> T) -> io::Result<T> {
+        let found = with_loop(self.key.run, |state| source(state, self.key.slot).map(f));
+        match found {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(needs_loop(self.what)),
+            Err(elsewhere) => Err(elsewhere.io_error(self.what, REMEDY)),
+        }
+    }
+
+    /// Takes the object out, deregistered if that could be done here.
+    fn release(&mut self) -> Option<Result<S, S>> {
+        let mut io = self.io.take()?;
+        let released = with_loop(self.key.run, |state| state.release_source(self.key.slot, &mut io));
+        Some(if released.is_ok() { Ok(io) } else { Err(io) })
+    }
+}
+
+fn source(state: &mut State, slot: u32) -> Option<&mut Source> {
+    state.reactor.as_mut()?.source(slot).filter(|source| !source.is_released())
+}
+
+fn waiter(
+    state: &mut State,
+    slot: u32,
+    direction: Direction,
+    id: EntryId,
+) -> Option<&mut Waiter> {
+    source(state, slot).map(|source| source.waiter(direction, id))
+}
+
+fn needs_loop(what: &str) -> io::Error {
+    io::Error::other(format!("a {what} needs a running event loop: use it inside `oneloop::run`"))
+}
+
+impl<S: EventSource + Send + 'static> Drop for Registration<S> {
+    fn drop(&mut self) {
+        let Some(Err(mut io)) = self.release() else { return };
+        let HandleKey { run, slot } = self.key;
+        // On another thread: the object goes home and leaves the reactor before it is closed. If its loop has ended, it
+        // is closed here.
+        registry::send_home(run, move || {
+            let _ = with_loop(run, |state| state.release_source(slot, &mut io));
+        });
+    }
+}
+
+/// A future that waits for a direction, and takes its entry back when it is dropped.
+struct Waiting<'a, S: EventSource + Send + 'static> {
+    registration: &'a Registration<S>,
+    direction: Direction,
+    entry: Option<EntryId>,
+}
+
+impl<S: EventSource + Send + 'static> Drop for Waiting<'_, S> {
+    fn drop(&mut self) {
+        let Some(id) = self.entry else { return };
+        let HandleKey { run, slot } = self.registration.key;
+        // On another thread the entry stays until the next edge, whose wake then is one too many.
+        let _ = with_loop(run, |state| {
+            let forgotten = source(state, slot).map(|source| source.forget(self.direction, id));
+            state.release(forgotten.unwrap_or(Waiter::NOBODY));
+        });
+    }
+}
+
+impl<S: EventSource + Send + fmt::Debug + 'static> fmt::Debug for Registration<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.io(), f)
+    }
+}

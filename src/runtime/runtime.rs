@@ -1,0 +1,250 @@
+//! `Runtime`: a loop that is made once and run many times, or turned by a host; and `run`, for all others.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::builder::Builder;
+use super::clock;
+use super::context::{self, enter, with};
+use super::event_loop::{self, Park, Turn};
+use super::handle::Handle;
+use super::state::State;
+use super::tasks::Payload;
+
+/// Runs `main` on a new event loop until it is ready, and returns its output; Python's `asyncio.run`.
+///
+/// Then every other task is cancelled: its future is dropped, on the loop, before `run` returns. What must go on has to be
+/// awaited by `main`.
+///
+/// # Panics
+///
+/// If `main` panics, with the same payload, after the other tasks are gone. If a loop already runs on this thread: `await` the
+/// future there instead. If the process has 4094 loops.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let sum = oneloop::run(async {
+///     let (a, b) = oneloop::gather!(fetch(1), fetch(2)).await;
+///     a + b
+/// });
+/// assert_eq!(sum, 30);
+///
+/// async fn fetch(n: u32) -> u32 {
+///     oneloop::sleep(Duration::from_millis(1)).await;
+///     n * 10
+/// }
+/// ```
+#[track_caller]
+pub fn run<F: IntoFuture>(main: F) -> F::Output {
+    Builder::new().run(main)
+}
+
+/// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
+///
+/// Most programs need only [`run`](crate::run). Tasks that are left when [`Runtime::run`] returns wait for the next run.
+/// [`Runtime::shutdown`], and drop, cancel them.
+///
+/// A thread may have several, of which one runs at a time.
+///
+/// # Examples
+///
+/// ```
+/// let mut runtime = oneloop::Runtime::new()?;
+/// let task = runtime.run(async { oneloop::create_task(async { "made in the first run" }) });
+/// assert_eq!(runtime.run(task).unwrap(), "made in the first run");
+/// # std::io::Result::Ok(())
+/// ```
+pub struct Runtime {
+    /// Taken out while it is the thread's loop.
+    state: Cell<Option<State>>,
+}
+
+impl Runtime {
+    /// An event loop with the default options; see [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::new().build()
+    }
+
+    pub(super) fn of(state: State) -> Self {
+        Self { state: Cell::new(Some(state)) }
+    }
+
+    /// Runs `main` until it is ready, and the other tasks meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// If `main` panics, with the same payload. If a loop already runs on this thread.
+    #[track_caller]
+    pub fn run<F: IntoFuture>(&mut self, main: F) -> F::Output {
+        let place = Location::caller();
+        if let Some(outer) = with(|state| state.running_since).flatten() {
+            panic!(
+                "an event loop cannot be run at {place}, inside the one that runs on this thread since {outer}: `await` the \
+                 future instead"
+            );
+        }
+        let output = self.inside(|| run_main(main.into_future(), place));
+        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+    }
+
+    /// A way to this loop from other threads.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.with(|state| state.run_number()))
+    }
+
+    /// One turn, for a host with a loop of its own: a GUI, a game, another runtime. Runs what is runnable, then looks at timers,
+    /// sockets and what other threads sent. Never waits.
+    ///
+    /// The host calls it again at once after [`Turn::Busy`]. After [`Turn::Park`], it calls it when the deadline has come, or
+    /// when [`Runtime::reactor_fd`] is readable: a socket is ready, another thread has sent something, or something between
+    /// the turns has woken a task.
+    ///
+    /// # Panics
+    ///
+    /// If a loop already runs on this thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::{Runtime, Turn};
+    ///
+    /// let done = std::rc::Rc::new(std::cell::Cell::new(false));
+    /// let flag = done.clone();
+    /// let mut runtime = Runtime::new()?;
+    /// let task = runtime.create_task(async move {
+    ///     oneloop::sleep(std::time::Duration::from_millis(1)).await;
+    ///     flag.set(true);
+    /// });
+    /// while !done.get() {
+    ///     match runtime.turn() {
+    ///         Turn::Busy => {}
+    ///         Turn::Park(deadline) => {
+    ///             let deadline = deadline.expect("the sleep has one");
+    ///             std::thread::sleep(deadline.saturating_duration_since(std::time::Instant::now()));
+    ///         }
+    ///     }
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn turn(&mut self) -> Turn {
+        let place = Location::caller();
+        if let Some(outer) = with(|state| state.running_since).flatten() {
+            panic!("an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}");
+        }
+        self.inside(|| {
+            with(|state| {
+                state.woken();
+                state.running_since = Some(place);
+            });
+            let turn = event_loop::turn(&mut |_| Poll::Pending, Park::InHost);
+            with(|state| state.running_since = None);
+            turn
+        })
+    }
+
+    /// When [`Runtime::turn`] must be called next if nothing else happens; `None` if nothing is armed.
+    ///
+    /// It is the earliest deadline or, where very many timers have nearly the same one, a moment shortly before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.with(State::next_deadline).map(clock::to_instant)
+    }
+
+    /// A descriptor that is readable when [`Runtime::turn`] has something to do. Only for polling: the loop owns it.
+    ///
+    /// # Errors
+    ///
+    /// If the process has no descriptors left.
+    #[cfg(unix)]
+    pub fn reactor_fd(&self) -> io::Result<std::os::fd::RawFd> {
+        self.with(|state| state.reactor().map(|reactor| std::os::fd::AsRawFd::as_raw_fd(reactor)))
+    }
+
+    /// Cancels what is left and ends the loop, as drop does.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+
+    /// Calls `f` with this loop as the thread's loop.
+    pub(crate) fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
+        let mut state = self.state.take();
+        assert!(state.is_some(), "this `Runtime` is being used already, further out on the stack");
+        let result = {
+            let _entered = enter(&mut state);
+            // If `f` panics, the state goes back all the same.
+            panic::catch_unwind(AssertUnwindSafe(f))
+        };
+        self.state.set(state);
+        result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        match self.inside(|| with(f)) {
+            Some(result) => result,
+            None => unreachable!("`inside` has made it the thread's loop"),
+        }
+    }
+
+    /// Something changed between two turns: the host may be about to sleep.
+    pub(crate) fn tell_host(&self) {
+        self.with(|state| state.inbox()).announce();
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let mut state = self.state.take();
+        if state.is_none() {
+            return;
+        }
+        {
+            let _entered = enter(&mut state);
+            event_loop::close();
+        }
+        // The wakers of others that it still holds.
+        if let Some(payload) = context::drop_caught(state) {
+            context::discard(payload);
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// Runs and drops `main`, on the stack, with this thread's loop.
+fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::Output, Payload> {
+    let mut main = pin!(main);
+    let mut output = None;
+    with(|state| {
+        state.tasks.renew_main(place);
+        state.running_since = Some(place);
+    });
+    event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
+        match panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => output = Some(Ok(value)),
+            Err(payload) => output = Some(Err(payload)),
+        }
+        Poll::Ready(())
+    });
+    with(|state| state.running_since = None);
+    match output {
+        Some(output) => output,
+        None => unreachable!("main is ready, so it has an output"),
+    }
+}

@@ -1,0 +1,253 @@
+//! Creating tasks, and a task's handle before it has a type.
+
+use std::panic::Location;
+use std::task::{Context, Poll};
+
+use super::context::{self, candidate, with, with_loop};
+use super::key::{HandleKey, NO_SLOT, RunNumber, Serial};
+use super::state::State;
+use super::tasks::{CancelReason, ErrorReporter, Joined, Place, TaskLabel};
+use super::{event_loop, job, registry};
+
+/// Keeps a task's slot reserved until it is dropped.
+#[derive(Debug)]
+pub(crate) struct TaskHandle {
+    /// The slot is [`NO_SLOT`] when the output has been taken.
+    key: HandleKey,
+}
+
+/// Which task: never used again for another one while it can be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct TaskId {
+    run: RunNumber,
+    slot: u32,
+    serial: Serial,
+}
+
+/// Creates a task on this thread's loop.
+#[track_caller]
+pub(crate) fn create<F>(future: F, name: Option<String>, eager: bool) -> TaskHandle
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    create_at(Location::caller(), future, name, eager)
+}
+
+/// As [`create`], on behalf of the code at `place`.
+#[track_caller]
+pub(crate) fn create_at<F>(place: Place, future: F, name: Option<String>, eager: bool) -> TaskHandle
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let job = job::boxed(future);
+    let create = |state: &mut State| {
+        let run = state.run_number();
+        if state.closing {
+            let slot = state.tasks.create_cancelled(place, state.current);
+            return (HandleKey { run, slot }, Some(job));
+        }
+        let slot = state.tasks.create(job, place, state.current);
+        if let Some(name) = name {
+            state.tasks.set_name(slot, name);
+        }
+        if !eager {
+            state.queue(slot);
+        }
+        (HandleKey { run, slot }, None)
+    };
+    let Some((key, refused)) = with(create) else { context::no_loop("`create_task`") };
+    if eager && refused.is_none() {
+        event_loop::start_eagerly(key.slot);
+    }
+    drop(refused);
+    TaskHandle { key }
+}
+
+#[track_caller]
+pub(super) fn create_detached(future: impl Future<Output = ()> + 'static) {
+    drop(create(future, None, false));
+}
+
+impl TaskHandle {
+    /// Ready with what became of the task; then the handle is empty.
+    #[track_caller]
+    pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<(Joined, Option<TaskLabel>)> {
+        let HandleKey { run, slot } = self.key;
+        assert_ne!(slot, NO_SLOT, "a `Task` was polled after it had given its output");
+        let candidate = candidate(cx.waker());
+        let joined = with_loop(run, |state| {
+            if state.current == slot {
+                return Found::Itself(state.tasks.label(slot));
+            }
+            match state.tasks.join(slot) {
+                Joined::NotYet => Found::NotYet {
+                    is_set: state.set_waiter(&candidate, |state| state.tasks.joiner(slot)),
+                },
+                Joined::Output(job) => {
+                    state.tasks.free_if_unused(slot);
+                    Found::Ended(Joined::Output(job), None)
+                }
+                joined => {
+                    let label = state.tasks.label(slot);
+                    state.tasks.free_if_unused(slot);
+                    Found::Ended(joined, Some(label))
+                }
+            }
+        });
+        match joined {
+            Ok(Found::Ended(joined, label)) => {
+                self.key.slot = NO_SLOT;
+                Poll::Ready((joined, label))
+            }
+            Ok(Found::NotYet { is_set }) => {
+                if !is_set {
+                    context::wait_cloned(run, cx.waker(), |state| state.tasks.joiner(slot));
+                }
+                Poll::Pending
+            }
+            Ok(Found::Itself(task)) => {
+                panic!("the task `{}` awaits itself, which would never end", task.name())
+            }
+            Err(elsewhere) if elsewhere.loop_has_ended() => {
+                self.key.slot = NO_SLOT;
+                Poll::Ready((Joined::Cancelled(CancelReason::LoopEnded), None))
+            }
+            Err(elsewhere) => panic!("{}", elsewhere.message("`Task`", AWAIT_AT_HOME)),
+        }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.here("ask on the loop's thread", |state, slot| !state.tasks.is_living(slot))
+            .unwrap_or(true)
+    }
+
+    /// `false`: it has ended. From another thread: whether its loop was told.
+    pub(crate) fn cancel(&self, reason: CancelReason) -> bool {
+        let HandleKey { run, slot } = self.key;
+        if slot == NO_SLOT {
+            return false;
+        }
+        with_loop(run, |state| state.cancel(slot, reason)).unwrap_or_else(|elsewhere| {
+            registry::send_home(run, move || {
+                let _ = with_loop(run, |state| state.cancel(slot, reason));
+            });
+            !elsewhere.loop_has_ended()
+        })
+    }
+
+    /// `None` where the task is not there any more.
+    pub(crate) fn label(&self) -> Option<TaskLabel> {
+        self.here("ask on the loop's thread", |state, slot| state.tasks.label(slot))
+    }
+
+    pub(crate) fn set_name(&self, name: String) {
+        self.here("name it on the loop's thread", |state, slot| state.tasks.set_name(slot, name));
+    }
+
+    pub(crate) fn set_reporter(&self, report: ErrorReporter) {
+        self.here("detach it on the loop's thread", |state, slot| {
+            state.tasks.set_reporter(slot, report);
+        });
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        let HandleKey { run, slot } = self.key;
+        let serial = self.here("ask on the loop's thread", |state, slot| state.tasks.serial(slot));
+        TaskId { run, slot, serial: serial.unwrap_or(Serial::FIRST) }
+    }
+
+    /// `None` if the task or its loop has gone; panics if the loop is on another thread.
+    fn here<R>(&self, remedy: &str, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
+        let HandleKey { run, slot } = self.key;
+        if slot == NO_SLOT {
+            return None;
+        }
+        match with_loop(run, |state| f(state, slot)) {
+            Ok(result) => Some(result),
+            Err(elsewhere) if elsewhere.loop_has_ended() => None,
+            Err(elsewhere) => panic!("{}", elsewhere.message("`Task`", remedy)),
+        }
+    }
+}
+
+const AWAIT_AT_HOME: &str = "await it on the loop's thread";
+
+enum Found {
+    Itself(TaskLabel),
+    NotYet { is_set: bool },
+    Ended(Joined, Option<TaskLabel>),
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        let HandleKey { run, slot } = self.key;
+        if slot != NO_SLOT && with_loop(run, |state| state.drop_handle(slot)).is_err() {
+            registry::send_home(run, move || {
+                let _ = with_loop(run, |state| state.drop_handle(slot));
+            });
+        }
+    }
+}
+
+impl TaskId {
+    /// The task that is being polled on this thread.
+    pub(crate) fn current() -> Option<Self> {
+        with(|state| (state.current != NO_SLOT).then(|| Self::of(state, state.current))).flatten()
+    }
+
+    /// The tasks of this thread's loop that have not ended, main first.
+    pub(crate) fn all() -> Option<Vec<Self>> {
+        with(|state| {
+            let living = state.tasks.all().filter(|&slot| state.tasks.is_living(slot));
+            living.map(|slot| Self::of(state, slot)).collect()
+        })
+    }
+
+    fn of(state: &State, slot: u32) -> Self {
+        Self { run: state.run_number(), slot, serial: state.tasks.serial(slot) }
+    }
+
+    /// `None` if the task has gone, or its loop does not run here.
+    fn here<R>(self, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
+        let f = |state: &mut State| {
+            state.tasks.serial_is(self.slot, self.serial).then(|| f(state, self.slot))
+        };
+        with_loop(self.run, f).ok().flatten()
+    }
+
+    pub(crate) fn label(self) -> Option<TaskLabel> {
+        self.here(|state, slot| state.tasks.label(slot))
+    }
+
+    pub(crate) fn place(self) -> Option<Place> {
+        self.label().map(|label| label.place)
+    }
+
+    pub(crate) fn parent(self) -> Option<Self> {
+        let parent = |state: &mut State, slot| state.tasks.parent(slot).map(|slot| Self::of(state, slot));
+        self.here(parent).flatten()
+    }
+
+    pub(crate) fn is_finished(self) -> bool {
+        !self.here(|state, slot| state.tasks.is_living(slot)).unwrap_or(false)
+    }
+
+    /// From another thread: whether its loop was told.
+    pub(crate) fn cancel(self) -> bool {
+        let cancel = move || self.here(|state, slot| state.cancel(slot, CancelReason::Requested));
+        if with_loop(self.run, |_| ()).is_err_and(|elsewhere| !elsewhere.loop_has_ended()) {
+            registry::send_home(self.run, move || {
+                cancel();
+            });
+            return true;
+        }
+        cancel().unwrap_or(false)
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.serial.number()
+    }
+}
+

@@ -1,0 +1,385 @@
+//! What a loop owns, held by value, and the operations on it that touch more than one part.
+//!
+//! The rule that makes the rest simple: nothing here runs user code. What must be woken, dropped, called or
+//! reported is put into [`State::deferred`], and `context.rs` does it as soon as the borrow of the state has ended.
+
+use std::io;
+use std::mem;
+use std::panic::Location;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::clock::{Clock, Nanos};
+use super::inbox::{Call, Inbox};
+use super::job::BoxedJob;
+use super::key::{NO_SLOT, RunNumber, WakerKey};
+use super::members::{ReadyList, ReadyMember};
+use super::pace::Pace;
+use super::reactor::{EventSource, Reactor, Wait};
+use super::registry::Place as Registered;
+use super::run_queue::RunQueue;
+use super::tasks::{
+    CancelReason, Ended, Ending, ErrorReporter, MAIN, Payload, Place, Step, TaskLabel, Tasks, Tenant,
+    Unclaimed,
+};
+use super::timers::Timers;
+use super::unhandled::Unhandled;
+use super::waiter::{ForeignWakers, Resolved, Waiter};
+
+/// How many I/O operations a task may complete in one poll before it must let the others run.
+const BUDGET: u32 = 128;
+
+pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
+
+pub(crate) struct State {
+    pub(super) registered: Registered,
+    pub(super) queue: RunQueue,
+    pub(super) tasks: Tasks,
+    pub(super) ready_lists: Slab<ReadyList>,
+    pub(super) foreign: ForeignWakers,
+    /// Made when the first timer is armed.
+    pub(super) timers: Option<Box<Timers>>,
+    /// Made when first needed: a loop that never waits has no descriptors.
+    pub(super) reactor: Option<Box<Reactor>>,
+    pub(super) clock: Clock,
+    pub(super) pace: Pace,
+    /// The task that is being polled or dropped.
+    pub(super) current: u32,
+    /// What is left of the current poll's [`BUDGET`].
+    pub(super) budget: u32,
+    /// Where `run` was called, while it runs.
+    pub(super) running_since: Option<Place>,
+    /// No task can be created any more.
+    pub(super) closing: bool,
+    pub(super) on_unhandled: Option<UnhandledHook>,
+    pub(super) deferred: Vec<Deferred>,
+}
+
+/// User code to run when the state is not borrowed.
+pub(super) enum Deferred {
+    Wake(Waker),
+    DropWaker(Waker),
+    DropOutput { job: BoxedJob, task: TaskLabel },
+    ReportError { job: BoxedJob, report: ErrorReporter, task: TaskLabel },
+    ReportPanic { payload: Payload, task: Option<TaskLabel> },
+    Call(Call),
+    DropCall(Call),
+    ReportSlow { took: Duration, tasks: Vec<TaskLabel> },
+}
+
+/// Somebody who wants to be woken: a waker and, if it is one of ours, its key.
+pub(crate) struct Candidate<'a> {
+    pub(super) waker: &'a Waker,
+    pub(super) key: Option<WakerKey>,
+}
+
+/// What the loop does next.
+pub(super) struct Next {
+    pub(super) key: WakerKey,
+    pub(super) step: Step,
+}
+
+impl State {
+    pub(super) fn new(registered: Registered, clock: Clock, on_unhandled: Option<UnhandledHook>) -> Self {
+        let first_serial = registered.first_serial();
+        Self {
+            queue: RunQueue::default(),
+            tasks: Tasks::new(first_serial, Location::caller()),
+            ready_lists: Slab::new(),
+            foreign: ForeignWakers::default(),
+            timers: None,
+            reactor: None,
+            pace: Pace::new(clock.is_virtual()),
+            clock,
+            current: NO_SLOT,
+            budget: BUDGET,
+            running_since: None,
+            closing: false,
+            on_unhandled,
+            deferred: Vec::new(),
+            registered,
+        }
+    }
+
+    pub(crate) fn run_number(&self) -> RunNumber {
+        self.registered.run()
+    }
+
+    // Waking.
+
+    pub(super) fn wake(&mut self, waiter: Waiter) {
+        match self.foreign.resolve(waiter) {
+            Resolved::Nobody => {}
+            Resolved::Key(key) => self.wake_key(key),
+            Resolved::Foreign(waker) => self.deferred.push(Deferred::Wake(waker)),
+        }
+    }
+
+    /// Does what a waker of this loop asks for; a stale one asks for nothing.
+    pub(super) fn wake_key(&mut self, key: WakerKey) {
+        let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return };
+        if slot.serial != key.serial() || slot.queued {
+            return;
+        }
+        slot.queued = true;
+        match &slot.tenant {
+            Tenant::Task(_) => self.queue.push(key.slot()),
+            Tenant::Member(member) => {
+                let list = &mut self.ready_lists[member.list as usize];
+                list.ready.push_back(ReadyMember { slot: key.slot(), index: member.index });
+                let owner = list.owner.take();
+                self.wake(owner);
+            }
+        }
+    }
+
+    /// Makes `candidate` the one who is woken at the place `at`. `false`: that takes a clone of its waker, which is
+    /// user code; see `context::wait`.
+    #[must_use]
+    pub(crate) fn set_waiter(
+        &mut self,
+        candidate: &Candidate<'_>,
+        at: impl Fn(&mut Self) -> Option<&mut Waiter>,
+    ) -> bool {
+        let index = self.run_number().index();
+        let Some(place) = at(self) else { return true };
+        let former = *place;
+        let Some(key) = candidate.key.filter(|key| key.index() == index) else {
+            return self.foreign.is(former, candidate.waker);
+        };
+        let waiter = Waiter::of_key(key);
+        if former != waiter {
+            *place = waiter;
+            self.release(former);
+        }
+        true
+    }
+
+    /// Releases a waiter that will not be woken.
+    pub(super) fn release(&mut self, waiter: Waiter) {
+        if let Resolved::Foreign(waker) = self.foreign.resolve(waiter) {
+            self.deferred.push(Deferred::DropWaker(waker));
+        }
+    }
+
+    /// Puts a task on the run queue, unless it is there.
+    pub(super) fn queue(&mut self, slot: u32) {
+        let entry = &mut self.tasks.slots[slot as usize];
+        if !mem::replace(&mut entry.queued, true) {
+            self.queue.push(slot);
+        }
+    }
+
+    // The steps of a task's life that the event loop takes.
+
+    /// The next task to be polled, taken out of its slot; it is the current task until [`State::finish`].
+    pub(super) fn next(&mut self) -> Option<Next> {
+        while let Some(slot) = self.queue.pop() {
+            let next = self.begin(slot);
+            if next.is_some() {
+                return next;
+            }
+        }
+        None
+    }
+
+    /// The task in `slot`, which the run queue does not name, or not any more.
+    pub(super) fn begin(&mut self, slot: u32) -> Option<Next> {
+        // `queued` kept the slot reserved, so it has a tenant.
+        let serial = self.tasks.serial(slot);
+        let step = self.tasks.begin(slot);
+        if let Step::Skip = step {
+            return None;
+        }
+        self.current = slot;
+        self.budget = BUDGET;
+        let key = WakerKey::new(self.run_number().index(), serial, slot);
+        self.pace.note(key);
+        Some(Next { key, step })
+    }
+
+    /// The current task was polled, and is not done.
+    pub(super) fn suspend(&mut self, slot: u32, job: BoxedJob) {
+        self.current = NO_SLOT;
+        self.tasks.suspend(slot, job);
+    }
+
+    /// The current task has ended: wakes whoever awaits it, or sees to what nobody will ask for.
+    pub(super) fn finish(&mut self, slot: u32, ending: Ending) {
+        self.current = NO_SLOT;
+        let Ended { joiner, unclaimed } = self.tasks.end(slot, ending);
+        self.wake(joiner);
+        self.defer_unclaimed(slot, unclaimed);
+        self.tasks.free_if_unused(slot);
+    }
+
+    /// The handle of a task goes.
+    pub(super) fn drop_handle(&mut self, slot: u32) {
+        self.tasks.give_up_handle(slot);
+        if let Some(joiner) = self.tasks.joiner(slot) {
+            let joiner = joiner.take();
+            self.release(joiner);
+        }
+        self.defer_unclaimed_of(slot);
+        self.tasks.free_if_unused(slot);
+    }
+
+    pub(super) fn defer_unclaimed_of(&mut self, slot: u32) {
+        let unclaimed = self.tasks.unclaimed(slot);
+        self.defer_unclaimed(slot, unclaimed);
+    }
+
+    fn defer_unclaimed(&mut self, slot: u32, unclaimed: Unclaimed) {
+        let deferred = match unclaimed {
+            Unclaimed::Nothing => return,
+            Unclaimed::Output(job) => Deferred::DropOutput { job, task: self.task_label(slot) },
+            Unclaimed::Result(job, report) => {
+                Deferred::ReportError { job, report, task: self.task_label(slot) }
+            }
+            Unclaimed::Panic(payload) => {
+                Deferred::ReportPanic { payload, task: Some(self.task_label(slot)) }
+            }
+        };
+        self.deferred.push(deferred);
+    }
+
+    fn task_label(&self, slot: u32) -> TaskLabel {
+        self.tasks.label(slot)
+    }
+
+    /// `false`: it has ended.
+    pub(super) fn cancel(&mut self, slot: u32, reason: CancelReason) -> bool {
+        if slot == MAIN || !self.tasks.is_living(slot) {
+            return false;
+        }
+        if self.tasks.mark_cancelled(slot, reason) {
+            self.queue(slot);
+        }
+        true
+    }
+
+    /// At the end of the loop: what ended tasks with a handle still hold, and what was sent and not read.
+    pub(super) fn drop_what_is_left(&mut self) {
+        let slots: Vec<u32> = self.tasks.all().collect();
+        for slot in slots {
+            self.defer_unclaimed_of(slot);
+        }
+        let (mail, unpark) = self.registered.close();
+        self.deferred.extend(mail.calls.into_iter().map(Deferred::DropCall));
+        self.deferred.extend(unpark.map(Deferred::DropWaker));
+    }
+
+    /// Marks every task for cancellation; returns how many live.
+    pub(super) fn cancel_all(&mut self) -> usize {
+        let slots: Vec<u32> = self.tasks.all().collect();
+        for slot in slots {
+            self.cancel(slot, CancelReason::LoopEnded);
+        }
+        self.tasks.living()
+    }
+
+    // Looking around.
+
+    /// The loop, or its host, was parked until now.
+    pub(super) fn woken(&mut self) -> Nanos {
+        self.inbox().woken();
+        let real_now = self.clock.real_now();
+        self.pace.woken(real_now);
+        if self.clock.is_virtual() { self.clock.now() } else { real_now }
+    }
+
+    /// Says how late it is after a round of `polls`.
+    pub(super) fn end_round(&mut self, polls: u32) -> Nanos {
+        let real_now = self.clock.real_now();
+        let slow = self.pace.end_round(polls, real_now);
+        if let Some(took) = slow {
+            let polled = self.pace.polled().filter(|key| self.tasks.serial_is(key.slot(), key.serial()));
+            let tasks = polled.map(|key| self.tasks.label(key.slot())).collect();
+            self.deferred.push(Deferred::ReportSlow { took: Duration::from_nanos(took), tasks });
+        }
+        if self.clock.is_virtual() { self.clock.now() } else { real_now }
+    }
+
+    /// Takes in what other threads sent, and the timers that are due.
+    pub(super) fn take_in(&mut self, now: Nanos) {
+        self.read_inbox();
+        self.expire_timers(now);
+    }
+
+    pub(super) fn inbox(&self) -> &'static Inbox {
+        self.registered.inbox()
+    }
+
+    fn read_inbox(&mut self) {
+        let Some(mail) = self.inbox().collect() else { return };
+        for key in mail.wakes {
+            self.wake_key(key);
+        }
+        self.deferred.extend(mail.calls.into_iter().map(Deferred::Call));
+    }
+
+    fn expire_timers(&mut self, now: Nanos) {
+        if let Some(mut timers) = self.timers.take() {
+            timers.expire(now, |waiter| self.wake(waiter));
+            self.timers = Some(timers);
+        }
+    }
+
+    pub(super) fn next_deadline(&mut self) -> Option<Nanos> {
+        self.timers.as_mut()?.next_deadline()
+    }
+
+    /// Takes in events, waiting for the first one if so asked.
+    pub(super) fn poll_reactor(&mut self, wait: Wait) -> io::Result<()> {
+        let Some(mut reactor) = self.reactor.take() else { return Ok(()) };
+        let result = reactor.wait(wait, |waiter| self.wake(waiter));
+        self.reactor = Some(reactor);
+        result
+    }
+
+    /// The reactor, made at its first use.
+    pub(super) fn reactor(&mut self) -> io::Result<&mut Reactor> {
+        if self.reactor.is_none() {
+            let (reactor, waker) = Reactor::new()?;
+            let former = self.registered.inbox().set_unpark(waker);
+            self.deferred.extend(former.map(Deferred::DropWaker));
+            self.reactor = Some(Box::new(reactor));
+        }
+        match &mut self.reactor {
+            Some(reactor) => Ok(reactor),
+            None => unreachable!("it was made just now"),
+        }
+    }
+
+    pub(super) fn timers(&mut self) -> &mut Timers {
+        self.timers.get_or_insert_default()
+    }
+
+    pub(super) fn release_source(&mut self, slot: u32, io: &mut impl EventSource) {
+        if let Some(mut reactor) = self.reactor.take() {
+            reactor.release(slot, io, |waiter| self.wake(waiter));
+            self.reactor = Some(reactor);
+        }
+    }
+
+    /// Whether something is to be done before the loop may sleep.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Uses up one operation of the current poll's budget. `false`: there is none left.
+    pub(crate) fn spend(&mut self) -> bool {
+        let some_left = self.budget > 0;
+        self.budget = self.budget.saturating_sub(1);
+        some_left
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.registered.set_next_serial(self.tasks.last_serial());
+    }
+}

@@ -1,0 +1,112 @@
+//! A timer as the rest of the crate holds it: a key, and the timer goes when it is dropped.
+
+use std::task::{Context, Poll};
+
+use super::clock::Nanos;
+use super::context::{self, NotHere, candidate, with, with_loop};
+use super::key::HandleKey;
+use super::registry;
+use super::state::State;
+use super::waiter::Waiter;
+
+/// An armed timer of some loop.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    key: HandleKey,
+}
+
+/// When a timer is to expire.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    /// So long after now.
+    After(Nanos),
+    At(Nanos),
+}
+
+impl Timer {
+    /// Arms a timer on this thread's loop, which wakes `cx` when it expires. `None`: that moment is now or has passed.
+    #[track_caller]
+    pub(crate) fn arm(when: When, cx: &Context<'_>, what: &str) -> Option<Self> {
+        let candidate = candidate(cx.waker());
+        let arm = |state: &mut State| {
+            let now = state.clock.now();
+            let deadline = match when {
+                When::After(duration) => now.saturating_add(duration),
+                When::At(deadline) => deadline,
+            };
+            if deadline <= now {
+                return None;
+            }
+            let slot = state.timers().arm(deadline, Waiter::NOBODY);
+            let key = HandleKey { run: state.run_number(), slot };
+            let is_set = state.set_waiter(&candidate, |state| waiter(state, slot));
+            Some((Self { key }, is_set))
+        };
+        let (timer, is_set) = with(arm).unwrap_or_else(|| context::no_loop(what))?;
+        if !is_set {
+            timer.wait_cloned(cx);
+        }
+        Some(timer)
+    }
+
+    /// Ready when the timer has expired; otherwise `cx` is woken then.
+    #[track_caller]
+    pub(crate) fn poll(&self, cx: &Context<'_>, what: &str) -> Poll<()> {
+        let slot = self.key.slot;
+        let candidate = candidate(cx.waker());
+        let is_set = with_loop(self.key.run, |state| {
+            if state.timers().is_expired(slot) {
+                return None;
+            }
+            Some(state.set_waiter(&candidate, |state| waiter(state, slot)))
+        });
+        match is_set {
+            Ok(None) => Poll::Ready(()),
+            Ok(Some(is_set)) => {
+                if !is_set {
+                    self.wait_cloned(cx);
+                }
+                Poll::Pending
+            }
+            Err(elsewhere) => panic!("{}", elsewhere.message(what, "make a new one here")),
+        }
+    }
+
+    fn wait_cloned(&self, cx: &Context<'_>) {
+        let slot = self.key.slot;
+        context::wait_cloned(self.key.run, cx.waker(), |state| waiter(state, slot));
+    }
+}
+
+fn waiter(state: &mut State, slot: u32) -> Option<&mut Waiter> {
+    Some(state.timers().waiter(slot))
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let key = self.key;
+        if remove(key).is_err() {
+            // On another thread the key goes home; if the loop has ended, the timer has too.
+            registry::send_home(key.run, move || {
+                let _ = remove(key);
+            });
+        }
+    }
+}
+
+fn remove(key: HandleKey) -> Result<(), NotHere> {
+    with_loop(key.run, |state| {
+        let waiter = state.timers().remove(key.slot);
+        state.release(waiter);
+    })
+}
+
+/// The time by the clock of this thread's loop; by the real clock where none runs.
+pub(crate) fn now() -> Nanos {
+    with(|state| state.clock.now()).unwrap_or_else(super::clock::real_now)
+}
+
+/// Whether this thread's loop has a virtual clock.
+pub(crate) fn is_virtual() -> Option<bool> {
+    with(|state| state.clock.is_virtual())
+}

@@ -1,0 +1,111 @@
+//! `JoinError`: why there is no output.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use crate::runtime::{CancelReason, Payload, TaskLabel, panic_message};
+
+/// Why a task gave no output: it panicked, or it was cancelled.
+///
+/// It converts into [`io::Error`], so `?` works in functions that return `io::Result`.
+pub struct JoinError(Box<Inner>);
+
+struct Inner {
+    task_name: String,
+    cause: Cause,
+}
+
+enum Cause {
+    Cancelled(CancelReason),
+    /// In a mutex because a payload need not be `Sync`, and errors should be.
+    Panicked { message: String, payload: Mutex<Payload> },
+}
+
+impl JoinError {
+    pub(super) fn cancelled(reason: CancelReason, task: Option<&TaskLabel>) -> Self {
+        Self::new(Cause::Cancelled(reason), task)
+    }
+
+    pub(super) fn panicked(payload: Payload, task: Option<&TaskLabel>) -> Self {
+        let message = panic_message(&*payload).to_owned();
+        Self::new(Cause::Panicked { message, payload: Mutex::new(payload) }, task)
+    }
+
+    fn new(cause: Cause, task: Option<&TaskLabel>) -> Self {
+        let task_name = task.map_or_else(|| "of an ended loop".to_owned(), TaskLabel::name);
+        Self(Box::new(Inner { task_name, cause }))
+    }
+
+    /// Whether the task was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        !self.is_cancelled()
+    }
+
+    /// Why the task was cancelled; `None` if it panicked.
+    pub fn reason(&self) -> Option<CancelReason> {
+        match self.0.cause {
+            Cause::Cancelled(reason) => Some(reason),
+            Cause::Panicked { .. } => None,
+        }
+    }
+
+    /// The name of the task.
+    pub fn task_name(&self) -> &str {
+        &self.0.task_name
+    }
+
+    /// What the panic carried, for [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if the task was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// oneloop::run(async {
+    ///     let error = oneloop::create_task(async { panic!("boom") }).await.unwrap_err();
+    ///     let payload = error.into_panic().unwrap();
+    ///     assert_eq!(*payload.downcast_ref::<&str>().unwrap(), "boom");
+    /// });
+    /// ```
+    pub fn into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
+        match self.0.cause {
+            Cause::Panicked { payload, .. } => {
+                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+            }
+            Cause::Cancelled(_) => Err(self),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { task_name, cause } = &*self.0;
+        match cause {
+            Cause::Cancelled(reason) => write!(f, "task `{task_name}` was cancelled {reason}"),
+            Cause::Panicked { message, .. } => write!(f, "task `{task_name}` panicked: {message}"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> Self {
+        Self::other(error)
+    }
+}

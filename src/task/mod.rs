@@ -1,0 +1,26 @@
+//! Tasks: creating, awaiting, cancelling and naming them, and running several futures at once.
+
+mod builder;
+mod call;
+mod gather;
+mod join_error;
+mod outcome;
+mod task_ref;
+#[expect(clippy::module_inception, reason = "the type gives the folder its name")]
+mod task;
+mod try_gather;
+mod tuples;
+mod yield_now;
+
+pub use crate::runtime::CancelReason;
+pub use builder::Builder;
+pub use call::{CallHandle, call_later, call_soon};
+pub use gather::{Gather, gather};
+pub use join_error::JoinError;
+pub use outcome::Outcome;
+pub use task::{CancelOnDrop, Task, create_task};
+pub use task_ref::{TaskKey, TaskRef, all_tasks, current_task};
+pub use try_gather::{TryGather, try_gather};
+#[doc(hidden)]
+pub use tuples::{GatherTuple, TryGatherTuple};
+pub use yield_now::{YieldNow, yield_now};

@@ -1,0 +1,63 @@
+//! What a task whose output nobody takes may end with.
+
+use std::convert::Infallible;
+
+/// The output of a future that may fail, or not: `()`, `Result<T, E>`, and `!` for one that never ends.
+///
+/// It lets [`Task::detach`](crate::Task::detach) report an error that nobody takes, and refuse an output that would be lost
+/// unseen.
+pub trait Outcome {
+    /// What success gives.
+    type Value;
+    /// What failure gives.
+    type Error;
+
+    /// As a `Result`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the outcome.
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
+}
+
+impl Outcome for () {
+    type Value = ();
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<T, E> Outcome for Result<T, E> {
+    type Value = T;
+    type Error = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// The type `!`, which stable Rust lets one write only as the return type of a function.
+type Never = <fn() -> ! as Returns>::Output;
+
+/// Names what a function returns.
+#[expect(unnameable_types, reason = "it serves only to name `!` in the impl below")]
+pub trait Returns {
+    /// What it returns.
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
+/// In edition 2024 `async { loop { .. } }` has the output `!`.
+impl Outcome for Never {
+    type Value = Self;
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<Self, Infallible> {
+        match self {}
+    }
+}

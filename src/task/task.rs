@@ -1,0 +1,250 @@
+//! `Task<T>`, the handle of a task.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::{JoinError, Outcome, TaskKey};
+use crate::runtime::{self, CancelReason, Joined, Runtime, TaskHandle, output_of};
+
+/// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
+///
+/// The caller goes on first, and tasks take their first step in the order in which they were created. The loop owns the
+/// task: dropping the handle [detaches](Task) it.
+///
+/// # Panics
+///
+/// If no loop runs on this thread.
+///
+/// # Examples
+///
+/// ```
+/// oneloop::run(async {
+///     let task = oneloop::create_task(async { 6 * 7 });
+///     assert_eq!(task.await.unwrap(), 42);
+/// });
+/// ```
+#[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+#[doc(alias = "spawn")]
+#[doc(alias = "spawn_local")]
+#[doc(alias = "ensure_future")]
+#[track_caller]
+pub fn create_task<F>(future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    Task::of(runtime::create(future, None, false))
+}
+
+impl Runtime {
+    /// Creates a task, as [`create_task`] does inside the loop. It starts in the next run or turn.
+    ///
+    /// # Panics
+    ///
+    /// Never because no loop runs here: that is what it is for.
+    #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+    #[track_caller]
+    pub fn create_task<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let place = std::panic::Location::caller();
+        let handle = self.inside(|| runtime::create_at(place, future, None, false));
+        self.tell_host();
+        Task::of(handle)
+    }
+}
+
+/// A task's handle: await it for the output, or cancel the task. Eight bytes, `Send` and `Sync` whatever the task is.
+///
+/// Awaiting gives the output or, if the task panicked or was cancelled, a [`JoinError`]. Dropping the handle detaches the task:
+/// it goes on, and its output is dropped when it ends; a panic is reported then, through
+/// [`Builder::on_unhandled`](crate::Builder::on_unhandled).
+///
+/// A handle that outlives its loop is harmless: awaiting it gives the error "cancelled". On a thread other than its
+/// loop's it can be dropped and cancelled; to await it, or to ask it, go home.
+///
+/// # Cancel safety
+///
+/// Dropping a future that awaits `&mut task` loses nothing; the task goes on.
+///
+/// # Panics
+///
+/// Polling panics after it was ready, in the task itself (it would wait for ever), and on another thread than the loop's.
+#[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+#[doc(alias = "JoinHandle")]
+pub struct Task<T> {
+    handle: TaskHandle,
+    output: PhantomData<fn() -> T>,
+}
+
+const _: () = assert!(size_of::<Task<String>>() == 8);
+
+impl<T> Task<T> {
+    pub(super) fn of(handle: TaskHandle) -> Self {
+        Self { handle, output: PhantomData }
+    }
+
+    /// Asks the task to stop: its future is dropped in its next turn, with it as the current task, never inside this call.
+    /// `false` if it has ended.
+    ///
+    /// Before its first step, it never starts. A task that cancels itself goes on until its next `await` that waits; if
+    /// it ends without one, its output counts. Main cannot be cancelled.
+    ///
+    /// Also legal on other threads: there the answer says whether the loop could be told.
+    #[doc(alias = "abort")]
+    #[doc(alias = "kill")]
+    pub fn cancel(&self) -> bool {
+        self.handle.cancel(CancelReason::Requested)
+    }
+
+    /// Whether the task has ended, in whichever way.
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the loop's, while the loop lives.
+    #[doc(alias = "done")]
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Which task this is; see [`TaskKey`].
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the loop's, while the loop lives.
+    #[doc(alias = "id")]
+    pub fn key(&self) -> TaskKey {
+        TaskKey::of(self.handle.id())
+    }
+
+    /// The task's name: the one that it was given, or `Task-N`, where N counts. Empty when it and its loop have gone.
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the loop's, while the loop lives.
+    #[doc(alias = "get_name")]
+    pub fn name(&self) -> String {
+        self.handle.label().map_or_else(String::new, |label| label.name())
+    }
+
+    /// Gives the task a name, for messages and listings.
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the loop's, while the loop lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// oneloop::run(async {
+    ///     let task = oneloop::create_task(async { oneloop::current_task().unwrap().name() }).named("reader");
+    ///     assert_eq!(task.await.unwrap(), "reader");
+    /// });
+    /// ```
+    #[doc(alias = "set_name")]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.handle.set_name(name.into());
+        self
+    }
+
+    /// Ties the task's life to the handle: when that is dropped, the task is cancelled.
+    #[doc(alias = "AbortOnDrop")]
+    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
+        CancelOnDrop { task: self }
+    }
+}
+
+impl<T> Task<T>
+where
+    T: Outcome<Error: fmt::Display> + 'static,
+{
+    /// Says on purpose that nobody will await the task. If it ends with an `Err` or a panic, that is reported once, with its
+    /// name and the place where it was created, through [`Builder::on_unhandled`](crate::Builder::on_unhandled).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// oneloop::run(async {
+    ///     oneloop::create_task(async {
+    ///         let _text = std::fs::read_to_string("no such file")?;
+    ///         std::io::Result::Ok(())
+    ///     })
+    ///     .detach();
+    ///     oneloop::yield_now().await; // writes one line to the log
+    /// });
+    /// ```
+    pub fn detach(self) {
+        self.handle.set_reporter(|job| {
+            let error = output_of::<T>(job).into_result().err()?;
+            Some(error.to_string())
+        });
+    }
+}
+
+impl<T: 'static> Future for Task<T> {
+    type Output = Result<T, JoinError>;
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (joined, label) = ready!(self.handle.poll_join(cx));
+        Poll::Ready(match joined {
+            Joined::Output(job) => Ok(output_of(job)),
+            Joined::Cancelled(reason) => Err(JoinError::cancelled(reason, label.as_ref())),
+            Joined::Panicked(payload) => Err(JoinError::panicked(payload, label.as_ref())),
+            Joined::NotYet => return Poll::Pending,
+        })
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.handle).finish()
+    }
+}
+
+/// A task whose life is tied to this handle: dropped, it cancels the task. See [`Task::cancel_on_drop`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// oneloop::run(async {
+///     let task = oneloop::create_task(std::future::pending::<()>());
+///     let key = task.key();
+///     // The timed-out future is dropped, and the task with it.
+///     let result = oneloop::timeout(Duration::from_millis(1), task.cancel_on_drop()).await;
+///     assert!(result.is_err());
+///     oneloop::yield_now().await;
+///     assert!(!oneloop::all_tasks().iter().any(|task| task.key() == key));
+/// });
+/// ```
+#[must_use = "dropped, it cancels the task"]
+pub struct CancelOnDrop<T> {
+    task: Task<T>,
+}
+
+impl<T: 'static> Future for CancelOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(cx)
+    }
+}
+
+impl<T> Drop for CancelOnDrop<T> {
+    fn drop(&mut self) {
+        self.task.handle.cancel(CancelReason::HandleDropped);
+    }
+}
+
+impl<T> fmt::Debug for CancelOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelOnDrop").field(&self.task).finish()
+    }
+}

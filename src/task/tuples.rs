@@ -1,0 +1,183 @@
+//! `gather!` and `try_gather!`: a few futures of different types at once, without a box for any of them.
+
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use crate::runtime::{Gathering, MaybeDone};
+
+/// Runs a few futures at once, of whatever types, and gives their outputs as a tuple; asyncio's `gather`.
+///
+/// `gather!(a, b)` is a future: `.await` stands outside. All run to their end, in the task that awaits it, and each is
+/// polled only when it was woken. Dropping it drops all. For a list of futures of one type, the function [`gather`](fn@crate::gather). Up to 12
+/// futures.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// oneloop::run(async {
+///     let name = async { "a name" };
+///     let size = async {
+///         oneloop::sleep(Duration::from_millis(1)).await;
+///         42
+///     };
+///     assert_eq!(oneloop::gather!(name, size).await, ("a name", 42));
+/// });
+/// ```
+#[macro_export]
+#[doc(alias = "join")]
+macro_rules! gather {
+    ($($future:expr),* $(,)?) => {
+        $crate::task::GatherTuple::gather(($($future,)*))
+    };
+}
+
+/// Runs a few futures at once, until the first error: then drops the others and gives that error. If all succeed, gives
+/// their values as a tuple.
+///
+/// `try_gather!(a, b)` is a future: `.await` stands outside. The error type is the same for all. For a list of futures of one type, the function
+/// [`try_gather`](fn@crate::try_gather). Up to 12 futures.
+///
+/// # Examples
+///
+/// ```
+/// oneloop::run(async {
+///     let port = async { "80".parse::<u16>() };
+///     let size = async { "many".parse::<u64>().map(|size| size * 2) };
+///     assert!(oneloop::try_gather!(port, size).await.is_err());
+/// });
+/// ```
+#[macro_export]
+#[doc(alias = "try_join")]
+macro_rules! try_gather {
+    ($($future:expr),* $(,)?) => {
+        $crate::task::TryGatherTuple::try_gather(($($future,)*))
+    };
+}
+
+/// What [`gather!`](crate::gather!) takes: a tuple of futures.
+pub trait GatherTuple {
+    /// A tuple of their outputs.
+    type Output;
+
+    /// Runs them at once.
+    fn gather(self) -> impl Future<Output = Self::Output>;
+}
+
+/// What [`try_gather!`](crate::try_gather!) takes: a tuple of futures of results with one error type.
+pub trait TryGatherTuple {
+    /// A tuple of their values, or the first error.
+    type Output;
+
+    /// Runs them at once.
+    fn try_gather(self) -> impl Future<Output = Self::Output>;
+}
+
+/// Polls one of a tuple, told by its index.
+type PollMember<'a> = dyn FnMut(usize, &mut Context<'_>) -> Poll<ControlFlow<()>> + 'a;
+
+fn poll_to_end<F: Future>(
+    member: Pin<&mut MaybeDone<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<ControlFlow<()>> {
+    member.poll(cx).map(ControlFlow::Continue)
+}
+
+fn poll_to_error<F, T, E>(
+    mut member: Pin<&mut MaybeDone<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<ControlFlow<()>>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    ready!(member.as_mut().poll(cx));
+    let has_failed = matches!(member.output(), Some(Err(_)));
+    Poll::Ready(if has_failed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+}
+
+fn poll_all(
+    gathering: &mut Option<Gathering>,
+    count: usize,
+    cx: &mut Context<'_>,
+    poll: &mut PollMember<'_>,
+) -> Poll<()> {
+    let gathering = gathering.get_or_insert_with(|| {
+        let mut gathering = Gathering::new("`gather!`");
+        gathering.add(count);
+        gathering
+    });
+    gathering.poll_woken(cx, poll)
+}
+
+const IS_DONE: &str = "when all are done, each has its output";
+
+macro_rules! tuples {
+    ($($count:literal: $($index:tt $future:ident $value:ident $name:ident),*;)*) => {$(
+        impl<$($future: IntoFuture),*> GatherTuple for ($($future,)*) {
+            type Output = ($($future::Output,)*);
+
+            async fn gather(self) -> Self::Output {
+                $(let mut $name = pin!(MaybeDone::new(self.$index.into_future()));)*
+                let mut gathering = None;
+                poll_fn(|cx| {
+                    poll_all(&mut gathering, $count, cx, &mut |index, cx| match index {
+                        $($index => poll_to_end($name.as_mut(), cx),)*
+                        _ => unreachable!("there are {} futures", $count),
+                    })
+                })
+                .await;
+                ($($name.as_mut().take().expect(IS_DONE),)*)
+            }
+        }
+
+        impl<Error, $($future, $value),*> TryGatherTuple for ($($future,)*)
+        where
+            $($future: IntoFuture<Output = Result<$value, Error>>,)*
+        {
+            type Output = Result<($($value,)*), Error>;
+
+            async fn try_gather(self) -> Self::Output {
+                $(let mut $name = pin!(MaybeDone::new(self.$index.into_future()));)*
+                let mut gathering = None;
+                poll_fn(|cx| {
+                    poll_all(&mut gathering, $count, cx, &mut |index, cx| match index {
+                        $($index => poll_to_error($name.as_mut(), cx),)*
+                        _ => unreachable!("there are {} futures", $count),
+                    })
+                })
+                .await;
+                // The first error, wherever it stands: the others have a value or nothing yet.
+                $(
+                    let $name = match $name.as_mut().take() {
+                        Some(Err(error)) => return Err(error),
+                        Some(Ok(value)) => Some(value),
+                        None => None,
+                    };
+                )*
+                Ok(($($name.expect(IS_DONE),)*))
+            }
+        }
+    )*};
+}
+
+tuples! {
+    1: 0 F0 T0 f0;
+    2: 0 F0 T0 f0, 1 F1 T1 f1;
+    3: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2;
+    4: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3;
+    5: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4;
+    6: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4, 5 F5 T5 f5;
+    7: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4, 5 F5 T5 f5, 6 F6 T6 f6;
+    8: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4, 5 F5 T5 f5, 6 F6 T6 f6, 7 F7 T7 f7;
+    9: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4, 5 F5 T5 f5, 6 F6 T6 f6, 7 F7 T7 f7,
+       8 F8 T8 f8;
+    10: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4, 5 F5 T5 f5, 6 F6 T6 f6, 7 F7 T7 f7,
+        8 F8 T8 f8, 9 F9 T9 f9;
+    11: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4, 5 F5 T5 f5, 6 F6 T6 f6, 7 F7 T7 f7,
+        8 F8 T8 f8, 9 F9 T9 f9, 10 F10 T10 f10;
+    12: 0 F0 T0 f0, 1 F1 T1 f1, 2 F2 T2 f2, 3 F3 T3 f3, 4 F4 T4 f4, 5 F5 T5 f5, 6 F6 T6 f6, 7 F7 T7 f7,
+        8 F8 T8 f8, 9 F9 T9 f9, 10 F10 T10 f10, 11 F11 T11 f11;
+}

@@ -1,0 +1,39 @@
+//! Help for tests of programs that run on oneloop.
+
+use std::time::Duration;
+
+use crate::runtime;
+use crate::time;
+
+/// Moves virtual time forward: everything that is due within `duration` happens, in its order, before this returns.
+///
+/// It is a [`sleep`](time::sleep) that says what it is for, and that refuses to wait in real time. Timers that are due at the very end have
+/// expired, and the tasks that they woke have run once.
+///
+/// # Panics
+///
+/// If the loop's time is not [virtual](crate::Builder::virtual_time).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use oneloop::testing::advance;
+///
+/// oneloop::Builder::new().virtual_time(true).run(async {
+///     let task = oneloop::create_task(oneloop::sleep(Duration::from_secs(10)));
+///     advance(Duration::from_secs(9)).await;
+///     assert!(!task.is_finished());
+///     advance(Duration::from_secs(1)).await;
+///     assert!(task.is_finished());
+/// });
+/// ```
+pub async fn advance(duration: Duration) {
+    match runtime::is_virtual() {
+        Some(true) => time::sleep(duration).await,
+        Some(false) => panic!(
+            "`advance` needs virtual time: use `#[oneloop::test(virtual_time)]` or `Builder::virtual_time(true)`"
+        ),
+        None => runtime::no_loop("`advance`"),
+    }
+}

@@ -1,0 +1,120 @@
+//! `sleep` and `sleep_until`.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::runtime::{Nanos, Timer, When, from_instant, nanos};
+
+/// Waits for `duration`, counted from the first poll; asyncio's `sleep`.
+///
+/// Never early. On an idle loop it is late by some tens of microseconds on Linux (a millisecond elsewhere), on a busy
+/// one by as much as a round of polls takes. Sleeps with the same deadline end in the order in which they began.
+/// `Duration::ZERO` lets the others run once, and `Duration::MAX` never ends.
+///
+/// # Cancel safety
+///
+/// Dropping it disarms the timer.
+///
+/// # Panics
+///
+/// When polled where no loop runs, or on another loop than at first.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// oneloop::run(oneloop::sleep(Duration::from_millis(2)));
+/// assert!(start.elapsed() >= Duration::from_millis(2));
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep { state: State::New(When::After(nanos(duration))) }
+}
+
+/// Waits until `deadline`, by the [loop's clock](super::now); asyncio's `loop.call_at`, to be awaited.
+///
+/// As [`sleep`] in all else. A deadline that has passed lets the others run once.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { state: State::New(When::At(from_instant(deadline))) }
+}
+
+/// The future of [`sleep`] and [`sleep_until`]. 16 bytes, `Send`, and `Unpin`: it can be polled by reference, in
+/// a loop, and [reset](Sleep::reset).
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    state: State,
+}
+
+const _: () = assert!(size_of::<Sleep>() == 16);
+
+#[derive(Debug)]
+enum State {
+    New(When),
+    Armed(Timer),
+    /// It was due at once, so no timer was needed; but whoever sleeps lets the others run.
+    Yielding,
+    Elapsed,
+}
+
+impl Sleep {
+    /// Whether it has ended. It ends only by being polled.
+    pub fn is_elapsed(&self) -> bool {
+        matches!(self.state, State::Elapsed)
+    }
+
+    /// Makes it end at `deadline` instead, also if it has ended already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use oneloop::time::now;
+    ///
+    /// oneloop::Builder::new().virtual_time(true).run(async {
+    ///     let start = now();
+    ///     let mut idle = oneloop::sleep(Duration::from_secs(30));
+    ///     idle.reset(start + Duration::from_secs(45));
+    ///     (&mut idle).await;
+    ///     assert_eq!(now() - start, Duration::from_secs(45));
+    /// });
+    /// ```
+    pub fn reset(&mut self, deadline: Instant) {
+        self.state = State::New(When::At(from_instant(deadline)));
+    }
+
+    pub(super) fn at(deadline: Nanos) -> Self {
+        Self { state: State::New(When::At(deadline)) }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.state {
+            State::New(when) => {
+                self.state = match Timer::arm(*when, cx, "`sleep`") {
+                    Some(timer) => State::Armed(timer),
+                    None => {
+                        cx.waker().wake_by_ref();
+                        State::Yielding
+                    }
+                };
+                return Poll::Pending;
+            }
+            State::Armed(timer) => {
+                if timer.poll(cx, "`Sleep`").is_pending() {
+                    return Poll::Pending;
+                }
+            }
+            State::Yielding => {}
+            State::Elapsed => return Poll::Ready(()),
+        }
+        self.state = State::Elapsed;
+        Poll::Ready(())
+    }
+}

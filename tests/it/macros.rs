@@ -1,0 +1,152 @@
+//! `#[oneloop::main]` and `#[oneloop::test]` on functions of every form that they accept.
+//!
+//! A function with `#[oneloop::main]` is an ordinary function afterwards, so most tests here just call one. What must
+//! not compile is no subject of this file.
+
+use oneloop::{sleep, time};
+use std::error::Error;
+use std::fmt::Display;
+use std::future::ready;
+use std::io;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+#[test]
+fn main_returns_what_the_body_returns() {
+    #[oneloop::main]
+    async fn nothing() {
+        ready(()).await;
+    }
+    #[oneloop::main]
+    async fn early() -> &'static str {
+        if ready(true).await {
+            return "early";
+        }
+        "late"
+    }
+    #[oneloop::main]
+    async fn opaque() -> impl Display {
+        ready('x').await
+    }
+
+    nothing();
+    assert_eq!(early(), "early");
+    assert_eq!(opaque().to_string(), "x");
+}
+
+#[test]
+fn question_mark_in_main_converts_to_the_stated_error() {
+    #[oneloop::main]
+    async fn fails() -> Result<(), Box<dyn Error>> {
+        ready(Err(io::Error::other("as it should"))).await?;
+        Ok(())
+    }
+
+    assert_eq!(fails().unwrap_err().to_string(), "as it should");
+}
+
+#[test]
+fn main_may_stand_on_functions_of_any_form() {
+    mod inner {
+        /// Its attributes, visibility, raw name, where-clause and inner attributes go where they belong.
+        #[oneloop::main]
+        #[must_use]
+        pub(super) async fn r#type() -> u32
+        where
+            u32: Copy,
+        {
+            #![expect(unused_variables, reason = "shows that inner attributes reach the body")]
+            let unused = 0;
+            7
+        }
+    }
+
+    let function: fn() -> u32 = inner::r#type;
+    assert_eq!(function(), 7);
+}
+
+#[test]
+fn main_may_come_out_of_another_macro() {
+    macro_rules! by_parts {
+        ($(#[$attribute:meta])* $visibility:vis $name:ident $output:ty $body:block) => {
+            #[oneloop::main]
+            $(#[$attribute])*
+            $visibility async fn $name() -> $output $body
+        };
+    }
+    macro_rules! whole {
+        ($option:literal $function:item) => {
+            #[oneloop::main(crate = $option)]
+            $function
+        };
+    }
+    by_parts! { #[must_use] #[inline] pub(crate) four Option<u32> { Some(4) } }
+    by_parts! { five u32 { ready(5).await } }
+    whole! { "::oneloop" async fn six() -> u32 { ready(6).await } }
+
+    assert_eq!((four(), five(), six()), (Some(4), 5, 6));
+}
+
+#[test]
+fn crate_names_the_path_to_oneloop() {
+    #[oneloop::main(crate = "other::runtime")]
+    async fn length() -> usize {
+        0
+    }
+    #[oneloop::main(crate = "::oneloop")]
+    async fn absolute() -> usize {
+        0
+    }
+
+    assert_eq!(length(), 42);
+    assert_eq!(absolute(), 0);
+}
+
+/// Stands in for a crate that re-exports oneloop. Its `run` shows that it was called.
+mod other {
+    pub(crate) mod runtime {
+        pub(crate) fn run<F>(_main: F) -> usize {
+            42
+        }
+    }
+}
+
+#[oneloop::test]
+async fn test_runs_on_an_event_loop() {
+    assert_eq!(oneloop::create_task(ready(1)).await.unwrap(), 1);
+}
+
+#[oneloop::test(virtual_time)]
+async fn an_hour_of_virtual_time_passes_at_once() {
+    let start = time::now();
+    sleep(HOUR).await;
+    assert_eq!(time::now() - start, HOUR);
+}
+
+#[oneloop::test(crate = "oneloop", virtual_time)]
+async fn test_takes_both_options() {
+    sleep(HOUR).await;
+}
+
+#[oneloop::test]
+async fn test_may_return_a_result() -> io::Result<()> {
+    ready(Ok(())).await
+}
+
+#[oneloop::test]
+#[should_panic(expected = "as it should")]
+async fn test_sees_should_panic_below_it() {
+    ready(()).await;
+    panic!("as it should");
+}
+
+#[should_panic(expected = "as it should")]
+#[oneloop::test(virtual_time)]
+async fn test_sees_should_panic_above_it() {
+    sleep(HOUR).await;
+    panic!("as it should");
+}
+
+#[oneloop::test]
+async fn test_may_await_nothing() {}

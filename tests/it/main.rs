@@ -1,0 +1,13 @@
+//! The public API as programs use it: one binary, a module per topic.
+
+mod auto_traits;
+mod gather;
+#[cfg(feature = "macros")]
+mod macros;
+mod panics;
+mod python_peer;
+mod runtime;
+mod tasks;
+mod tcp;
+mod time;
+mod wakers;

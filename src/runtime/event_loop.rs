@@ -14,11 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::clock::{self, NEVER, Nanos};
-use super::context::{self, drop_caught, waker, with};
-use super::key::NO_SLOT;
+use super::context::{self, drop_caught, with};
+use super::job::BoxedJob;
+use super::key::WakerKey;
 use super::reactor::Wait;
-use super::state::{Next, State};
-use super::tasks::{Ending, MAIN, Step};
+use super::state::{Next, Settled, State};
+use super::tasks::{Ending, MAIN, Payload, Step};
 
 /// Polls main; catches its panic itself.
 pub(super) type PollMain<'a> = dyn FnMut(&mut Context<'_>) -> Poll<()> + 'a;
@@ -58,49 +59,55 @@ pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
 /// Polls what is runnable, in the order of the wakes, also what is woken meanwhile; but no more than a round may have.
 /// Says how many polls that took, or breaks off when main is ready.
 fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
-    let limit = with(|state| state.pace.start_round()).unwrap_or(0);
-    for polls in 0..limit {
-        let Some(next) = with(State::next).flatten() else { return ControlFlow::Continue(polls) };
-        take_step(next, poll_main)?;
+    let mut polls = 0;
+    let mut limit = 0;
+    let mut next = None;
+    with(|state| {
+        limit = state.pace.start_round();
+        next = state.next();
+    });
+    while let Some(Next { key, step }) = next.take() {
+        let settled = take_step(key, step, poll_main)?;
+        polls += 1;
+        with(|state| {
+            state.settle(key.slot(), settled);
+            if polls < limit {
+                next = state.next();
+            }
+        });
     }
-    ControlFlow::Continue(limit)
+    ControlFlow::Continue(polls)
 }
 
-/// Polls or drops one task, or main. Breaks the round off when main is ready.
-fn take_step(next: Next, poll_main: &mut PollMain<'_>) -> ControlFlow<()> {
-    let Next { key, step } = next;
-    let slot = key.slot();
+/// Polls or drops one task, or main, while nothing is borrowed. Breaks the round off when main is ready.
+fn take_step(key: WakerKey, step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settled> {
     match step {
-        Step::PollMain => {
-            let poll = poll_main(&mut Context::from_waker(&waker(key)));
-            with(|state| state.current = NO_SLOT);
-            if poll.is_ready() {
-                return ControlFlow::Break(());
-            }
-        }
         Step::Poll(mut job) => {
-            let waker = waker(key);
-            let mut cx = Context::from_waker(&waker);
-            let poll = || job.as_mut().poll(&mut cx);
-            match panic::catch_unwind(AssertUnwindSafe(poll)) {
-                Ok(Poll::Pending) => with(|state| state.suspend(slot, job)),
-                Ok(Poll::Ready(())) => with(|state| state.finish(slot, Ending::Done(job))),
-                Err(payload) => {
-                    // The future, or the output if it was the future's drop that panicked.
-                    if let Some(second) = drop_caught(job) {
-                        context::discard(second);
-                    }
-                    with(|state| state.finish(slot, Ending::Panicked(payload)))
-                }
-            };
+            let poll = || context::with_waker(key, |cx| job.as_mut().poll(cx));
+            ControlFlow::Continue(match panic::catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => Settled::Suspended(job),
+                Ok(Poll::Ready(())) => Settled::Ended(Ending::Done(job)),
+                Err(payload) => Settled::Ended(after_panic(job, payload)),
+            })
         }
+        Step::PollMain => match context::with_waker(key, poll_main) {
+            Poll::Pending => ControlFlow::Continue(Settled::Main),
+            Poll::Ready(()) => ControlFlow::Break(()),
+        },
         Step::Cancel(job) => {
             let ending = drop_caught(job).map_or(Ending::Cancelled, Ending::Panicked);
-            with(|state| state.finish(slot, ending));
+            ControlFlow::Continue(Settled::Ended(ending))
         }
-        Step::Skip => {}
     }
-    ControlFlow::Continue(())
+}
+
+/// What is left is the future or, if it was the future's drop that panicked, its output. The first panic is the one that counts.
+#[cold]
+fn after_panic(job: BoxedJob, payload: Payload) -> Ending {
+    if let Some(second) = drop_caught(job) {
+        context::discard(second);
+    }
+    Ending::Panicked(payload)
 }
 
 /// Everything but the polls, once for each round; parks if nothing is runnable then.
@@ -160,9 +167,10 @@ pub(super) fn start_eagerly(slot: u32) {
         let (outer, budget) = (state.current, state.budget);
         (outer, budget, state.begin(slot))
     };
-    let Some((outer, budget, Some(next))) = with(start) else { return };
-    let _never_main = take_step(next, &mut |_| Poll::Pending);
+    let Some((outer, budget, Some(Next { key, step }))) = with(start) else { return };
+    let ControlFlow::Continue(settled) = take_step(key, step, &mut |_| Poll::Pending) else { return };
     with(|state| {
+        state.settle(slot, settled);
         state.current = outer;
         state.budget = budget;
     });

@@ -71,8 +71,7 @@ impl Gathering {
             let Some((index, key)) = self.next_woken() else {
                 return self.wait(cx);
             };
-            let waker = context::waker(key);
-            match poll(index, &mut Context::from_waker(&waker)) {
+            match context::with_waker(key, |cx| poll(index, cx)) {
                 Poll::Pending => continue,
                 Poll::Ready(ControlFlow::Continue(())) => self.remove(index),
                 Poll::Ready(ControlFlow::Break(())) => return Poll::Ready(()),

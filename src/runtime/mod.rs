@@ -66,6 +66,6 @@ pub(crate) use job::{MaybeDone, output_of};
 pub(crate) use reactor::{Direction, Interests, SignalPipe};
 pub(crate) use registration::{Moved, Registration};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
-pub(crate) use tasks::{Joined, Payload, TaskLabel};
+pub(crate) use tasks::{Failure, FailureCause, Payload};
 pub(crate) use timer::{Timer, When, is_virtual, now};
 pub(crate) use unhandled::panic_message;

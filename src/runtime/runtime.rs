@@ -13,6 +13,7 @@ use super::clock;
 use super::context::{self, enter, with};
 use super::event_loop::{self, Park, Turn};
 use super::handle::Handle;
+use super::key::NO_SLOT;
 use super::state::State;
 use super::tasks::Payload;
 
@@ -242,7 +243,10 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         }
         Poll::Ready(())
     });
-    with(|state| state.running_since = None);
+    with(|state| {
+        state.running_since = None;
+        state.current = NO_SLOT;
+    });
     match output {
         Some(output) => output,
         None => unreachable!("main is ready, so it has an output"),

@@ -3,10 +3,11 @@
 use std::panic::Location;
 use std::task::{Context, Poll};
 
-use super::context::{self, candidate, with, with_loop};
+use super::context::{self, NotHere, candidate, with, with_loop};
+use super::job::BoxedJob;
 use super::key::{HandleKey, NO_SLOT, RunNumber, Serial};
 use super::state::State;
-use super::tasks::{CancelReason, ErrorReporter, Joined, Place, TaskLabel};
+use super::tasks::{CancelReason, ErrorReporter, Failure, Joined, Place, TaskLabel};
 use super::{event_loop, job, registry};
 
 /// Keeps a task's slot reserved until it is dropped.
@@ -71,50 +72,61 @@ pub(super) fn create_detached(future: impl Future<Output = ()> + 'static) {
 }
 
 impl TaskHandle {
-    /// Ready with what became of the task; then the handle is empty.
+    /// Ready with the output, or why there is none; then the handle is empty.
     #[track_caller]
-    pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<(Joined, Option<TaskLabel>)> {
+    pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<Result<BoxedJob, Failure>> {
         let HandleKey { run, slot } = self.key;
-        assert_ne!(slot, NO_SLOT, "a `Task` was polled after it had given its output");
         let candidate = candidate(cx.waker());
-        let joined = with_loop(run, |state| {
-            if state.current == slot {
-                return Found::Itself(state.tasks.label(slot));
+        let found = with_loop(run, |state| {
+            if slot == NO_SLOT || state.current == slot {
+                return Found::Misuse;
             }
-            match state.tasks.join(slot) {
-                Joined::NotYet => Found::NotYet {
-                    is_set: state.set_waiter(&candidate, |state| state.tasks.joiner(slot)),
-                },
-                Joined::Output(job) => {
-                    state.tasks.free_if_unused(slot);
-                    Found::Ended(Joined::Output(job), None)
+            match state.tasks.take_output(slot) {
+                Joined::NotYet if state.set_waiter(&candidate, |state| state.tasks.joiner(slot)) => {
+                    Found::NotYet
                 }
-                joined => {
-                    let label = state.tasks.label(slot);
-                    state.tasks.free_if_unused(slot);
-                    Found::Ended(joined, Some(label))
-                }
+                Joined::NotYet => Found::NotYetForeign,
+                Joined::Output(job) => Found::Output(job),
+                Joined::Failed => Found::Failed,
             }
         });
-        match joined {
-            Ok(Found::Ended(joined, label)) => {
+        match found {
+            Ok(Found::NotYet) => Poll::Pending,
+            Ok(Found::Output(job)) => {
                 self.key.slot = NO_SLOT;
-                Poll::Ready((joined, label))
+                Poll::Ready(Ok(job))
             }
-            Ok(Found::NotYet { is_set }) => {
-                if !is_set {
-                    context::wait_cloned(run, cx.waker(), |state| state.tasks.joiner(slot));
-                }
+            other => self.poll_join_slowly(other, cx),
+        }
+    }
+
+    /// What is rare, and better not in the way of what is not.
+    #[cold]
+    #[track_caller]
+    fn poll_join_slowly(
+        &mut self,
+        found: Result<Found, NotHere>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<BoxedJob, Failure>> {
+        let HandleKey { run, slot } = self.key;
+        assert_ne!(slot, NO_SLOT, "a `Task` was polled after it had given its output");
+        match found {
+            Err(elsewhere) if !elsewhere.loop_has_ended() => {
+                panic!("{}", elsewhere.message("`Task`", "await it on the loop's thread"))
+            }
+            Ok(Found::Misuse) => {
+                let name = self.label().map_or_else(String::new, |label| label.name());
+                panic!("the task `{name}` awaits itself, which would never end")
+            }
+            Ok(Found::NotYetForeign) => {
+                context::wait_cloned(run, cx.waker(), |state| state.tasks.joiner(slot));
                 Poll::Pending
             }
-            Ok(Found::Itself(task)) => {
-                panic!("the task `{}` awaits itself, which would never end", task.name())
-            }
-            Err(elsewhere) if elsewhere.loop_has_ended() => {
+            _ => {
                 self.key.slot = NO_SLOT;
-                Poll::Ready((Joined::Cancelled(CancelReason::LoopEnded), None))
+                let failure = with_loop(run, |state| state.tasks.take_failure(slot));
+                Poll::Ready(Err(failure.unwrap_or(Failure::LOOP_ENDED)))
             }
-            Err(elsewhere) => panic!("{}", elsewhere.message("`Task`", AWAIT_AT_HOME)),
         }
     }
 
@@ -172,12 +184,15 @@ impl TaskHandle {
     }
 }
 
-const AWAIT_AT_HOME: &str = "await it on the loop's thread";
-
+/// What a handle finds when it is polled.
 enum Found {
-    Itself(TaskLabel),
-    NotYet { is_set: bool },
-    Ended(Joined, Option<TaskLabel>),
+    NotYet,
+    /// The waker has to be cloned first.
+    NotYetForeign,
+    Output(BoxedJob),
+    Failed,
+    /// The handle has given its output already, or is awaited by its own task.
+    Misuse,
 }
 
 impl Drop for TaskHandle {

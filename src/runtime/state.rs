@@ -82,6 +82,14 @@ pub(super) struct Next {
     pub(super) step: Step,
 }
 
+/// What a step of a task has come to.
+pub(super) enum Settled {
+    /// Main was polled, and is not ready.
+    Main,
+    Suspended(BoxedJob),
+    Ended(Ending),
+}
+
 impl State {
     pub(super) fn new(registered: Registered, clock: Clock, on_unhandled: Option<UnhandledHook>) -> Self {
         let first_serial = registered.first_serial();
@@ -175,7 +183,7 @@ impl State {
 
     // The steps of a task's life that the event loop takes.
 
-    /// The next task to be polled, taken out of its slot; it is the current task until [`State::finish`].
+    /// The next task to be polled, taken out of its slot; it is the current task until [`State::settle`].
     pub(super) fn next(&mut self) -> Option<Next> {
         while let Some(slot) = self.queue.pop() {
             let next = self.begin(slot);
@@ -187,13 +195,9 @@ impl State {
     }
 
     /// The task in `slot`, which the run queue does not name, or not any more.
+    #[inline]
     pub(super) fn begin(&mut self, slot: u32) -> Option<Next> {
-        // `queued` kept the slot reserved, so it has a tenant.
-        let serial = self.tasks.serial(slot);
-        let step = self.tasks.begin(slot);
-        if let Step::Skip = step {
-            return None;
-        }
+        let (serial, step) = self.tasks.begin(slot)?;
         self.current = slot;
         self.budget = BUDGET;
         let key = WakerKey::new(self.run_number().index(), serial, slot);
@@ -201,15 +205,18 @@ impl State {
         Some(Next { key, step })
     }
 
-    /// The current task was polled, and is not done.
-    pub(super) fn suspend(&mut self, slot: u32, job: BoxedJob) {
+    /// The current task was polled or dropped.
+    pub(super) fn settle(&mut self, slot: u32, settled: Settled) {
         self.current = NO_SLOT;
-        self.tasks.suspend(slot, job);
+        match settled {
+            Settled::Main => {}
+            Settled::Suspended(job) => self.tasks.suspend(slot, job),
+            Settled::Ended(ending) => self.finish(slot, ending),
+        }
     }
 
-    /// The current task has ended: wakes whoever awaits it, or sees to what nobody will ask for.
-    pub(super) fn finish(&mut self, slot: u32, ending: Ending) {
-        self.current = NO_SLOT;
+    /// The task has ended: wakes whoever awaits it, or sees to what nobody will ask for.
+    fn finish(&mut self, slot: u32, ending: Ending) {
         let Ended { joiner, unclaimed } = self.tasks.end(slot, ending);
         self.wake(joiner);
         self.defer_unclaimed(slot, unclaimed);
@@ -367,7 +374,7 @@ impl State {
 
     /// Whether something is to be done before the loop may sleep.
     pub(super) fn is_busy(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || !self.deferred.is_empty()
     }
 
     /// Uses up one operation of the current poll's budget. `false`: there is none left.

@@ -138,8 +138,6 @@ pub(super) enum Step {
     Poll(BoxedJob),
     /// Drop the future: the task was cancelled.
     Cancel(BoxedJob),
-    /// The slot has nothing to do any more.
-    Skip,
 }
 
 /// How a task ended.
@@ -174,11 +172,28 @@ impl Unclaimed {
 }
 
 /// What a handle finds.
-pub(crate) enum Joined {
+pub(super) enum Joined {
     NotYet,
     Output(BoxedJob),
+    /// See [`Tasks::take_failure`].
+    Failed,
+}
+
+/// Why a task has no output.
+pub(crate) struct Failure {
+    pub(crate) task: Option<TaskLabel>,
+    pub(crate) cause: FailureCause,
+}
+
+pub(crate) enum FailureCause {
     Cancelled(CancelReason),
     Panicked(Payload),
+}
+
+impl Failure {
+    /// Nothing else is known of the task.
+    pub(super) const LOOP_ENDED: Self =
+        Self { task: None, cause: FailureCause::Cancelled(CancelReason::LoopEnded) };
 }
 
 impl Tasks {
@@ -249,26 +264,22 @@ impl Tasks {
         self.living
     }
 
-    /// Arrow 2, for a slot that was popped from the run queue.
-    pub(super) fn begin(&mut self, slot: u32) -> Step {
+    /// Arrow 2, for a slot that was popped from the run queue; `None` if it has nothing to do any more.
+    pub(super) fn begin(&mut self, slot: u32) -> Option<(Serial, Step)> {
         let entry = &mut self.slots[slot as usize];
         entry.queued = false;
-        let Tenant::Task(record) = &mut entry.tenant else { return Step::Skip };
-        match record.phase {
-            Phase::Main => Step::PollMain,
-            Phase::Waiting => match record.job.take() {
-                Some(job) => {
-                    record.phase = Phase::Running;
-                    if record.cancel.is_some() { Step::Cancel(job) } else { Step::Poll(job) }
-                }
-                None => Step::Skip,
-            },
-            Phase::Running => Step::Skip,
-            Phase::Done | Phase::Cancelled | Phase::Panicked => {
-                self.free_if_unused(slot);
-                Step::Skip
-            }
+        let Tenant::Task(record) = &mut entry.tenant else { return None };
+        if record.phase == Phase::Waiting {
+            record.phase = Phase::Running;
+            let job = record.job.take()?;
+            let step = if record.cancel.is_some() { Step::Cancel(job) } else { Step::Poll(job) };
+            return Some((entry.serial, step));
         }
+        if record.phase == Phase::Main {
+            return Some((entry.serial, Step::PollMain));
+        }
+        self.free_if_unused(slot);
+        None
     }
 
     /// Arrow 3.
@@ -311,18 +322,22 @@ impl Tasks {
         Ended { joiner, unclaimed }
     }
 
-    /// Arrow 5, if its conditions hold. The caller is done with what it wants to say about the slot.
+    /// Arrow 5, if its conditions hold.
     pub(super) fn free_if_unused(&mut self, slot: u32) {
         let entry = &self.slots[slot as usize];
         let Tenant::Task(record) = &entry.tenant else { return };
         if record.phase.has_ended() && !record.has_handle && !entry.queued {
-            if record.is_named {
-                self.names.remove(&slot);
-            }
-            if record.is_detached {
-                self.reporters.remove(&slot);
-            }
-            drop(self.slots.remove(slot as usize));
+            self.free(slot);
+        }
+    }
+
+    fn free(&mut self, slot: u32) {
+        let Tenant::Task(record) = self.slots.remove(slot as usize).tenant else { return };
+        if record.is_named {
+            self.names.remove(&slot);
+        }
+        if record.is_detached {
+            self.reporters.remove(&slot);
         }
     }
 
@@ -336,23 +351,35 @@ impl Tasks {
         }
     }
 
-    /// The handle asks for the output. Unless the answer is [`Joined::NotYet`], the handle has given the slot up.
-    pub(super) fn join(&mut self, slot: u32) -> Joined {
-        let Some(record) = self.record(slot) else { return Joined::Cancelled(CancelReason::LoopEnded) };
-        let joined = match record.phase {
-            Phase::Done => match record.job.take() {
-                Some(job) => Joined::Output(job),
-                None => return Joined::NotYet,
-            },
-            Phase::Cancelled => Joined::Cancelled(record.cancel.unwrap_or(CancelReason::Requested)),
-            Phase::Panicked => match self.panics.remove(&slot) {
-                Some(payload) => Joined::Panicked(payload),
-                None => return Joined::NotYet,
-            },
+    /// The handle asks for the output. If it gets it, it has given the slot up.
+    pub(super) fn take_output(&mut self, slot: u32) -> Joined {
+        let entry = &mut self.slots[slot as usize];
+        let queued = entry.queued;
+        let Tenant::Task(record) = &mut entry.tenant else { return Joined::Failed };
+        match record.phase {
             Phase::Main | Phase::Waiting | Phase::Running => return Joined::NotYet,
+            Phase::Cancelled | Phase::Panicked => return Joined::Failed,
+            Phase::Done => {}
+        }
+        let Some(job) = record.job.take() else { return Joined::Failed };
+        record.has_handle = false;
+        if !queued {
+            self.free(slot);
+        }
+        Joined::Output(job)
+    }
+
+    /// The handle asks why there is no output, and gives the slot up.
+    pub(super) fn take_failure(&mut self, slot: u32) -> Failure {
+        let task = Some(self.label(slot));
+        let cancelled = |record: &Record| record.cancel.unwrap_or(CancelReason::LoopEnded);
+        let cause = match self.panics.remove(&slot) {
+            Some(payload) => FailureCause::Panicked(payload),
+            None => FailureCause::Cancelled(self.get(slot).map_or(CancelReason::LoopEnded, cancelled)),
         };
         self.give_up_handle(slot);
-        joined
+        self.free_if_unused(slot);
+        Failure { task, cause }
     }
 
     pub(super) fn give_up_handle(&mut self, slot: u32) {

@@ -24,6 +24,7 @@ pub(super) trait Wake: 'static {
 
 #[cfg(all(target_pointer_width = "64", not(oneloop_boxed_wakers)))]
 mod word {
+    use std::mem::ManuallyDrop;
     use std::ptr;
     use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -40,7 +41,13 @@ mod word {
             Self { table: RawWakerVTable::new(clone::<W>, wake::<W>, wake::<W>, forget) }
         }
 
-        pub(in super::super) fn waker(&'static self, key: WakerKey) -> Waker {
+        /// Calls `f` with a waker that carries `key`.
+        pub(in super::super) fn lend<R>(&'static self, key: WakerKey, f: impl FnOnce(&Waker) -> R) -> R {
+            // There is nothing to drop, and not to try saves an indirect call for each poll.
+            f(&ManuallyDrop::new(self.waker(key)))
+        }
+
+        fn waker(&'static self, key: WakerKey) -> Waker {
             let word = ptr::without_provenance(key.word() as usize);
             #[expect(unsafe_code, reason = "the standard library has no safe way from plain data to a `Waker`")]
             // SAFETY: `table` is private and set only in `new`. Its functions never dereference the word, so any bit
@@ -108,7 +115,12 @@ mod boxed {
             Self { make: |key| futures_task::waker(Arc::new(BoxedKey::<W>(key, PhantomData))) }
         }
 
-        pub(in super::super) fn waker(&'static self, key: WakerKey) -> Waker {
+        /// Calls `f` with a waker that carries `key`.
+        pub(in super::super) fn lend<R>(&'static self, key: WakerKey, f: impl FnOnce(&Waker) -> R) -> R {
+            f(&self.waker(key))
+        }
+
+        fn waker(&'static self, key: WakerKey) -> Waker {
             let waker = (self.make)(key);
             // After the thread's locals are gone the waker works as well, its key just cannot be read.
             let _ = RECENT.try_with(|recent| {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::runtime::{CancelReason, Payload, TaskLabel, panic_message};
+use crate::runtime::{CancelReason, Failure, FailureCause, Payload, panic_message};
 
 /// Why a task gave no output: it panicked, or it was cancelled.
 ///
@@ -24,17 +24,16 @@ enum Cause {
 }
 
 impl JoinError {
-    pub(super) fn cancelled(reason: CancelReason, task: Option<&TaskLabel>) -> Self {
-        Self::new(Cause::Cancelled(reason), task)
-    }
-
-    pub(super) fn panicked(payload: Payload, task: Option<&TaskLabel>) -> Self {
-        let message = panic_message(&*payload).to_owned();
-        Self::new(Cause::Panicked { message, payload: Mutex::new(payload) }, task)
-    }
-
-    fn new(cause: Cause, task: Option<&TaskLabel>) -> Self {
-        let task_name = task.map_or_else(|| "of an ended loop".to_owned(), TaskLabel::name);
+    pub(super) fn of(failure: Failure) -> Self {
+        let Failure { task, cause } = failure;
+        let task_name = task.map_or_else(|| "of an ended loop".to_owned(), |task| task.name());
+        let cause = match cause {
+            FailureCause::Cancelled(reason) => Cause::Cancelled(reason),
+            FailureCause::Panicked(payload) => {
+                let message = panic_message(&*payload).to_owned();
+                Cause::Panicked { message, payload: Mutex::new(payload) }
+            }
+        };
         Self(Box::new(Inner { task_name, cause }))
     }
 

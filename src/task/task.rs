@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::{JoinError, Outcome, TaskKey};
-use crate::runtime::{self, CancelReason, Joined, Runtime, TaskHandle, output_of};
+use crate::runtime::{self, CancelReason, Runtime, TaskHandle, output_of};
 
 /// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
 ///
@@ -190,13 +190,8 @@ impl<T: 'static> Future for Task<T> {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (joined, label) = ready!(self.handle.poll_join(cx));
-        Poll::Ready(match joined {
-            Joined::Output(job) => Ok(output_of(job)),
-            Joined::Cancelled(reason) => Err(JoinError::cancelled(reason, label.as_ref())),
-            Joined::Panicked(payload) => Err(JoinError::panicked(payload, label.as_ref())),
-            Joined::NotYet => return Poll::Pending,
-        })
+        let joined = ready!(self.handle.poll_join(cx));
+        Poll::Ready(joined.map(output_of).map_err(JoinError::of))
     }
 }
 

@@ -1,6 +1,7 @@
 //! An echo server: sends back what it is sent. `echo_server [ADDR]`, 127.0.0.1:8888 by default.
 //!
 //! Ctrl-C stops it: no new connections, and 5 s for those that are open.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -8,37 +9,20 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::channel::mpsc::{Sender, channel};
+use futures::future::select;
 use oneloop::net::{TcpListener, TcpStream};
+
+const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct Totals {
     connections: Cell<u64>,
-    open: Cell<u64>,
     bytes: Cell<u64>,
 }
 
-async fn serve(listener: TcpListener, totals: Rc<Totals>) -> io::Result<()> {
-    loop {
-        let (stream, addr) = listener.accept().await?;
-        let totals = totals.clone();
-        let echo = async move {
-            totals.connections.set(totals.connections.get() + 1);
-            totals.open.set(totals.open.get() + 1);
-            let result = echo(&stream, &totals.bytes).await;
-            totals.open.set(totals.open.get() - 1);
-            match result {
-                // A peer that goes away is no fault of the server's.
-                Err(error) if !matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
-                    eprintln!("{addr}: {error}");
-                }
-                _ => {}
-            }
-        };
-        oneloop::create_task(echo).detach();
-    }
-}
-
-async fn echo(stream: &TcpStream, bytes: &Cell<u64>) -> io::Result<()> {
+async fn echo(stream: &TcpStream, totals: &Totals) -> io::Result<()> {
     let mut buf = vec![0; 16 * 1024];
     loop {
         // A peer that has closed its side still gets what it is owed.
@@ -47,7 +31,27 @@ async fn echo(stream: &TcpStream, bytes: &Cell<u64>) -> io::Result<()> {
             return Ok(());
         }
         stream.write_all(&buf[..len]).await?;
-        bytes.set(bytes.get() + len as u64);
+        totals.bytes.set(totals.bytes.get() + len as u64);
+    }
+}
+
+/// Accepts for ever. Each connection holds a clone of `open` until it ends.
+async fn serve(listener: TcpListener, open: Sender<()>, totals: Rc<Totals>) -> io::Result<()> {
+    loop {
+        let (stream, addr) = listener.accept().await?;
+        totals.connections.set(totals.connections.get() + 1);
+        let (open, totals) = (open.clone(), Rc::clone(&totals));
+        let connection = async move {
+            if let Err(error) = echo(&stream, &totals).await {
+                // A peer that goes away is no fault of the server's.
+                let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+                if !gone.contains(&error.kind()) {
+                    eprintln!("{addr}: {error}");
+                }
+            }
+            drop(open);
+        };
+        oneloop::create_task(connection).detach();
     }
 }
 
@@ -55,17 +59,14 @@ async fn run(addr: &str) -> io::Result<()> {
     let listener = TcpListener::bind(addr).await?;
     println!("listening at {}", listener.local_addr()?);
     let totals = Rc::new(Totals::default());
-    let server = oneloop::create_task(serve(listener, totals.clone())).cancel_on_drop();
-    let ctrl_c = oneloop::signal::ctrl_c().await;
-    drop(server);
-    ctrl_c?;
-    let all_closed = async {
-        while totals.open.get() > 0 {
-            oneloop::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let _cut_off = oneloop::timeout(Duration::from_secs(5), all_closed).await;
-    println!("{} connections, {} bytes", totals.connections.get(), totals.bytes.get());
+    let (open, mut closed) = channel(0);
+    let serving = serve(listener, open, Rc::clone(&totals));
+    // Whichever ends first; the other is dropped, and the listener with it.
+    select(Box::pin(serving), Box::pin(oneloop::signal::ctrl_c())).await.factor_first().0?;
+    // Nothing is ever sent, so this waits until the last connection has dropped its clone.
+    let in_time = oneloop::timeout(GRACE, closed.next()).await.is_ok();
+    let cut_off = if in_time { "" } else { ", some of them cut off" };
+    println!("{} connections{cut_off}, {} bytes", totals.connections.get(), totals.bytes.get());
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! Says hello, waits a moment, says goodbye.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The loop's clock: nanoseconds since a moment that the whole process shares.
+//! The loop's clock: nanoseconds since a moment that all loops of the process share.
 //!
 //! Deadlines inside the kernel are plain `u64` nanoseconds ([`Nanos`]), which order, add and store more cheaply
 //! than `Instant` and reach 584 years. A clock is real, or virtual: then it stands still until it is
@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Nanoseconds since the process's epoch. `u64::MAX` stands for "never".
+/// Nanoseconds since that moment. `u64::MAX` stands for "never".
 pub(crate) type Nanos = u64;
 
 /// The deadline that never comes.
@@ -17,26 +17,17 @@ pub(crate) const NEVER: Nanos = u64::MAX;
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 100);
 
 pub(crate) struct Clock {
-    epoch: Instant,
     /// The time where it stands, if virtual.
     standing_at: Option<Nanos>,
 }
 
 impl Clock {
     pub(super) fn new(is_virtual: bool) -> Self {
-        let epoch = epoch();
-        let standing_at = is_virtual.then(|| nanos(os_now().saturating_duration_since(epoch)));
-        Self { epoch, standing_at }
+        Self { standing_at: is_virtual.then(real_now) }
     }
 
     pub(super) fn now(&self) -> Nanos {
-        self.standing_at.unwrap_or_else(|| self.real_now())
-    }
-
-    /// What the operating system's clock says: for measuring how long user code took.
-    pub(super) fn real_now(&self) -> Nanos {
-        // The epoch lies in the past, so the difference is exact.
-        nanos(os_now().saturating_duration_since(self.epoch))
+        self.standing_at.unwrap_or_else(real_now)
     }
 
     pub(super) fn is_virtual(&self) -> bool {
@@ -51,19 +42,40 @@ impl Clock {
     }
 }
 
-/// The time by the real clock.
-pub(crate) fn real_now() -> Nanos {
-    from_instant(os_now())
+/// The moment from which nanoseconds count, and its own nanoseconds.
+struct Epoch {
+    moment: Instant,
+    nanos: Nanos,
 }
 
-fn epoch() -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(os_now)
+fn epoch() -> &'static Epoch {
+    static EPOCH: OnceLock<Epoch> = OnceLock::new();
+    EPOCH.get_or_init(|| Epoch { moment: instant_now(), nanos: real_now() })
 }
 
-fn os_now() -> Instant {
+fn instant_now() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     Instant::now()
+}
+
+/// The time by the real clock. On Linux it is asked for in the form in which it is wanted: `Instant` measures the same clock
+/// (CLOCK_MONOTONIC), but turning it into nanoseconds takes as long as reading it.
+#[cfg(target_os = "linux")]
+pub(crate) fn real_now() -> Nanos {
+    use nix::time::{ClockId, clock_gettime};
+
+    match clock_gettime(ClockId::CLOCK_MONOTONIC) {
+        // Seconds since the machine started, and less than a second.
+        Ok(time) => time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64,
+        Err(error) => panic!("the operating system has no monotonic clock: {error}"),
+    }
+}
+
+/// The time by the real clock.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn real_now() -> Nanos {
+    static START: OnceLock<Instant> = OnceLock::new();
+    nanos(instant_now().saturating_duration_since(*START.get_or_init(instant_now)))
 }
 
 /// A duration as nanoseconds, [`NEVER`] if it has more than fit.
@@ -78,12 +90,21 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
 /// The moment `time`, or one a hundred years away if `Instant` cannot express it.
 pub(crate) fn to_instant(time: Nanos) -> Instant {
     let epoch = epoch();
-    epoch.checked_add(Duration::from_nanos(time)).unwrap_or_else(|| epoch + FAR)
+    if time < epoch.nanos {
+        let before = Duration::from_nanos(epoch.nanos - time);
+        return epoch.moment.checked_sub(before).unwrap_or(epoch.moment);
+    }
+    let after = Duration::from_nanos(time - epoch.nanos);
+    epoch.moment.checked_add(after).unwrap_or_else(|| epoch.moment + FAR)
 }
 
-/// The nanoseconds of `moment`: 0 for one before the epoch, which is then due at once.
+/// The nanoseconds of `moment`; 0 for one too early for them, which is due at once like every moment that has passed.
 pub(crate) fn from_instant(moment: Instant) -> Nanos {
-    nanos(moment.saturating_duration_since(epoch()))
+    let epoch = epoch();
+    match moment.checked_duration_since(epoch.moment) {
+        Some(after) => epoch.nanos.saturating_add(nanos(after)),
+        None => epoch.nanos.saturating_sub(nanos(epoch.moment - moment)),
+    }
 }
 
 #[cfg(test)]
@@ -95,14 +116,19 @@ mod tests {
         assert_eq!(nanos(Duration::ZERO), 0);
         assert_eq!(nanos(Duration::new(2, 5)), 2_000_000_005);
         assert_eq!(nanos(Duration::MAX), NEVER);
-        assert_eq!(nanos(Duration::from_secs(u64::MAX / 1_000_000_000)) / 1_000_000_000, 18_446_744_073);
+        assert_eq!(
+            nanos(Duration::from_secs(u64::MAX / 1_000_000_000)) / 1_000_000_000,
+            18_446_744_073
+        );
     }
 
     #[test]
     fn an_instant_survives_the_way_there_and_back() {
-        let moment = epoch() + Duration::new(7, 123_456_789);
+        let moment = epoch().moment + Duration::new(7, 123_456_789);
         assert_eq!(to_instant(from_instant(moment)), moment);
-        let _far_future_does_not_panic = to_instant(NEVER);
+        let earlier = epoch().moment - Duration::new(0, 77);
+        assert_eq!(to_instant(from_instant(earlier)), earlier);
+        assert!(to_instant(NEVER) > moment, "the far future does not overflow");
     }
 
     #[test]

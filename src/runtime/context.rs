@@ -4,7 +4,7 @@
 //! ended. So a waker, a drop or a hook that comes back into the runtime always finds the state free.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
 use std::task::{Context, Waker};
@@ -20,9 +20,9 @@ use super::waiter::Waiter;
 use super::waker::{Wake, Wakers};
 
 thread_local! {
-    /// Without a destructor, so that it can be used while the thread ends. `Entered` takes the state out again.
-    static CURRENT: RefCell<ManuallyDrop<Option<State>>> =
-        const { RefCell::new(ManuallyDrop::new(None)) };
+    /// The state, unless it is lent; then and where no loop runs, nothing. Without a destructor, so that it can be used
+    /// while the thread ends: `Entered` takes the state out again.
+    static CURRENT: Cell<ManuallyDrop<Option<Box<State>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 static WAKERS: Wakers = Wakers::new::<Current>();
@@ -72,22 +72,35 @@ pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> R
     result
 }
 
-/// Does nothing where no loop runs; nor while the state is borrowed, which only a global allocator or a signal handler can see.
+/// Does nothing where no loop runs; nor while the state is lent, which only a global allocator or a signal handler can see.
 ///
 /// The closure leaves its result where it is wanted, which is measurably quicker than handing it up.
 fn access(f: impl FnOnce(&mut State)) {
-    let access = |cell: &RefCell<ManuallyDrop<Option<State>>>| {
-        let Ok(mut borrow) = cell.try_borrow_mut() else { return };
-        let Some(state) = &mut **borrow else { return };
+    let access = |current: &Cell<ManuallyDrop<Option<Box<State>>>>| {
+        let Some(state) = ManuallyDrop::into_inner(current.take()) else { return };
+        let mut lent = Lent { state: ManuallyDrop::new(Some(state)), home: current };
+        let Some(state) = &mut *lent.state else { return };
         f(state);
         if !state.deferred.is_empty() {
             let deferred = mem::take(&mut state.deferred);
-            drop(borrow);
+            drop(lent);
             run_deferred(deferred);
         }
     };
     // The thread-local has no destructor, so this is always `Ok`.
     CURRENT.try_with(access).ok();
+}
+
+/// The state while it is lent; goes back when dropped, also by a panic.
+struct Lent<'a> {
+    state: ManuallyDrop<Option<Box<State>>>,
+    home: &'a Cell<ManuallyDrop<Option<Box<State>>>>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.home.set(mem::take(&mut self.state));
+    }
 }
 
 /// Somebody who wants to be woken.
@@ -134,7 +147,9 @@ impl NotHere {
         };
         let here = std::thread::current();
         if owner.id() == here.id() {
-            return format!("this {what} belongs to another `Runtime` of this thread than the one that runs: {remedy}");
+            return format!(
+                "this {what} belongs to another `Runtime` of this thread than the one that runs: {remedy}"
+            );
         }
         let name = |thread: &std::thread::Thread| match thread.name() {
             Some(name) => format!("`{name}`"),
@@ -157,25 +172,24 @@ pub(crate) fn no_loop(what: &str) -> ! {
 
 /// The state of a loop in its thread's place, until dropped; then the former one is back.
 pub(super) struct Entered<'a> {
-    home: &'a mut Option<State>,
-    former: Option<State>,
+    home: &'a Cell<Option<Box<State>>>,
+    former: Option<Box<State>>,
 }
 
 /// Makes the loop whose state lies in `home` the thread's loop.
-pub(super) fn enter(home: &mut Option<State>) -> Entered<'_> {
+pub(super) fn enter(home: &Cell<Option<Box<State>>>) -> Entered<'_> {
     let former = swap(home.take());
     Entered { home, former }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        *self.home = swap(self.former.take());
+        self.home.set(swap(self.former.take()));
     }
 }
 
-fn swap(state: Option<State>) -> Option<State> {
-    let swap = |cell: &RefCell<ManuallyDrop<Option<State>>>| mem::replace(&mut **cell.borrow_mut(), state);
-    CURRENT.with(swap)
+fn swap(state: Option<Box<State>>) -> Option<Box<State>> {
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(state)))
 }
 
 #[cold]
@@ -222,7 +236,8 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
 fn report_slow(took: Duration, tasks: &[TaskLabel]) {
     let label = |task: &TaskLabel| format!("`{}`, created at {}", task.name(), task.place);
     let tasks: Vec<_> = tasks.iter().map(label).collect();
-    let tasks = if tasks.is_empty() { "tasks that have ended since".to_owned() } else { tasks.join("; ") };
+    let tasks =
+        if tasks.is_empty() { "tasks that have ended since".to_owned() } else { tasks.join("; ") };
     log::warn!(
         "oneloop: nothing else could run for {took:.0?}: a poll takes too long in one of: {tasks}; move blocking work to a thread"
     );

@@ -66,9 +66,10 @@ fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
         limit = state.pace.start_round();
         next = state.next();
     });
-    while let Some(Next { key, step }) = next.take() {
+    while let Some(Next { key, step }) = next {
         let settled = take_step(key, step, poll_main)?;
         polls += 1;
+        next = None;
         with(|state| {
             state.settle(key.slot(), settled);
             if polls < limit {
@@ -80,7 +81,12 @@ fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
 }
 
 /// Polls or drops one task, or main, while nothing is borrowed. Breaks the round off when main is ready.
-fn take_step(key: WakerKey, step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settled> {
+#[inline]
+fn take_step(
+    key: WakerKey,
+    step: Step,
+    poll_main: &mut PollMain<'_>,
+) -> ControlFlow<(), Settled> {
     match step {
         Step::Poll(mut job) => {
             let poll = || context::with_waker(key, |cx| job.as_mut().poll(cx));
@@ -101,7 +107,8 @@ fn take_step(key: WakerKey, step: Step, poll_main: &mut PollMain<'_>) -> Control
     }
 }
 
-/// What is left is the future or, if it was the future's drop that panicked, its output. The first panic is the one that counts.
+/// What is left is the future or, if it was the future's drop that panicked, its output. The first panic is the one that
+/// counts.
 #[cold]
 fn after_panic(job: BoxedJob, payload: Payload) -> Ending {
     if let Some(second) = drop_caught(job) {
@@ -147,8 +154,8 @@ fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
         let left = deadline.map_or(NEVER, |deadline| deadline.saturating_sub(now));
         thread::park_timeout(Duration::from_nanos(left).min(RETRY_REACTOR));
     } else {
-        let now = if deadline.is_some() { state.clock.now() } else { 0 };
-        poll_reactor(state, Wait::Until { deadline: deadline.unwrap_or(NEVER), now });
+        let deadline = deadline.map_or(NEVER, |deadline| state.pace.sleep_until(deadline));
+        poll_reactor(state, Wait::Until { deadline, now: state.clock.now() });
     }
     let now = state.woken();
     state.take_in(now);
@@ -168,7 +175,9 @@ pub(super) fn start_eagerly(slot: u32) {
         (outer, budget, state.begin(slot))
     };
     let Some((outer, budget, Some(Next { key, step }))) = with(start) else { return };
-    let ControlFlow::Continue(settled) = take_step(key, step, &mut |_| Poll::Pending) else { return };
+    let ControlFlow::Continue(settled) = take_step(key, step, &mut |_| Poll::Pending) else {
+        return;
+    };
     with(|state| {
         state.settle(slot, settled);
         state.current = outer;
@@ -178,8 +187,11 @@ pub(super) fn start_eagerly(slot: u32) {
 
 /// The end of the loop: cancels every task, drops what they leave behind, refuses new ones.
 pub(super) fn close() {
-    with(|state| state.closing = true);
-    while with(State::cancel_all).unwrap_or(0) > 0 {
+    with(|state| {
+        state.closing = true;
+        state.cancel_all();
+    });
+    while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
         // Each is queued now, and no other can come; a poll that queues main again finds no main.
         let _no_main = round(&mut |_| Poll::Pending);
     }
@@ -195,7 +207,8 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
         poll
     };
     with(|state| {
-        state.woken();
+        state.inbox().woken();
+        state.pace.start();
         state.queue(MAIN);
     });
     while !is_ready.get() {

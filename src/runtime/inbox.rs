@@ -52,7 +52,7 @@ struct Shared {
     mail: Mail,
     /// The thread of the present or the last tenant.
     thread: Option<Thread>,
-    /// Ends the loop's sleep where it does not sleep in `thread::park`. Set before the first PARKED.
+    /// Ends the loop's sleep where it does not sleep in `thread::park`. See [`Inbox::set_unpark`].
     unpark: Option<Waker>,
 }
 
@@ -146,13 +146,21 @@ impl Inbox {
 
     /// Tells senders that the loop is awake.
     pub(super) fn woken(&self) {
+        if self.state.load(Ordering::Relaxed) == EMPTY {
+            return;
+        }
         // A failure means NOTIFIED: then `collect` finds the mail.
         let _ = self.state.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// How senders end the loop's sleep from now on. Returns the former way.
     pub(super) fn set_unpark(&self, unpark: Waker) -> Option<Waker> {
-        self.lock().unpark.replace(unpark)
+        let former = self.lock().unpark.replace(unpark.clone());
+        if self.state.load(Ordering::Acquire) == NOTIFIED {
+            // Whoever sent since `try_park` woke the thread, which is about to sleep where only `unpark` reaches it.
+            unpark.wake();
+        }
+        former
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

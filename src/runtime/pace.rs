@@ -17,43 +17,63 @@ const SLOW: Nanos = 100_000_000;
 
 pub(super) struct Pace {
     polls: u32,
-    /// When the present round began.
-    began: Nanos,
-    /// Who was polled in it.
-    polled: Vec<WakerKey>,
+    /// When the present round began, if that is known.
+    began: Option<Nanos>,
+    /// Who was polled in it: the first so many of these.
+    polled: [WakerKey; POLLS_MAX as usize],
+    polled_len: u8,
+    /// When timers expired last.
+    expired: Nanos,
     /// Under virtual time rounds do not depend on how fast the machine is.
     is_fixed: bool,
 }
 
 impl Pace {
     pub(super) fn new(is_fixed: bool) -> Self {
-        Self { polls: POLLS_MAX, began: 0, polled: Vec::new(), is_fixed }
+        let polled = [WakerKey::from_word(0); POLLS_MAX as usize];
+        Self { polls: POLLS_MAX, began: None, polled, polled_len: 0, expired: 0, is_fixed }
     }
 
     /// A round starts: says how many polls it may have.
     pub(super) fn start_round(&mut self) -> u32 {
-        self.polled.clear();
+        self.polled_len = 0;
         self.polls
+    }
+
+    /// The loop starts: how long the first round takes is not measured, which saves short runs a look at the clock.
+    pub(super) fn start(&mut self) {
+        self.began = None;
     }
 
     /// The loop was parked until now.
     pub(super) fn woken(&mut self, now: Nanos) {
-        self.began = now;
+        self.began = Some(now);
     }
 
     /// A poll is about to begin.
     pub(super) fn note(&mut self, key: WakerKey) {
-        self.polled.push(key);
+        self.polled[usize::from(self.polled_len) % self.polled.len()] = key;
+        self.polled_len += 1;
     }
 
     pub(super) fn polled(&self) -> impl Iterator<Item = WakerKey> + '_ {
-        self.polled.iter().copied()
+        self.polled[..usize::from(self.polled_len)].iter().copied()
+    }
+
+    /// Timers expired just now.
+    pub(super) fn expired(&mut self, now: Nanos) {
+        self.expired = now;
+    }
+
+    /// Until when to sleep if the next timer is due at `deadline`. After timers have expired, the next ones have to wait for a
+    /// round's time: where thousands a second expire, one wake-up serves many, and a lone one is not late.
+    pub(super) fn sleep_until(&self, deadline: Nanos) -> Nanos {
+        deadline.max(self.expired.saturating_add(ROUND))
     }
 
     /// The round had `polls` polls, and the next one begins. If it was slow, says how long it took.
     pub(super) fn end_round(&mut self, polls: u32, now: Nanos) -> Option<Nanos> {
-        let took = now.saturating_sub(self.began);
-        self.began = now;
+        let took = now.saturating_sub(self.began.replace(now)?);
         if self.is_fixed {
             return None;
         }

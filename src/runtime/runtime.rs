@@ -65,7 +65,7 @@ pub fn run<F: IntoFuture>(main: F) -> F::Output {
 /// ```
 pub struct Runtime {
     /// Taken out while it is the thread's loop.
-    state: Cell<Option<State>>,
+    state: Cell<Option<Box<State>>>,
 }
 
 impl Runtime {
@@ -79,7 +79,7 @@ impl Runtime {
     }
 
     pub(super) fn of(state: State) -> Self {
-        Self { state: Cell::new(Some(state)) }
+        Self { state: Cell::new(Some(Box::new(state))) }
     }
 
     /// Runs `main` until it is ready, and the other tasks meanwhile.
@@ -143,7 +143,9 @@ impl Runtime {
     pub fn turn(&mut self) -> Turn {
         let place = Location::caller();
         if let Some(outer) = with(|state| state.running_since).flatten() {
-            panic!("an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}");
+            panic!(
+                "an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}"
+            );
         }
         self.inside(|| {
             with(|state| {
@@ -180,15 +182,8 @@ impl Runtime {
 
     /// Calls `f` with this loop as the thread's loop.
     pub(crate) fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
-        let mut state = self.state.take();
-        assert!(state.is_some(), "this `Runtime` is being used already, further out on the stack");
-        let result = {
-            let _entered = enter(&mut state);
-            // If `f` panics, the state goes back all the same.
-            panic::catch_unwind(AssertUnwindSafe(f))
-        };
-        self.state.set(state);
-        result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        let _entered = enter(&self.state);
+        f()
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
@@ -206,16 +201,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let mut state = self.state.take();
-        if state.is_none() {
-            return;
-        }
-        {
-            let _entered = enter(&mut state);
-            event_loop::close();
-        }
+        self.inside(event_loop::close);
         // The wakers of others that it still holds.
-        if let Some(payload) = context::drop_caught(state) {
+        if let Some(payload) = context::drop_caught(self.state.take()) {
             context::discard(payload);
         }
     }

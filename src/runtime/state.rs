@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::clock::{Clock, Nanos};
+use super::clock::{self, Clock, Nanos};
 use super::inbox::{Call, Inbox};
 use super::job::BoxedJob;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
-use super::members::{ReadyList, ReadyMember};
+use super::members::{Member, ReadyList, ReadyMember};
 use super::pace::Pace;
 use super::reactor::{EventSource, Reactor, Wait};
 use super::registry::Place as Registered;
 use super::run_queue::RunQueue;
 use super::tasks::{
-    CancelReason, Ended, Ending, ErrorReporter, MAIN, Payload, Place, Step, TaskLabel, Tasks, Tenant,
-    Unclaimed,
+    CancelReason, Ended, Ending, ErrorReporter, MAIN, Payload, Place, Step, TaskLabel, Tasks,
+    Tenant, Unclaimed,
 };
 use super::timers::Timers;
 use super::unhandled::Unhandled;
@@ -91,7 +91,11 @@ pub(super) enum Settled {
 }
 
 impl State {
-    pub(super) fn new(registered: Registered, clock: Clock, on_unhandled: Option<UnhandledHook>) -> Self {
+    pub(super) fn new(
+        registered: Registered,
+        clock: Clock,
+        on_unhandled: Option<UnhandledHook>,
+    ) -> Self {
         let first_serial = registered.first_serial();
         Self {
             queue: RunQueue::default(),
@@ -127,21 +131,27 @@ impl State {
     }
 
     /// Does what a waker of this loop asks for; a stale one asks for nothing.
+    #[inline]
     pub(super) fn wake_key(&mut self, key: WakerKey) {
         let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return };
         if slot.serial != key.serial() || slot.queued {
             return;
         }
         slot.queued = true;
-        match &slot.tenant {
+        match slot.tenant {
             Tenant::Task(_) => self.queue.push(key.slot()),
-            Tenant::Member(member) => {
-                let list = &mut self.ready_lists[member.list as usize];
-                list.ready.push_back(ReadyMember { slot: key.slot(), index: member.index });
-                let owner = list.owner.take();
-                self.wake(owner);
+            Tenant::Member(Member { list, index }) => {
+                self.wake_member(list, ReadyMember { slot: key.slot(), index });
             }
         }
+    }
+
+    #[inline(never)]
+    fn wake_member(&mut self, list: u32, member: ReadyMember) {
+        let list = &mut self.ready_lists[list as usize];
+        list.ready.push_back(member);
+        let owner = list.owner.take();
+        self.wake(owner);
     }
 
     /// Makes `candidate` the one who is woken at the place `at`. `false`: that takes a clone of its waker, which is
@@ -152,13 +162,12 @@ impl State {
         candidate: &Candidate<'_>,
         at: impl Fn(&mut Self) -> Option<&mut Waiter>,
     ) -> bool {
-        let index = self.run_number().index();
+        let waiter = self.waiter_of(candidate);
         let Some(place) = at(self) else { return true };
         let former = *place;
-        let Some(key) = candidate.key.filter(|key| key.index() == index) else {
+        let Some(waiter) = waiter else {
             return self.foreign.is(former, candidate.waker);
         };
-        let waiter = Waiter::of_key(key);
         if former != waiter {
             *place = waiter;
             self.release(former);
@@ -166,8 +175,22 @@ impl State {
         true
     }
 
+    /// What stands for `candidate`; `None`: that takes a clone of its waker.
+    pub(super) fn waiter_of(&self, candidate: &Candidate<'_>) -> Option<Waiter> {
+        let index = self.run_number().index();
+        candidate.key.filter(|key| key.index() == index).map(Waiter::of_key)
+    }
+
     /// Releases a waiter that will not be woken.
+    #[inline]
     pub(super) fn release(&mut self, waiter: Waiter) {
+        if waiter.is_foreign() {
+            self.release_foreign(waiter);
+        }
+    }
+
+    #[cold]
+    fn release_foreign(&mut self, waiter: Waiter) {
         if let Resolved::Foreign(waker) = self.foreign.resolve(waiter) {
             self.deferred.push(Deferred::DropWaker(waker));
         }
@@ -195,7 +218,6 @@ impl State {
     }
 
     /// The task in `slot`, which the run queue does not name, or not any more.
-    #[inline]
     pub(super) fn begin(&mut self, slot: u32) -> Option<Next> {
         let (serial, step) = self.tasks.begin(slot)?;
         self.current = slot;
@@ -279,13 +301,15 @@ impl State {
         self.deferred.extend(unpark.map(Deferred::DropWaker));
     }
 
-    /// Marks every task for cancellation; returns how many live.
-    pub(super) fn cancel_all(&mut self) -> usize {
+    /// Marks every task for cancellation.
+    pub(super) fn cancel_all(&mut self) {
+        if self.tasks.living() == 0 {
+            return;
+        }
         let slots: Vec<u32> = self.tasks.all().collect();
         for slot in slots {
             self.cancel(slot, CancelReason::LoopEnded);
         }
-        self.tasks.living()
     }
 
     // Looking around.
@@ -293,17 +317,18 @@ impl State {
     /// The loop, or its host, was parked until now.
     pub(super) fn woken(&mut self) -> Nanos {
         self.inbox().woken();
-        let real_now = self.clock.real_now();
+        let real_now = clock::real_now();
         self.pace.woken(real_now);
         if self.clock.is_virtual() { self.clock.now() } else { real_now }
     }
 
     /// Says how late it is after a round of `polls`.
     pub(super) fn end_round(&mut self, polls: u32) -> Nanos {
-        let real_now = self.clock.real_now();
+        let real_now = clock::real_now();
         let slow = self.pace.end_round(polls, real_now);
         if let Some(took) = slow {
-            let polled = self.pace.polled().filter(|key| self.tasks.serial_is(key.slot(), key.serial()));
+            let polled =
+                self.pace.polled().filter(|key| self.tasks.serial_is(key.slot(), key.serial()));
             let tasks = polled.map(|key| self.tasks.label(key.slot())).collect();
             self.deferred.push(Deferred::ReportSlow { took: Duration::from_nanos(took), tasks });
         }
@@ -330,8 +355,15 @@ impl State {
 
     fn expire_timers(&mut self, now: Nanos) {
         if let Some(mut timers) = self.timers.take() {
-            timers.expire(now, |waiter| self.wake(waiter));
+            let mut some = false;
+            timers.expire(now, |waiter| {
+                some = true;
+                self.wake(waiter);
+            });
             self.timers = Some(timers);
+            if some {
+                self.pace.expired(now);
+            }
         }
     }
 

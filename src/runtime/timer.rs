@@ -37,10 +37,10 @@ impl Timer {
             if deadline <= now {
                 return None;
             }
-            let slot = state.timers().arm(deadline, Waiter::NOBODY);
+            let waiter = state.waiter_of(&candidate);
+            let slot = state.timers().arm(deadline, waiter.unwrap_or(Waiter::NOBODY));
             let key = HandleKey { run: state.run_number(), slot };
-            let is_set = state.set_waiter(&candidate, |state| waiter(state, slot));
-            Some((Self { key }, is_set))
+            Some((Self { key }, waiter.is_some()))
         };
         let (timer, is_set) = with(arm).unwrap_or_else(|| context::no_loop(what))?;
         if !is_set {

@@ -35,13 +35,17 @@ impl Waiter {
         std::mem::replace(self, Self::NOBODY)
     }
 
+    pub(super) fn is_foreign(self) -> bool {
+        self.0.index() == FOREIGN_INDEX
+    }
+
     fn foreign(index: usize) -> Self {
         // A slab of 2^32 wakers would need 96 GiB.
         Self(WakerKey::new(FOREIGN_INDEX, Serial::FIRST, index as u32))
     }
 
     fn foreign_index(self) -> Option<usize> {
-        (self.0.index() == FOREIGN_INDEX).then_some(self.0.slot() as usize)
+        self.is_foreign().then_some(self.0.slot() as usize)
     }
 }
 

@@ -43,7 +43,11 @@ pub(crate) struct Reactor {
     alarm: Option<Alarm>,
     /// The process that made the reactor: a forked child shares the descriptor and must keep off it.
     process: u32,
+    /// When that was checked last before a wait: once a millisecond is enough, for it is a system call.
+    checked: Nanos,
 }
+
+const CHECK_PROCESS: Nanos = 1_000_000;
 
 /// How long to wait for the first event.
 #[derive(Clone, Copy)]
@@ -73,6 +77,7 @@ impl Reactor {
             released: Vec::new(),
             alarm: None,
             process: process::id(),
+            checked: 0,
         };
         Ok((reactor, waker))
     }
@@ -120,7 +125,10 @@ impl Reactor {
         let timeout = match wait {
             Wait::Not => Some(Duration::ZERO),
             Wait::Until { deadline, now } => {
-                self.check_process()?;
+                if now.saturating_sub(self.checked) > CHECK_PROCESS {
+                    self.checked = now;
+                    self.check_process()?;
+                }
                 self.timeout(deadline, now)
             }
         };
@@ -147,7 +155,9 @@ impl Reactor {
                 }
                 Token(bits) => {
                     let source = self.sources.get_mut(bits & SLOT_MASK);
-                    if let Some(source) = source.filter(|s| token(bits & SLOT_MASK, s.serial()) == event.token()) {
+                    if let Some(source) =
+                        source.filter(|s| token(bits & SLOT_MASK, s.serial()) == event.token())
+                    {
                         note(source, event, &mut wake);
                     }
                 }

@@ -1,0 +1,1 @@
+//! Wakers of others in our hands.

@@ -1,5 +1,319 @@
-//! asyncio for Rust.
+//! asyncio for Rust: a complete single-threaded async runtime.
+//!
+//! One thread, one event loop. Futures need not be `Send`, so tasks share state through `Rc` and `Cell`, without locks.
+//! The names and the behaviour are those of Python's [asyncio], in Rust's form: [the table](#from-asyncio) has both.
+//!
+//! This page is a tour. Every example on it is run as a test.
+//!
+//! # Running
+//!
+//! [`run`] makes an event loop, runs one future on it until that is ready, and returns its output:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! async fn answer() -> u32 {
+//!     oneloop::sleep(Duration::from_millis(1)).await;
+//!     42
+//! }
+//!
+//! assert_eq!(oneloop::run(answer()), 42);
+//! ```
+//!
+//! `#[oneloop::main]` makes such a call of an `async fn main`, `#[oneloop::test]` of a test:
+//!
+//! ```
+//! # #[cfg(feature = "macros")]
+//! #[oneloop::main]
+//! async fn main() -> std::io::Result<()> {
+//!     oneloop::yield_now().await;
+//!     Ok(())
+//! }
+//! # #[cfg(not(feature = "macros"))]
+//! # fn main() {}
+//! ```
+//!
+//! [`Builder`] has the options of a loop. A [`Runtime`] is a loop that is run more than once.
+//!
+//! # Tasks
+//!
+//! A future does nothing until it is awaited. [`create_task`] gives it to the loop, which polls it beside everything else,
+//! and returns its handle, a [`Task`]:
+//!
+//! ```
+//! use std::cell::Cell;
+//! use std::rc::Rc;
+//!
+//! oneloop::run(async {
+//!     let count = Rc::new(Cell::new(0));
+//!     let tasks: Vec<_> = (1..=3)
+//!         .map(|n| {
+//!             let count = Rc::clone(&count);
+//!             oneloop::create_task(async move { count.set(count.get() + n) })
+//!         })
+//!         .collect();
+//!     assert_eq!(count.get(), 0, "the caller goes on first");
+//!     for task in tasks {
+//!         task.await.unwrap();
+//!     }
+//!     assert_eq!(count.get(), 6);
+//! });
+//! ```
+//!
+//! Nothing else runs between two `await`s: state that is consistent there needs no lock. The other side of it: a task that
+//! computes for long holds up all others. [`yield_now`] lets them run; the loop logs a warning when it was held up for more
+//! than 100 ms.
+//!
+//! Dropping the handle does not stop the task. [`Task::detach`] says the same on purpose, and has an error of the task
+//! reported. When the future given to [`run`] is ready, the tasks that are left are cancelled.
+//!
+//! # Cancellation
+//!
+//! [`Task::cancel`] asks a task to stop: the loop drops its future, in the task's own turn, and whoever awaits it gets a
+//! [`JoinError`]. What must happen at the end happens in `drop`, also where Python has `finally` and `with`:
+//!
+//! ```
+//! struct Connection;
+//!
+//! impl Drop for Connection {
+//!     fn drop(&mut self) {
+//!         assert_eq!(oneloop::current_task().unwrap().name(), "reader");
+//!     }
+//! }
+//!
+//! oneloop::run(async {
+//!     let reader = oneloop::create_task(async {
+//!         let _connection = Connection;
+//!         std::future::pending::<()>().await;
+//!     });
+//!     let reader = reader.named("reader");
+//!     oneloop::yield_now().await; // it starts, and waits
+//!
+//!     assert!(reader.cancel());
+//!     let error = reader.await.unwrap_err();
+//!     assert!(error.is_cancelled());
+//!     assert_eq!(error.to_string(), "task `reader` was cancelled by request");
+//! });
+//! ```
+//!
+//! A future that is no task is cancelled by dropping it, which is what [`timeout`] does. Under "Cancel safety" the
+//! functions of this crate say what is lost then. A task that should stop with its handle: [`Task::cancel_on_drop`].
+//!
+//! # Several at once
+//!
+//! [`gather!`] runs a few futures of any types to their end, [`try_gather!`] stops at the first error and drops the rest.
+//! The functions [`gather`](fn@gather) and [`try_gather`](fn@try_gather) take a list of futures of one type, with a limit if
+//! need be. Each member is polled only when it was woken. They run inside the task that awaits them, so they may borrow:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! async fn fetch(name: &str) -> usize {
+//!     oneloop::sleep(Duration::from_millis(1)).await;
+//!     name.len()
+//! }
+//!
+//! oneloop::run(async {
+//!     let names = vec!["apples".to_owned(), "figs".to_owned(), "limes".to_owned()];
+//!
+//!     let (first, last) = oneloop::gather!(fetch(&names[0]), fetch(&names[2])).await;
+//!     assert_eq!((first, last), (6, 5));
+//!
+//!     let all = oneloop::gather(names.iter().map(|name| fetch(name))).limit(2).await;
+//!     assert_eq!(all, [6, 4, 5]);
+//! });
+//! ```
+//!
+//! # Time
+//!
+//! [`sleep`] and [`sleep_until`] wait, [`timeout`] gives a future so much time and then drops it, and [`interval`] ticks. None
+//! of them is ever early. [`wait_for`] is `timeout` with the arguments in asyncio's order.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! oneloop::run(async {
+//!     let slow = oneloop::sleep(Duration::from_secs(60));
+//!     let error = oneloop::timeout(Duration::from_millis(1), slow).await.unwrap_err();
+//!     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::TimedOut);
+//! });
+//! ```
+//!
+//! The module [`time`] has the rest, such as [`time::now`], the loop's clock.
+//!
+//! # TCP
+//!
+//! [`net::TcpListener`] and [`net::TcpStream`] have inherent methods, so no trait has to be imported, and take `&self`, so one
+//! task may read while another writes. Host names are looked up on another thread.
+//!
+//! ```
+//! use oneloop::net::{TcpListener, TcpStream};
+//!
+//! async fn echo(stream: TcpStream) -> std::io::Result<()> {
+//!     let mut buf = [0; 1024];
+//!     loop {
+//!         match stream.read(&mut buf).await? {
+//!             0 => return Ok(()),
+//!             len => stream.write_all(&buf[..len]).await?,
+//!         }
+//!     }
+//! }
+//!
+//! oneloop::run(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let addr = listener.local_addr()?;
+//!     oneloop::create_task(async move {
+//!         loop {
+//!             let (stream, _addr) = listener.accept().await?;
+//!             oneloop::create_task(echo(stream)).detach();
+//!         }
+//!         # #[allow(unreachable_code)]
+//!         # std::io::Result::Ok(())
+//!     })
+//!     .detach();
+//!
+//!     let client = TcpStream::connect(addr).await?;
+//!     client.write_all(b"hello").await?;
+//!     let mut reply = [0; 5];
+//!     client.read_exact(&mut reply).await?;
+//!     assert_eq!(&reply, b"hello");
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! For code that is generic over streams, they implement the traits of futures-io, which [`io`] re-exports.
+//! [`signal::ctrl_c`] waits for Ctrl-C, to stop a server.
+//!
+//! # Errors and panics
+//!
+//! Errors are values. An operation that fails gives an [`io::Error`], a time limit a [`TimeoutError`], a task
+//! without output a [`JoinError`]; the last two turn into the first, so `?` works in a function that returns `io::Result`.
+//!
+//! A panic ends its task and nothing else: it is caught at the task's edge and reaches whoever awaits the task. What nobody
+//! can see any more, because the handle is gone, is reported once: through the `log` crate, or by the hook of
+//! [`Builder::on_unhandled`]. A panic of the future given to [`run`] goes on in its caller.
+//!
+//! ```
+//! oneloop::run(async {
+//!     let numbers: Vec<u32> = Vec::new();
+//!     let task = oneloop::create_task(async move { numbers[0] });
+//!     let error = task.await.unwrap_err();
+//!     assert!(error.is_panic());
+//!     assert!(error.to_string().contains("index out of bounds"), "{error}");
+//! });
+//! ```
+//!
+//! # Other threads
+//!
+//! Everything of a loop stays on its thread. A waker may be used anywhere, so futures that are completed by other threads work
+//! as they do elsewhere, and a [`Handle`] sends a call home:
+//!
+//! ```
+//! use std::cell::Cell;
+//! use std::rc::Rc;
+//! use std::time::Duration;
+//!
+//! thread_local!(static PROGRESS: Cell<u32> = const { Cell::new(0) });
+//!
+//! oneloop::run(async {
+//!     let handle = oneloop::Handle::current();
+//!     let thread = std::thread::spawn(move || {
+//!         for percent in [50, 100] {
+//!             handle.call_soon_threadsafe(move || PROGRESS.set(percent)).unwrap();
+//!         }
+//!     });
+//!     while PROGRESS.get() < 100 {
+//!         oneloop::sleep(Duration::from_millis(1)).await;
+//!     }
+//!     thread.join().unwrap();
+//! });
+//! ```
+//!
+//! A [`Task`], a socket and a `Sleep` are keys: they are `Send` and `Sync` whatever the task does, may be dropped anywhere, and
+//! say so when they are used where their loop does not run. To use more cores, run a loop on each of several threads.
+//!
+//! # Inside another loop
+//!
+//! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`] when there is something to do: at once
+//! after [`Turn::Busy`]; else when the deadline of [`Turn::Park`] has come or [`Runtime::reactor_fd`] is readable.
+//!
+//! ```
+//! use oneloop::{Runtime, Turn};
+//!
+//! let mut runtime = Runtime::new()?;
+//! let task = runtime.create_task(async { "done between two frames" });
+//! while runtime.turn() == Turn::Busy {}
+//! assert_eq!(runtime.run(task).unwrap(), "done between two frames");
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # Testing
+//!
+//! Under [virtual time](Builder::virtual_time) the clock stands still while tasks run, and jumps to the next deadline when
+//! all of them wait. Hours pass at once, and in the right order:
+//!
+//! ```
+//! use oneloop::{sleep, testing, time};
+//! use std::time::Duration;
+//!
+//! // `#[oneloop::test(virtual_time)]` is short for this.
+//! oneloop::Builder::new().virtual_time(true).run(async {
+//!     let start = time::now();
+//!     let task = oneloop::create_task(sleep(Duration::from_secs(3600)));
+//!     testing::advance(Duration::from_secs(3599)).await;
+//!     assert!(!task.is_finished());
+//!     task.await.unwrap();
+//!     assert_eq!(time::now() - start, Duration::from_secs(3600));
+//! });
+//! ```
+//!
+//! # From asyncio
+//!
+//! | asyncio | oneloop |
+//! |---|---|
+//! | `asyncio.run(main())` | [`run(main())`](run), `#[oneloop::main]` |
+//! | `asyncio.Runner()` | [`Runtime`], with the options of [`Builder`] |
+//! | `asyncio.create_task(c)` | [`create_task(f)`](create_task) |
+//! | `create_task(c, name="reader")` | [`create_task(f).named("reader")`](Task::named) |
+//! | `create_task(c, eager_start=True)` | [`task::Builder::eager`] |
+//! | `await task` | `task.await`, a `Result`: the output, or a [`JoinError`] |
+//! | `task.cancel()`, `task.done()` | [`Task::cancel`], [`Task::is_finished`] |
+//! | `except CancelledError`, `finally` | `drop` |
+//! | `asyncio.current_task()`, `asyncio.all_tasks()` | [`current_task`], [`all_tasks`] |
+//! | `asyncio.gather(a, b, return_exceptions=True)` | [`gather!(a, b)`](gather!), [`gather(list)`](fn@gather) |
+//! | `asyncio.gather(a, b)` | [`try_gather!(a, b)`](try_gather!), [`try_gather(list)`](fn@try_gather); these drop the rest |
+//! | `asyncio.sleep(1)`, `asyncio.sleep(0)` | [`sleep(Duration::from_secs(1))`](sleep), [`yield_now()`](yield_now) |
+//! | `async with asyncio.timeout(5): ...` | [`timeout(Duration::from_secs(5), async { .. })`](timeout) |
+//! | `asyncio.timeout_at(when)` | [`timeout_at(when, future)`](timeout_at) |
+//! | `asyncio.wait_for(c, 5)` | [`wait_for(f, Duration::from_secs(5))`](wait_for) |
+//! | `loop.time()` | [`time::now`] |
+//! | `loop.call_soon(f)`, `loop.call_later(5, f)` | [`call_soon`], [`call_later`] |
+//! | `loop.call_at(when, f)` | a task that awaits [`sleep_until(when)`](sleep_until) |
+//! | `loop.call_soon_threadsafe(f)` | [`Handle::call_soon_threadsafe`] |
+//! | `loop.set_exception_handler(f)` | [`Builder::on_unhandled`] |
+//! | `loop.slow_callback_duration` | a warning through the `log` crate, after 100 ms as well |
+//! | `asyncio.open_connection(host, port)` | [`net::TcpStream::connect((host, port))`](net::TcpStream::connect) |
+//! | `asyncio.start_server(f, host, port)` | [`net::TcpListener`], and a task for each connection |
+//! | `KeyboardInterrupt` | [`signal::ctrl_c`] |
+//! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
+//!
+//! # Features
+//!
+//! - `macros`, on by default: `#[oneloop::main]` and `#[oneloop::test]`.
+//! - `full`: all features.
+//!
+//! What brings no further crate is always there.
+//!
+//! # Platforms
+//!
+//! Unix, with Rust 1.85 or later. On Linux timers are exact to some tens of microseconds, elsewhere to a millisecond.
+//!
+//! [asyncio]: https://docs.python.org/3/library/asyncio.html
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod runtime;
+
 pub mod io;
 pub mod net;
 pub mod signal;
@@ -7,8 +321,25 @@ pub mod task;
 pub mod testing;
 pub mod time;
 
+// The loop.
 #[cfg(feature = "macros")]
 pub use oneloop_macros::{main, test};
 pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
-pub use task::{CancelOnDrop, CancelReason, JoinError, Task, TaskKey, TaskRef, all_tasks, call_later, call_soon, create_task, current_task, gather, try_gather, yield_now};
+
+// Tasks.
+#[doc(inline)]
+pub use task::{
+    CancelOnDrop, CancelReason, JoinError, Task, TaskKey, TaskRef, all_tasks, create_task,
+    current_task,
+};
+#[doc(inline)]
+pub use task::{call_later, call_soon, gather, try_gather, yield_now};
+
+// Time.
+#[doc(inline)]
 pub use time::{TimeoutError, interval, sleep, sleep_until, timeout, timeout_at, wait_for};
+
+/// Makes a test of each block of Rust in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

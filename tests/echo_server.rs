@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +20,12 @@ fn example() -> PathBuf {
     path
 }
 
+/// One test at a time listens: a port that one has given back must not be another's while it is still being asked.
+static LISTENING: Mutex<()> = Mutex::new(());
+
 /// A running server, killed when dropped.
 struct Server {
+    _alone: MutexGuard<'static, ()>,
     process: Child,
     stdout: BufReader<ChildStdout>,
     addr: String,
@@ -28,6 +33,7 @@ struct Server {
 
 impl Server {
     fn start() -> io::Result<Self> {
+        let alone = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut process = Command::new(example())
             .arg("127.0.0.1:0")
             .stdout(Stdio::piped())
@@ -39,7 +45,7 @@ impl Server {
         stdout.read_line(&mut line)?;
         let addr = line.trim_end().strip_prefix("listening at ");
         let addr = addr.expect("the first line says where it listens").to_owned();
-        Ok(Self { process, stdout, addr })
+        Ok(Self { _alone: alone, process, stdout, addr })
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
@@ -166,6 +172,7 @@ fn a_wrong_address_gives_one_line_and_status_1() -> io::Result<()> {
 
 #[test]
 fn a_port_in_use_gives_one_line_and_status_1() -> io::Result<()> {
+    let _alone = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);
     let occupier = TcpListener::bind("127.0.0.1:0")?;
     assert!(fail_at(&occupier.local_addr()?.to_string())?.contains("in use"));
     Ok(())

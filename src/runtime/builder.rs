@@ -1,4 +1,4 @@
-//! `Builder`: the options of a loop.
+//! `Builder`: the options of a loop; and `run`, for all who need none.
 
 use std::fmt;
 use std::io;
@@ -21,6 +21,13 @@ use super::unhandled::Unhandled;
 /// let start = std::time::Instant::now();
 /// oneloop::Builder::new().virtual_time(true).run(oneloop::sleep(Duration::from_secs(3600)));
 /// assert!(start.elapsed() < Duration::from_secs(60));
+/// ```
+///
+/// It stays on its thread, since its hook may be local:
+///
+/// ```compile_fail,E0277
+/// let builder = oneloop::Builder::new();
+/// std::thread::spawn(move || builder.run(async {}));
 /// ```
 #[derive(Default, Clone)]
 #[must_use = "a builder does nothing until `run` or `build`"]
@@ -99,6 +106,48 @@ impl Builder {
             Err(error) => panic!("cannot make an event loop: {error}"),
         }
     }
+}
+
+impl Runtime {
+    /// An event loop with the default options; see [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::new().build()
+    }
+}
+
+/// Runs `main` on a new event loop until it is ready, and returns its output; Python's `asyncio.run`.
+///
+/// Then every other task is cancelled: its future is dropped, on the loop, before `run` returns. What must go on has to be
+/// awaited by `main`.
+///
+/// # Panics
+///
+/// If `main` panics, with the same payload, after the other tasks are gone. If a loop already runs on this thread: `await` the
+/// future there instead. If the process has 4094 loops.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let sum = oneloop::run(async {
+///     let (a, b) = oneloop::gather!(fetch(1), fetch(2)).await;
+///     a + b
+/// });
+/// assert_eq!(sum, 30);
+///
+/// async fn fetch(n: u32) -> u32 {
+///     oneloop::sleep(Duration::from_millis(1)).await;
+///     n * 10
+/// }
+/// ```
+#[track_caller]
+pub fn run<F: IntoFuture>(main: F) -> F::Output {
+    Builder::new().run(main)
 }
 
 impl fmt::Debug for Builder {

@@ -72,10 +72,14 @@ fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
         next = None;
         with(|state| {
             state.settle(key.slot(), settled);
-            if polls < limit {
+            // What this has deferred comes first: it may cancel the next task.
+            if polls < limit && state.deferred.is_empty() {
                 next = state.next();
             }
         });
+        if next.is_none() && polls < limit {
+            with(|state| next = state.next());
+        }
     }
     ControlFlow::Continue(polls)
 }
@@ -121,8 +125,10 @@ fn after_panic(job: BoxedJob, payload: Payload) -> Ending {
 fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
     let now = state.end_round(polls);
     state.take_in(now);
+    let is_busy = state.is_busy();
     // A park of our own takes events in; before the host parks, or time jumps, comes what is ready now.
-    if state.is_busy() || park == Park::InHost || state.clock.is_virtual() {
+    let before_park = !is_busy && (park == Park::InHost || state.clock.is_virtual());
+    if before_park || is_busy && state.pace.reactor_is_due(now) {
         poll_reactor(state, Wait::Not);
     }
     if state.is_busy() {
@@ -209,6 +215,9 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
     with(|state| {
         state.inbox().woken();
         state.pace.start();
+        // A run that is over within a round never looks around; many of them must not starve what came from elsewhere.
+        let now = if state.next_deadline().is_some() { state.clock.now() } else { 0 };
+        state.take_in(now);
         state.queue(MAIN);
     });
     while !is_ready.get() {

@@ -114,6 +114,11 @@ impl Gathering {
         let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
         if let Ok(false) = waits {
             context::wait_cloned(run, cx.waker(), |state| owner(state, list));
+            // The clone may have woken a member while nobody was there to be told.
+            let is_woken = with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
+            if let Ok(true) = is_woken {
+                cx.waker().wake_by_ref();
+            }
         }
         Poll::Pending
     }

@@ -52,10 +52,10 @@ mod sync {
     pub(super) use std::thread::Thread;
 }
 
-pub use builder::Builder;
+pub use builder::{Builder, run};
 pub use event_loop::Turn;
 pub use handle::{Closed, Handle};
-pub use runtime::{Runtime, run};
+pub use runtime::Runtime;
 pub use tasks::CancelReason;
 pub use unhandled::Unhandled;
 

@@ -12,6 +12,9 @@ const POLLS_MAX: u32 = 64;
 /// What a round should take.
 const ROUND: Nanos = 50_000;
 
+/// On a busy loop, sockets wait for the reactor's next poll so long at most, plus a round.
+const REACTOR_LATEST: Nanos = 1_000_000;
+
 /// A round that takes so long is reported; it is asyncio's `slow_callback_duration`.
 const SLOW: Nanos = 100_000_000;
 
@@ -24,6 +27,9 @@ pub(super) struct Pace {
     polled_len: u8,
     /// When timers expired last.
     expired: Nanos,
+    /// When the reactor was polled last, and how many polls of tasks have been since.
+    reactor_polled: Nanos,
+    polls_since: u32,
     /// Under virtual time rounds do not depend on how fast the machine is.
     is_fixed: bool,
 }
@@ -31,7 +37,7 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(is_fixed: bool) -> Self {
         let polled = [WakerKey::from_word(0); POLLS_MAX as usize];
-        Self { polls: POLLS_MAX, began: None, polled, polled_len: 0, expired: 0, is_fixed }
+        Self { polls: POLLS_MAX, began: None, polled, polled_len: 0, expired: 0, reactor_polled: 0, polls_since: 0, is_fixed }
     }
 
     /// A round starts: says how many polls it may have.
@@ -48,12 +54,32 @@ impl Pace {
     /// The loop was parked until now.
     pub(super) fn woken(&mut self, now: Nanos) {
         self.began = Some(now);
+        self.reactor_was_polled(now);
+    }
+
+    /// Whether it is time to poll the reactor, although tasks are runnable: that is a system call, and who was ready at the
+    /// last one should have had a turn. Short rounds of tasks that wait for each other or for timers do not count up to it.
+    pub(super) fn reactor_is_due(&mut self, now: Nanos) -> bool {
+        let since = now.saturating_sub(self.reactor_polled);
+        let is_due = self.polls_since >= POLLS_MAX && since >= ROUND || since >= REACTOR_LATEST;
+        if is_due {
+            self.reactor_was_polled(now);
+        }
+        is_due || self.is_fixed
+    }
+
+    fn reactor_was_polled(&mut self, now: Nanos) {
+        self.reactor_polled = now;
+        self.polls_since = 0;
     }
 
     /// A poll is about to begin.
     pub(super) fn note(&mut self, key: WakerKey) {
-        self.polled[usize::from(self.polled_len) % self.polled.len()] = key;
-        self.polled_len += 1;
+        // Tasks that start eagerly come on top of the round's own: some of them go unnamed.
+        if let Some(place) = self.polled.get_mut(usize::from(self.polled_len)) {
+            *place = key;
+            self.polled_len += 1;
+        }
     }
 
     pub(super) fn polled(&self) -> impl Iterator<Item = WakerKey> + '_ {
@@ -73,6 +99,7 @@ impl Pace {
 
     /// The round had `polls` polls, and the next one begins. If it was slow, says how long it took.
     pub(super) fn end_round(&mut self, polls: u32, now: Nanos) -> Option<Nanos> {
+        self.polls_since += polls;
         let took = now.saturating_sub(self.began.replace(now)?);
         if self.is_fixed {
             return None;

@@ -37,6 +37,7 @@ struct Entry {
 pub(super) struct Place {
     run: RunNumber,
     entry: &'static Entry,
+    is_closed: bool,
 }
 
 impl Place {
@@ -51,7 +52,7 @@ impl Place {
                 let generation = entry.generation.fetch_add(1, Ordering::Relaxed);
                 let run = RunNumber::new(index, generation);
                 entry.inbox.open(run.generation(), thread::current());
-                return Ok(Self { run, entry });
+                return Ok(Self { run, entry, is_closed: false });
             }
         }
         let limit = PLACES - 2;
@@ -71,7 +72,8 @@ impl Place {
     }
 
     /// Closes the inbox; wakes from now on vanish. Returns what was not read.
-    pub(super) fn close(&self) -> (Mail, Option<Waker>) {
+    pub(super) fn close(&mut self) -> (Mail, Option<Waker>) {
+        self.is_closed = true;
         self.entry.inbox.close()
     }
 
@@ -83,7 +85,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(self.close());
+        if !self.is_closed {
+            drop(self.close());
+        }
         self.entry.taken.store(false, Ordering::Release);
     }
 }

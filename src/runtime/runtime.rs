@@ -1,4 +1,4 @@
-//! `Runtime`: a loop that is made once and run many times, or turned by a host; and `run`, for all others.
+//! `Runtime`: a loop that is made once and run many times, or turned by a host.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::builder::Builder;
 use super::clock;
 use super::context::{self, enter, with};
 use super::event_loop::{self, Park, Turn};
@@ -16,37 +15,6 @@ use super::handle::Handle;
 use super::key::NO_SLOT;
 use super::state::State;
 use super::tasks::Payload;
-
-/// Runs `main` on a new event loop until it is ready, and returns its output; Python's `asyncio.run`.
-///
-/// Then every other task is cancelled: its future is dropped, on the loop, before `run` returns. What must go on has to be
-/// awaited by `main`.
-///
-/// # Panics
-///
-/// If `main` panics, with the same payload, after the other tasks are gone. If a loop already runs on this thread: `await` the
-/// future there instead. If the process has 4094 loops.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// let sum = oneloop::run(async {
-///     let (a, b) = oneloop::gather!(fetch(1), fetch(2)).await;
-///     a + b
-/// });
-/// assert_eq!(sum, 30);
-///
-/// async fn fetch(n: u32) -> u32 {
-///     oneloop::sleep(Duration::from_millis(1)).await;
-///     n * 10
-/// }
-/// ```
-#[track_caller]
-pub fn run<F: IntoFuture>(main: F) -> F::Output {
-    Builder::new().run(main)
-}
 
 /// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
 ///
@@ -63,21 +31,19 @@ pub fn run<F: IntoFuture>(main: F) -> F::Output {
 /// assert_eq!(runtime.run(task).unwrap(), "made in the first run");
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// It stays on its thread, as its tasks do; what travels is a [`Handle`]:
+///
+/// ```compile_fail,E0277
+/// let runtime = oneloop::Runtime::new().unwrap();
+/// std::thread::spawn(move || drop(runtime));
+/// ```
 pub struct Runtime {
     /// Taken out while it is the thread's loop.
     state: Cell<Option<Box<State>>>,
 }
 
 impl Runtime {
-    /// An event loop with the default options; see [`Builder`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Builder::build`].
-    pub fn new() -> io::Result<Self> {
-        Builder::new().build()
-    }
-
     pub(super) fn of(state: State) -> Self {
         Self { state: Cell::new(Some(Box::new(state))) }
     }
@@ -96,6 +62,7 @@ impl Runtime {
                  future instead"
             );
         }
+        self.check_process();
         let output = self.inside(|| run_main(main.into_future(), place));
         output.unwrap_or_else(|payload| panic::resume_unwind(payload))
     }
@@ -129,12 +96,8 @@ impl Runtime {
     ///     flag.set(true);
     /// });
     /// while !done.get() {
-    ///     match runtime.turn() {
-    ///         Turn::Busy => {}
-    ///         Turn::Park(deadline) => {
-    ///             let deadline = deadline.expect("the sleep has one");
-    ///             std::thread::sleep(deadline.saturating_duration_since(std::time::Instant::now()));
-    ///         }
+    ///     if let Turn::Park(Some(deadline)) = runtime.turn() {
+    ///         std::thread::sleep(deadline.saturating_duration_since(std::time::Instant::now()));
     ///     }
     /// }
     /// # std::io::Result::Ok(())
@@ -147,6 +110,7 @@ impl Runtime {
                 "an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}"
             );
         }
+        self.check_process();
         self.inside(|| {
             with(|state| {
                 state.woken();
@@ -190,6 +154,14 @@ impl Runtime {
         match self.inside(|| with(f)) {
             Some(result) => result,
             None => unreachable!("`inside` has made it the thread's loop"),
+        }
+    }
+
+    /// A forked child that went on with the loop would take the parent's events.
+    #[track_caller]
+    fn check_process(&self) {
+        if let Err(error) = self.with(|state| state.check_process()) {
+            panic!("the event loop cannot go on: {error}");
         }
     }
 

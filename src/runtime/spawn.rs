@@ -158,10 +158,18 @@ impl TaskHandle {
         self.here("name it on the loop's thread", |state, slot| state.tasks.set_name(slot, name));
     }
 
+    /// From elsewhere the loop is told; the handle, which goes next, keeps the slot reserved until it has been.
     pub(crate) fn set_reporter(&self, report: ErrorReporter) {
-        self.here("detach it on the loop's thread", |state, slot| {
-            state.tasks.set_reporter(slot, report);
-        });
+        let HandleKey { run, slot } = self.key;
+        if slot == NO_SLOT {
+            return;
+        }
+        let set = move || with_loop(run, |state| state.tasks.set_reporter(slot, report));
+        if set().is_err() {
+            registry::send_home(run, move || {
+                let _ = set();
+            });
+        }
     }
 
     pub(crate) fn id(&self) -> TaskId {

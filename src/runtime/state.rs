@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::clock::{self, Clock, Nanos};
+use super::clock::{self, Clock, NEVER, Nanos};
 use super::inbox::{Call, Inbox};
 use super::job::BoxedJob;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
@@ -27,7 +27,7 @@ use super::tasks::{
 };
 use super::timers::Timers;
 use super::unhandled::Unhandled;
-use super::waiter::{ForeignWakers, Resolved, Waiter};
+use super::waiter::{ForeignWakers, Waiter};
 
 /// How many I/O operations a task may complete in one poll before it must let the others run.
 const BUDGET: u32 = 128;
@@ -122,12 +122,19 @@ impl State {
 
     // Waking.
 
+    #[inline]
     pub(super) fn wake(&mut self, waiter: Waiter) {
-        match self.foreign.resolve(waiter) {
-            Resolved::Nobody => {}
-            Resolved::Key(key) => self.wake_key(key),
-            Resolved::Foreign(waker) => self.deferred.push(Deferred::Wake(waker)),
+        match waiter.key() {
+            Some(key) => self.wake_key(key),
+            None if waiter.is_foreign() => self.wake_foreign(waiter),
+            None => {}
         }
+    }
+
+    #[cold]
+    fn wake_foreign(&mut self, waiter: Waiter) {
+        let waker = self.foreign.take(waiter);
+        self.deferred.extend(waker.map(Deferred::Wake));
     }
 
     /// Does what a waker of this loop asks for; a stale one asks for nothing.
@@ -191,9 +198,8 @@ impl State {
 
     #[cold]
     fn release_foreign(&mut self, waiter: Waiter) {
-        if let Resolved::Foreign(waker) = self.foreign.resolve(waiter) {
-            self.deferred.push(Deferred::DropWaker(waker));
-        }
+        let waker = self.foreign.take(waiter);
+        self.deferred.extend(waker.map(Deferred::DropWaker));
     }
 
     /// Puts a task on the run queue, unless it is there.
@@ -239,10 +245,12 @@ impl State {
 
     /// The task has ended: wakes whoever awaits it, or sees to what nobody will ask for.
     fn finish(&mut self, slot: u32, ending: Ending) {
-        let Ended { joiner, unclaimed } = self.tasks.end(slot, ending);
+        let Ended { joiner, is_awaited, unclaimed } = self.tasks.end(slot, ending);
         self.wake(joiner);
-        self.defer_unclaimed(slot, unclaimed);
-        self.tasks.free_if_unused(slot);
+        if !is_awaited {
+            self.defer_unclaimed(slot, unclaimed);
+            self.tasks.free_if_unused(slot);
+        }
     }
 
     /// The handle of a task goes.
@@ -299,6 +307,7 @@ impl State {
         let (mail, unpark) = self.registered.close();
         self.deferred.extend(mail.calls.into_iter().map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));
+        self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
     }
 
     /// Marks every task for cancellation.
@@ -368,7 +377,8 @@ impl State {
     }
 
     pub(super) fn next_deadline(&mut self) -> Option<Nanos> {
-        self.timers.as_mut()?.next_deadline()
+        // A timer that never expires is none to wait for, least of all for a virtual clock, which would jump there.
+        self.timers.as_mut()?.next_deadline().filter(|&deadline| deadline != NEVER)
     }
 
     /// Takes in events, waiting for the first one if so asked.
@@ -391,6 +401,11 @@ impl State {
             Some(reactor) => Ok(reactor),
             None => unreachable!("it was made just now"),
         }
+    }
+
+    /// An error in a forked child, if there is anything that it shares with its parent.
+    pub(super) fn check_process(&self) -> io::Result<()> {
+        self.reactor.as_ref().map_or(Ok(()), |reactor| reactor.check_process())
     }
 
     pub(super) fn timers(&mut self) -> &mut Timers {

@@ -150,6 +150,8 @@ pub(super) enum Ending {
 /// What the end of a task leaves to do.
 pub(super) struct Ended {
     pub(super) joiner: Waiter,
+    /// A handle will take what there is.
+    pub(super) is_awaited: bool,
     pub(super) unclaimed: Unclaimed,
 }
 
@@ -297,12 +299,12 @@ impl Tasks {
             unreachable!("only tasks are polled from the run queue");
         };
         let joiner = record.joiner.take();
-        let awaited = record.has_handle;
+        let is_awaited = record.has_handle;
         let mut unclaimed = Unclaimed::Nothing;
         match ending {
             Ending::Done(job) => {
                 record.phase = Phase::Done;
-                if awaited {
+                if is_awaited {
                     record.job = Some(job);
                 } else {
                     let report = if record.is_detached { self.reporters.remove(&slot) } else { None };
@@ -312,14 +314,14 @@ impl Tasks {
             Ending::Cancelled => record.phase = Phase::Cancelled,
             Ending::Panicked(payload) => {
                 record.phase = Phase::Panicked;
-                if awaited {
+                if is_awaited {
                     self.panics.insert(slot, payload);
                 } else {
                     unclaimed = Unclaimed::Panic(payload);
                 }
             }
         }
-        Ended { joiner, unclaimed }
+        Ended { joiner, is_awaited, unclaimed }
     }
 
     /// Arrow 5, if its conditions hold.

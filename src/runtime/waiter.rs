@@ -16,13 +16,6 @@ use super::registry::FOREIGN_INDEX;
 #[must_use = "whoever holds the waiter must wake or release it"]
 pub(crate) struct Waiter(WakerKey);
 
-/// What is to be woken, once a [`Waiter`] is resolved.
-pub(crate) enum Resolved {
-    Nobody,
-    Key(WakerKey),
-    Foreign(Waker),
-}
-
 impl Waiter {
     /// The key 0 is nobody's: no loop has the index 0.
     pub(crate) const NOBODY: Self = Self(WakerKey::from_word(0));
@@ -37,6 +30,11 @@ impl Waiter {
 
     pub(super) fn is_foreign(self) -> bool {
         self.0.index() == FOREIGN_INDEX
+    }
+
+    /// The key, if it is one of a task of ours.
+    pub(super) fn key(self) -> Option<WakerKey> {
+        (self != Self::NOBODY && !self.is_foreign()).then_some(self.0)
     }
 
     fn foreign(index: usize) -> Self {
@@ -58,19 +56,21 @@ pub(crate) struct ForeignWakers {
 impl ForeignWakers {
     /// Whether waking `waiter` wakes what `waker` wakes.
     pub(super) fn is(&self, waiter: Waiter, waker: &Waker) -> bool {
-        waiter.foreign_index().is_some_and(|index| self.wakers[index].will_wake(waker))
+        let known = waiter.foreign_index().and_then(|index| self.wakers.get(index));
+        known.is_some_and(|known| known.will_wake(waker))
     }
 
     pub(super) fn store(&mut self, waker: Waker) -> Waiter {
         Waiter::foreign(self.wakers.insert(waker))
     }
 
-    /// Takes what `waiter` stands for out of the store.
-    pub(super) fn resolve(&mut self, waiter: Waiter) -> Resolved {
-        match waiter.foreign_index() {
-            Some(index) => Resolved::Foreign(self.wakers.remove(index)),
-            None if waiter == Waiter::NOBODY => Resolved::Nobody,
-            None => Resolved::Key(waiter.0),
-        }
+    /// At the end of the loop: empties the store. Waiters that are left stand for nobody then.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Waker> + '_ {
+        self.wakers.drain()
+    }
+
+    /// Takes the waker that `waiter` stands for, if it is a foreign one, out of the store.
+    pub(super) fn take(&mut self, waiter: Waiter) -> Option<Waker> {
+        waiter.foreign_index().and_then(|index| self.wakers.try_remove(index))
     }
 }

@@ -77,6 +77,9 @@ impl<F: Future> fmt::Debug for Gather<F> {
     }
 }
 
+/// After so many polls of members that end one after another, others have their turn before the next ones start.
+const POLLS_MAX: usize = 64;
+
 /// Futures of one kind that are polled together. Each sits in a box of its own, so that it never moves.
 pub(super) struct Crowd<F: Future> {
     members: Vec<Pin<Box<MaybeDone<F>>>>,
@@ -106,6 +109,7 @@ impl<F: Future> Crowd<F> {
         mut look: impl FnMut(&F::Output) -> ControlFlow<()>,
     ) -> Poll<()> {
         let gathering = self.gathering.get_or_insert_with(|| Gathering::new("`gather`"));
+        let mut polls = 0;
         loop {
             let room = self.limit.saturating_sub(gathering.living());
             let starting = room.min(self.members.len() - self.started);
@@ -115,6 +119,7 @@ impl<F: Future> Crowd<F> {
             let mut stop = false;
             let members = &mut self.members;
             let poll = gathering.poll_woken(cx, |index, cx| {
+                polls += 1;
                 ready!(members[index].as_mut().poll(cx));
                 stop = members[index].output().is_some_and(|output| look(output).is_break());
                 Poll::Ready(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -124,6 +129,10 @@ impl<F: Future> Crowd<F> {
                 return poll;
             }
             if gathering.living() == before {
+                return Poll::Pending;
+            }
+            if polls >= POLLS_MAX {
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
         }

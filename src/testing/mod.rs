@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::runtime;
+use crate::task;
 use crate::time;
 
 /// Moves virtual time forward: everything that is due within `duration` happens, in its order, before this returns.
@@ -30,7 +31,11 @@ use crate::time;
 /// ```
 pub async fn advance(duration: Duration) {
     match runtime::is_virtual() {
-        Some(true) => time::sleep(duration).await,
+        Some(true) => {
+            time::sleep(duration).await;
+            // Who went to sleep after us, until the same moment, comes after us too.
+            task::yield_now().await;
+        }
         Some(false) => panic!(
             "`advance` needs virtual time: use `#[oneloop::test(virtual_time)]` or `Builder::virtual_time(true)`"
         ),

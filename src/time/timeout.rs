@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
@@ -44,7 +44,7 @@ use super::{Sleep, sleep, sleep_until};
 /// });
 /// ```
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), sleep: sleep(duration) }
+    Timeout { future: Some(future.into_future()), sleep: sleep(duration) }
 }
 
 /// As [`timeout`], until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
@@ -53,7 +53,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 ///
 /// [`TimeoutError`].
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), sleep: sleep_until(deadline) }
+    Timeout { future: Some(future.into_future()), sleep: sleep_until(deadline) }
 }
 
 /// As [`timeout`], with the arguments in the order of asyncio's `wait_for`.
@@ -70,8 +70,9 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Timeout<F> {
+        // `None` once the time is up.
         #[pin]
-        future: F,
+        future: Option<F>,
         sleep: Sleep,
     }
 }
@@ -81,11 +82,15 @@ impl<F: Future> Future for Timeout<F> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Poll::Ready(output) = this.future.poll(cx) {
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut().expect("polled only until it is ready");
+        if let Poll::Ready(output) = future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        Pin::new(this.sleep).poll(cx).map(|()| Err(TimeoutError(())))
+        ready!(Pin::new(this.sleep).poll(cx));
+        // Before the error is seen, also where the `Timeout` lives on.
+        this.future.set(None);
+        Poll::Ready(Err(TimeoutError(())))
     }
 }
 

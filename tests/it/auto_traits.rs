@@ -1,1 +1,178 @@
-//! To be written.
+//! Which types are `Send`, `Sync` and `Unpin`, as the API promises; and how large the small ones are.
+//!
+//! That `Runtime` and `Builder` are not `Send` is proven by `compile_fail` examples in their documentation.
+
+use std::cell::Cell;
+use std::future::{Ready, ready};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use oneloop::net::{
+    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
+    TcpListenerBuilder, TcpStream, WriteHalf,
+};
+use oneloop::task::{self, CallHandle, Gather, TryGather, YieldNow};
+use oneloop::time::{Interval, MissedTicks, Sleep, Timeout};
+use oneloop::{
+    CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
+    TimeoutError, Turn, Unhandled,
+};
+
+fn assert_send<T: Send + ?Sized>() {}
+fn assert_sync<T: Sync + ?Sized>() {}
+fn assert_unpin<T: Unpin + ?Sized>() {}
+
+fn assert_all<T: Send + Sync + Unpin>() {
+    assert_send::<T>();
+    assert_sync::<T>();
+    assert_unpin::<T>();
+}
+
+/// For futures that have no name.
+fn assert_send_value<T: Send>(value: T) {
+    drop(value);
+}
+
+/// What is not `Send`, as the outputs of tasks may be.
+type Local = Rc<Cell<u8>>;
+
+#[test]
+fn handles_are_send_and_sync_whatever_the_task_is() {
+    assert_all::<Task<()>>();
+    assert_all::<Task<Local>>();
+    assert_all::<CancelOnDrop<Local>>();
+    assert_all::<CallHandle>();
+    assert_all::<TaskRef>();
+    assert_all::<TaskKey>();
+    assert_all::<Handle>();
+}
+
+#[test]
+fn sockets_are_send_and_sync() {
+    assert_all::<TcpStream>();
+    assert_all::<TcpListener>();
+    assert_all::<TcpListenerBuilder>();
+    assert_all::<ReadHalf<'_>>();
+    assert_all::<WriteHalf<'_>>();
+    assert_all::<OwnedReadHalf>();
+    assert_all::<OwnedWriteHalf>();
+    assert_all::<Incoming<'_>>();
+    assert_all::<ReuniteError>();
+}
+
+#[test]
+fn timers_are_send_and_sync() {
+    assert_all::<Sleep>();
+    assert_all::<Interval>();
+    assert_all::<MissedTicks>();
+    assert_all::<YieldNow>();
+}
+
+#[test]
+fn errors_and_plain_data_are_send_and_sync() {
+    assert_all::<JoinError>();
+    assert_all::<TimeoutError>();
+    assert_all::<Closed>();
+    assert_all::<CancelReason>();
+    assert_all::<Unhandled>();
+    assert_all::<Turn>();
+    assert_all::<task::Builder>();
+}
+
+#[test]
+fn what_holds_futures_is_send_when_they_are() {
+    assert_all::<Timeout<Sleep>>();
+    assert_all::<Timeout<Task<Local>>>();
+    assert_all::<Gather<Sleep>>();
+    // It holds the outputs of those that have ended, so these count too.
+    assert_all::<Gather<Task<String>>>();
+    assert_all::<TryGather<Ready<io::Result<u8>>>>();
+    assert_send_value(oneloop::gather!(oneloop::sleep(Duration::ZERO), async { 1 }));
+    assert_send_value(oneloop::try_gather!(ready(io::Result::Ok(1)), ready(io::Result::Ok("x"))));
+    assert_send_value(oneloop::timeout(Duration::ZERO, async { oneloop::yield_now().await }));
+    assert_send_value(oneloop::gather([async { oneloop::sleep(Duration::ZERO).await }]));
+}
+
+#[test]
+fn gatherings_of_local_futures_are_unpin_too() {
+    fn unpin<T: Unpin>(value: T) {
+        drop(value);
+    }
+    let local: Local = Rc::default();
+    unpin(oneloop::gather([async { drop(local) }]));
+    unpin(oneloop::try_gather([async { Ok::<Local, io::Error>(Rc::default()) }]));
+}
+
+#[test]
+fn futures_of_sockets_are_send() {
+    async fn with_stream(stream: TcpStream) -> io::Result<()> {
+        let mut buf = [0; 4];
+        stream.read(&mut buf).await?;
+        stream.read_exact(&mut buf).await?;
+        stream.peek(&mut buf).await?;
+        stream.readable().await?;
+        stream.write(&buf).await?;
+        stream.write_all(&buf).await?;
+        stream.writable().await?;
+        stream.write_vectored(&[io::IoSlice::new(b"")]).await?;
+        stream.read_vectored(&mut [io::IoSliceMut::new(&mut buf)]).await?;
+        let (mut read, mut write) = stream.split();
+        read.read(&mut buf).await?;
+        write.write_all(&buf).await?;
+        let (mut read, mut write) = stream.into_split();
+        read.read_exact(&mut buf).await?;
+        write.write(&buf).await?;
+        Ok(())
+    }
+    async fn with_listener(listener: TcpListener) -> io::Result<()> {
+        listener.accept().await?;
+        if let Some(stream) = listener.incoming().next().await {
+            drop(stream?);
+        }
+        Ok(())
+    }
+    fn stream_future(stream: TcpStream) {
+        assert_send_value(with_stream(stream));
+    }
+    fn listener_future(listener: TcpListener) {
+        assert_send_value(with_listener(listener));
+    }
+    let _never_called: (fn(TcpStream), fn(TcpListener)) = (stream_future, listener_future);
+    let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+    assert_send_value(TcpStream::connect(addr));
+    assert_send_value(TcpStream::connect("localhost:0"));
+    assert_send_value(TcpStream::connect(("localhost", 0)));
+    assert_send_value(TcpListener::bind("localhost:0"));
+    assert_send_value(TcpListener::builder().bind(addr));
+}
+
+#[test]
+fn other_futures_are_send() {
+    assert_send_value(oneloop::signal::ctrl_c());
+    assert_send_value(oneloop::testing::advance(Duration::ZERO));
+    let mut interval = oneloop::interval(Duration::from_secs(1));
+    assert_send_value(interval.tick());
+    // A program's own futures, as an axum handler has them.
+    assert_send_value(async {
+        let task = oneloop::create_task(async { Local::default() });
+        oneloop::sleep(Duration::ZERO).await;
+        task.await.is_ok()
+    });
+}
+
+#[test]
+fn small_types_are_small() {
+    assert_eq!(size_of::<Task<String>>(), 8);
+    assert_eq!(size_of::<CancelOnDrop<String>>(), 8);
+    assert_eq!(size_of::<CallHandle>(), 8);
+    assert_eq!(size_of::<Sleep>(), 16);
+    assert_eq!(size_of::<Timeout<Sleep>>(), 32);
+    assert_eq!(size_of::<JoinError>(), size_of::<usize>());
+    assert_eq!(size_of::<Handle>(), 4);
+    assert_eq!(size_of::<TaskRef>(), 12);
+    // In debug builds mio adds a word of its own.
+    assert!(size_of::<TcpStream>() <= 40, "{}", size_of::<TcpStream>());
+    assert!(size_of::<Runtime>() <= 512, "{}", size_of::<Runtime>());
+}

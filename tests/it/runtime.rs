@@ -1,1 +1,5 @@
-//! To be written.
+//! Loops from outside: made, run, turned by a host, several on a thread, outlived by their handles.
+
+mod host;
+mod lifetime;
+mod nested;

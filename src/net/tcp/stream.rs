@@ -131,6 +131,9 @@ impl TcpStream {
     ///
     /// Those of the connection; and on another thread than the loop's.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.registration.when_ready(Direction::Read, |io| read(io, buf)).await
     }
 
@@ -144,6 +147,9 @@ impl TcpStream {
     ///
     /// As [`read`](Self::read).
     pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if are_empty(bufs) {
+            return Ok(0);
+        }
         self.registration.when_ready(Direction::Read, |io| read_vectored(io, bufs)).await
     }
 
@@ -181,6 +187,9 @@ impl TcpStream {
     ///
     /// As [`read`](Self::read).
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         let peek = |io: &mio::net::TcpStream| Ok(Moved { value: io.peek(buf)?, is_short: false });
         self.registration.when_ready(Direction::Read, peek).await
     }
@@ -191,6 +200,9 @@ impl TcpStream {
     ///
     /// `WouldBlock` if nothing is there; and as [`read`](Self::read).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.registration.try_io(Direction::Read, |io| read(io, buf))
     }
 
@@ -413,6 +425,11 @@ impl TcpStream {
     pub(super) fn io(&self) -> &mio::net::TcpStream {
         self.registration.io()
     }
+}
+
+/// Nothing is asked for: that is had without waiting, where the kernel would say `WouldBlock`.
+pub(super) fn are_empty(bufs: &[IoSliceMut<'_>]) -> bool {
+    bufs.iter().all(|buf| buf.is_empty())
 }
 
 /// A read of less than was asked for, but of something, has emptied the socket; 0 is the end, which stays.

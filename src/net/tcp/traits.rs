@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::stream::{read, read_vectored, write, write_vectored};
+use super::stream::{are_empty, read, read_vectored, write, write_vectored};
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
 use crate::runtime::Direction;
 
@@ -18,6 +18,9 @@ impl AsyncRead for &TcpStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         self.registration.poll_io(Direction::Read, cx, |io| read(io, buf))
     }
 
@@ -26,6 +29,9 @@ impl AsyncRead for &TcpStream {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
+        if are_empty(bufs) {
+            return Poll::Ready(Ok(0));
+        }
         self.registration.poll_io(Direction::Read, cx, |io| read_vectored(io, bufs))
     }
 }

@@ -182,7 +182,7 @@ impl Reactor {
         if is_set { None } else { Some(left) }
     }
 
-    fn check_process(&self) -> io::Result<()> {
+    pub(crate) fn check_process(&self) -> io::Result<()> {
         if self.process == process::id() {
             return Ok(());
         }

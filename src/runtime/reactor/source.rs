@@ -142,7 +142,11 @@ impl Source {
         let side = self.side_mut(direction);
         side.ready = true;
         side.closed |= closed;
-        side.first.take().into_iter().chain(side.more.drain(..)).for_each(|entry| wake(entry.waiter));
+        side.first
+            .take()
+            .into_iter()
+            .chain(side.more.drain(..))
+            .for_each(|entry| wake(entry.waiter));
     }
 
     pub(super) fn close(&mut self, mut wake: impl FnMut(Waiter)) {
@@ -163,5 +167,213 @@ impl Source {
             Direction::Read => &mut self.read,
             Direction::Write => &mut self.write,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Direction::{Read, Write};
+    use super::*;
+    use crate::runtime::key::WakerKey;
+
+    const BOTH: [Direction; 2] = [Read, Write];
+
+    fn stream() -> Source {
+        Source::new(Serial::FIRST, true)
+    }
+
+    fn waiter(slot: u32) -> Waiter {
+        Waiter::of_key(WakerKey::new(1, Serial::FIRST, slot))
+    }
+
+    /// Makes `waiter(slot)` wait under a new name.
+    fn wait(source: &mut Source, direction: Direction, slot: u32) -> EntryId {
+        let id = source.new_entry();
+        *source.waiter(direction, id) = waiter(slot);
+        id
+    }
+
+    /// Who is woken by an edge.
+    fn edge(source: &mut Source, direction: Direction, closed: bool) -> Vec<Waiter> {
+        let mut woken = Vec::new();
+        source.set_ready(direction, closed, |waiter| woken.push(waiter));
+        woken
+    }
+
+    fn ready(source: &Source) -> [bool; 2] {
+        BOTH.map(|direction| source.is_ready(direction))
+    }
+
+    /// What a source may have seen before.
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    enum State {
+        New,
+        Drained,
+        Closed,
+        Urgent,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    enum Event {
+        WouldBlock,
+        Short,
+        Edge,
+        ClosingEdge,
+    }
+
+    fn in_state(state: State, direction: Direction) -> Source {
+        let mut source = stream();
+        match state {
+            State::New => {}
+            State::Drained => source.drained(direction, Drained::WouldBlock),
+            State::Closed => drop(edge(&mut source, direction, true)),
+            State::Urgent => source.set_urgent(),
+        }
+        source
+    }
+
+    #[test]
+    fn each_state_meets_each_event() {
+        for direction in BOTH {
+            for state in [State::New, State::Drained, State::Closed, State::Urgent] {
+                for event in [Event::WouldBlock, Event::Short, Event::Edge, Event::ClosingEdge] {
+                    let mut source = in_state(state, direction);
+                    match event {
+                        Event::WouldBlock => source.drained(direction, Drained::WouldBlock),
+                        Event::Short => source.drained(direction, Drained::Short),
+                        Event::Edge => drop(edge(&mut source, direction, false)),
+                        Event::ClosingEdge => drop(edge(&mut source, direction, true)),
+                    }
+                    let expected = match (state, event) {
+                        // An operation that would block refutes whatever was assumed.
+                        (_, Event::WouldBlock) => false,
+                        (_, Event::Edge | Event::ClosingEdge) => true,
+                        // Nothing more comes after the end, but the end is to be read; urgent data splits reads.
+                        (State::Closed | State::Urgent, Event::Short) => true,
+                        (State::New | State::Drained, Event::Short) => false,
+                    };
+                    assert_eq!(
+                        source.is_ready(direction),
+                        expected,
+                        "{direction:?}: {state:?}, then {event:?}"
+                    );
+                    let other = if direction == Read { Write } else { Read };
+                    assert!(source.is_ready(other), "the other direction is untouched");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_direction_stays_ready_after_a_later_edge_and_short_reads() {
+        let mut source = stream();
+        drop(edge(&mut source, Read, true));
+        drop(edge(&mut source, Read, false));
+        source.drained(Read, Drained::Short);
+        source.drained(Read, Drained::Short);
+        assert!(source.is_ready(Read));
+    }
+
+    #[test]
+    fn without_the_rule_a_short_read_says_nothing() {
+        let mut source = Source::new(Serial::FIRST, false);
+        source.drained(Read, Drained::Short);
+        source.drained(Write, Drained::Short);
+        assert_eq!(ready(&source), [true, true]);
+        source.drained(Read, Drained::WouldBlock);
+        assert_eq!(ready(&source), [false, true]);
+    }
+
+    #[test]
+    fn urgent_data_ends_the_rule_for_good_and_for_both_directions() {
+        let mut source = stream();
+        source.set_urgent();
+        for _ in 0..3 {
+            source.drained(Read, Drained::Short);
+            source.drained(Write, Drained::Short);
+            assert_eq!(ready(&source), [true, true]);
+            source.drained(Read, Drained::WouldBlock);
+            assert_eq!(ready(&source), [false, true]);
+            drop(edge(&mut source, Read, false));
+        }
+    }
+
+    #[test]
+    fn an_edge_wakes_all_who_wait_for_its_direction_once() {
+        let mut source = stream();
+        for slot in 0..3 {
+            wait(&mut source, Read, slot);
+        }
+        wait(&mut source, Write, 9);
+        assert_eq!(edge(&mut source, Read, false), [waiter(0), waiter(1), waiter(2)]);
+        assert_eq!(edge(&mut source, Read, false), []);
+        assert_eq!(edge(&mut source, Write, false), [waiter(9)]);
+    }
+
+    #[test]
+    fn an_entry_keeps_its_name_when_its_waiter_changes() {
+        let mut source = stream();
+        let ids = [0, 1, 2].map(|slot| wait(&mut source, Read, slot));
+        for (id, slot) in ids.into_iter().zip(10..) {
+            *source.waiter(Read, id) = waiter(slot);
+        }
+        assert_eq!(edge(&mut source, Read, false), [waiter(10), waiter(11), waiter(12)]);
+    }
+
+    #[test]
+    fn forgetting_one_leaves_the_others_wherever_it_stood() {
+        for forgotten in 0..4 {
+            let mut source = stream();
+            let ids = [0, 1, 2, 3].map(|slot| wait(&mut source, Write, slot));
+            assert_eq!(source.forget(Write, ids[forgotten]), waiter(forgotten as u32));
+            assert_eq!(source.forget(Write, ids[forgotten]), Waiter::NOBODY, "it has gone");
+            assert_eq!(source.forget(Read, ids[forgotten]), Waiter::NOBODY, "never was there");
+            // A place that became free takes another one.
+            let id = wait(&mut source, Write, 7);
+            *source.waiter(Write, id) = waiter(8);
+            let mut woken: Vec<_> = edge(&mut source, Write, false);
+            woken.sort_by_key(|waiter| format!("{waiter:?}"));
+            let mut expected: Vec<_> =
+                (0..4).filter(|&slot| slot != forgotten as u32).chain([8]).map(waiter).collect();
+            expected.sort_by_key(|waiter| format!("{waiter:?}"));
+            assert_eq!(woken, expected);
+        }
+    }
+
+    #[test]
+    fn the_entry_of_poll_is_one_for_each_direction() {
+        let mut source = stream();
+        for direction in BOTH {
+            for slot in 0..3 {
+                *source.waiter(direction, EntryId::POLL) = waiter(slot);
+            }
+            assert_ne!(wait(&mut source, direction, 5), EntryId::POLL);
+        }
+        assert_eq!(edge(&mut source, Read, false), [waiter(2), waiter(5)]);
+        assert_eq!(edge(&mut source, Write, false), [waiter(2), waiter(5)]);
+    }
+
+    #[test]
+    fn names_are_given_again_only_after_all_others_and_never_that_of_poll() {
+        let mut source = stream();
+        source.next_entry = u32::MAX;
+        let last = source.new_entry();
+        let first = source.new_entry();
+        assert_eq!((last, first), (EntryId(u32::MAX), EntryId(1)));
+    }
+
+    #[test]
+    fn a_released_source_is_ready_for_everything_and_wakes_all() {
+        let mut source = stream();
+        for direction in BOTH {
+            source.drained(direction, Drained::WouldBlock);
+            wait(&mut source, direction, 1);
+        }
+        assert!(!source.is_released());
+        let mut woken = Vec::new();
+        source.close(|waiter| woken.push(waiter));
+        assert_eq!(woken, [waiter(1), waiter(1)]);
+        assert!(source.is_released());
+        assert_eq!(ready(&source), [true, true]);
     }
 }

@@ -12,9 +12,8 @@ use std::collections::BinaryHeap;
 use slab::Slab;
 
 use super::clock::Nanos;
-use super::key::NO_SLOT;
 use super::waiter::Waiter;
-use wheel::{Links, Wheel};
+use wheel::{Position, Wheel};
 
 /// The heap forgets cancelled timers when it holds more of them than this, and than living ones.
 const STALE_MAX: usize = 64;
@@ -33,9 +32,8 @@ pub(crate) struct Timers {
 struct Timer {
     deadline: Nanos,
     waiter: Waiter,
-    links: Links,
+    position: Position,
     sequence: u32,
-    list: u16,
     stage: Stage,
 }
 
@@ -81,8 +79,8 @@ impl Timers {
     pub(crate) fn arm(&mut self, deadline: Nanos, waiter: Waiter) -> u32 {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
-        let (links, stage) = (Links::NONE, Stage::InWheel);
-        let timer = Timer { deadline, waiter, links, sequence, list: 0, stage };
+        let (position, stage) = (Position::default(), Stage::InWheel);
+        let timer = Timer { deadline, waiter, position, sequence, stage };
         // A slab of 2^32 timers would need 128 GiB.
         let slot = self.slots.insert(timer) as u32;
         if !self.wheel.insert(&mut self.slots, slot) {
@@ -163,22 +161,13 @@ fn is_current(slots: &Slab<Timer>, due: &Due) -> bool {
         .is_some_and(|timer| timer.sequence == due.sequence && timer.stage == Stage::InHeap)
 }
 
-impl wheel::Linked for Slab<Timer> {
-    fn deadline(&self, slot: u32) -> Nanos {
-        self[slot as usize].deadline
+impl wheel::Timers for Slab<Timer> {
+    fn deadline(&self, timer: u32) -> Nanos {
+        self[timer as usize].deadline
     }
 
-    fn links(&mut self, slot: u32) -> &mut Links {
-        &mut self[slot as usize].links
-    }
-
-    fn list(&mut self, slot: u32) -> &mut u16 {
-        &mut self[slot as usize].list
-    }
-
-    fn next(&self, slot: u32) -> Option<u32> {
-        let next = self[slot as usize].links.next;
-        (next != NO_SLOT).then_some(next)
+    fn position(&mut self, timer: u32) -> &mut Position {
+        &mut self[timer as usize].position
     }
 }
 

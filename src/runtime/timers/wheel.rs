@@ -5,12 +5,12 @@
 //! differs from the wheel's, so every level's timers are later than all of the level below, and the first occupied slot
 //! of the lowest occupied level holds the earliest. When the wheel reaches a slot, its timers move down.
 //!
-//! The lists of the slots are linked through the timers' own slots in the slab, whatever those are.
+//! A slot lists the numbers of its timers, which lie elsewhere. Linked lists would need no memory for that, but following
+//! one is a chain of cache misses, one after the other; those of a list of numbers overlap.
 
 use std::mem;
 
 use crate::runtime::clock::Nanos;
-use crate::runtime::key::NO_SLOT;
 
 const TICK_BITS: u32 = 16;
 const DIGIT_BITS: u32 = 6;
@@ -21,128 +21,112 @@ const _: () = assert!(TICK_BITS + DIGIT_BITS * LEVELS as u32 == Nanos::BITS);
 /// So many timers of a slot are looked at for the exact next deadline; more would make parking slow.
 const LOOKED_AT: usize = 32;
 
+/// A slot that was emptied keeps room for so many timers.
+const KEPT_ROOM: usize = 256;
+
 pub(super) struct Wheel {
     /// Everything due before this tick, and in it, has left the wheel.
     tick: u64,
-    /// A bit for each slot that is not empty.
+    /// For each level, a bit for each slot that is not empty.
     occupied: [u64; LEVELS],
-    heads: [[u32; SLOTS]; LEVELS],
+    /// The slots of all levels.
+    slots: Vec<Vec<u32>>,
 }
 
-/// A timer's place in the list of its slot.
-#[derive(Clone, Copy)]
-pub(super) struct Links {
-    pub(super) next: u32,
-    previous: u32,
+/// Where in the wheel a timer is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Position {
+    index: u32,
+    slot: u16,
 }
 
-impl Links {
-    pub(super) const NONE: Self = Self { next: NO_SLOT, previous: NO_SLOT };
-}
-
-/// Where the timers are: the wheel itself holds only the heads of lists.
-pub(super) trait Linked {
-    fn deadline(&self, slot: u32) -> Nanos;
-    fn links(&mut self, slot: u32) -> &mut Links;
-    /// Where the timer's list begins: level and slot of the wheel.
-    fn list(&mut self, slot: u32) -> &mut u16;
-    fn next(&self, slot: u32) -> Option<u32>;
+/// The timers, by their numbers.
+pub(super) trait Timers {
+    fn deadline(&self, timer: u32) -> Nanos;
+    fn position(&mut self, timer: u32) -> &mut Position;
 }
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { tick: 0, occupied: [0; LEVELS], heads: [[NO_SLOT; SLOTS]; LEVELS] }
+        Self { tick: 0, occupied: [0; LEVELS], slots: vec![Vec::new(); LEVELS * SLOTS] }
     }
 }
 
 impl Wheel {
     /// Inserts the timer, unless it is due in the wheel's present tick or before: then says `false`.
     #[must_use]
-    pub(super) fn insert<T: Linked>(&mut self, timers: &mut T, timer: u32) -> bool {
+    pub(super) fn insert(&mut self, timers: &mut impl Timers, timer: u32) -> bool {
         let tick = timers.deadline(timer) >> TICK_BITS;
         if tick <= self.tick {
             return false;
         }
         let highest_bit = (tick ^ self.tick).ilog2();
-        let level = (highest_bit / DIGIT_BITS) as usize;
-        let slot = digit(tick, level);
-        let next = mem::replace(&mut self.heads[level][slot], timer);
-        self.occupied[level] |= 1 << slot;
-        if next != NO_SLOT {
-            timers.links(next).previous = timer;
-        }
-        *timers.links(timer) = Links { next, previous: NO_SLOT };
-        // Eight levels of 64 slots: 512 lists.
-        *timers.list(timer) = (level * SLOTS + slot) as u16;
+        let level = highest_bit / DIGIT_BITS;
+        let digit = (tick >> (DIGIT_BITS * level)) as usize % SLOTS;
+        self.occupied[level as usize] |= 1 << digit;
+        let slot = level as usize * SLOTS + digit;
+        let list = &mut self.slots[slot];
+        // The slab that numbers the timers has 2^32 of them at most, and the wheel has 512 slots.
+        *timers.position(timer) = Position { index: list.len() as u32, slot: slot as u16 };
+        list.push(timer);
         true
     }
 
-    pub(super) fn remove(&mut self, timers: &mut impl Linked, timer: u32) {
-        let Links { next, previous } = *timers.links(timer);
-        if next != NO_SLOT {
-            timers.links(next).previous = previous;
-        }
-        if previous != NO_SLOT {
-            timers.links(previous).next = next;
-            return;
-        }
-        let list = usize::from(*timers.list(timer));
-        let (level, slot) = (list / SLOTS, list % SLOTS);
-        self.heads[level][slot] = next;
-        if next == NO_SLOT {
-            self.occupied[level] &= !(1 << slot);
+    pub(super) fn remove(&mut self, timers: &mut impl Timers, timer: u32) {
+        let Position { index, slot } = *timers.position(timer);
+        let slot = usize::from(slot);
+        let list = &mut self.slots[slot];
+        list.swap_remove(index as usize);
+        if let Some(&moved) = list.get(index as usize) {
+            timers.position(moved).index = index;
+        } else if list.is_empty() {
+            self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
         }
     }
 
     /// Turns the wheel to `now`; hands over every timer whose tick has come, in no particular order.
-    pub(super) fn advance<T: Linked>(
+    pub(super) fn advance<T: Timers>(
         &mut self,
         timers: &mut T,
         now: Nanos,
         mut due: impl FnMut(&mut T, u32),
     ) {
         let target = now >> TICK_BITS;
-        while let Some((level, slot, start)) = self.first_slot() {
+        while let Some((slot, start)) = self.first_slot() {
             if start > target {
                 break;
             }
             self.tick = start;
-            self.occupied[level] &= !(1 << slot);
-            let mut next = mem::replace(&mut self.heads[level][slot], NO_SLOT);
-            while next != NO_SLOT {
-                let timer = next;
-                next = timers.links(timer).next;
+            self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
+            let mut list = mem::take(&mut self.slots[slot]);
+            for timer in list.drain(..) {
                 if !self.insert(timers, timer) {
                     due(timers, timer);
                 }
+            }
+            if list.capacity() <= KEPT_ROOM {
+                self.slots[slot] = list;
             }
         }
         self.tick = self.tick.max(target);
     }
 
-    pub(super) fn next_deadline(&self, timers: &impl Linked) -> Option<Nanos> {
-        let (level, slot, start) = self.first_slot()?;
-        let mut earliest = Nanos::MAX;
-        let mut timer = Some(self.heads[level][slot]);
-        for _ in 0..LOOKED_AT {
-            let Some(this) = timer else { return Some(earliest) };
-            earliest = earliest.min(timers.deadline(this));
-            timer = timers.next(this);
+    pub(super) fn next_deadline(&self, timers: &impl Timers) -> Option<Nanos> {
+        let (slot, start) = self.first_slot()?;
+        let list = &self.slots[slot];
+        if list.len() > LOOKED_AT {
+            return Some(start << TICK_BITS);
         }
-        Some(if timer.is_none() { earliest } else { start << TICK_BITS })
+        list.iter().map(|&timer| timers.deadline(timer)).min()
     }
 
-    /// Level, slot and first tick of the slot that comes up first.
-    fn first_slot(&self) -> Option<(usize, usize, u64)> {
+    /// The slot that comes up first, and its first tick.
+    fn first_slot(&self) -> Option<(usize, u64)> {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
-        let slot = self.occupied[level].trailing_zeros() as usize;
+        let digit = self.occupied[level].trailing_zeros() as usize;
         let shift = DIGIT_BITS * level as u32;
         // The digits above the level are the wheel's own, those below are zero.
         let above = (self.tick >> shift >> DIGIT_BITS) << DIGIT_BITS;
-        Some((level, slot, (above | slot as u64) << shift))
+        Some((level * SLOTS + digit, (above | digit as u64) << shift))
     }
-}
-
-fn digit(tick: u64, level: usize) -> usize {
-    (tick >> (DIGIT_BITS * level as u32)) as usize % SLOTS
 }

@@ -1,1 +1,20 @@
+//! The inbox of oneloop's event loop under the model checker loom, which tries all interleavings of a few threads.
+//!
+//! The file is the crate's own, with loom's types in place of those of the standard library. A wake that is lost leaves
+//! the loop asleep for ever, which loom reports as a deadlock. `cargo test -p oneloop-loom` runs it.
 
+#[path = "../../../src/runtime/inbox.rs"]
+#[expect(dead_code, reason = "the models use what concerns other threads")]
+mod inbox;
+#[path = "../../../src/runtime/key.rs"]
+#[expect(dead_code, reason = "the inbox uses but a few of the keys")]
+mod key;
+pub mod models;
+
+/// What stands here in the place of `std::sync`.
+mod sync {
+    pub(super) use loom::sync::atomic::{AtomicU8, Ordering};
+    pub(super) use loom::sync::{Mutex, MutexGuard};
+    pub(super) use loom::thread::Thread;
+    pub(super) use std::sync::PoisonError;
+}

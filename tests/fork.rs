@@ -1,0 +1,316 @@
+//! What needs a process of its own with one thread: `fork`, the end of the main thread, and as many loops as there can be.
+//!
+//! Without libtest's harness, which has threads: after `fork` only the calling one is left, with whatever locks the
+//! others held.
+#![expect(unsafe_code, reason = "the standard library has no `fork`")]
+
+use std::cell::RefCell;
+use std::env;
+use std::future::{pending, poll_fn};
+use std::io::{Read, Write};
+use std::net;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, ExitCode};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use nix::libc;
+use oneloop::net::{TcpListener, TcpStream};
+use oneloop::{Runtime, Turn, create_task, run, sleep, timeout, yield_now};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const AT_EXIT: &str = "ONELOOP_TEST_AT_EXIT";
+
+fn main() -> ExitCode {
+    if env::var_os(AT_EXIT).is_some() {
+        keep_runtime_till_exit();
+        return ExitCode::SUCCESS;
+    }
+    let tests: [(&str, fn()); 8] = [
+        ("dropping what was inherited leaves the parent alone", dropping_leaves_the_parent_alone),
+        ("an inherited loop refuses to run", an_inherited_loop_refuses_to_run),
+        ("an inherited loop refuses to turn", an_inherited_loop_refuses_to_turn),
+        ("an inherited loop refuses new sockets", an_inherited_loop_refuses_new_sockets),
+        (
+            "a loop that goes on after a fork inside it panics",
+            a_loop_that_goes_on_in_the_child_panics,
+        ),
+        ("a task may fork, and its child start a loop on another thread", a_task_may_fork),
+        (
+            "a runtime in a thread-local ends with the main thread",
+            a_runtime_ends_with_the_main_thread,
+        ),
+        ("one loop too many is an error", one_loop_too_many_is_an_error),
+    ];
+    let mut failed = 0;
+    for (name, test) in tests {
+        let is_ok = catch_unwind(test).is_ok();
+        failed += u32::from(!is_ok);
+        say(&format!("test {name} ... {}", if is_ok { "ok" } else { "FAILED" }));
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
+}
+
+/// Calls `child` in a forked process, and waits for its end. A panic there is one here.
+#[track_caller]
+fn in_fork(child: impl FnOnce()) {
+    // SAFETY: the process has one thread, so the child finds no lock taken.
+    let process = unsafe { libc::fork() };
+    assert!(process >= 0, "fork failed");
+    if process == 0 {
+        let status = i32::from(catch_unwind(AssertUnwindSafe(child)).is_err());
+        // SAFETY: it ends the process and touches no memory of it.
+        unsafe { libc::_exit(status) };
+    }
+    let mut status = -1;
+    // SAFETY: the pointer is to a local variable.
+    let ended = unsafe { libc::waitpid(process, &raw mut status, 0) };
+    assert_eq!((ended, status), (process, 0), "the child failed: see its message above");
+}
+
+/// A loop with sockets, which wait already, and their peer.
+struct Parent {
+    runtime: Runtime,
+    listener: TcpListener,
+    stream: TcpStream,
+    peer: net::TcpStream,
+}
+
+impl Parent {
+    fn new() -> Self {
+        let mut runtime = Runtime::new().unwrap();
+        let (listener, stream, peer) = runtime.run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            // Nothing is there yet: from now on only an event can say that something is.
+            assert!(timeout(Duration::from_millis(5), stream.read(&mut [0])).await.is_err());
+            (listener, stream, peer)
+        });
+        Self { runtime, listener, stream, peer }
+    }
+
+    /// The loop still sees what happens to its sockets.
+    fn works(mut self) {
+        self.peer.write_all(b"x").unwrap();
+        let addr = self.listener.local_addr().unwrap();
+        self.runtime.run(async {
+            timeout(PATIENCE, self.stream.readable())
+                .await
+                .expect("the event is not lost")
+                .unwrap();
+            self.stream.read_exact(&mut [0]).await.unwrap();
+            let mut second = net::TcpStream::connect(addr).unwrap();
+            let (accepted, _) =
+                timeout(PATIENCE, self.listener.accept()).await.expect("nor this one").unwrap();
+            accepted.write_all(b"y").await.unwrap();
+            second.read_exact(&mut [0]).unwrap();
+            assert!(timeout(Duration::from_millis(5), pending::<()>()).await.is_err());
+        });
+    }
+}
+
+fn a_fresh_loop_works() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let client =
+            create_task(async move { TcpStream::connect(addr).await?.write_all(b"hello").await });
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 5]).await.unwrap();
+        client.await.unwrap().unwrap();
+        sleep(Duration::from_millis(2)).await;
+    });
+}
+
+/// `f` panics, and says whose the loop is.
+fn refuses(f: impl FnOnce()) {
+    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("it panics");
+    is_clear(payload.downcast_ref::<String>().expect("with a message"));
+}
+
+fn is_clear(message: &str) {
+    let whose = format!(
+        "and process {} is a fork of it: start a loop of its own in the child",
+        std::process::id()
+    );
+    assert!(message.contains("this event loop belongs to process"), "{message}");
+    assert!(message.contains(&whose), "{message}");
+}
+
+fn dropping_leaves_the_parent_alone() {
+    let mut parent = Some(Parent::new());
+    in_fork(|| {
+        // The child has a copy of all this.
+        let Parent { runtime, listener, stream, peer } = parent.take().unwrap();
+        drop((stream, peer, listener, runtime));
+        a_fresh_loop_works();
+    });
+    parent.unwrap().works();
+    // Also where the loop goes first, and a task has something to drop.
+    let mut parent = Some(Parent::new());
+    let task = parent.as_ref().unwrap().runtime.create_task(async {
+        let _listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        sleep(PATIENCE).await;
+    });
+    parent.as_mut().unwrap().runtime.run(sleep(Duration::from_millis(1)));
+    in_fork(|| {
+        let Parent { runtime, listener, stream, peer } = parent.take().unwrap();
+        drop(runtime);
+        drop((stream, peer, listener));
+        a_fresh_loop_works();
+    });
+    task.cancel();
+    parent.unwrap().works();
+}
+
+fn an_inherited_loop_refuses_to_run() {
+    let mut parent = Parent::new();
+    // An event that the parent has not taken in, and which the child must leave there.
+    parent.peer.write_all(b"x").unwrap();
+    in_fork(|| {
+        let Parent { runtime, stream, .. } = &mut parent;
+        refuses(|| drop(runtime.run(stream.readable())));
+        refuses(|| {
+            runtime.run(async {
+                for _ in 0..1000 {
+                    yield_now().await
+                }
+            })
+        });
+        refuses(|| runtime.run(sleep(Duration::from_millis(1))));
+        a_fresh_loop_works();
+    });
+    parent.works();
+}
+
+fn an_inherited_loop_refuses_to_turn() {
+    let mut parent = Parent::new();
+    parent.peer.write_all(b"x").unwrap();
+    in_fork(|| refuses(|| assert_eq!(parent.runtime.turn(), Turn::Busy)));
+    parent.works();
+}
+
+fn an_inherited_loop_refuses_new_sockets() {
+    let mut parent = Parent::new();
+    parent.runtime.run(async {
+        in_fork(|| {
+            let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+            is_clear(&TcpListener::from_std(listener).unwrap_err().to_string());
+        });
+    });
+    parent.works();
+}
+
+fn a_loop_that_goes_on_in_the_child_panics() {
+    let mut parent = Parent::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let parents_process = std::process::id();
+    let in_child = move || {
+        let mut writer = writer;
+        writer.write_all(b"refused").unwrap();
+    };
+    let runs = catch_unwind(AssertUnwindSafe(|| {
+        parent.runtime.run(async {
+            // SAFETY: as in `in_fork`; the child ends below.
+            if unsafe { libc::fork() } == 0 {
+                loop {
+                    sleep(Duration::from_millis(2)).await;
+                }
+            }
+        });
+    }));
+    if std::process::id() != parents_process {
+        let payload = runs.expect_err("the loop would go on for ever");
+        let is_clear =
+            catch_unwind(AssertUnwindSafe(|| is_clear(payload.downcast_ref::<String>().unwrap())));
+        if is_clear.is_ok() {
+            in_child();
+        }
+        // SAFETY: as in `in_fork`.
+        unsafe { libc::_exit(0) };
+    }
+    runs.unwrap();
+    drop(in_child);
+    let mut said = String::new();
+    reader.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "refused");
+    parent.works();
+}
+
+fn a_task_may_fork() {
+    let mut parent = Parent::new();
+    parent.runtime.run(async {
+        let task = create_task(async {
+            in_fork(|| thread::spawn(a_fresh_loop_works).join().unwrap());
+            "forked"
+        });
+        assert_eq!(task.await.unwrap(), "forked");
+    });
+    parent.works();
+}
+
+thread_local! {
+    static KEPT: RefCell<Option<(Runtime, TcpListener, SaysBye)>> = const { RefCell::new(None) };
+}
+
+struct SaysBye;
+
+impl Drop for SaysBye {
+    fn drop(&mut self) {
+        // The main thread's locals are destroyed while the process exits.
+        writeln!(
+            std::io::stderr(),
+            "bye from {:?}",
+            oneloop::current_task().map(|task| task.name())
+        )
+        .unwrap();
+    }
+}
+
+fn keep_runtime_till_exit() {
+    let mut runtime = Runtime::new().unwrap();
+    let listener = runtime.run(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let guard = SaysBye;
+    let waits = async move {
+        sleep(PATIENCE).await;
+        drop(guard);
+    };
+    runtime.run(async { drop(task_named("t", waits)) });
+    KEPT.set(Some((runtime, listener, SaysBye)));
+}
+
+fn task_named(name: &str, future: impl Future<Output = ()> + 'static) -> oneloop::Task<()> {
+    create_task(future).named(name)
+}
+
+fn a_runtime_ends_with_the_main_thread() {
+    let child = Command::new(env::current_exe().unwrap()).env(AT_EXIT, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{said}");
+    assert_eq!(said, "bye from Some(\"t\")\nbye from None\n");
+}
+
+fn one_loop_too_many_is_an_error() {
+    let mut runtimes: Vec<Runtime> = (0..4094).map(|_| Runtime::new().unwrap()).collect();
+    let error = Runtime::new().unwrap_err();
+    assert_eq!(error.to_string(), "4094 event loops exist already: drop a `Runtime` first");
+    let payload = catch_unwind(|| run(async {})).unwrap_err();
+    assert!(
+        payload.downcast_ref::<String>().unwrap().starts_with("cannot make an event loop: 4094 ")
+    );
+    assert!(
+        runtimes
+            .iter_mut()
+            .all(|runtime| runtime.run(async { poll_fn(|_| Poll::Ready(true)).await }))
+    );
+    drop(runtimes.pop());
+    run(yield_now());
+    drop(runtimes);
+    a_fresh_loop_works();
+}

@@ -1,0 +1,130 @@
+//! The virtual clock: when it moves, and that it is exact.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use oneloop::testing::advance;
+use oneloop::time::now;
+use oneloop::{
+    Builder, call_later, create_task, gather, interval, sleep, sleep_until, timeout, yield_now,
+};
+
+use crate::tasks::{Dice, Log, virtual_runtime};
+
+const MILLI: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+// Virtual time.
+
+#[oneloop::test(virtual_time)]
+async fn virtual_time_stands_still_while_tasks_run() {
+    let start = now();
+    for _ in 0..1000 {
+        yield_now().await;
+    }
+    sleep(Duration::ZERO).await;
+    assert_eq!(now(), start);
+}
+
+#[oneloop::test(virtual_time)]
+async fn advance_lets_happen_what_is_due_meanwhile() {
+    let log = Log::new();
+    for seconds in [3, 1, 2, 5] {
+        let log = log.clone();
+        call_later(seconds * SECOND, move || log.push(seconds));
+    }
+    yield_now().await;
+    advance(SECOND).await;
+    assert_eq!(log.take(), [1]);
+    advance(2 * SECOND).await;
+    assert_eq!(log.take(), [2, 3]);
+    let start = now();
+    advance(SECOND).await;
+    assert_eq!(log.take(), []);
+    assert_eq!(now() - start, SECOND);
+}
+
+#[oneloop::test(virtual_time)]
+async fn advance_includes_what_is_due_at_its_end_whoever_was_armed_first() {
+    let task = create_task(sleep(SECOND));
+    // This sleep is armed before the task's.
+    advance(SECOND).await;
+    assert!(task.is_finished());
+}
+
+#[test]
+#[should_panic(expected = "`advance` needs virtual time")]
+fn advance_refuses_to_wait_in_real_time() {
+    Builder::new().run(advance(HOUR));
+}
+
+#[test]
+fn virtual_loops_have_clocks_of_their_own() {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        virtual_runtime().run(sleep(24 * HOUR));
+        sender.send(()).expect("the test waits");
+    });
+    let mut runtime = virtual_runtime();
+    let start = runtime.run(async { now() });
+    receiver.recv().expect("the thread sends");
+    thread.join().expect("it does not panic");
+    assert_eq!(runtime.run(async { now() }), start);
+    assert!(now() < start + HOUR);
+}
+
+#[oneloop::test(virtual_time)]
+async fn an_hour_of_everything_at_once_is_exact() {
+    let end = now() + HOUR;
+    let sleepers = (0..50).map(|seed| {
+        create_task(async move {
+            let mut dice = Dice(seed);
+            while now() < end {
+                let start = now();
+                let nanos = dice.roll(1 << 30) * (1 + dice.roll(100) * 3);
+                let duration = Duration::from_nanos(nanos);
+                match dice.roll(4) {
+                    0 => sleep(duration).await,
+                    1 => sleep_until(start + duration).await,
+                    2 => assert!(timeout(duration, sleep(2 * duration + MILLI)).await.is_err()),
+                    _ => assert!(timeout(2 * duration + MILLI, sleep(duration)).await.is_ok()),
+                }
+                assert_eq!(now() - start, duration);
+            }
+        })
+    });
+    let sleepers: Vec<_> = sleepers.collect();
+    let ticker = create_task(async {
+        let start = now();
+        let mut clock = interval(SECOND);
+        for n in 0..3600 {
+            assert_eq!(clock.tick().await - start, n * SECOND);
+            assert_eq!(now() - start, n * SECOND);
+        }
+    });
+    for sleeper in sleepers {
+        sleeper.await.unwrap();
+    }
+    ticker.await.unwrap();
+}
+
+#[oneloop::test(virtual_time)]
+async fn thousands_of_sleeps_in_one_slot_of_the_wheel_are_exact() {
+    let log = Log::new();
+    let start = now() + SECOND;
+    let mut dice = Dice(7);
+    let mut offsets: Vec<_> = (0..2000).map(|_| dice.roll(60_000)).collect();
+    let sleeps = offsets.iter().map(|&nanos| {
+        let log = log.clone();
+        async move {
+            sleep_until(start + Duration::from_nanos(nanos)).await;
+            assert_eq!(now(), start + Duration::from_nanos(nanos));
+            log.push(nanos);
+        }
+    });
+    gather(sleeps).await;
+    offsets.sort_unstable();
+    assert_eq!(log.take(), offsets);
+}

@@ -1,0 +1,230 @@
+//! What is modelled: one loop and one or two senders. Each function is one model, named after its claim.
+
+use std::task::{Wake, Waker};
+
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use crate::inbox::{Inbox, Mail};
+use crate::key::{Serial, WakerKey};
+
+const TENANT: u32 = 1;
+
+/// In how many places a thread may be interrupted although it could go on: a bug that needs more is rare, and the time
+/// that a model takes grows with its power.
+const INTERRUPTIONS: usize = 3;
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(INTERRUPTIONS);
+    builder.check(model);
+}
+
+fn key(slot: u32) -> WakerKey {
+    WakerKey::new(1, Serial::FIRST, slot)
+}
+
+/// An inbox whose tenant is the present thread.
+fn open() -> Arc<Inbox> {
+    let inbox = Arc::new(Inbox::new());
+    inbox.open(TENANT, thread::current());
+    inbox
+}
+
+fn spawn(inbox: &Arc<Inbox>, send: impl FnOnce(&Inbox) + 'static) -> thread::JoinHandle<()> {
+    let inbox = Arc::clone(inbox);
+    thread::spawn(move || send(&inbox))
+}
+
+fn join(senders: [thread::JoinHandle<()>; 2]) {
+    for sender in senders {
+        sender.join().unwrap();
+    }
+}
+
+/// Takes the mail of a loop that sleeps as `sleep` does, until `take` has seen enough.
+fn receive(inbox: &Inbox, sleep: impl Fn(), mut take: impl FnMut(Mail) -> bool) {
+    loop {
+        if let Some(mail) = inbox.collect() {
+            if take(mail) {
+                return;
+            }
+        } else if inbox.try_park() {
+            sleep();
+            inbox.woken();
+        }
+    }
+}
+
+/// In place of the reactor: something to sleep on that only its own waker ends.
+struct Reactor {
+    is_woken: Mutex<bool>,
+    change: Condvar,
+}
+
+impl Reactor {
+    fn new() -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self { is_woken: Mutex::new(false), change: Condvar::new() })
+    }
+
+    fn wait(&self) {
+        let mut is_woken = self.is_woken.lock().unwrap();
+        while !*is_woken {
+            is_woken = self.change.wait(is_woken).unwrap();
+        }
+        *is_woken = false;
+    }
+}
+
+impl Wake for Reactor {
+    fn wake(self: std::sync::Arc<Self>) {
+        *self.is_woken.lock().unwrap() = true;
+        self.change.notify_one();
+    }
+}
+
+/// A loop that sleeps in `thread::park` gets the wakes of two threads.
+pub fn no_wake_of_two_senders_is_lost() {
+    check(|| {
+        let inbox = open();
+        let senders = [1, 2].map(|slot| spawn(&inbox, move |inbox| inbox.send_wake(key(slot))));
+        let mut awaited = vec![key(1), key(2)];
+        receive(&inbox, thread::park, |mail| {
+            awaited.retain(|key| !mail.wakes.contains(key));
+            awaited.is_empty()
+        });
+        join(senders);
+    });
+}
+
+/// Two threads wake one task, so one wake may stand for both: but then it comes after what both have done.
+pub fn one_wake_for_two_comes_after_both() {
+    check(|| {
+        let inbox = open();
+        let done = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let senders = done.clone().map(|done| {
+            spawn(&inbox, move |inbox| {
+                // Relaxed: the inbox itself must make it seen.
+                done.store(true, Ordering::Relaxed);
+                inbox.send_wake(key(1));
+            })
+        });
+        receive(&inbox, thread::park, |_| done.iter().all(|done| done.load(Ordering::Relaxed)));
+        join(senders);
+    });
+}
+
+/// A loop that sleeps in its reactor is woken there.
+pub fn no_wake_is_lost_in_the_reactor() {
+    check(|| {
+        let inbox = open();
+        let reactor = Reactor::new();
+        let former = inbox.set_unpark(Waker::from(std::sync::Arc::clone(&reactor)));
+        assert!(former.is_none());
+        let senders = [1, 2].map(|slot| spawn(&inbox, move |inbox| inbox.send_wake(key(slot))));
+        let mut awaited = vec![key(1), key(2)];
+        receive(
+            &inbox,
+            || reactor.wait(),
+            |mail| {
+                awaited.retain(|key| !mail.wakes.contains(key));
+                awaited.is_empty()
+            },
+        );
+        join(senders);
+        drop(inbox.close());
+    });
+}
+
+/// The reactor may be made after senders were told that the loop sleeps, which then wake its thread in vain.
+pub fn no_wake_is_lost_while_the_reactor_is_made() {
+    check(|| {
+        let inbox = open();
+        let sender = spawn(&inbox, |inbox| inbox.send_wake(key(1)));
+        let reactor = Reactor::new();
+        if inbox.try_park() {
+            drop(inbox.set_unpark(Waker::from(std::sync::Arc::clone(&reactor))));
+            reactor.wait();
+            inbox.woken();
+        }
+        receive(&inbox, || unreachable!("there is mail"), |mail| mail.wakes == [key(1)]);
+        sender.join().unwrap();
+        drop(inbox.close());
+    });
+}
+
+/// What is new without being mail wakes the loop as well, and wakes that come meanwhile are not lost.
+pub fn no_announcement_is_lost() {
+    check(|| {
+        let inbox = open();
+        let news = Arc::new(AtomicBool::new(false));
+        let announced = Arc::clone(&news);
+        let announcer = spawn(&inbox, move |inbox| {
+            announced.store(true, Ordering::Relaxed);
+            inbox.announce();
+        });
+        let sender = spawn(&inbox, |inbox| inbox.send_wake(key(1)));
+        let mut is_woken = false;
+        receive(&inbox, thread::park, |mail| {
+            is_woken |= mail.wakes == [key(1)];
+            is_woken && news.load(Ordering::Relaxed)
+        });
+        announcer.join().unwrap();
+        sender.join().unwrap();
+    });
+}
+
+/// Counts when it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A call is read, or comes back to its sender, or to who closes the inbox: it is dropped once. Nothing comes after the end.
+pub fn a_call_meets_the_end() {
+    check(|| {
+        let inbox = open();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let counted = Counted(Arc::clone(&drops));
+        let sender = spawn(&inbox, move |inbox| {
+            inbox.send_wake(key(1));
+            drop(inbox.send_call(TENANT, Box::new(move || drop(counted))));
+        });
+        drop(inbox.collect());
+        drop(inbox.close());
+        let refused = inbox.send_call(TENANT, Box::new(|| unreachable!("nobody reads it")));
+        assert!(refused.is_err());
+        sender.join().unwrap();
+        let (mail, _) = inbox.close();
+        assert!(mail.wakes.is_empty() && mail.calls.is_empty(), "nothing comes after the end");
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A sender that knows only the former tenant does not reach the next one by a call, and its wakes do no harm.
+pub fn a_call_for_the_former_tenant_does_not_reach_the_next() {
+    check(|| {
+        let inbox = open();
+        let sender = spawn(&inbox, |inbox| {
+            inbox.send_wake(key(1));
+            drop(inbox.send_call(TENANT, Box::new(|| ())));
+        });
+        drop(inbox.close());
+        inbox.open(TENANT + 1, thread::current());
+        let own = spawn(&inbox, |inbox| {
+            assert!(inbox.send_call(TENANT + 1, Box::new(|| ())).is_ok());
+        });
+        receive(&inbox, thread::park, |mail| {
+            assert!(mail.calls.len() <= 1, "only the call for this tenant");
+            !mail.calls.is_empty()
+        });
+        own.join().unwrap();
+        sender.join().unwrap();
+        let (mail, _) = inbox.close();
+        assert!(mail.calls.is_empty());
+    });
+}

@@ -2,6 +2,12 @@
 //!
 //! Without libtest's harness, which has threads: after `fork` only the calling one is left, with whatever locks the
 //! others held.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a test, with a harness of its own"
+)]
 #![expect(unsafe_code, reason = "the standard library has no `fork`")]
 
 use std::cell::RefCell;
@@ -9,8 +15,9 @@ use std::env;
 use std::future::{pending, poll_fn};
 use std::io::{Read, Write};
 use std::net;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, ExitCode};
+use std::process::{self, Command, ExitCode};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -47,13 +54,9 @@ fn main() -> ExitCode {
     for (name, test) in tests {
         let is_ok = catch_unwind(test).is_ok();
         failed += u32::from(!is_ok);
-        say(&format!("test {name} ... {}", if is_ok { "ok" } else { "FAILED" }));
+        println!("test {name} ... {}", if is_ok { "ok" } else { "FAILED" });
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn say(line: &str) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
 }
 
 /// Calls `child` in a forked process, and waits for its end. A panic there is one here.
@@ -137,7 +140,7 @@ fn refuses(f: impl FnOnce()) {
 fn is_clear(message: &str) {
     let whose = format!(
         "and process {} is a fork of it: start a loop of its own in the child",
-        std::process::id()
+        process::id()
     );
     assert!(message.contains("this event loop belongs to process"), "{message}");
     assert!(message.contains(&whose), "{message}");
@@ -179,9 +182,9 @@ fn an_inherited_loop_refuses_to_run() {
         refuses(|| {
             runtime.run(async {
                 for _ in 0..1000 {
-                    yield_now().await
+                    yield_now().await;
                 }
-            })
+            });
         });
         refuses(|| runtime.run(sleep(Duration::from_millis(1))));
         a_fresh_loop_works();
@@ -209,8 +212,8 @@ fn an_inherited_loop_refuses_new_sockets() {
 
 fn a_loop_that_goes_on_in_the_child_panics() {
     let mut parent = Parent::new();
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let parents_process = std::process::id();
+    let (mut reader, writer) = UnixStream::pair().unwrap();
+    let parents_process = process::id();
     let in_child = move || {
         let mut writer = writer;
         writer.write_all(b"refused").unwrap();
@@ -225,7 +228,7 @@ fn a_loop_that_goes_on_in_the_child_panics() {
             }
         });
     }));
-    if std::process::id() != parents_process {
+    if process::id() != parents_process {
         let payload = runs.expect_err("the loop would go on for ever");
         let is_clear =
             catch_unwind(AssertUnwindSafe(|| is_clear(payload.downcast_ref::<String>().unwrap())));
@@ -264,12 +267,7 @@ struct SaysBye;
 impl Drop for SaysBye {
     fn drop(&mut self) {
         // The main thread's locals are destroyed while the process exits.
-        writeln!(
-            std::io::stderr(),
-            "bye from {:?}",
-            oneloop::current_task().map(|task| task.name())
-        )
-        .unwrap();
+        eprintln!("bye from {:?}", oneloop::current_task().map(|task| task.name()));
     }
 }
 

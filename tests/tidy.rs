@@ -2,6 +2,8 @@
 //!
 //! The reasons are in ARCHITECTURE.md; a file that needs another place than the one it has here needs a line there too.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

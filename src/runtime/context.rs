@@ -148,7 +148,7 @@ impl NotHere {
         let here = std::thread::current();
         if owner.id() == here.id() {
             return format!(
-                "this {what} belongs to another `Runtime` of this thread than the one that runs: {remedy}"
+                "this {what} belongs to a `Runtime` of this thread that does not run now: {remedy}"
             );
         }
         let name = |thread: &std::thread::Thread| match thread.name() {

@@ -218,6 +218,7 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
         // A run that is over within a round never looks around; many of them must not starve what came from elsewhere.
         let now = if state.next_deadline().is_some() { state.clock.now() } else { 0 };
         state.take_in(now);
+        poll_reactor(state, Wait::Not);
         state.queue(MAIN);
     });
     while !is_ready.get() {

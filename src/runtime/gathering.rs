@@ -19,29 +19,32 @@ const POLLS_MAX: usize = 64;
 pub(crate) struct Gathering {
     /// The slot is that of the ready list.
     key: HandleKey,
-    /// The members' slots; [`NO_SLOT`] where one has ended.
+    /// The slots of the members that have started; [`NO_SLOT`] where one has ended.
     members: Vec<u32>,
     living: usize,
+    /// How many members there will be.
+    total: usize,
 }
 
 impl Gathering {
-    /// Makes a gathering of the loop that runs here, without members.
+    /// A gathering, on the loop that runs here, of `total` members; `limit` at once, of which each starts as woken.
     #[track_caller]
-    pub(crate) fn new(what: &str) -> Self {
+    pub(crate) fn new(what: &str, total: usize, limit: usize) -> Self {
         let new = |state: &mut State| {
             let list = state.ready_lists.insert(ReadyList::new());
             HandleKey { run: state.run_number(), slot: list as u32 }
         };
         let key = with(new).unwrap_or_else(|| context::no_loop(what));
-        Self { key, members: Vec::new(), living: 0 }
+        let at_once = total.min(limit);
+        let mut gathering = Self { key, members: Vec::with_capacity(at_once), living: 0, total };
+        gathering.start(at_once);
+        gathering
     }
 
-    /// Adds members after those that are there; they count as woken.
-    pub(crate) fn add(&mut self, count: usize) {
+    fn start(&mut self, count: usize) {
         let first = self.members.len();
-        let list = self.key.slot;
-        self.members.reserve(count);
-        let added = with_loop(self.key.run, |state| {
+        let HandleKey { run, slot: list } = self.key;
+        let started = with_loop(run, |state| {
             for index in first..first + count {
                 let index = index as u32;
                 let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
@@ -50,14 +53,10 @@ impl Gathering {
                 self.members.push(slot);
             }
         });
-        if let Err(elsewhere) = added {
+        if let Err(elsewhere) = started {
             panic!("{}", elsewhere.message("future", ELSEWHERE));
         }
         self.living += count;
-    }
-
-    pub(crate) fn living(&self) -> usize {
-        self.living
     }
 
     /// Polls the members that were woken, by `poll`, which is told which one; a member that is ready is not polled again.
@@ -73,7 +72,7 @@ impl Gathering {
             };
             match context::with_waker(key, |cx| poll(index, cx)) {
                 Poll::Pending => continue,
-                Poll::Ready(ControlFlow::Continue(())) => self.remove(index),
+                Poll::Ready(ControlFlow::Continue(())) => self.end(index),
                 Poll::Ready(ControlFlow::Break(())) => return Poll::Ready(()),
             }
             if self.living == 0 {
@@ -123,10 +122,14 @@ impl Gathering {
         Poll::Pending
     }
 
-    fn remove(&mut self, index: usize) {
+    /// The member has ended: the next one starts in its place.
+    fn end(&mut self, index: usize) {
         let slot = std::mem::replace(&mut self.members[index], NO_SLOT);
         self.living -= 1;
         with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
+        if self.members.len() < self.total {
+            self.start(1);
+        }
     }
 }
 

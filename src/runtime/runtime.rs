@@ -12,6 +12,7 @@ use super::clock;
 use super::context::{self, enter, with};
 use super::event_loop::{self, Park, Turn};
 use super::handle::Handle;
+use super::job::MaybeDone;
 use super::key::NO_SLOT;
 use super::state::State;
 use super::tasks::Payload;
@@ -187,28 +188,29 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Runs and drops `main`, on the stack, with this thread's loop.
+/// Runs `main`, on the stack, with this thread's loop.
 fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::Output, Payload> {
-    let mut main = pin!(main);
-    let mut output = None;
+    // As with a task, the future is dropped when it is ready, while it is current, and a panic in that drop is main's panic.
+    let mut main = pin!(MaybeDone::new(main));
+    let mut panicked = None;
     with(|state| {
         state.tasks.renew_main(place);
         state.running_since = Some(place);
     });
     event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
-        match panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(value)) => output = Some(Ok(value)),
-            Err(payload) => output = Some(Err(payload)),
-        }
-        Poll::Ready(())
+        let poll = panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().poll(cx)));
+        poll.unwrap_or_else(|payload| {
+            panicked = Some(payload);
+            Poll::Ready(())
+        })
     });
     with(|state| {
         state.running_since = None;
         state.current = NO_SLOT;
     });
-    match output {
-        Some(output) => output,
-        None => unreachable!("main is ready, so it has an output"),
+    match (panicked, main.take()) {
+        (Some(payload), _) => Err(payload),
+        (None, Some(output)) => Ok(output),
+        (None, None) => unreachable!("main is ready, so it has an output"),
     }
 }

@@ -77,23 +77,24 @@ impl<F: Future> fmt::Debug for Gather<F> {
     }
 }
 
-/// After so many polls of members that end one after another, others have their turn before the next ones start.
-const POLLS_MAX: usize = 64;
-
 /// Futures of one kind that are polled together. Each sits in a box of its own, so that it never moves.
 pub(super) struct Crowd<F: Future> {
     members: Vec<Pin<Box<MaybeDone<F>>>>,
     limit: usize,
-    /// How many have been started.
-    started: usize,
-    gathering: Option<Gathering>,
+    stage: Stage,
+}
+
+enum Stage {
+    New,
+    Gathering(Gathering),
+    Ready,
 }
 
 impl<F: Future> Crowd<F> {
     pub(super) fn new(futures: impl IntoIterator<Item: IntoFuture<IntoFuture = F>>) -> Self {
         let boxed = |future: F| Box::pin(MaybeDone::new(future));
         let members = futures.into_iter().map(|future| boxed(future.into_future())).collect();
-        Self { members, limit: usize::MAX, started: 0, gathering: None }
+        Self { members, limit: usize::MAX, stage: Stage::New }
     }
 
     #[track_caller]
@@ -108,34 +109,21 @@ impl<F: Future> Crowd<F> {
         cx: &mut Context<'_>,
         mut look: impl FnMut(&F::Output) -> ControlFlow<()>,
     ) -> Poll<()> {
-        let gathering = self.gathering.get_or_insert_with(|| Gathering::new("`gather`"));
-        let mut polls = 0;
-        loop {
-            let room = self.limit.saturating_sub(gathering.living());
-            let starting = room.min(self.members.len() - self.started);
-            gathering.add(starting);
-            self.started += starting;
-            let before = gathering.living();
-            let mut stop = false;
-            let members = &mut self.members;
-            let poll = gathering.poll_woken(cx, |index, cx| {
-                polls += 1;
-                ready!(members[index].as_mut().poll(cx));
-                stop = members[index].output().is_some_and(|output| look(output).is_break());
-                Poll::Ready(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-            });
-            let all_started = self.started == self.members.len();
-            if stop || all_started {
-                return poll;
-            }
-            if gathering.living() == before {
-                return Poll::Pending;
-            }
-            if polls >= POLLS_MAX {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+        let Self { members, limit, stage } = self;
+        if let Stage::New = stage {
+            *stage = Stage::Gathering(Gathering::new("`gather`", members.len(), *limit));
         }
+        let Stage::Gathering(gathering) = stage else {
+            panic!("a `gather` was polled after it was ready");
+        };
+        let polled = gathering.poll_woken(cx, |index, cx| {
+            ready!(members[index].as_mut().poll(cx));
+            Poll::Ready(members[index].output().map_or(ControlFlow::Continue(()), &mut look))
+        });
+        if polled.is_ready() {
+            *stage = Stage::Ready;
+        }
+        polled
     }
 
     /// The outputs of all, in the order of the arguments; to be called once, when all are done.
@@ -146,7 +134,6 @@ impl<F: Future> Crowd<F> {
     /// Drops all futures, and says what output broke the gathering off.
     pub(super) fn take_first(&mut self, is_it: impl Fn(&F::Output) -> bool) -> Option<F::Output> {
         let mut members = std::mem::take(&mut self.members);
-        self.gathering = None;
         let member = members.iter_mut().find(|member| member.output().is_some_and(&is_it))?;
         member.as_mut().take()
     }
@@ -154,7 +141,6 @@ impl<F: Future> Crowd<F> {
 
 impl<F: Future> fmt::Debug for Crowd<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { members, started, .. } = self;
-        f.debug_struct("Crowd").field("members", &members.len()).field("started", started).finish_non_exhaustive()
+        f.debug_struct("Crowd").field("members", &self.members.len()).finish_non_exhaustive()
     }
 }

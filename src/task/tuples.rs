@@ -104,15 +104,16 @@ fn poll_all(
     cx: &mut Context<'_>,
     poll: &mut PollMember<'_>,
 ) -> Poll<()> {
-    let gathering = gathering.get_or_insert_with(|| {
-        let mut gathering = Gathering::new("`gather!`");
-        gathering.add(count);
-        gathering
-    });
-    gathering.poll_woken(cx, poll)
+    gathering.get_or_insert_with(|| Gathering::new("`gather!`", count, count)).poll_woken(cx, poll)
 }
 
 const IS_DONE: &str = "when all are done, each has its output";
+
+impl GatherTuple for () {
+    type Output = ();
+
+    async fn gather(self) {}
+}
 
 macro_rules! tuples {
     ($($count:literal: $($index:tt $future:ident $value:ident $name:ident),*;)*) => {$(

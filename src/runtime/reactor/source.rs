@@ -233,6 +233,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::match_same_arms, reason = "each arm has a reason of its own")]
     fn each_state_meets_each_event() {
         for direction in BOTH {
             for state in [State::New, State::Drained, State::Closed, State::Urgent] {
@@ -322,10 +323,10 @@ mod tests {
 
     #[test]
     fn forgetting_one_leaves_the_others_wherever_it_stood() {
-        for forgotten in 0..4 {
+        for (forgotten, gone) in (0..4).zip(0..) {
             let mut source = stream();
             let ids = [0, 1, 2, 3].map(|slot| wait(&mut source, Write, slot));
-            assert_eq!(source.forget(Write, ids[forgotten]), waiter(forgotten as u32));
+            assert_eq!(source.forget(Write, ids[forgotten]), waiter(gone));
             assert_eq!(source.forget(Write, ids[forgotten]), Waiter::NOBODY, "it has gone");
             assert_eq!(source.forget(Read, ids[forgotten]), Waiter::NOBODY, "never was there");
             // A place that became free takes another one.
@@ -334,7 +335,7 @@ mod tests {
             let mut woken: Vec<_> = edge(&mut source, Write, false);
             woken.sort_by_key(|waiter| format!("{waiter:?}"));
             let mut expected: Vec<_> =
-                (0..4).filter(|&slot| slot != forgotten as u32).chain([8]).map(waiter).collect();
+                (0..4).filter(|&slot| slot != gone).chain([8]).map(waiter).collect();
             expected.sort_by_key(|waiter| format!("{waiter:?}"));
             assert_eq!(woken, expected);
         }

@@ -1,14 +1,18 @@
 //! A loop driven by a host: the host waits, the loop says for how long and on which descriptor.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::io::Write;
+use std::future::{pending, poll_fn};
+use std::io::{Read, Write};
+use std::mem;
 use std::net;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures::channel::oneshot;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Token};
 use oneloop::net::TcpListener;
@@ -158,7 +162,7 @@ fn sockets_wake_the_host() {
         let mut buf = [0; 4];
         for _ in 0..50 {
             stream.write_all(b"ping").unwrap();
-            std::io::Read::read_exact(&mut stream, &mut buf).unwrap();
+            stream.read_exact(&mut buf).unwrap();
         }
     });
     let before = host.turns;
@@ -171,14 +175,14 @@ fn sockets_wake_the_host() {
 fn wakes_and_calls_of_other_threads_wake_the_host() {
     let mut host = Host::new();
     for _ in 0..100 {
-        let (sender, receiver) = futures::channel::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let task = host.runtime.create_task(receiver);
         assert_eq!(host.turn(), None);
         let thread = thread::spawn(move || sender.send(()).unwrap());
         host.drive(task).unwrap();
         thread.join().unwrap();
         let handle = host.runtime.handle();
-        let (sender, receiver) = futures::channel::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let thread = thread::spawn(move || {
             // The call creates a task, so the loop has something to do after it.
             let call = move || create_task(async move { sender.send(()).unwrap() }).detach();
@@ -209,7 +213,7 @@ fn a_call_that_creates_a_task_leaves_the_loop_busy() {
     let calls = poll_fn({
         let mut has_called = false;
         move |cx| {
-            if std::mem::replace(&mut has_called, true) {
+            if mem::replace(&mut has_called, true) {
                 return Poll::Ready(());
             }
             let waker = cx.waker().clone();
@@ -228,7 +232,7 @@ fn what_changes_the_loop_between_turns_wakes_the_host() {
     let mut host = Host::new();
     assert_eq!(host.turn(), None);
     assert!(!host.is_readable());
-    let created = host.runtime.create_task(std::future::pending::<()>());
+    let created = host.runtime.create_task(pending::<()>());
     assert!(host.is_readable(), "a new task");
     host.turn();
     assert!(!host.is_readable());
@@ -270,7 +274,7 @@ fn a_descriptor_that_is_asked_for_late_knows_what_was_sent_before() {
     let mut runtime = Runtime::new().unwrap();
     let called = Rc::new(Cell::new(false));
     let flag = Rc::clone(&called);
-    let (sender, receiver) = futures::channel::oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     runtime
         .create_task(async move {
             receiver.await.unwrap();
@@ -325,14 +329,14 @@ fn a_loop_may_be_run_between_turns() {
 #[test]
 fn two_loops_share_one_host() {
     let mut hosts = [Host::new(), Host::new()];
-    let (sender, receiver) = futures::channel::oneshot::channel::<u32>();
-    let sends = hosts[0].runtime.create_task(async move {
+    let (sender, receiver) = oneshot::channel::<u32>();
+    let sending = hosts[0].runtime.create_task(async move {
         sleep(Duration::from_millis(1)).await;
         sender.send(9).unwrap();
     });
-    let receives = hosts[1].runtime.create_task(receiver);
+    let answer = hosts[1].runtime.create_task(receiver);
     assert_eq!(hosts[1].turn(), None);
-    hosts[0].drive(sends);
+    hosts[0].drive(sending);
     assert!(hosts[1].is_readable(), "a wake from the loop of the same thread");
-    assert_eq!(hosts[1].drive(receives).unwrap(), 9);
+    assert_eq!(hosts[1].drive(answer).unwrap(), 9);
 }

@@ -1,17 +1,21 @@
 //! Handles that outlive their loop, or are used elsewhere; loops that end with their thread.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
 use std::cell::RefCell;
 use std::future::pending;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::mpsc;
-use std::task::{Context, Waker};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use futures::channel::oneshot;
 use futures::future::{FutureObj, LocalFutureObj};
 use futures::task::{LocalSpawn, Spawn};
 use oneloop::net::{TcpListener, TcpStream};
+use oneloop::task::Gather;
 use oneloop::time::{Sleep, Timeout};
 use oneloop::{Closed, Handle, Runtime, Task, create_task, gather, run, sleep, timeout, yield_now};
 
@@ -25,7 +29,7 @@ struct Keys {
     ended: Task<u32>,
     sleep: Sleep,
     timeout: Timeout<Sleep>,
-    gather: oneloop::task::Gather<Sleep>,
+    gather: Gather<Sleep>,
     listener: TcpListener,
     stream: TcpStream,
     handle: Handle,
@@ -87,7 +91,7 @@ impl Keys {
         assert_eq!((self.task.name(), self.ended.name()), (String::new(), String::new()));
         let mut cx = Context::from_waker(Waker::noop());
         for task in [&mut self.task, &mut self.ended] {
-            let std::task::Poll::Ready(Err(error)) = Pin::new(task).poll(&mut cx) else {
+            let Poll::Ready(Err(error)) = Pin::new(task).poll(&mut cx) else {
                 panic!("the task has ended with its loop");
             };
             assert!(error.is_cancelled());
@@ -109,8 +113,8 @@ fn run_if_none<T>(main: impl Future<Output = T>) -> T {
         return run(main);
     }
     match std::pin::pin!(main).poll(&mut Context::from_waker(Waker::noop())) {
-        std::task::Poll::Ready(output) => output,
-        std::task::Poll::Pending => panic!("it ought to fail at once"),
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it ought to fail at once"),
     }
 }
 
@@ -202,7 +206,8 @@ fn a_task_may_be_detached_where_its_loop_does_not_run() {
 fn handles_belong_to_one_of_several_runtimes_of_a_thread() {
     let (mut first, mut second) = (Runtime::new().unwrap(), Runtime::new().unwrap());
     let mut keys = first.run(Keys::new());
-    second.run(async { keys.misuse("belongs to another `Runtime` of this thread") });
+    second
+        .run(async { keys.misuse("belongs to a `Runtime` of this thread that does not run now") });
     first.run(async {
         assert!(!keys.task.is_finished());
         assert_eq!((&mut keys.ended).await.unwrap(), 2);
@@ -301,13 +306,13 @@ fn a_runtime_in_a_thread_local_ends_with_its_thread() {
 
 #[test]
 fn calls_from_one_thread_keep_their_order_and_wake_a_sleeping_loop() {
-    let log = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let (sender, receiver) = futures::channel::oneshot::channel();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (sender, receiver) = oneshot::channel();
     run(async {
-        let (handle, shared) = (Handle::current(), std::sync::Arc::clone(&log));
+        let (handle, shared) = (Handle::current(), Arc::clone(&log));
         let thread = thread::spawn(move || {
             for number in 0..100 {
-                let log = std::sync::Arc::clone(&shared);
+                let log = Arc::clone(&shared);
                 handle.call_soon_threadsafe(move || log.lock().unwrap().push(number)).unwrap();
             }
             handle.call_soon_threadsafe(move || sender.send(()).unwrap()).unwrap();
@@ -325,7 +330,7 @@ fn a_call_wakes_a_loop_however_it_sleeps() {
         (0..8).map(|bits| (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0))
     {
         run(async {
-            let (sender, receiver) = futures::channel::oneshot::channel();
+            let (sender, receiver) = oneshot::channel();
             let _timer = with_timer.then(|| create_task(sleep(HOUR)));
             let _socket = if with_socket {
                 Some(TcpListener::bind("127.0.0.1:0").await.unwrap())
@@ -348,7 +353,7 @@ fn a_call_wakes_a_loop_however_it_sleeps() {
 
 #[test]
 fn a_call_may_do_what_a_task_may() {
-    let (sender, receiver) = futures::channel::oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     run(async {
         let call = move || {
             assert!(oneloop::current_task().is_none());
@@ -400,10 +405,10 @@ fn a_handle_spawns_for_the_traits_of_futures_task() {
         handle.status_local().unwrap();
         handle
             .spawn_local_obj(LocalFutureObj::new(Box::new(async move {
-                local.borrow_mut().push("local")
+                local.borrow_mut().push("local");
             })))
             .unwrap();
-        let (sender, receiver) = futures::channel::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let spawn = move || {
             handle.status().unwrap();
             assert!(handle.status_local().unwrap_err().is_shutdown());
@@ -414,7 +419,7 @@ fn a_handle_spawns_for_the_traits_of_futures_task() {
         };
         thread::spawn(spawn).join().unwrap();
         assert_eq!(receiver.await.unwrap(), thread::current().id());
-        let (sender, receiver) = futures::channel::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         handle
             .spawn_obj(FutureObj::new(Box::new(async move { sender.send(()).unwrap() })))
             .unwrap();

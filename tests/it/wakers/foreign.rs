@@ -1,7 +1,10 @@
 //! Our wakers in foreign hands.
 
+#![expect(clippy::waker_clone_wake, reason = "a wake by value is what is tested")]
+
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::hint;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,10 +50,13 @@ impl Drop for Local {
     }
 }
 
+/// What is done with the waker while its task is polled.
+type During = Box<dyn FnOnce(&Waker)>;
+
 /// Counts its polls and shows its waker; ready in the poll with the number `ends_at`.
 struct Probe {
     seen: Rc<Seen>,
-    during: Option<Box<dyn FnOnce(&Waker)>>,
+    during: Option<During>,
     ends_at: u32,
 }
 
@@ -91,8 +97,10 @@ async fn settle() {
     }
 }
 
-/// What can be done with a waker, and whether that wakes.
-const EVENTS: [(&str, fn(&Waker), bool); 5] = [
+/// A name, what is done with a waker, and whether that wakes.
+type Event = (&'static str, fn(&Waker), bool);
+
+const EVENTS: [Event; 5] = [
     ("wake by reference", Waker::wake_by_ref, true),
     ("wake by value", |waker| waker.clone().wake(), true),
     ("wake by value and by reference", wake_both_ways, true),
@@ -111,7 +119,7 @@ fn wake_both_ways(waker: &Waker) {
 fn for_each_event(check: impl Fn(&str, &Rc<dyn Fn(&Waker)>, u32)) {
     for (name, event, wakes) in EVENTS {
         let elsewhere = move |waker: &Waker| {
-            thread::scope(|scope| scope.spawn(|| event(waker)).join().unwrap())
+            thread::scope(|scope| scope.spawn(|| event(waker)).join().unwrap());
         };
         let here: Rc<dyn Fn(&Waker)> = Rc::new(event);
         check(name, &here, u32::from(wakes));
@@ -318,7 +326,7 @@ fn a_wake_inside_a_drop_counts() {
         assert_eq!(seen.polls.get(), 2);
         let guard = WakeOnDrop(Rc::clone(&seen));
         let cancelled = create_task(async move {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
             drop(guard);
         });
         cancelled.cancel();
@@ -521,7 +529,7 @@ fn a_wake_meets_the_first_park_of_a_loop() {
     let thread = thread::spawn(move || {
         for (sender, delay) in receiver {
             for _ in 0..delay {
-                std::hint::spin_loop();
+                hint::spin_loop();
             }
             sender.send(()).unwrap();
         }

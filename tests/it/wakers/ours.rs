@@ -1,8 +1,11 @@
 //! Wakers of others in our hands: what runs when they are cloned, woken or dropped may come back into the loop.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
+use std::io::{ErrorKind, Write};
 use std::net;
 use std::pin::{Pin, pin};
 use std::ptr;
@@ -152,7 +155,7 @@ impl Fixture {
         }
         // No readiness is left over from the start.
         let drained = fixture.server.try_read(&mut [0; 1]).unwrap_err();
-        assert_eq!(drained.kind(), std::io::ErrorKind::WouldBlock);
+        assert_eq!(drained.kind(), ErrorKind::WouldBlock);
         let mut accept = Box::pin(fixture.listener.accept());
         assert!(poll(accept.as_mut(), Waker::noop()).is_pending());
         drop(accept);
@@ -228,7 +231,7 @@ impl Fixture {
         if let Some(gate) = self.gate.borrow_mut().take() {
             gate.wake();
         }
-        std::io::Write::write_all(&mut &self.client, b"x").unwrap();
+        (&self.client).write_all(b"x").unwrap();
         // It stays in the backlog until it is accepted.
         drop(net::TcpStream::connect(self.listener.local_addr().unwrap()).unwrap());
     }
@@ -343,17 +346,23 @@ fn check(case: Case, ending: Ending) {
 
 #[test]
 fn hostile_wakers_of_what_is_dropped_do_no_harm() {
-    CASES.into_iter().for_each(|case| check(case, Ending::Dropped));
+    for case in CASES {
+        check(case, Ending::Dropped);
+    }
 }
 
 #[test]
 fn hostile_wakers_of_what_becomes_ready_do_no_harm() {
-    CASES.into_iter().for_each(|case| check(case, Ending::Ready));
+    for case in CASES {
+        check(case, Ending::Ready);
+    }
 }
 
 #[test]
 fn hostile_wakers_of_what_outlives_the_loop_do_no_harm() {
-    CASES.into_iter().for_each(|case| check(case, Ending::OutlivesLoop));
+    for case in CASES {
+        check(case, Ending::OutlivesLoop);
+    }
 }
 
 /// Takes its place in a gathering, shows its waker, and counts its polls.

@@ -1,5 +1,8 @@
 //! What is modelled: one loop and one or two senders. Each function is one model, named after its claim.
 
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these are tests")]
+
+use std::sync;
 use std::task::{Wake, Waker};
 
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -64,8 +67,8 @@ struct Reactor {
 }
 
 impl Reactor {
-    fn new() -> std::sync::Arc<Self> {
-        std::sync::Arc::new(Self { is_woken: Mutex::new(false), change: Condvar::new() })
+    fn new() -> sync::Arc<Self> {
+        sync::Arc::new(Self { is_woken: Mutex::new(false), change: Condvar::new() })
     }
 
     fn wait(&self) {
@@ -78,7 +81,7 @@ impl Reactor {
 }
 
 impl Wake for Reactor {
-    fn wake(self: std::sync::Arc<Self>) {
+    fn wake(self: sync::Arc<Self>) {
         *self.is_woken.lock().unwrap() = true;
         self.change.notify_one();
     }
@@ -120,7 +123,7 @@ pub fn no_wake_is_lost_in_the_reactor() {
     check(|| {
         let inbox = open();
         let reactor = Reactor::new();
-        let former = inbox.set_unpark(Waker::from(std::sync::Arc::clone(&reactor)));
+        let former = inbox.set_unpark(Waker::from(sync::Arc::clone(&reactor)));
         assert!(former.is_none());
         let senders = [1, 2].map(|slot| spawn(&inbox, move |inbox| inbox.send_wake(key(slot))));
         let mut awaited = vec![key(1), key(2)];
@@ -144,7 +147,7 @@ pub fn no_wake_is_lost_while_the_reactor_is_made() {
         let sender = spawn(&inbox, |inbox| inbox.send_wake(key(1)));
         let reactor = Reactor::new();
         if inbox.try_park() {
-            drop(inbox.set_unpark(Waker::from(std::sync::Arc::clone(&reactor))));
+            drop(inbox.set_unpark(Waker::from(sync::Arc::clone(&reactor))));
             reactor.wait();
             inbox.woken();
         }

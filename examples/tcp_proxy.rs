@@ -21,15 +21,11 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<u64
     }
 }
 
-async fn pass_on(client: TcpStream, target: &str) -> io::Result<()> {
-    let addr = client.peer_addr()?;
+async fn pass_on(client: TcpStream, target: &str) -> io::Result<(u64, u64)> {
     let server = TcpStream::connect(target).await?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let (sent, received) =
-        oneloop::try_gather!(copy(from_client, to_server), copy(from_server, to_client)).await?;
-    println!("{addr}: {sent} bytes there, {received} bytes back");
-    Ok(())
+    oneloop::try_gather!(copy(from_client, to_server), copy(from_server, to_client)).await
 }
 
 async fn serve(listen: &str, target: String) -> io::Result<()> {
@@ -40,8 +36,9 @@ async fn serve(listen: &str, target: String) -> io::Result<()> {
         let (client, addr) = listener.accept().await?;
         let target = Rc::clone(&target);
         let connection = async move {
-            if let Err(error) = pass_on(client, &target).await {
-                eprintln!("{addr}: {error}");
+            match pass_on(client, &target).await {
+                Ok((there, back)) => println!("{addr}: {there} bytes there, {back} bytes back"),
+                Err(error) => eprintln!("{addr}: {error}"),
             }
         };
         oneloop::create_task(connection).detach();

@@ -187,7 +187,7 @@ struct Import {
 
 /// What the `use` statements of a file, outside its tests, take from this crate.
 fn imports(source: &Source) -> Vec<Import> {
-    let tests = source.code.find("#[cfg(test)]\nmod tests").unwrap_or(source.code.len());
+    let tests = source.code.find("\nmod tests").unwrap_or(source.code.len());
     let mut imports = Vec::new();
     for at in source.words("use").into_iter().filter(|&at| at < tests) {
         let statement = &source.code[at + 3..];

@@ -6,6 +6,6 @@ mod tcp;
 
 pub use addr::ToSocketAddrs;
 pub use tcp::{
-    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener, TcpListenerBuilder,
-    TcpStream, WriteHalf,
+    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
+    TcpListenerBuilder, TcpStream, WriteHalf,
 };

@@ -86,11 +86,7 @@ fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
 
 /// Polls or drops one task, or main, while nothing is borrowed. Breaks the round off when main is ready.
 #[inline]
-fn take_step(
-    key: WakerKey,
-    step: Step,
-    poll_main: &mut PollMain<'_>,
-) -> ControlFlow<(), Settled> {
+fn take_step(key: WakerKey, step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settled> {
     match step {
         Step::Poll(mut job) => {
             let poll = || context::with_waker(key, |cx| job.as_mut().poll(cx));

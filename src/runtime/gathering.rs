@@ -110,11 +110,13 @@ impl Gathering {
         }
         let HandleKey { run, slot: list } = self.key;
         let candidate = candidate(cx.waker());
-        let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
+        let waits =
+            with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
         if let Ok(false) = waits {
             context::wait_cloned(run, cx.waker(), |state| owner(state, list));
             // The clone may have woken a member while nobody was there to be told.
-            let is_woken = with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
+            let is_woken =
+                with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
             if let Ok(true) = is_woken {
                 cx.waker().wake_by_ref();
             }
@@ -159,4 +161,3 @@ fn disband(state: &mut State, list: u32, members: &[u32]) {
         state.release(list.owner);
     }
 }
-

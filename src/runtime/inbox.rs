@@ -169,8 +169,10 @@ impl Inbox {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(oneloop_loom)))]
 mod tests {
+    use std::thread;
+
     use super::super::key::Serial;
     use super::*;
 
@@ -181,7 +183,7 @@ mod tests {
     #[test]
     fn wakes_keep_their_order_and_a_storm_of_wakes_does_not_grow_the_inbox() {
         let inbox = Inbox::new();
-        inbox.open(7, std::thread::current());
+        inbox.open(7, thread::current());
         for _ in 0..100_000 {
             for slot in 0..3 {
                 inbox.send_wake(key(slot));
@@ -197,7 +199,7 @@ mod tests {
     fn a_call_for_a_former_tenant_comes_back() {
         let inbox = Inbox::new();
         assert!(inbox.send_call(1, Box::new(|| ())).is_err(), "nobody has moved in");
-        inbox.open(2, std::thread::current());
+        inbox.open(2, thread::current());
         assert!(inbox.send_call(1, Box::new(|| ())).is_err(), "tenant 1 is gone");
         assert!(inbox.send_call(2, Box::new(|| ())).is_ok());
         let (mail, _) = inbox.close();
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn mail_keeps_the_loop_awake() {
         let inbox = Inbox::new();
-        inbox.open(1, std::thread::current());
+        inbox.open(1, thread::current());
         assert!(inbox.try_park());
         inbox.woken();
         inbox.send_wake(key(0));

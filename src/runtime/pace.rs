@@ -37,7 +37,16 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(is_fixed: bool) -> Self {
         let polled = [WakerKey::from_word(0); POLLS_MAX as usize];
-        Self { polls: POLLS_MAX, began: None, polled, polled_len: 0, expired: 0, reactor_polled: 0, polls_since: 0, is_fixed }
+        Self {
+            polls: POLLS_MAX,
+            began: None,
+            polled,
+            polled_len: 0,
+            expired: 0,
+            reactor_polled: 0,
+            polls_since: 0,
+            is_fixed,
+        }
     }
 
     /// A round starts: says how many polls it may have.

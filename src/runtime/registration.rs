@@ -68,7 +68,11 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         operation: impl FnMut(&S) -> io::Result<Moved<T>>,
     ) -> io::Result<T> {
         let is_ready = self.with_source(|source| source.is_ready(direction))?;
-        if is_ready { self.attempt(direction, operation) } else { Err(ErrorKind::WouldBlock.into()) }
+        if is_ready {
+            self.attempt(direction, operation)
+        } else {
+            Err(ErrorKind::WouldBlock.into())
+        }
     }
 
     /// Does `operation` as soon as the object is ready for it.
@@ -78,7 +82,8 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
     ) -> io::Result<T> {
         let mut waiting = Waiting { registration: self, direction, entry: None };
-        std::future::poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation)).await
+        std::future::poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation))
+            .await
     }
 
     /// As [`Registration::when_ready`], for traits whose callers have one waker a direction: the last one is woken.
@@ -185,7 +190,8 @@ impl<S: EventSource + Send + 'static> Registration<S> {
     /// Takes the object out, deregistered if that could be done here.
     fn release(&mut self) -> Option<Result<S, S>> {
         let mut io = self.io.take()?;
-        let released = with_loop(self.key.run, |state| state.release_source(self.key.slot, &mut io));
+        let released =
+            with_loop(self.key.run, |state| state.release_source(self.key.slot, &mut io));
         Some(if released.is_ok() { Ok(io) } else { Err(io) })
     }
 }
@@ -194,12 +200,7 @@ fn source(state: &mut State, slot: u32) -> Option<&mut Source> {
     state.reactor.as_mut()?.source(slot).filter(|source| !source.is_released())
 }
 
-fn waiter(
-    state: &mut State,
-    slot: u32,
-    direction: Direction,
-    id: EntryId,
-) -> Option<&mut Waiter> {
+fn waiter(state: &mut State, slot: u32, direction: Direction, id: EntryId) -> Option<&mut Waiter> {
     source(state, slot).map(|source| source.waiter(direction, id))
 }
 

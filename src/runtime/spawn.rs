@@ -82,7 +82,9 @@ impl TaskHandle {
                 return Found::Misuse;
             }
             match state.tasks.take_output(slot) {
-                Joined::NotYet if state.set_waiter(&candidate, |state| state.tasks.joiner(slot)) => {
+                Joined::NotYet
+                    if state.set_waiter(&candidate, |state| state.tasks.joiner(slot)) =>
+                {
                     Found::NotYet
                 }
                 Joined::NotYet => Found::NotYetForeign,
@@ -249,7 +251,8 @@ impl TaskId {
     }
 
     pub(crate) fn parent(self) -> Option<Self> {
-        let parent = |state: &mut State, slot| state.tasks.parent(slot).map(|slot| Self::of(state, slot));
+        let parent =
+            |state: &mut State, slot| state.tasks.parent(slot).map(|slot| Self::of(state, slot));
         self.here(parent).flatten()
     }
 
@@ -273,4 +276,3 @@ impl TaskId {
         self.serial.number()
     }
 }
-

@@ -307,7 +307,8 @@ impl Tasks {
                 if is_awaited {
                     record.job = Some(job);
                 } else {
-                    let report = if record.is_detached { self.reporters.remove(&slot) } else { None };
+                    let report =
+                        if record.is_detached { self.reporters.remove(&slot) } else { None };
                     unclaimed = Unclaimed::of_output(job, report);
                 }
             }
@@ -377,7 +378,9 @@ impl Tasks {
         let cancelled = |record: &Record| record.cancel.unwrap_or(CancelReason::LoopEnded);
         let cause = match self.panics.remove(&slot) {
             Some(payload) => FailureCause::Panicked(payload),
-            None => FailureCause::Cancelled(self.get(slot).map_or(CancelReason::LoopEnded, cancelled)),
+            None => {
+                FailureCause::Cancelled(self.get(slot).map_or(CancelReason::LoopEnded, cancelled))
+            }
         };
         self.give_up_handle(slot);
         self.free_if_unused(slot);
@@ -398,7 +401,9 @@ impl Tasks {
                 Some(job) => Unclaimed::of_output(job, self.reporters.remove(&slot)),
                 None => Unclaimed::Nothing,
             },
-            Phase::Panicked => self.panics.remove(&slot).map_or(Unclaimed::Nothing, Unclaimed::Panic),
+            Phase::Panicked => {
+                self.panics.remove(&slot).map_or(Unclaimed::Nothing, Unclaimed::Panic)
+            }
             Phase::Main | Phase::Waiting | Phase::Running | Phase::Cancelled => Unclaimed::Nothing,
         }
     }

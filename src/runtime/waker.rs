@@ -42,18 +42,27 @@ mod word {
         }
 
         /// Calls `f` with a waker that carries `key`.
-        pub(in super::super) fn lend<R>(&'static self, key: WakerKey, f: impl FnOnce(&Waker) -> R) -> R {
+        pub(in super::super) fn lend<R>(
+            &'static self,
+            key: WakerKey,
+            f: impl FnOnce(&Waker) -> R,
+        ) -> R {
             // There is nothing to drop, and not to try saves an indirect call for each poll.
             f(&ManuallyDrop::new(self.waker(key)))
         }
 
         fn waker(&'static self, key: WakerKey) -> Waker {
             let word = ptr::without_provenance(key.word() as usize);
-            #[expect(unsafe_code, reason = "the standard library has no safe way from plain data to a `Waker`")]
+            #[expect(
+                unsafe_code,
+                reason = "the standard library has no safe way from plain data to a `Waker`"
+            )]
             // SAFETY: `table` is private and set only in `new`. Its functions never dereference the word, so any bit
             // pattern is a valid one; `clone` gives the same word with such a table again, `wake` (by value and by
             // reference) reads the key, `forget` has nothing to free, and each may be called on any thread.
-            unsafe { Waker::new(word, &self.table) }
+            unsafe {
+                Waker::new(word, &self.table)
+            }
         }
 
         /// The key of `waker`, if it is one of ours.
@@ -116,7 +125,11 @@ mod boxed {
         }
 
         /// Calls `f` with a waker that carries `key`.
-        pub(in super::super) fn lend<R>(&'static self, key: WakerKey, f: impl FnOnce(&Waker) -> R) -> R {
+        pub(in super::super) fn lend<R>(
+            &'static self,
+            key: WakerKey,
+            f: impl FnOnce(&Waker) -> R,
+        ) -> R {
             f(&self.waker(key))
         }
 
@@ -134,7 +147,11 @@ mod boxed {
         /// The key of `waker`, if it is one of those made last on this thread.
         pub(in super::super) fn key_of(&'static self, waker: &Waker) -> Option<WakerKey> {
             let find = |recent: &RefCell<Vec<(Waker, WakerKey)>>| {
-                recent.borrow().iter().find(|(known, _)| known.will_wake(waker)).map(|(_, key)| *key)
+                recent
+                    .borrow()
+                    .iter()
+                    .find(|(known, _)| known.will_wake(waker))
+                    .map(|(_, key)| *key)
             };
             RECENT.try_with(find).ok().flatten()
         }

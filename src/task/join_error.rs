@@ -20,7 +20,10 @@ struct Inner {
 enum Cause {
     Cancelled(CancelReason),
     /// In a mutex because a payload need not be `Sync`, and errors should be.
-    Panicked { message: String, payload: Mutex<Payload> },
+    Panicked {
+        message: String,
+        payload: Mutex<Payload>,
+    },
 }
 
 impl JoinError {

@@ -5,9 +5,9 @@ mod call;
 mod gather;
 mod join_error;
 mod outcome;
-mod task_ref;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 mod task;
+mod task_ref;
 mod try_gather;
 mod tuples;
 mod yield_now;

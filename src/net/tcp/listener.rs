@@ -141,9 +141,7 @@ impl TcpListener {
     }
 }
 
-fn accept(
-    io: &mio::net::TcpListener,
-) -> io::Result<Moved<(mio::net::TcpStream, SocketAddr)>> {
+fn accept(io: &mio::net::TcpListener) -> io::Result<Moved<(mio::net::TcpStream, SocketAddr)>> {
     io.accept().map(|value| Moved { value, is_short: false })
 }
 
@@ -285,7 +283,9 @@ impl Patience {
         }
         let pause = self.next_pause;
         if pause == FIRST_PAUSE {
-            log::warn!("oneloop: cannot accept connections for the moment, they wait in the backlog: {error}");
+            log::warn!(
+                "oneloop: cannot accept connections for the moment, they wait in the backlog: {error}"
+            );
         }
         self.next_pause = (pause * 2).min(LAST_PAUSE);
         Ok(Some(pause))

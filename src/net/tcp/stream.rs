@@ -69,7 +69,8 @@ impl TcpStream {
             }
         }
         let kind = failures.last().map_or(ErrorKind::NotFound, |(_, error)| error.kind());
-        let failures: Vec<_> = failures.iter().map(|(addr, error)| format!("{addr}: {error}")).collect();
+        let failures: Vec<_> =
+            failures.iter().map(|(addr, error)| format!("{addr}: {error}")).collect();
         Err(io::Error::new(kind, format!("cannot connect to {}", failures.join("; to "))))
     }
 

@@ -1,5 +1,6 @@
 //! Our wakers in foreign hands.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 #![expect(clippy::waker_clone_wake, reason = "a wake by value is what is tested")]
 
 use std::cell::{Cell, RefCell};

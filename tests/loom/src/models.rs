@@ -1,10 +1,9 @@
-//! What is modelled: one loop and one or two senders. Each function is one model, named after its claim.
-
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these are tests")]
+//! What is modelled: one loop and one or two senders.
 
 use std::sync;
 use std::task::{Wake, Waker};
 
+use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -19,7 +18,7 @@ const TENANT: u32 = 1;
 const INTERRUPTIONS: usize = 3;
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
+    let mut builder = Builder::new();
     builder.preemption_bound = Some(INTERRUPTIONS);
     builder.check(model);
 }
@@ -88,7 +87,8 @@ impl Wake for Reactor {
 }
 
 /// A loop that sleeps in `thread::park` gets the wakes of two threads.
-pub fn no_wake_of_two_senders_is_lost() {
+#[test]
+fn no_wake_of_two_senders_is_lost() {
     check(|| {
         let inbox = open();
         let senders = [1, 2].map(|slot| spawn(&inbox, move |inbox| inbox.send_wake(key(slot))));
@@ -102,7 +102,8 @@ pub fn no_wake_of_two_senders_is_lost() {
 }
 
 /// Two threads wake one task, so one wake may stand for both: but then it comes after what both have done.
-pub fn one_wake_for_two_comes_after_both() {
+#[test]
+fn one_wake_for_two_comes_after_both() {
     check(|| {
         let inbox = open();
         let done = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
@@ -119,7 +120,8 @@ pub fn one_wake_for_two_comes_after_both() {
 }
 
 /// A loop that sleeps in its reactor is woken there.
-pub fn no_wake_is_lost_in_the_reactor() {
+#[test]
+fn no_wake_is_lost_in_the_reactor() {
     check(|| {
         let inbox = open();
         let reactor = Reactor::new();
@@ -141,7 +143,8 @@ pub fn no_wake_is_lost_in_the_reactor() {
 }
 
 /// The reactor may be made after senders were told that the loop sleeps, which then wake its thread in vain.
-pub fn no_wake_is_lost_while_the_reactor_is_made() {
+#[test]
+fn no_wake_is_lost_while_the_reactor_is_made() {
     check(|| {
         let inbox = open();
         let sender = spawn(&inbox, |inbox| inbox.send_wake(key(1)));
@@ -158,12 +161,13 @@ pub fn no_wake_is_lost_while_the_reactor_is_made() {
 }
 
 /// What is new without being mail wakes the loop as well, and wakes that come meanwhile are not lost.
-pub fn no_announcement_is_lost() {
+#[test]
+fn no_announcement_is_lost() {
     check(|| {
         let inbox = open();
         let news = Arc::new(AtomicBool::new(false));
         let announced = Arc::clone(&news);
-        let announcer = spawn(&inbox, move |inbox| {
+        let speaker = spawn(&inbox, move |inbox| {
             announced.store(true, Ordering::Relaxed);
             inbox.announce();
         });
@@ -173,7 +177,7 @@ pub fn no_announcement_is_lost() {
             is_woken |= mail.wakes == [key(1)];
             is_woken && news.load(Ordering::Relaxed)
         });
-        announcer.join().unwrap();
+        speaker.join().unwrap();
         sender.join().unwrap();
     });
 }
@@ -188,7 +192,8 @@ impl Drop for Counted {
 }
 
 /// A call is read, or comes back to its sender, or to who closes the inbox: it is dropped once. Nothing comes after the end.
-pub fn a_call_meets_the_end() {
+#[test]
+fn a_call_meets_the_end() {
     check(|| {
         let inbox = open();
         let drops = Arc::new(AtomicUsize::new(0));
@@ -209,7 +214,8 @@ pub fn a_call_meets_the_end() {
 }
 
 /// A sender that knows only the former tenant does not reach the next one by a call, and its wakes do no harm.
-pub fn a_call_for_the_former_tenant_does_not_reach_the_next() {
+#[test]
+fn a_call_for_the_former_tenant_does_not_reach_the_next() {
     check(|| {
         let inbox = open();
         let sender = spawn(&inbox, |inbox| {

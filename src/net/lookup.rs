@@ -1,5 +1,6 @@
 //! Looking up the name of a host, on a thread of its own.
 
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -33,19 +34,17 @@ pub(super) async fn lookup(host: String, port: u16) -> io::Result<Vec<SocketAddr
     poll_fn(|cx| {
         let waker = cx.waker().clone();
         let mut answer = lock(&answer);
-        match answer.addrs.take() {
-            Some(addrs) => Poll::Ready(addrs),
-            None => {
-                answer.waker = Some(waker);
-                Poll::Pending
-            }
+        if let Some(addrs) = answer.addrs.take() {
+            return Poll::Ready(addrs);
         }
+        answer.waker = Some(waker);
+        Poll::Pending
     })
     .await
 }
 
 fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let unknown = |error: &dyn std::fmt::Display| {
+    let unknown = |error: &dyn Display| {
         io::Error::new(io::ErrorKind::NotFound, format!("cannot find the host `{host}`: {error}"))
     };
     let addrs: Vec<_> = (host, port).to_socket_addrs().map_err(|error| unknown(&error))?.collect();

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
 use std::task::{Context, Waker};
+use std::thread::{self, Thread};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -145,13 +146,13 @@ impl NotHere {
         let Some(owner) = registry::thread_of(self.run) else {
             return format!("the event loop of this {what} has ended: {remedy}");
         };
-        let here = std::thread::current();
+        let here = thread::current();
         if owner.id() == here.id() {
             return format!(
                 "this {what} belongs to a `Runtime` of this thread that does not run now: {remedy}"
             );
         }
-        let name = |thread: &std::thread::Thread| match thread.name() {
+        let name = |thread: &Thread| match thread.name() {
             Some(name) => format!("`{name}`"),
             None => format!("{:?}", thread.id()),
         };

@@ -1,10 +1,11 @@
 //! A gathering as `gather` holds it: the keys of its members, each polled only when it was woken.
 
+use std::mem;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
 use super::context::{self, candidate, with, with_loop};
-use super::key::{HandleKey, NO_SLOT, WakerKey};
+use super::key::{self, HandleKey, NO_SLOT, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
 use super::registry;
 use super::state::State;
@@ -32,7 +33,7 @@ impl Gathering {
     pub(crate) fn new(what: &str, total: usize, limit: usize) -> Self {
         let new = |state: &mut State| {
             let list = state.ready_lists.insert(ReadyList::new());
-            HandleKey { run: state.run_number(), slot: list as u32 }
+            HandleKey { run: state.run_number(), slot: key::slot(list) }
         };
         let key = with(new).unwrap_or_else(|| context::no_loop(what));
         let at_once = total.min(limit);
@@ -46,7 +47,7 @@ impl Gathering {
         let HandleKey { run, slot: list } = self.key;
         let started = with_loop(run, |state| {
             for index in first..first + count {
-                let index = index as u32;
+                let index = key::slot(index);
                 let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
                 state.tasks.slots[slot as usize].queued = true;
                 state.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
@@ -126,7 +127,7 @@ impl Gathering {
 
     /// The member has ended: the next one starts in its place.
     fn end(&mut self, index: usize) {
-        let slot = std::mem::replace(&mut self.members[index], NO_SLOT);
+        let slot = mem::replace(&mut self.members[index], NO_SLOT);
         self.living -= 1;
         with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
         if self.members.len() < self.total {
@@ -140,7 +141,7 @@ const ELSEWHERE: &str = "await it where it was polled first";
 impl Drop for Gathering {
     fn drop(&mut self) {
         let HandleKey { run, slot: list } = self.key;
-        let members = std::mem::take(&mut self.members);
+        let members = mem::take(&mut self.members);
         if with_loop(run, |state| disband(state, list, &members)).is_err() {
             registry::send_home(run, move || {
                 let _ = with_loop(run, |state| disband(state, list, &members));

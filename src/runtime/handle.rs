@@ -1,5 +1,6 @@
 //! `Handle`: a loop from outside, from any thread.
 
+use std::error::Error;
 use std::fmt;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
@@ -80,7 +81,7 @@ impl fmt::Display for Closed {
     }
 }
 
-impl std::error::Error for Closed {}
+impl Error for Closed {}
 
 /// Creates tasks for code that knows only futures-task's traits. The error says "shutdown" where the loop of the handle does
 /// not run on this thread: `!Send` futures cannot travel.

@@ -16,6 +16,12 @@ pub(super) const INDEX_BITS: u32 = 12;
 const SERIAL_BITS: u32 = 20;
 const SERIAL_MASK: u32 = (1 << SERIAL_BITS) - 1;
 
+/// A slab's index as a slot number: a slab of 2^32 entries would need at least 96 GiB.
+#[expect(clippy::cast_possible_truncation, reason = "no slab of ours gets that large")]
+pub(super) fn slot(index: usize) -> u32 {
+    index as u32
+}
+
 /// A slot number that no slab ever gives out.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
@@ -92,8 +98,9 @@ impl WakerKey {
     }
 
     pub(super) fn slot(self) -> u32 {
-        // Truncation takes the low half, where the slot lies.
-        self.0 as u32
+        #[expect(clippy::cast_possible_truncation, reason = "the slot is the low half")]
+        let slot = self.0 as u32;
+        slot
     }
 }
 

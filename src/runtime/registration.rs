@@ -1,6 +1,7 @@
 //! A registered I/O object as the rest of the crate holds it: the object, and the key of its source.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll, ready};
 
@@ -82,8 +83,7 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
     ) -> io::Result<T> {
         let mut waiting = Waiting { registration: self, direction, entry: None };
-        std::future::poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation))
-            .await
+        poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation)).await
     }
 
     /// As [`Registration::when_ready`], for traits whose callers have one waker a direction: the last one is woken.
@@ -99,7 +99,7 @@ impl<S: EventSource + Send + 'static> Registration<S> {
     /// Waits until an operation in this direction may do something.
     pub(crate) async fn ready(&self, direction: Direction) -> io::Result<()> {
         let mut waiting = Waiting { registration: self, direction, entry: None };
-        std::future::poll_fn(|cx| self.poll_ready(&mut waiting.entry, direction, cx)).await
+        poll_fn(|cx| self.poll_ready(&mut waiting.entry, direction, cx)).await
     }
 
     fn poll_as<T>(

@@ -13,14 +13,14 @@ use std::thread::{self, Thread};
 use super::inbox::{Inbox, Mail};
 use super::key::{INDEX_BITS, RunNumber, Serial, WakerKey};
 
-const PLACES: usize = 1 << INDEX_BITS;
+const PLACES: u16 = 1 << INDEX_BITS;
 
 /// The index that no loop has: the first, so that the key 0 is nobody's.
 pub(super) const NO_INDEX: u16 = 0;
 /// Another index that no loop has: it marks a stored foreign waker.
-pub(super) const FOREIGN_INDEX: u16 = (PLACES - 1) as u16;
+pub(super) const FOREIGN_INDEX: u16 = PLACES - 1;
 
-static REGISTRY: [OnceLock<Entry>; PLACES] = [const { OnceLock::new() }; PLACES];
+static REGISTRY: [OnceLock<Entry>; PLACES as usize] = [const { OnceLock::new() }; PLACES as usize];
 
 /// Where the search for a free index starts.
 static NEXT: AtomicU16 = AtomicU16::new(NO_INDEX + 1);
@@ -43,7 +43,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn take() -> io::Result<Self> {
         for _ in 0..PLACES {
-            let index = NEXT.fetch_add(1, Ordering::Relaxed) % PLACES as u16;
+            let index = NEXT.fetch_add(1, Ordering::Relaxed) % PLACES;
             if index == NO_INDEX || index == FOREIGN_INDEX {
                 continue;
             }

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -136,8 +138,8 @@ impl Runtime {
     ///
     /// If the process has no descriptors left.
     #[cfg(unix)]
-    pub fn reactor_fd(&self) -> io::Result<std::os::fd::RawFd> {
-        self.with(|state| state.reactor().map(|reactor| std::os::fd::AsRawFd::as_raw_fd(reactor)))
+    pub fn reactor_fd(&self) -> io::Result<RawFd> {
+        self.with(|state| state.reactor().map(|reactor| AsRawFd::as_raw_fd(reactor)))
     }
 
     /// Cancels what is left and ends the loop, as drop does.

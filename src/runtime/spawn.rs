@@ -98,7 +98,7 @@ impl TaskHandle {
                 self.key.slot = NO_SLOT;
                 Poll::Ready(Ok(job))
             }
-            other => self.poll_join_slowly(other, cx),
+            other => self.poll_join_slowly(&other, cx),
         }
     }
 
@@ -107,7 +107,7 @@ impl TaskHandle {
     #[track_caller]
     fn poll_join_slowly(
         &mut self,
-        found: Result<Found, NotHere>,
+        found: &Result<Found, NotHere>,
         cx: &Context<'_>,
     ) -> Poll<Result<BoxedJob, Failure>> {
         let HandleKey { run, slot } = self.key;

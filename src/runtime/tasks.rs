@@ -24,7 +24,7 @@ use std::panic::Location;
 use slab::Slab;
 
 use super::job::BoxedJob;
-use super::key::{NO_SLOT, Serial};
+use super::key::{self, NO_SLOT, Serial};
 use super::members::Member;
 use super::waiter::Waiter;
 
@@ -240,8 +240,7 @@ impl Tasks {
 
     pub(super) fn insert(&mut self, tenant: Tenant) -> u32 {
         let serial = self.next_serial();
-        // A slab of 2^32 slots would need 192 GiB.
-        self.slots.insert(Slot { tenant, serial, queued: false }) as u32
+        key::slot(self.slots.insert(Slot { tenant, serial, queued: false }))
     }
 
     fn next_serial(&mut self) -> Serial {
@@ -448,7 +447,7 @@ impl Tasks {
     /// The slots of all tasks, ended ones with a handle included, main first.
     pub(super) fn all(&self) -> impl Iterator<Item = u32> + '_ {
         let tasks = self.slots.iter().filter(|(_, slot)| matches!(slot.tenant, Tenant::Task(_)));
-        tasks.map(|(slot, _)| slot as u32)
+        tasks.map(|(slot, _)| key::slot(slot))
     }
 
     fn get(&self, slot: u32) -> Option<&Record> {

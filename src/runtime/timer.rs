@@ -78,6 +78,7 @@ impl Timer {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere the place of a waiter can be gone")]
 fn waiter(state: &mut State, slot: u32) -> Option<&mut Waiter> {
     Some(state.timers().waiter(slot))
 }

@@ -4,11 +4,12 @@
 //! waker's key is stored; the waker of another executor or combinator (`FuturesUnordered`, a host's) is kept in a slab
 //! beside, and its index stored. Clone, wake and drop of such a waker are user code: they happen outside.
 
+use std::mem;
 use std::task::Waker;
 
 use slab::Slab;
 
-use super::key::{Serial, WakerKey};
+use super::key::{self, Serial, WakerKey};
 use super::registry::FOREIGN_INDEX;
 
 /// Nobody, a key, or the index of a stored waker.
@@ -25,7 +26,7 @@ impl Waiter {
     }
 
     pub(crate) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::NOBODY)
+        mem::replace(self, Self::NOBODY)
     }
 
     pub(super) fn is_foreign(self) -> bool {
@@ -38,8 +39,7 @@ impl Waiter {
     }
 
     fn foreign(index: usize) -> Self {
-        // A slab of 2^32 wakers would need 96 GiB.
-        Self(WakerKey::new(FOREIGN_INDEX, Serial::FIRST, index as u32))
+        Self(WakerKey::new(FOREIGN_INDEX, Serial::FIRST, key::slot(index)))
     }
 
     fn foreign_index(self) -> Option<usize> {

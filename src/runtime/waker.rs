@@ -52,6 +52,7 @@ mod word {
         }
 
         fn waker(&'static self, key: WakerKey) -> Waker {
+            #[expect(clippy::cast_possible_truncation, reason = "this module is for 64 bits")]
             let word = ptr::without_provenance(key.word() as usize);
             #[expect(
                 unsafe_code,

@@ -1,6 +1,7 @@
 //! `gather`: many futures of one kind at once, all to the end.
 
 use std::fmt;
+use std::mem;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -133,7 +134,7 @@ impl<F: Future> Crowd<F> {
 
     /// Drops all futures, and says what output broke the gathering off.
     pub(super) fn take_first(&mut self, is_it: impl Fn(&F::Output) -> bool) -> Option<F::Output> {
-        let mut members = std::mem::take(&mut self.members);
+        let mut members = mem::take(&mut self.members);
         let member = members.iter_mut().find(|member| member.output().is_some_and(&is_it))?;
         member.as_mut().take()
     }

@@ -97,13 +97,11 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match &self.state {
             State::New(when) => {
-                self.state = match Timer::arm(*when, cx, "`sleep`") {
-                    Some(timer) => State::Armed(timer),
-                    None => {
-                        cx.waker().wake_by_ref();
-                        State::Yielding
-                    }
-                };
+                let timer = Timer::arm(*when, cx, "`sleep`");
+                if timer.is_none() {
+                    cx.waker().wake_by_ref();
+                }
+                self.state = timer.map_or(State::Yielding, State::Armed);
                 return Poll::Pending;
             }
             State::Armed(timer) => {

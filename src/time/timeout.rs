@@ -1,5 +1,6 @@
 //! `timeout`, `timeout_at` and `wait_for`.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -105,7 +106,7 @@ impl fmt::Display for TimeoutError {
     }
 }
 
-impl std::error::Error for TimeoutError {}
+impl Error for TimeoutError {}
 
 impl From<TimeoutError> for io::Error {
     fn from(error: TimeoutError) -> Self {

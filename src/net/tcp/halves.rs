@@ -1,5 +1,6 @@
 //! The halves of a `TcpStream`.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -196,4 +197,4 @@ impl fmt::Debug for ReuniteError {
     }
 }
 
-impl std::error::Error for ReuniteError {}
+impl Error for ReuniteError {}

@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
+use mio::net::{TcpListener as ListenerSocket, TcpStream as StreamSocket};
+use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::TcpStream;
@@ -37,7 +39,7 @@ use crate::time::{Sleep, sleep};
 /// # .unwrap();
 /// ```
 pub struct TcpListener {
-    registration: Registration<mio::net::TcpListener>,
+    registration: Registration<ListenerSocket>,
 }
 
 const WHAT: &str = "TcpListener";
@@ -122,9 +124,9 @@ impl TcpListener {
     /// # Errors
     ///
     /// If no loop runs here, or the kernel refuses.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+    pub fn from_std(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let listener = mio::net::TcpListener::from_std(listener);
+        let listener = ListenerSocket::from_std(listener);
         Ok(Self { registration: Registration::new(listener, Interests::Read, WHAT)? })
     }
 
@@ -133,15 +135,15 @@ impl TcpListener {
     /// # Errors
     ///
     /// On another thread than the loop's; the listener is closed then.
-    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+    pub fn into_std(self) -> io::Result<StdListener> {
         let listener = self.registration.into_inner()?;
-        let listener = std::net::TcpListener::from(OwnedFd::from(listener));
+        let listener = StdListener::from(OwnedFd::from(listener));
         listener.set_nonblocking(false)?;
         Ok(listener)
     }
 }
 
-fn accept(io: &mio::net::TcpListener) -> io::Result<Moved<(mio::net::TcpStream, SocketAddr)>> {
+fn accept(io: &ListenerSocket) -> io::Result<Moved<(StreamSocket, SocketAddr)>> {
     io.accept().map(|value| Moved { value, is_short: false })
 }
 
@@ -198,7 +200,7 @@ impl TcpListenerBuilder {
         }
     }
 
-    fn bind_to(&self, addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    fn bind_to(&self, addr: SocketAddr) -> io::Result<StdListener> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(self.reuse_address)?;
         if self.reuse_port {
@@ -301,12 +303,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | ErrorKind::NetworkDown
             | ErrorKind::NetworkUnreachable
             | ErrorKind::HostUnreachable
-    ) || error.raw_os_error() == Some(nix::libc::EPROTO)
+    ) || error.raw_os_error() == Some(EPROTO)
 }
 
 /// The process or the system has no room for one more connection now.
 fn is_exhaustion(error: &io::Error) -> bool {
-    use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
 }
 

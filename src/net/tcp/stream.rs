@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream as StdStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use mio::net::TcpStream as Socket;
 use socket2::SockRef;
 
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
@@ -41,7 +42,7 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpStream {
-    pub(super) registration: Registration<mio::net::TcpStream>,
+    pub(super) registration: Registration<Socket>,
 }
 
 pub(super) const WHAT: &str = "TcpStream";
@@ -75,8 +76,8 @@ impl TcpStream {
     }
 
     async fn connect_to(addr: SocketAddr) -> io::Result<Self> {
-        let stream = Self::register(mio::net::TcpStream::connect(addr)?)?;
-        let is_connected = |io: &mio::net::TcpStream| {
+        let stream = Self::register(Socket::connect(addr)?)?;
+        let is_connected = |io: &Socket| {
             if let Some(error) = io.take_error()? {
                 return Err(error);
             }
@@ -98,9 +99,9 @@ impl TcpStream {
     /// # Errors
     ///
     /// If no loop runs here, or the kernel refuses.
-    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+    pub fn from_std(stream: StdStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Self::register(mio::net::TcpStream::from_std(stream))
+        Self::register(Socket::from_std(stream))
     }
 
     /// Takes the stream off its loop, in blocking mode, as the standard library makes them.
@@ -108,14 +109,14 @@ impl TcpStream {
     /// # Errors
     ///
     /// On another thread than the loop's; the stream is closed then.
-    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+    pub fn into_std(self) -> io::Result<StdStream> {
         let stream = self.registration.into_inner()?;
-        let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+        let stream = StdStream::from(OwnedFd::from(stream));
         stream.set_nonblocking(false)?;
         Ok(stream)
     }
 
-    pub(super) fn register(stream: mio::net::TcpStream) -> io::Result<Self> {
+    pub(super) fn register(stream: Socket) -> io::Result<Self> {
         Ok(Self { registration: Registration::new(stream, Interests::Stream, WHAT)? })
     }
 
@@ -191,7 +192,7 @@ impl TcpStream {
         if buf.is_empty() {
             return Ok(0);
         }
-        let peek = |io: &mio::net::TcpStream| Ok(Moved { value: io.peek(buf)?, is_short: false });
+        let peek = |io: &Socket| Ok(Moved { value: io.peek(buf)?, is_short: false });
         self.registration.when_ready(Direction::Read, peek).await
     }
 
@@ -423,7 +424,7 @@ impl TcpStream {
         self.io().take_error()
     }
 
-    pub(super) fn io(&self) -> &mio::net::TcpStream {
+    pub(super) fn io(&self) -> &Socket {
         self.registration.io()
     }
 }
@@ -434,13 +435,13 @@ pub(super) fn are_empty(bufs: &[IoSliceMut<'_>]) -> bool {
 }
 
 /// A read of less than was asked for, but of something, has emptied the socket; 0 is the end, which stays.
-pub(super) fn read(mut io: &mio::net::TcpStream, buf: &mut [u8]) -> io::Result<Moved<usize>> {
+pub(super) fn read(mut io: &Socket, buf: &mut [u8]) -> io::Result<Moved<usize>> {
     let value = io.read(buf)?;
     Ok(Moved { value, is_short: 0 < value && value < buf.len() })
 }
 
 pub(super) fn read_vectored(
-    mut io: &mio::net::TcpStream,
+    mut io: &Socket,
     bufs: &mut [IoSliceMut<'_>],
 ) -> io::Result<Moved<usize>> {
     let len: usize = bufs.iter().map(|buf| buf.len()).sum();
@@ -449,15 +450,12 @@ pub(super) fn read_vectored(
 }
 
 /// A write of less than was offered has filled the socket.
-pub(super) fn write(mut io: &mio::net::TcpStream, buf: &[u8]) -> io::Result<Moved<usize>> {
+pub(super) fn write(mut io: &Socket, buf: &[u8]) -> io::Result<Moved<usize>> {
     let value = io.write(buf)?;
     Ok(Moved { value, is_short: 0 < value && value < buf.len() })
 }
 
-pub(super) fn write_vectored(
-    mut io: &mio::net::TcpStream,
-    bufs: &[IoSlice<'_>],
-) -> io::Result<Moved<usize>> {
+pub(super) fn write_vectored(mut io: &Socket, bufs: &[IoSlice<'_>]) -> io::Result<Moved<usize>> {
     let len: usize = bufs.iter().map(|buf| buf.len()).sum();
     let value = io.write_vectored(bufs)?;
     Ok(Moved { value, is_short: 0 < value && value < len })

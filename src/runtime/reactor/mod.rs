@@ -9,6 +9,8 @@ mod alarm;
 mod source;
 
 use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
 use std::process;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -19,7 +21,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::clock::{NEVER, Nanos};
-use super::key::Serial;
+use super::key::{self, Serial};
 use super::waiter::Waiter;
 use alarm::Alarm;
 pub(crate) use mio::event::Source as EventSource;
@@ -94,7 +96,7 @@ impl Reactor {
         let slot = entry.key();
         self.poll.registry().register(io, token(slot, self.serial), interests.into())?;
         entry.insert(source);
-        Ok(slot as u32)
+        Ok(key::slot(slot))
     }
 
     /// Ends the registration. What waited for the source is handed over: it must notice.
@@ -196,8 +198,8 @@ impl Reactor {
 }
 
 #[cfg(unix)]
-impl std::os::fd::AsRawFd for Reactor {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+impl AsRawFd for Reactor {
+    fn as_raw_fd(&self) -> RawFd {
         self.poll.as_raw_fd()
     }
 }
@@ -233,7 +235,7 @@ const SLOT_MASK: usize = u32::MAX as usize;
 /// Slot and, where a token has room for it, serial. Serials have 20 bits, so no token meets `WAKE` or `ALARM`.
 fn token(slot: usize, serial: Serial) -> Token {
     let bits = u64::from(serial.number()) << 32 | slot as u64;
-    // On a 32-bit target only the slot is left.
+    #[expect(clippy::cast_possible_truncation, reason = "on 32 bits only the slot is left")]
     Token(bits as usize)
 }
 

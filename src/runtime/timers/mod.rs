@@ -12,6 +12,7 @@ use std::collections::BinaryHeap;
 use slab::Slab;
 
 use super::clock::Nanos;
+use super::key;
 use super::waiter::Waiter;
 use wheel::{Position, Wheel};
 
@@ -55,7 +56,11 @@ struct Due {
 impl Ord for Due {
     fn cmp(&self, other: &Self) -> Ordering {
         // Sequence numbers wrap: the one that is less than half a turn behind came first.
-        let age = || (self.sequence.wrapping_sub(other.sequence) as i32).cmp(&0);
+        let age = || match self.sequence.wrapping_sub(other.sequence) {
+            0 => Ordering::Equal,
+            ahead if ahead < u32::MAX / 2 => Ordering::Greater,
+            _ => Ordering::Less,
+        };
         self.deadline.cmp(&other.deadline).then_with(age)
     }
 }
@@ -81,8 +86,7 @@ impl Timers {
         self.sequence = sequence.wrapping_add(1);
         let (position, stage) = (Position::default(), Stage::InWheel);
         let timer = Timer { deadline, waiter, position, sequence, stage };
-        // A slab of 2^32 timers would need 128 GiB.
-        let slot = self.slots.insert(timer) as u32;
+        let slot = key::slot(self.slots.insert(timer));
         if !self.wheel.insert(&mut self.slots, slot) {
             push_due(&mut self.heap, &mut self.slots, slot);
         }

@@ -50,7 +50,7 @@ fn compare_with_a_sorted_list(seed: u64, steps: u32) {
                 naive.push((deadline, step, slot));
             }
             4..=5 if !naive.is_empty() => {
-                let victim = random.below(naive.len() as u64) as usize;
+                let victim = usize::try_from(random.below(naive.len() as u64)).unwrap();
                 let (_, name, slot) = naive.swap_remove(victim);
                 assert_eq!(timers.remove(slot), waiter(name));
             }

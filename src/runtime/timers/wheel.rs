@@ -11,12 +11,13 @@
 use std::mem;
 
 use crate::runtime::clock::Nanos;
+use crate::runtime::key;
 
 const TICK_BITS: u32 = 16;
 const DIGIT_BITS: u32 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
 const LEVELS: usize = 8;
-const _: () = assert!(TICK_BITS + DIGIT_BITS * LEVELS as u32 == Nanos::BITS);
+const _: () = assert!(TICK_BITS as usize + DIGIT_BITS as usize * LEVELS == Nanos::BITS as usize);
 
 /// So many timers of a slot are looked at for the exact next deadline; more would make parking slow.
 const LOOKED_AT: usize = 32;
@@ -37,7 +38,7 @@ pub(super) struct Wheel {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Position {
     index: u32,
-    slot: u16,
+    slot: u32,
 }
 
 /// The timers, by their numbers.
@@ -66,15 +67,14 @@ impl Wheel {
         self.occupied[level as usize] |= 1 << digit;
         let slot = level as usize * SLOTS + digit;
         let list = &mut self.slots[slot];
-        // The slab that numbers the timers has 2^32 of them at most, and the wheel has 512 slots.
-        *timers.position(timer) = Position { index: list.len() as u32, slot: slot as u16 };
+        *timers.position(timer) = Position { index: key::slot(list.len()), slot: key::slot(slot) };
         list.push(timer);
         true
     }
 
     pub(super) fn remove(&mut self, timers: &mut impl Timers, timer: u32) {
         let Position { index, slot } = *timers.position(timer);
-        let slot = usize::from(slot);
+        let slot = slot as usize;
         let list = &mut self.slots[slot];
         list.swap_remove(index as usize);
         if let Some(&moved) = list.get(index as usize) {
@@ -124,7 +124,7 @@ impl Wheel {
     fn first_slot(&self) -> Option<(usize, u64)> {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
         let digit = self.occupied[level].trailing_zeros() as usize;
-        let shift = DIGIT_BITS * level as u32;
+        let shift = DIGIT_BITS as usize * level;
         // The digits above the level are the wheel's own, those below are zero.
         let above = (self.tick >> shift >> DIGIT_BITS) << DIGIT_BITS;
         Some((level * SLOTS + digit, (above | digit as u64) << shift))

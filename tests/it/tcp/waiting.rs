@@ -1,15 +1,18 @@
 //! Who is woken, when several wait; and that nobody starves.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io::{ErrorKind, Result, Write as _};
+use std::mem;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use oneloop::{create_task, gather, sleep, timeout, yield_now};
+use oneloop::{create_task, gather, sleep, time, timeout, yield_now};
 
-use super::{failure, pair_with_std, run, waits};
+use super::{LIMIT, failure, pair_with_std, run, waits};
 
 #[test]
 fn data_wakes_all_tasks_that_wait_to_read() -> Result<()> {
@@ -113,8 +116,16 @@ fn two_reads_of_one_task_both_get_their_wake() -> Result<()> {
     })
 }
 
+/// Ends when the task is woken by something else.
+async fn woken() {
+    let mut has_waited = false;
+    poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending })
+        .await;
+}
+
 /// Two futures of one task wait in one direction; the one that is dropped must not take the other's wake along.
 async fn dropping_one_read_keeps_the_other(first_goes: bool) -> Result<()> {
+    let start = time::now();
     let (stream, mut peer) = pair_with_std()?;
     let (mut one, mut two) = ([0; 8], [0; 8]);
     let mut first = Box::pin(stream.read(&mut one));
@@ -124,6 +135,9 @@ async fn dropping_one_read_keeps_the_other(first_goes: bool) -> Result<()> {
     let (goes, stays) = if first_goes { (first, second) } else { (second, first) };
     drop(goes);
     peer.write_all(b"abc")?;
+    // Not polled again before its wake, which would make it wait anew.
+    woken().await;
+    assert!(time::now() - start < LIMIT, "it was the time limit that woke the task");
     assert_eq!(stays.await?, 3);
     Ok(())
 }
@@ -147,6 +161,34 @@ fn a_read_that_loses_a_race_again_and_again_leaves_the_other_waiting() -> Result
         }
         peer.write_all(b"abc")?;
         assert_eq!(stays.await?, 3);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_read_that_was_given_up_wakes_nobody() -> Result<()> {
+    run(async {
+        let (stream, mut peer) = pair_with_std()?;
+        let stream = Rc::new(stream);
+        let (polls, given_up) = (Rc::new(Cell::new(0)), Rc::clone(&stream));
+        let counted = Rc::clone(&polls);
+        let idle = create_task(async move {
+            let mut buf = [0; 8];
+            for _ in 0..10 {
+                assert!(waits(&mut Box::pin(given_up.read(&mut buf))).await);
+            }
+            poll_fn(|_| {
+                counted.set(counted.get() + 1);
+                Poll::<()>::Pending
+            })
+            .await;
+        });
+        yield_now().await;
+        peer.write_all(b"abc")?;
+        assert_eq!(stream.read(&mut [0; 8]).await?, 3);
+        yield_now().await;
+        assert_eq!(polls.get(), 1);
+        idle.cancel();
         Ok(())
     })
 }
@@ -185,6 +227,31 @@ fn a_cancelled_task_leaves_the_data_to_the_next() -> Result<()> {
         assert_eq!(next.await??, 3);
         Ok(())
     })
+}
+
+#[test]
+fn a_cancelled_task_takes_nobody_elses_wake_along() -> Result<()> {
+    for goes in 0..3 {
+        run(async {
+            let (stream, mut peer) = pair_with_std()?;
+            let stream = Rc::new(stream);
+            let read_one = |_| {
+                let stream = Rc::clone(&stream);
+                create_task(async move { stream.read(&mut [0; 1]).await })
+            };
+            let mut tasks: Vec<_> = (0..3).map(read_one).collect();
+            yield_now().await;
+            let cancelled = tasks.remove(goes);
+            cancelled.cancel();
+            assert!(cancelled.await.is_err());
+            peer.write_all(b"ab")?;
+            for task in tasks {
+                assert_eq!(task.await??, 1);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::cell::Cell;
+use std::env;
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use futures::StreamExt as _;
 use futures::channel::mpsc::{Sender, channel};
 use futures::future::select;
 use oneloop::net::{TcpListener, TcpStream};
+use oneloop::signal::ctrl_c;
 
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -57,7 +59,7 @@ async fn run(addr: &str) -> io::Result<()> {
     let (open, mut closed) = channel(0);
     let serving = serve(listener, open, Rc::clone(&totals));
     // Whichever ends first; the other is dropped, and the listener with it.
-    select(Box::pin(serving), Box::pin(oneloop::signal::ctrl_c())).await.factor_first().0?;
+    select(Box::pin(serving), Box::pin(ctrl_c())).await.factor_first().0?;
     // Nothing is ever sent, so this waits until the last connection has dropped its clone.
     let in_time = oneloop::timeout(GRACE, closed.next()).await.is_ok();
     let cut_off = if in_time { "" } else { ", some of them cut off" };
@@ -66,7 +68,7 @@ async fn run(addr: &str) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8888".to_owned());
+    let addr = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8888".to_owned());
     match oneloop::run(run(&addr)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! Passes connections on to another server: `tcp_proxy LISTEN TARGET`, as in `tcp_proxy 127.0.0.1:8000 127.0.0.1:8888`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
+use std::env;
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -46,7 +47,7 @@ async fn serve(listen: &str, target: String) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
+    let mut args = env::args().skip(1);
     let (Some(listen), Some(target), None) = (args.next(), args.next(), args.next()) else {
         eprintln!("usage: tcp_proxy LISTEN TARGET");
         return ExitCode::FAILURE;

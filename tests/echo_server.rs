@@ -118,11 +118,12 @@ fn survives_resets_and_answers_peers_that_have_closed_their_side() -> io::Result
         SockRef::from(&rude).set_linger(Some(Duration::ZERO))?;
     }
     let mut polite = server.connect()?;
-    polite.write_all(&[7; 100_000])?;
+    let text = vec![7; 100_000];
+    polite.write_all(&text)?;
     polite.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     polite.read_to_end(&mut answer)?;
-    assert!(answer == [7; 100_000]);
+    assert!(answer == text);
     drop(polite);
 
     server.press_ctrl_c()?;
@@ -136,13 +137,11 @@ fn a_reader_that_never_reads_delays_nobody_else() -> io::Result<()> {
     let stuck = server.connect()?;
     stuck.set_nonblocking(true)?;
     // Until both ways are full. The kernel moves some on after that; it does not matter how much.
-    let full = loop {
-        match (&stuck).write(&[0; 65536]) {
-            Ok(_) => {}
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    let endless = vec![0; 64 << 20];
+    assert_eq!(
+        (&stuck).write_all(&endless).map_err(|error| error.kind()),
+        Err(ErrorKind::WouldBlock)
+    );
     exchange(&server.connect()?, "and me?")?;
     drop(stuck);
     server.press_ctrl_c()?;

@@ -4,13 +4,18 @@
 use std::env;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
-use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd as _;
+use std::net::{self, Ipv4Addr};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use futures::channel::oneshot;
 use log::{LevelFilter, Log, Metadata, Record};
+use nix::libc;
+use nix::unistd::close;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::{create_task, sleep, time, timeout, yield_now};
 
@@ -42,7 +47,7 @@ fn hoard() -> Vec<File> {
         match File::open("/dev/null") {
             Ok(file) => all.push(file),
             Err(error) => {
-                assert_eq!(error.raw_os_error(), Some(nix::libc::EMFILE));
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
                 return all;
             }
         }
@@ -69,10 +74,10 @@ impl Log for Warnings {
 }
 
 /// Clients that wait in the backlog, and have said who they are.
-fn clients(listener: &TcpListener) -> Result<Vec<std::net::TcpStream>> {
+fn clients(listener: &TcpListener) -> Result<Vec<net::TcpStream>> {
     let addr = listener.local_addr()?;
     let connect = |number| {
-        let mut client = std::net::TcpStream::connect(addr)?;
+        let mut client = net::TcpStream::connect(addr)?;
         client.write_all(&[number])?;
         Ok(client)
     };
@@ -182,8 +187,8 @@ fn a_loop_without_descriptors_still_sleeps_and_gets_its_reactor_later() -> Resul
             assert!(time::now() - start >= Duration::from_millis(2));
             let error = TcpListener::bind(ANY_PORT).await.err().map(|error| error.to_string());
             assert!(error.is_some_and(|error| error.contains("open files")));
-            let (sender, receiver) = futures::channel::oneshot::channel();
-            let thread = std::thread::spawn(move || sender.send(()).ok());
+            let (sender, receiver) = oneshot::channel();
+            let thread = thread::spawn(move || sender.send(()).ok());
             receiver.await.map_err(Error::other)?;
             thread.join().expect("it does not panic");
 
@@ -200,17 +205,17 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
     in_child("a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream", || {
         oneloop::run(async {
             let listener = TcpListener::bind(ANY_PORT).await?;
-            let mut peer = std::net::TcpStream::connect(listener.local_addr()?)?;
+            let mut peer = net::TcpStream::connect(listener.local_addr()?)?;
             let (stream, _addr) = listener.accept().await?;
-            let stream = std::rc::Rc::new(stream);
-            let reading = std::rc::Rc::clone(&stream);
+            let stream = Rc::new(stream);
+            let reading = Rc::clone(&stream);
             let reader = create_task(async move { reading.read(&mut [0; 8]).await });
             yield_now().await;
-            nix::unistd::close(stream.as_raw_fd())?;
+            close(stream.as_raw_fd())?;
             assert_eq!(peer.read(&mut [0; 8])?, 0);
             assert_eq!(
                 stream.write(b"x").await.map_err(|error| error.raw_os_error()),
-                Err(Some(nix::libc::EBADF))
+                Err(Some(libc::EBADF))
             );
             reader.cancel();
             assert!(reader.await.is_err());
@@ -218,7 +223,8 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
             let file = File::open("/dev/null")?;
             assert_eq!(file.as_raw_fd(), stream.as_raw_fd());
             drop(stream);
-            std::mem::forget(file);
+            // The stream has closed it.
+            let _not_ours_any_more = file.into_raw_fd();
 
             // The loop is as it was.
             let _clients = clients(&listener)?;

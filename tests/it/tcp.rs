@@ -15,7 +15,7 @@ mod waiting;
 use std::future::poll_fn;
 use std::io;
 use std::io::Result;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{self, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -40,9 +40,9 @@ async fn pair() -> Result<(TcpStream, TcpStream)> {
 }
 
 /// Both ends of a connection, one of them with the standard library, in blocking mode: what it does is done at once.
-fn pair_with_std() -> Result<(TcpStream, std::net::TcpStream)> {
-    let listener = std::net::TcpListener::bind(ANY_PORT)?;
-    let peer = std::net::TcpStream::connect(listener.local_addr()?)?;
+fn pair_with_std() -> Result<(TcpStream, net::TcpStream)> {
+    let listener = net::TcpListener::bind(ANY_PORT)?;
+    let peer = net::TcpStream::connect(listener.local_addr()?)?;
     peer.set_read_timeout(Some(LIMIT))?;
     let (stream, _addr) = listener.accept()?;
     Ok((TcpStream::from_std(stream)?, peer))

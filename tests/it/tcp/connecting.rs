@@ -1,7 +1,7 @@
 //! `TcpStream::connect`.
 
 use std::io::{ErrorKind, Result};
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::time::Duration;
 
 use oneloop::net::{TcpListener, TcpStream};
@@ -68,7 +68,7 @@ fn a_connect_that_nobody_answers_can_be_given_up() -> Result<()> {
     oneloop::Builder::new().virtual_time(true).run(async {
         let listener = TcpListener::builder().backlog(0).bind(ANY_PORT).await?;
         let addr = listener.local_addr()?;
-        let waiting = std::net::TcpStream::connect(addr)?;
+        let waiting = net::TcpStream::connect(addr)?;
         let connect = TcpStream::connect(addr);
         assert!(oneloop::timeout(Duration::from_secs(60), connect).await.is_err());
         let (_server, from) = listener.accept().await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read as _, Result};
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{self, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn bind_takes_names_and_addresses_of_any_form() -> Result<()> {
 
 #[test]
 fn ipv6_works_with_and_without_brackets() -> Result<()> {
-    if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+    if net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         return Ok(());
     }
     run(async {
@@ -143,12 +143,12 @@ fn connections_beyond_the_backlog_must_wait() -> Result<()> {
         let listener = TcpListener::builder().backlog(0).bind(ANY_PORT).await?;
         let addr = listener.local_addr()?;
         // Linux lets one more wait than the backlog says, and does not answer the next one.
-        let _waiting = std::net::TcpStream::connect(addr)?;
-        let refused = std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(20));
+        let _waiting = net::TcpStream::connect(addr)?;
+        let refused = net::TcpStream::connect_timeout(&addr, Duration::from_millis(20));
         assert_eq!(failure(refused).kind(), ErrorKind::TimedOut);
 
         let roomy = TcpListener::bind(ANY_PORT).await?;
-        let connect = |_| std::net::TcpStream::connect(roomy.local_addr()?);
+        let connect = |_| net::TcpStream::connect(roomy.local_addr()?);
         let _all: Vec<_> = (0..100).map(connect).collect::<Result<_>>()?;
         Ok(())
     })
@@ -180,7 +180,7 @@ fn an_accept_that_is_dropped_loses_no_connection() -> Result<()> {
                 panic!("nobody has connected");
             };
         }
-        let _client = std::net::TcpStream::connect(listener.local_addr()?)?;
+        let _client = net::TcpStream::connect(listener.local_addr()?)?;
         // Waits, is woken, and is dropped before it is polled again.
         let mut accept = Box::pin(listener.accept());
         if let Either::Left(_) = select(&mut accept, pin!(yield_now())).await {
@@ -202,7 +202,7 @@ fn several_tasks_accept_from_one_listener() -> Result<()> {
         };
         let tasks = [accept(), accept(), accept()];
         yield_now().await;
-        let connect = || std::net::TcpStream::connect(listener.local_addr()?);
+        let connect = || net::TcpStream::connect(listener.local_addr()?);
         let clients = [connect()?, connect()?, connect()?];
         let mut addrs = HashSet::new();
         for task in tasks {
@@ -217,7 +217,7 @@ fn several_tasks_accept_from_one_listener() -> Result<()> {
 fn incoming_gives_connections_without_end() -> Result<()> {
     run(async {
         let listener = TcpListener::bind(ANY_PORT).await?;
-        let connect = || std::net::TcpStream::connect(listener.local_addr()?);
+        let connect = || net::TcpStream::connect(listener.local_addr()?);
         let clients = [connect()?, connect()?, connect()?];
         let mut incoming = listener.incoming();
         // By its own method, as a `Stream`, and as a `Stream` that waits.
@@ -246,11 +246,11 @@ fn a_connection_that_was_reset_in_the_backlog_does_no_harm() -> Result<()> {
     run(async {
         let listener = TcpListener::bind(ANY_PORT).await?;
         let addr = listener.local_addr()?;
-        let rude = std::net::TcpStream::connect(addr)?;
+        let rude = net::TcpStream::connect(addr)?;
         SockRef::from(&rude).set_linger(Some(Duration::ZERO))?;
         let rude_addr = rude.local_addr()?;
         drop(rude);
-        let polite = std::net::TcpStream::connect(addr)?;
+        let polite = net::TcpStream::connect(addr)?;
         // Linux gives the dead one all the same; others pass it over.
         let (mut stream, mut from) = listener.accept().await?;
         if from == rude_addr {
@@ -267,7 +267,7 @@ fn a_connection_that_was_reset_in_the_backlog_does_no_harm() -> Result<()> {
 fn a_dropped_listener_resets_who_waits_in_the_backlog() -> Result<()> {
     run(async {
         let listener = TcpListener::bind(ANY_PORT).await?;
-        let mut client = std::net::TcpStream::connect(listener.local_addr()?)?;
+        let mut client = net::TcpStream::connect(listener.local_addr()?)?;
         drop(listener);
         assert_eq!(failure(client.read(&mut [0; 8])).kind(), ErrorKind::ConnectionReset);
         Ok(())
@@ -280,11 +280,11 @@ fn a_listener_goes_to_the_standard_library_and_back() -> Result<()> {
         let listener = TcpListener::bind(ANY_PORT).await?;
         let addr = listener.local_addr()?;
         let listener = listener.into_std()?;
-        let _first = std::net::TcpStream::connect(addr)?;
+        let _first = net::TcpStream::connect(addr)?;
         // In blocking mode.
         listener.accept()?;
         let listener = TcpListener::from_std(listener)?;
-        let second = std::net::TcpStream::connect(addr)?;
+        let second = net::TcpStream::connect(addr)?;
         let (_stream, from) = listener.accept().await?;
         assert_eq!(from, second.local_addr()?);
         Ok(())
@@ -293,7 +293,7 @@ fn a_listener_goes_to_the_standard_library_and_back() -> Result<()> {
 
 #[test]
 fn from_std_needs_a_loop() -> Result<()> {
-    let error = failure(TcpListener::from_std(std::net::TcpListener::bind(ANY_PORT)?));
+    let error = failure(TcpListener::from_std(net::TcpListener::bind(ANY_PORT)?));
     assert!(error.to_string().contains("oneloop::run"), "{error}");
     Ok(())
 }

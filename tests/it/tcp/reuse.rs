@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read as _, Result, Write as _};
+use std::net;
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
 
@@ -88,7 +89,7 @@ fn a_duplicate_of_the_descriptor_outlives_the_stream() -> Result<()> {
         let (stream, mut peer) = pair_with_std()?;
         let duplicate = stream.as_fd().try_clone_to_owned()?;
         drop(stream);
-        let duplicate = std::net::TcpStream::from(duplicate);
+        let duplicate = net::TcpStream::from(duplicate);
         peer.write_all(b"still open")?;
         // The same connection, registered again beside a new one in the old slot.
         let again = TcpStream::from_std(duplicate)?;

@@ -82,10 +82,10 @@ fn access(f: impl FnOnce(&mut State)) {
         let mut lent = Lent { state: ManuallyDrop::new(Some(state)), home: current };
         let Some(state) = &mut *lent.state else { return };
         f(state);
-        if !state.deferred.is_empty() {
-            let deferred = mem::take(&mut state.deferred);
-            drop(lent);
-            run_deferred(deferred);
+        let has_deferred = !state.deferred.is_empty();
+        drop(lent);
+        if has_deferred {
+            run_deferred();
         }
     };
     // The thread-local has no destructor, so this is always `Ok`.
@@ -194,8 +194,9 @@ fn swap(state: Option<Box<State>>) -> Option<Box<State>> {
 }
 
 #[cold]
-fn run_deferred(deferred: Vec<Deferred>) {
-    for item in deferred {
+fn run_deferred() {
+    let deferred = with(|state| mem::take(&mut state.deferred));
+    for item in deferred.into_iter().flatten() {
         match item {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),

@@ -59,29 +59,31 @@ pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
 /// Polls what is runnable, in the order of the wakes, also what is woken meanwhile; but no more than a round may have.
 /// Says how many polls that took, or breaks off when main is ready.
 fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
+    let limit = with(|state| state.pace.start_round()).unwrap_or(0);
     let mut polls = 0;
-    let mut limit = 0;
-    let mut next = None;
-    with(|state| {
-        limit = state.pace.start_round();
-        next = state.next();
-    });
-    while let Some(Next { key, step }) = next {
-        let settled = take_step(key, step, poll_main)?;
-        polls += 1;
-        next = None;
+    let mut settled = None;
+    loop {
+        let mut next = None;
+        let mut is_done = true;
         with(|state| {
-            state.settle(key.slot(), settled);
-            // What this has deferred comes first: it may cancel the next task.
-            if polls < limit && state.deferred.is_empty() {
+            if let Some((slot, settled)) = settled.take() {
+                state.settle(slot, settled);
+            }
+            // What that has deferred comes first: it may cancel the next task.
+            is_done = state.deferred.is_empty();
+            if is_done && polls < limit {
                 next = state.next();
             }
         });
-        if next.is_none() && polls < limit {
-            with(|state| next = state.next());
+        match next {
+            Some(Next { key, step }) => {
+                polls += 1;
+                settled = Some((key.slot(), take_step(key, step, poll_main)?));
+            }
+            None if is_done => return ControlFlow::Continue(polls),
+            None => {}
         }
     }
-    ControlFlow::Continue(polls)
 }
 
 /// Polls or drops one task, or main, while nothing is borrowed. Breaks the round off when main is ready.

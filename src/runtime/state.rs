@@ -224,6 +224,7 @@ impl State {
     }
 
     /// The task in `slot`, which the run queue does not name, or not any more.
+    #[inline]
     pub(super) fn begin(&mut self, slot: u32) -> Option<Next> {
         let (serial, step) = self.tasks.begin(slot)?;
         self.current = slot;

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use futures::future::poll_fn;
 use futures::io::{AsyncBufReadExt as _, BufReader, copy};
+use futures::stream::FuturesUnordered;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt as _, TryStreamExt as _};
 use oneloop::create_task;
 
@@ -152,7 +153,7 @@ fn the_trait_wakes_the_task_that_polled_last() -> Result<()> {
 #[test]
 fn the_waker_of_a_foreign_combinator_is_woken() -> Result<()> {
     run(async {
-        let mut reads = futures::stream::FuturesUnordered::new();
+        let mut reads = FuturesUnordered::new();
         let mut peers = Vec::new();
         for number in 0..20_u8 {
             let (stream, peer) = pair_with_std()?;

@@ -1,9 +1,10 @@
 //! `split` and `into_split`.
 
 use std::io::{Error, Read as _, Result, Write as _};
+use std::thread;
 
 use oneloop::create_task;
-use oneloop::net::{OwnedReadHalf, OwnedWriteHalf};
+use oneloop::net::ReuniteError;
 
 use super::{pair, pair_with_std, run, waits};
 
@@ -95,7 +96,9 @@ fn shutdown_of_a_half_is_seen_by_the_peer() -> Result<()> {
 fn dropping_borrowed_halves_closes_nothing() -> Result<()> {
     run(async {
         let (stream, mut peer) = pair_with_std()?;
-        drop(stream.split());
+        {
+            let (_read, _write) = stream.split();
+        }
         stream.write_all(b"x").await?;
         assert_eq!(peer.read(&mut [0; 8])?, 1);
         Ok(())
@@ -111,10 +114,8 @@ fn halves_of_different_streams_do_not_reunite() -> Result<()> {
         let (server_read, server_write) = server.into_split();
         let error = client_read.reunite(server_write).expect_err("they are strangers");
         assert!(error.to_string().contains("different streams"));
-        // Nothing was closed on the way.
-        let super_error: &dyn std::error::Error = &error;
-        assert!(super_error.source().is_none());
-        let (client_read, server_write): (OwnedReadHalf, OwnedWriteHalf) = (error.0, error.1);
+        // Both come back, and nothing was closed on the way.
+        let ReuniteError(client_read, server_write) = error;
         let client = client_read.reunite(client_write).map_err(Error::other)?;
         let server = server_read.reunite(server_write).map_err(Error::other)?;
         client.write_all(b"x").await?;
@@ -135,7 +136,7 @@ fn both_halves_of_one_task_wait_at_once() -> Result<()> {
         let mut writing = Box::pin(write.write_all(&lots));
         assert!(waits(&mut reading).await);
         assert!(waits(&mut writing).await);
-        let reader = std::thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut all = vec![0; 4 << 20];
             peer.read_exact(&mut all)?;
             peer.write_all(b"done")?;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{ErrorKind, Read as _, Result};
 use std::net::{self, Ipv6Addr, SocketAddr};
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -195,7 +196,7 @@ fn an_accept_that_is_dropped_loses_no_connection() -> Result<()> {
 #[test]
 fn several_tasks_accept_from_one_listener() -> Result<()> {
     run(async {
-        let listener = std::rc::Rc::new(TcpListener::bind(ANY_PORT).await?);
+        let listener = Rc::new(TcpListener::bind(ANY_PORT).await?);
         let accept = || {
             let listener = listener.clone();
             create_task(async move { listener.accept().await.map(|(_stream, addr)| addr) })
@@ -208,7 +209,7 @@ fn several_tasks_accept_from_one_listener() -> Result<()> {
         for task in tasks {
             addrs.insert(task.await??);
         }
-        assert_eq!(addrs, clients.iter().map(|c| c.local_addr()).collect::<Result<_>>()?);
+        assert_eq!(addrs, clients.iter().map(net::TcpStream::local_addr).collect::<Result<_>>()?);
         Ok(())
     })
 }

@@ -76,10 +76,10 @@ fn peek_leaves_the_data_where_it_is() -> Result<()> {
     run(async {
         let (stream, mut peer) = pair_with_std()?;
         let mut buf = [0; 8];
-        let mut peek = Box::pin(stream.peek(&mut buf));
-        assert!(waits(&mut peek).await);
+        let mut peeking = Box::pin(stream.peek(&mut buf));
+        assert!(waits(&mut peeking).await);
         peer.write_all(b"abc")?;
-        assert_eq!(peek.await?, 3);
+        assert_eq!(peeking.await?, 3);
         assert_eq!(stream.peek(&mut buf[..2]).await?, 2);
         assert_eq!(stream.peek(&mut buf).await?, 3);
         assert_eq!(stream.read(&mut buf).await?, 3);
@@ -111,8 +111,9 @@ fn try_write_never_waits() -> Result<()> {
     run(async {
         let (stream, peer) = pair_with_std()?;
         stream.writable().await?;
+        let lots = vec![1; 65536];
         let full = loop {
-            match stream.try_write(&[1; 65536]) {
+            match stream.try_write(&lots) {
                 Ok(_) => {}
                 Err(error) => break error,
             }
@@ -393,11 +394,12 @@ fn a_linger_of_zero_resets_the_connection() -> Result<()> {
 fn dropping_a_stream_sends_what_was_written() -> Result<()> {
     run(async {
         let (stream, mut peer) = pair_with_std()?;
-        stream.write_all(&[3; 100_000]).await?;
+        let data = vec![3; 100_000];
+        stream.write_all(&data).await?;
         drop(stream);
         let mut all = Vec::new();
         peer.read_to_end(&mut all)?;
-        assert!(all == [3; 100_000]);
+        assert!(all == data);
         Ok(())
     })
 }

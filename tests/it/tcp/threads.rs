@@ -8,8 +8,9 @@ use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+use futures::channel::oneshot;
 use oneloop::net::{TcpListener, TcpStream};
-use oneloop::{Runtime, create_task, yield_now};
+use oneloop::{Runtime, yield_now};
 
 use super::{ANY_PORT, failure, pair_with_std, run, waits};
 
@@ -150,7 +151,7 @@ fn dropped_on_another_thread_it_wakes_its_sleeping_loop_to_be_closed() -> Result
     run(async {
         let (stream, mut peer) = pair_with_std()?;
         // The reader waits for the loop, which waits for nothing else.
-        let (sender, receiver) = futures::channel::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let reader = thread::spawn(move || {
             let len = peer.read(&mut [0; 8]);
             sender.send(len).ok();
@@ -210,11 +211,8 @@ fn use_in_a_later_loop_says_that_the_loop_has_ended() -> Result<()> {
 fn a_stream_lives_from_one_run_of_a_runtime_to_the_next() -> Result<()> {
     let mut runtime = Runtime::new()?;
     let (stream, mut peer) = runtime.run(async { pair_with_std() })?;
-    let waiting = runtime.run(async {
-        let task = create_task(async move { stream.read(&mut [0; 8]).await });
-        yield_now().await;
-        task
-    });
+    let waiting = runtime.create_task(async move { stream.read(&mut [0; 8]).await });
+    runtime.run(yield_now());
     peer.write_all(b"abc")?;
     assert_eq!(runtime.run(waiting)??, 3);
     Ok(())

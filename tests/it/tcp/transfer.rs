@@ -99,9 +99,9 @@ fn a_slow_reader_holds_the_writer_back() -> Result<()> {
 fn a_full_socket_takes_more_only_after_it_was_read() -> Result<()> {
     run(async {
         let (client, server) = pair().await?;
-        let mut sent = 0;
+        let (mut sent, lots) = (0, vec![7; 65536]);
         let full = loop {
-            match client.try_write(&[7; 65536]) {
+            match client.try_write(&lots) {
                 Ok(len) => sent += len,
                 Err(error) => break error,
             }

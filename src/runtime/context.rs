@@ -149,7 +149,7 @@ impl NotHere {
         let here = thread::current();
         if owner.id() == here.id() {
             return format!(
-                "this {what} belongs to a `Runtime` of this thread that does not run now: {remedy}"
+                "this {what} belongs to a `Runtime` of this thread that does not run now: use it inside that one's `run`"
             );
         }
         let name = |thread: &Thread| match thread.name() {

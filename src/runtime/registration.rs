@@ -191,7 +191,7 @@ impl<S: EventSource + Send + 'static> Registration<S> {
     fn release(&mut self) -> Option<Result<S, S>> {
         let mut io = self.io.take()?;
         let released =
-            with_loop(self.key.run, |state| state.release_source(self.key.slot, &mut io));
+            with_loop(self.key.run, |state| state.release_source(self.key.slot, Some(&mut io)));
         Some(if released.is_ok() { Ok(io) } else { Err(io) })
     }
 }
@@ -210,12 +210,13 @@ fn needs_loop(what: &str) -> io::Error {
 
 impl<S: EventSource + Send + 'static> Drop for Registration<S> {
     fn drop(&mut self) {
-        let Some(Err(mut io)) = self.release() else { return };
+        let Some(Err(io)) = self.release() else { return };
+        // On another thread, or between two runs: it is closed at once, so that the peer sees it, which takes it out of the
+        // reactor too. The key goes home.
+        drop(io);
         let HandleKey { run, slot } = self.key;
-        // On another thread: the object goes home and leaves the reactor before it is closed. If its loop has ended, it
-        // is closed here.
         registry::send_home(run, move || {
-            let _ = with_loop(run, |state| state.release_source(slot, &mut io));
+            with_loop(run, |state| state.release_source(slot, None::<&mut S>)).ok();
         });
     }
 }

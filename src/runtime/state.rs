@@ -413,7 +413,8 @@ impl State {
         self.timers.get_or_insert_default()
     }
 
-    pub(super) fn release_source(&mut self, slot: u32, io: &mut impl EventSource) {
+    /// Ends the registration of `io`, if that has not been closed already.
+    pub(super) fn release_source(&mut self, slot: u32, io: Option<&mut impl EventSource>) {
         if let Some(mut reactor) = self.reactor.take() {
             reactor.release(slot, io, |waiter| self.wake(waiter));
             self.reactor = Some(reactor);

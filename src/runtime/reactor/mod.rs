@@ -99,20 +99,20 @@ impl Reactor {
         Ok(key::slot(slot))
     }
 
-    /// Ends the registration. What waited for the source is handed over: it must notice.
+    /// Ends the registration. What waited for the source is handed over: it must notice. Without `io`, that has been closed
+    /// already and has left the poll by itself; or, if its descriptor had a duplicate, its events name a former tenant.
     pub(crate) fn release(
         &mut self,
         slot: u32,
-        io: &mut impl EventSource,
+        io: Option<&mut impl EventSource>,
         wake: impl FnMut(Waiter),
     ) {
-        let is_ours = self.check_process().is_ok();
+        // In a forked child this would end the parent's registration. Elsewhere a failure means that the descriptor was
+        // closed behind our back.
+        if let Some(io) = io.filter(|_| self.check_process().is_ok()) {
+            self.poll.registry().deregister(io).ok();
+        }
         if let Some(source) = self.sources.get_mut(slot as usize) {
-            // In a forked child this would end the parent's registration. Elsewhere a failure means that the
-            // descriptor was closed behind our back, and then it has left the poll by itself.
-            if is_ours {
-                self.poll.registry().deregister(io).ok();
-            }
             source.close(wake);
             self.released.push(slot);
         }

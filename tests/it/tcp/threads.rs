@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use futures::channel::oneshot;
 use oneloop::net::{TcpListener, TcpStream};
@@ -226,6 +227,16 @@ fn two_runtimes_of_one_thread_tell_their_streams_apart() -> Result<()> {
     assert!(error.to_string().contains("a `Runtime` of this thread"), "{error}");
     peer.write_all(b"abc")?;
     assert_eq!(first.run(async { stream.read(&mut [0; 8]).await })?, 3);
+    Ok(())
+}
+
+#[test]
+fn dropped_between_two_runs_it_is_closed_at_once() -> Result<()> {
+    let mut runtime = Runtime::new()?;
+    let (stream, mut peer) = runtime.run(async { pair_with_std() })?;
+    drop(stream);
+    peer.set_read_timeout(Some(Duration::from_secs(10)))?;
+    assert_eq!(peer.read(&mut [0; 8])?, 0, "the peer reads the end");
     Ok(())
 }
 

@@ -49,7 +49,9 @@ impl Place {
             }
             let entry = REGISTRY[usize::from(index)].get_or_init(Entry::new);
             if !entry.taken.swap(true, Ordering::AcqRel) {
-                let generation = entry.generation.fetch_add(1, Ordering::Relaxed);
+                // Only who has taken the place changes it.
+                let generation = entry.generation.load(Ordering::Relaxed);
+                entry.generation.store(generation.wrapping_add(1), Ordering::Relaxed);
                 let run = RunNumber::new(index, generation);
                 entry.inbox.open(run.generation(), thread::current());
                 return Ok(Self { run, entry, is_closed: false });

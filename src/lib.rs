@@ -159,18 +159,18 @@
 //!     }
 //! }
 //!
+//! // An `async fn` names its error type; an `async` block that never ends could not.
+//! async fn serve(listener: TcpListener) -> std::io::Result<()> {
+//!     loop {
+//!         let (stream, _addr) = listener.accept().await?;
+//!         oneloop::create_task(echo(stream)).detach();
+//!     }
+//! }
+//!
 //! oneloop::run(async {
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let addr = listener.local_addr()?;
-//!     oneloop::create_task(async move {
-//!         loop {
-//!             let (stream, _addr) = listener.accept().await?;
-//!             oneloop::create_task(echo(stream)).detach();
-//!         }
-//!         # #[allow(unreachable_code)]
-//!         # std::io::Result::Ok(())
-//!     })
-//!     .detach();
+//!     oneloop::create_task(serve(listener)).detach();
 //!
 //!     let client = TcpStream::connect(addr).await?;
 //!     client.write_all(b"hello").await?;
@@ -191,7 +191,7 @@
 //! without output a [`JoinError`]; the last two turn into the first, so `?` works in a function that returns `io::Result`.
 //!
 //! A panic ends its task and nothing else: it is caught at the task's edge and reaches whoever awaits the task. What nobody
-//! can see any more, because the handle is gone, is reported once: through the `log` crate, or by the hook of
+//! can see any more, because the handle is gone, is reported once: through the `log` crate (to standard error where the program has no logger), or by the hook of
 //! [`Builder::on_unhandled`]. A panic of the future given to [`run`] goes on in its caller.
 //!
 //! ```

@@ -37,7 +37,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The defaults: real time, and one line through the `log` crate for what is unhandled.
+    /// The defaults: real time, and one line for what is unhandled, through the `log` crate or, where the program has no
+    /// logger, to standard error.
     pub fn new() -> Self {
         Self::default()
     }

@@ -5,12 +5,14 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
 use std::task::{Context, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
-use std::{fmt, io};
+
+use log::{Level, LevelFilter};
 
 use super::key::{RunNumber, WakerKey};
 use super::registry;
@@ -159,10 +161,6 @@ impl NotHere {
         let (owner, here) = (name(&owner), name(&here));
         format!("this {what} belongs to the loop of thread {owner}, not of {here}: {remedy}")
     }
-
-    pub(crate) fn io_error(self, what: &str, remedy: &str) -> io::Error {
-        io::Error::other(self.message(what, remedy))
-    }
 }
 
 /// Panics with what to do when `what` was used where no loop runs.
@@ -237,22 +235,38 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
 
 fn report_slow(took: Duration, tasks: &[TaskLabel]) {
     let label = |task: &TaskLabel| format!("`{}`, created at {}", task.name(), task.place);
-    let tasks: Vec<_> = tasks.iter().map(label).collect();
-    let tasks =
-        if tasks.is_empty() { "tasks that have ended since".to_owned() } else { tasks.join("; ") };
-    log::warn!(
-        "oneloop: nothing else could run for {took:.0?}: a poll takes too long in one of: {tasks}; move blocking work to a thread"
+    let mut tasks: Vec<_> = tasks.iter().map(label).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    tasks.push("a task that has ended since".to_owned());
+    let line = format!(
+        "nothing else could run for {took:.0?}: a poll takes too long in one of: {}; move blocking work to a thread",
+        tasks.join("; ")
     );
+    write_line(Level::Warn, &line);
 }
 
 fn report_unhandled(unhandled: &Unhandled) {
     let report = || match with(|state| state.on_unhandled.clone()).flatten() {
         Some(hook) => hook(unhandled),
-        None => log::error!("oneloop: {unhandled}"),
+        None => write_line(Level::Error, &unhandled.to_string()),
     };
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(report)) {
-        log::error!("oneloop: the hook for what is unhandled panicked itself; {unhandled}");
+        let line = format!("the hook for what is unhandled panicked itself; {unhandled}");
+        write_line(Level::Error, &line);
         discard(payload);
+    }
+}
+
+/// One line through the `log` crate or, in a program without a logger, to standard error: nobody else would tell.
+fn write_line(level: Level, line: &str) {
+    if log::max_level() == LevelFilter::Off {
+        #[expect(clippy::print_stderr, reason = "the program has no logger")]
+        {
+            eprintln!("oneloop: {line}");
+        }
+    } else {
+        log::log!(target: "oneloop", level, "{line}");
     }
 }
 

@@ -35,7 +35,7 @@ impl Gathering {
             let list = state.ready_lists.insert(ReadyList::new());
             HandleKey { run: state.run_number(), slot: key::slot(list) }
         };
-        let key = with(new).unwrap_or_else(|| context::no_loop(what));
+        let Some(key) = with(new) else { context::no_loop(what) };
         let at_once = total.min(limit);
         let mut gathering = Self { key, members: Vec::with_capacity(at_once), living: 0, total };
         gathering.start(at_once);

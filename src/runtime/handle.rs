@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
@@ -33,7 +34,7 @@ pub struct Handle {
 }
 
 /// The event loop has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Closed(());
 
 impl Handle {
@@ -81,7 +82,19 @@ impl fmt::Display for Closed {
     }
 }
 
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Closed({self})")
+    }
+}
+
 impl Error for Closed {}
+
+impl From<Closed> for io::Error {
+    fn from(error: Closed) -> Self {
+        Self::other(error)
+    }
+}
 
 /// Creates tasks for code that knows only futures-task's traits. The error says "shutdown" where the loop of the handle does
 /// not run on this thread: `!Send` futures cannot travel.

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll, ready};
 
-use super::context::{self, candidate, with, with_loop};
+use super::context::{self, NotHere, candidate, with, with_loop};
 use super::key::HandleKey;
 use super::reactor::{Direction, Drained, EntryId, EventSource, Interests, Source};
 use super::registry;
@@ -28,7 +28,15 @@ pub(crate) struct Moved<T> {
     pub(crate) is_short: bool,
 }
 
-const REMEDY: &str = "move it with `into_std` and `from_std`";
+/// The error of an object that is used where its loop does not run.
+fn wrong_place(elsewhere: NotHere, what: &str) -> io::Error {
+    let remedy = if elsewhere.loop_has_ended() {
+        "it can only be dropped; `into_std` takes one along while the loop lives"
+    } else {
+        "call `into_std` there, and `from_std` here"
+    };
+    io::Error::other(elsewhere.message(what, remedy))
+}
 
 impl<S: EventSource + Send + 'static> Registration<S> {
     /// Registers `io`, which is in non-blocking mode, with the loop that runs here.
@@ -152,7 +160,7 @@ impl<S: EventSource + Send + 'static> Registration<S> {
                     waiter(state, slot, direction, id)
                 });
             }
-            Err(elsewhere) => return Poll::Ready(Err(elsewhere.io_error(self.what, REMEDY))),
+            Err(elsewhere) => return Poll::Ready(Err(wrong_place(elsewhere, self.what))),
         }
         Poll::Pending
     }
@@ -183,7 +191,7 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         match found {
             Ok(Some(value)) => Ok(value),
             Ok(None) => Err(needs_loop(self.what)),
-            Err(elsewhere) => Err(elsewhere.io_error(self.what, REMEDY)),
+            Err(elsewhere) => Err(wrong_place(elsewhere, self.what)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Creating tasks, and a task's handle before it has a type.
 
+use std::mem;
 use std::panic::Location;
 use std::task::{Context, Poll};
 
@@ -111,7 +112,7 @@ impl TaskHandle {
         cx: &Context<'_>,
     ) -> Poll<Result<BoxedJob, Failure>> {
         let HandleKey { run, slot } = self.key;
-        assert_ne!(slot, NO_SLOT, "a `Task` was polled after it had given its output");
+        assert!(slot != NO_SLOT, "this `Task` has given its output already: await it only once");
         match found {
             Err(elsewhere) if !elsewhere.loop_has_ended() => {
                 panic!("{}", elsewhere.message("`Task`", "await it on the loop's thread"))
@@ -130,6 +131,12 @@ impl TaskHandle {
                 Poll::Ready(Err(failure.unwrap_or(Failure::LOOP_ENDED)))
             }
         }
+    }
+
+    /// Leaves an empty handle behind.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = HandleKey { slot: NO_SLOT, ..self.key };
+        Self { key: mem::replace(&mut self.key, empty) }
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -42,7 +42,8 @@ impl Timer {
             let key = HandleKey { run: state.run_number(), slot };
             Some((Self { key }, waiter.is_some()))
         };
-        let (timer, is_set) = with(arm).unwrap_or_else(|| context::no_loop(what))?;
+        let Some(armed) = with(arm) else { context::no_loop(what) };
+        let (timer, is_set) = armed?;
         if !is_set {
             timer.wait_cloned(cx);
         }

@@ -100,7 +100,7 @@ impl<F: Future> Crowd<F> {
 
     #[track_caller]
     pub(super) fn set_limit(&mut self, limit: usize) {
-        assert_ne!(limit, 0, "with a limit of 0 nothing would ever start: pass 1 or more");
+        assert!(limit > 0, "with a limit of 0 nothing would ever start: pass 1 or more");
         self.limit = limit;
     }
 

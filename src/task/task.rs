@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -221,6 +222,22 @@ impl<T> fmt::Debug for Task<T> {
 #[must_use = "dropped, it cancels the task"]
 pub struct CancelOnDrop<T> {
     task: Task<T>,
+}
+
+impl<T> CancelOnDrop<T> {
+    /// The handle without the tie: dropping that only detaches the task.
+    pub fn into_inner(mut self) -> Task<T> {
+        // What is left to be dropped, and cancels nothing, is an empty handle.
+        Task::of(self.task.handle.take())
+    }
+}
+
+impl<T> Deref for CancelOnDrop<T> {
+    type Target = Task<T>;
+
+    fn deref(&self) -> &Task<T> {
+        &self.task
+    }
 }
 
 impl<T: 'static> Future for CancelOnDrop<T> {

@@ -28,7 +28,7 @@ pub fn current_task() -> Option<TaskRef> {
 /// If no loop runs on this thread.
 #[track_caller]
 pub fn all_tasks() -> Vec<TaskRef> {
-    let all = TaskId::all().unwrap_or_else(|| runtime::no_loop("`all_tasks`"));
+    let Some(all) = TaskId::all() else { runtime::no_loop("`all_tasks`") };
     all.into_iter().map(|id| TaskRef { id }).collect()
 }
 

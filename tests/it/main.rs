@@ -2,7 +2,6 @@
 
 mod auto_traits;
 mod gather;
-#[cfg(feature = "macros")]
 mod macros;
 mod panics;
 mod python_peer;

@@ -27,16 +27,16 @@ use crate::time::{Sleep, sleep};
 /// ```no_run
 /// use oneloop::net::TcpListener;
 ///
-/// oneloop::run(async {
+/// async fn serve() -> std::io::Result<()> {
 ///     let listener = TcpListener::bind("127.0.0.1:8888").await?;
 ///     loop {
 ///         let (stream, _addr) = listener.accept().await?;
 ///         oneloop::create_task(async move { stream.write_all(b"hello\n").await }).detach();
 ///     }
-///     # #[allow(unreachable_code)]
-///     # std::io::Result::Ok(())
-/// })
-/// # .unwrap();
+/// }
+///
+/// oneloop::run(serve())?;
+/// # std::io::Result::Ok(())
 /// ```
 pub struct TcpListener {
     registration: Registration<ListenerSocket>,
@@ -134,7 +134,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's; the listener is closed then.
+    /// On another thread than the loop's, or after its end; the listener is closed then.
     pub fn into_std(self) -> io::Result<StdListener> {
         let listener = self.registration.into_inner()?;
         let listener = StdListener::from(OwnedFd::from(listener));

@@ -108,7 +108,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's; the stream is closed then.
+    /// On another thread than the loop's, or after its end; the stream is closed then.
     pub fn into_std(self) -> io::Result<StdStream> {
         let stream = self.registration.into_inner()?;
         let stream = StdStream::from(OwnedFd::from(stream));

@@ -73,7 +73,7 @@ async fn awaiting_by_reference_can_be_given_up_and_taken_up_again() {
 }
 
 #[oneloop::test(virtual_time)]
-#[should_panic(expected = "a `Task` was polled after it had given its output")]
+#[should_panic(expected = "this `Task` has given its output already")]
 async fn awaiting_by_reference_twice_says_so() {
     let mut task = create_task(ready(()));
     assert!((&mut task).await.is_ok());

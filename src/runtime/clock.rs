@@ -42,6 +42,9 @@ impl Clock {
     }
 }
 
+const EPOCH_TRIES: u32 = 100;
+const EPOCH_PRECISION: Nanos = 1_000;
+
 /// The moment from which nanoseconds count, and its own nanoseconds.
 struct Epoch {
     moment: Instant,
@@ -50,7 +53,16 @@ struct Epoch {
 
 fn epoch() -> &'static Epoch {
     static EPOCH: OnceLock<Epoch> = OnceLock::new();
-    EPOCH.get_or_init(|| Epoch { moment: instant_now(), nanos: real_now() })
+    EPOCH.get_or_init(|| {
+        // Both clocks must be read at the same time: if the thread was interrupted in between, once more.
+        for _ in 0..EPOCH_TRIES {
+            let (before, moment, nanos) = (real_now(), instant_now(), real_now());
+            if nanos - before < EPOCH_PRECISION {
+                return Epoch { moment, nanos };
+            }
+        }
+        Epoch { moment: instant_now(), nanos: real_now() }
+    })
 }
 
 fn instant_now() -> Instant {

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn access(f: impl FnOnce(&mut State)) {
         let mut lent = Lent { state: ManuallyDrop::new(Some(state)), home: current };
         let Some(state) = &mut *lent.state else { return };
         f(state);
-        let has_deferred = !state.deferred.is_empty();
+        let has_deferred = !state.deferred.is_empty() && !state.runs_deferred;
         drop(lent);
         if has_deferred {
             run_deferred();
@@ -104,6 +104,15 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         self.home.set(mem::take(&mut self.state));
     }
+}
+
+/// Ready if the current poll has something left of its budget, of which this takes a bit; otherwise wakes `cx` at once.
+pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
+    if with(State::spend).unwrap_or(true) {
+        return Poll::Ready(());
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// Somebody who wants to be woken.
@@ -193,8 +202,8 @@ fn swap(state: Option<Box<State>>) -> Option<Box<State>> {
 
 #[cold]
 fn run_deferred() {
-    let deferred = with(|state| mem::take(&mut state.deferred));
-    for item in deferred.into_iter().flatten() {
+    // What these defer in their turn comes after them, and not deeper down the stack: outputs may own each other in a chain.
+    while let Some(item) = next_deferred() {
         match item {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
@@ -213,6 +222,15 @@ fn run_deferred() {
             }
         }
     }
+}
+
+fn next_deferred() -> Option<Deferred> {
+    with(|state| {
+        let next = state.deferred.pop_front();
+        state.runs_deferred = next.is_some();
+        next
+    })
+    .flatten()
 }
 
 /// Runs user code that must not stop the loop: its panic is reported.
@@ -252,9 +270,13 @@ fn report_unhandled(unhandled: &Unhandled) {
         None => write_line(Level::Error, &unhandled.to_string()),
     };
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(report)) {
-        let line = format!("the hook for what is unhandled panicked itself; {unhandled}");
-        write_line(Level::Error, &line);
         discard(payload);
+        let line = format!("the hook for what is unhandled panicked itself; {unhandled}");
+        let write = || write_line(Level::Error, &line);
+        // A logger that panics as well leaves nobody to tell.
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(write)) {
+            discard(payload);
+        }
     }
 }
 

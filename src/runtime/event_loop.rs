@@ -193,6 +193,8 @@ pub(super) fn start_eagerly(slot: u32) {
 pub(super) fn close() {
     with(|state| {
         state.closing = true;
+        // It still says so if the loop ended by a panic of its own.
+        state.running_since = None;
         state.cancel_all();
     });
     while with(|state| state.tasks.living()).unwrap_or(0) > 0 {

@@ -35,9 +35,16 @@ pub(super) type Call = Box<dyn FnOnce() + Send>;
 /// From this length on, the list of wakes drops what it already holds before it grows.
 const DEDUPLICATE_FROM: usize = 64;
 
+/// A task to be cancelled. Not a call: the loop reads it before a handle gives the slot up, for it names no more than that.
+pub(super) struct Cancel {
+    pub(super) slot: u32,
+    pub(super) handle_was_dropped: bool,
+}
+
 #[derive(Default)]
 pub(super) struct Mail {
     pub(super) wakes: Vec<WakerKey>,
+    pub(super) cancels: Vec<Cancel>,
     pub(super) calls: Vec<Call>,
 }
 
@@ -110,9 +117,28 @@ impl Inbox {
         Ok(())
     }
 
+    /// Sends a cancellation. `false`: the tenant is gone.
+    pub(super) fn send_cancel(&self, tenant: u32, cancel: Cancel) -> bool {
+        let mut shared = self.lock();
+        let is_there = shared.tenant == Some(tenant);
+        if is_there {
+            shared.mail.cancels.push(cancel);
+            self.notify(shared);
+        }
+        is_there
+    }
+
     /// Wakes the loop without mail: something else is new.
     pub(super) fn announce(&self) {
         self.notify(self.lock());
+    }
+
+    /// Ends a sleep of the loop, or of its host, that senders do not know of.
+    pub(super) fn wake_reader(&self) {
+        let unpark = self.lock().unpark.clone();
+        if let Some(unpark) = unpark {
+            unpark.wake();
+        }
     }
 
     fn notify(&self, shared: MutexGuard<'_, Shared>) {

@@ -60,7 +60,7 @@ pub use tasks::CancelReason;
 pub use unhandled::Unhandled;
 
 pub(crate) use clock::{Nanos, from_instant, nanos, to_instant};
-pub(crate) use context::no_loop;
+pub(crate) use context::{no_loop, poll_budget};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{MaybeDone, output_of};
 pub(crate) use reactor::{Direction, Interests, SignalPipe};

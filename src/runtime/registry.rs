@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::task::Waker;
 use std::thread::{self, Thread};
 
-use super::inbox::{Inbox, Mail};
+use super::inbox::{Cancel, Inbox, Mail};
 use super::key::{INDEX_BITS, RunNumber, Serial, WakerKey};
 
 const PLACES: u16 = 1 << INDEX_BITS;
@@ -120,6 +120,11 @@ pub(super) fn send_home(run: RunNumber, call: impl FnOnce() + Send + 'static) {
     if let Some(inbox) = inbox_at(run) {
         let _dropped_here = inbox.send_call(run.generation(), Box::new(call));
     }
+}
+
+/// Has a task of the loop `run` cancelled. `false`: that loop has ended.
+pub(super) fn cancel_remote(run: RunNumber, cancel: Cancel) -> bool {
+    inbox_at(run).is_some_and(|inbox| inbox.send_cancel(run.generation(), cancel))
 }
 
 /// Wakes from a thread that does not run the loop of `key` at this moment.

@@ -116,7 +116,8 @@ impl Runtime {
         self.check_process();
         self.inside(|| {
             with(|state| {
-                state.woken();
+                state.inbox().woken();
+                state.pace.start();
                 state.running_since = Some(place);
             });
             let turn = event_loop::turn(&mut |_| Poll::Pending, Park::InHost);
@@ -139,7 +140,14 @@ impl Runtime {
     /// If the process has no descriptors left.
     #[cfg(unix)]
     pub fn reactor_fd(&self) -> io::Result<RawFd> {
-        self.with(|state| state.reactor().map(|reactor| AsRawFd::as_raw_fd(reactor)))
+        self.with(|state| {
+            let descriptor = state.reactor()?.as_raw_fd();
+            // From now on the host may sleep on it, before the first turn too.
+            if state.is_busy() || !state.inbox().try_park() {
+                state.inbox().wake_reader();
+            }
+            Ok(descriptor)
+        })
     }
 
     /// Cancels what is left and ends the loop, as drop does.
@@ -210,9 +218,17 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         state.running_since = None;
         state.current = NO_SLOT;
     });
-    match (panicked, main.take()) {
-        (Some(payload), _) => Err(payload),
-        (None, Some(output)) => Ok(output),
-        (None, None) => unreachable!("main is ready, so it has an output"),
+    // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
+    let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
+    match (panicked, taken) {
+        (Some(first), taken) => {
+            if let Err(second) = taken {
+                context::discard(second);
+            }
+            Err(first)
+        }
+        (None, Err(payload)) => Err(payload),
+        (None, Ok(Some(output))) => Ok(output),
+        (None, Ok(None)) => unreachable!("main is ready, so it has an output"),
     }
 }

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::task::{Context, Poll};
 
 use super::context::{self, NotHere, candidate, with, with_loop};
+use super::inbox::Cancel;
 use super::job::BoxedJob;
 use super::key::{HandleKey, NO_SLOT, RunNumber, Serial};
 use super::state::State;
@@ -63,8 +64,10 @@ where
     if eager && refused.is_none() {
         event_loop::start_eagerly(key.slot);
     }
+    let handle = TaskHandle { key };
+    // With the handle in place, a panic in this drop leaves nothing behind.
     drop(refused);
-    TaskHandle { key }
+    handle
 }
 
 #[track_caller]
@@ -82,6 +85,8 @@ impl TaskHandle {
             if slot == NO_SLOT || state.current == slot {
                 return Found::Misuse;
             }
+            // As in `State::drop_handle`.
+            state.read_inbox();
             match state.tasks.take_output(slot) {
                 Joined::NotYet
                     if state.set_waiter(&candidate, |state| state.tasks.joiner(slot)) =>
@@ -150,11 +155,9 @@ impl TaskHandle {
         if slot == NO_SLOT {
             return false;
         }
-        with_loop(run, |state| state.cancel(slot, reason)).unwrap_or_else(|elsewhere| {
-            registry::send_home(run, move || {
-                let _ = with_loop(run, |state| state.cancel(slot, reason));
-            });
-            !elsewhere.loop_has_ended()
+        with_loop(run, |state| state.cancel(slot, reason)).unwrap_or_else(|_| {
+            let handle_was_dropped = reason == CancelReason::HandleDropped;
+            registry::cancel_remote(run, Cancel { slot, handle_was_dropped })
         })
     }
 
@@ -258,8 +261,10 @@ impl TaskId {
     }
 
     pub(crate) fn parent(self) -> Option<Self> {
-        let parent =
-            |state: &mut State, slot| state.tasks.parent(slot).map(|slot| Self::of(state, slot));
+        let parent = |state: &mut State, slot| {
+            let parent = state.tasks.parent(slot).filter(|&slot| state.tasks.is_task(slot));
+            parent.map(|slot| Self::of(state, slot))
+        };
         self.here(parent).flatten()
     }
 

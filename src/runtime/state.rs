@@ -3,6 +3,7 @@
 //! The rule that makes the rest simple: nothing here runs user code. What must be woken, dropped, called or
 //! reported is put into [`State::deferred`], and `context.rs` does it as soon as the borrow of the state has ended.
 
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::panic::Location;
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::clock::{self, Clock, NEVER, Nanos};
-use super::inbox::{Call, Inbox};
+use super::clock::{self, Clock, Nanos};
+use super::inbox::{Call, Cancel, Inbox};
 use super::job::BoxedJob;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
@@ -55,7 +56,9 @@ pub(crate) struct State {
     /// No task can be created any more.
     pub(super) closing: bool,
     pub(super) on_unhandled: Option<UnhandledHook>,
-    pub(super) deferred: Vec<Deferred>,
+    pub(super) deferred: VecDeque<Deferred>,
+    /// They are being done, further out on the stack.
+    pub(super) runs_deferred: bool,
 }
 
 /// User code to run when the state is not borrowed.
@@ -111,7 +114,8 @@ impl State {
             running_since: None,
             closing: false,
             on_unhandled,
-            deferred: Vec::new(),
+            deferred: VecDeque::new(),
+            runs_deferred: false,
             registered,
         }
     }
@@ -256,6 +260,8 @@ impl State {
 
     /// The handle of a task goes.
     pub(super) fn drop_handle(&mut self, slot: u32) {
+        // A cancellation from another thread may be on its way, and is for this tenant of the slot.
+        self.read_inbox();
         self.tasks.give_up_handle(slot);
         if let Some(joiner) = self.tasks.joiner(slot) {
             let joiner = joiner.take();
@@ -281,7 +287,7 @@ impl State {
                 Deferred::ReportPanic { payload, task: Some(self.task_label(slot)) }
             }
         };
-        self.deferred.push(deferred);
+        self.deferred.push_back(deferred);
     }
 
     fn task_label(&self, slot: u32) -> TaskLabel {
@@ -341,7 +347,8 @@ impl State {
             let polled =
                 self.pace.polled().filter(|key| self.tasks.serial_is(key.slot(), key.serial()));
             let tasks = polled.map(|key| self.tasks.label(key.slot())).collect();
-            self.deferred.push(Deferred::ReportSlow { took: Duration::from_nanos(took), tasks });
+            self.deferred
+                .push_back(Deferred::ReportSlow { took: Duration::from_nanos(took), tasks });
         }
         if self.clock.is_virtual() { self.clock.now() } else { real_now }
     }
@@ -356,8 +363,16 @@ impl State {
         self.registered.inbox()
     }
 
-    fn read_inbox(&mut self) {
+    pub(super) fn read_inbox(&mut self) {
         let Some(mail) = self.inbox().collect() else { return };
+        for Cancel { slot, handle_was_dropped } in mail.cancels {
+            let reason = if handle_was_dropped {
+                CancelReason::HandleDropped
+            } else {
+                CancelReason::Requested
+            };
+            self.cancel(slot, reason);
+        }
         for key in mail.wakes {
             self.wake_key(key);
         }
@@ -379,8 +394,7 @@ impl State {
     }
 
     pub(super) fn next_deadline(&mut self) -> Option<Nanos> {
-        // A timer that never expires is none to wait for, least of all for a virtual clock, which would jump there.
-        self.timers.as_mut()?.next_deadline().filter(|&deadline| deadline != NEVER)
+        self.timers.as_mut()?.next_deadline()
     }
 
     /// Takes in events, waiting for the first one if so asked.

@@ -439,6 +439,11 @@ impl Tasks {
         self.get(slot).map(|record| record.parent).filter(|&parent| parent != NO_SLOT)
     }
 
+    /// Whether the slot has a tenant that is a task.
+    pub(super) fn is_task(&self, slot: u32) -> bool {
+        self.get(slot).is_some()
+    }
+
     /// Whether the tenant of the slot is a task that has not ended.
     pub(super) fn is_living(&self, slot: u32) -> bool {
         self.get(slot).is_some_and(|record| !record.phase.has_ended())

@@ -1,5 +1,6 @@
 //! `interval`: something to be done again and again.
 
+use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use super::Sleep;
@@ -86,6 +87,9 @@ impl Interval {
         let due = *self.next.get_or_insert_with(runtime::now);
         if due > runtime::now() {
             Sleep::at(due).await;
+        } else {
+            // A task that is far behind must let others run all the same.
+            poll_fn(runtime::poll_budget).await;
         }
         self.next = Some(self.after(due, runtime::now()));
         to_instant(due)

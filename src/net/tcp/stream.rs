@@ -444,10 +444,13 @@ pub(super) fn read_vectored(
     mut io: &Socket,
     bufs: &mut [IoSliceMut<'_>],
 ) -> io::Result<Moved<usize>> {
-    let len: usize = bufs.iter().map(|buf| buf.len()).sum();
+    let len: usize = bufs.iter().take(BUFS_MAX).map(|buf| buf.len()).sum();
     let value = io.read_vectored(bufs)?;
     Ok(Moved { value, is_short: 0 < value && value < len })
 }
+
+/// The most buffers that one system call takes; the standard library leaves the rest out.
+const BUFS_MAX: usize = 1024;
 
 /// A write of less than was offered has filled the socket.
 pub(super) fn write(mut io: &Socket, buf: &[u8]) -> io::Result<Moved<usize>> {
@@ -456,7 +459,7 @@ pub(super) fn write(mut io: &Socket, buf: &[u8]) -> io::Result<Moved<usize>> {
 }
 
 pub(super) fn write_vectored(mut io: &Socket, bufs: &[IoSlice<'_>]) -> io::Result<Moved<usize>> {
-    let len: usize = bufs.iter().map(|buf| buf.len()).sum();
+    let len: usize = bufs.iter().take(BUFS_MAX).map(|buf| buf.len()).sum();
     let value = io.write_vectored(bufs)?;
     Ok(Moved { value, is_short: 0 < value && value < len })
 }

@@ -45,11 +45,7 @@ pub(crate) struct Reactor {
     alarm: Option<Alarm>,
     /// The process that made the reactor: a forked child shares the descriptor and must keep off it.
     process: u32,
-    /// When that was checked last before a wait: once a millisecond is enough, for it is a system call.
-    checked: Nanos,
 }
-
-const CHECK_PROCESS: Nanos = 1_000_000;
 
 /// How long to wait for the first event.
 #[derive(Clone, Copy)]
@@ -79,7 +75,6 @@ impl Reactor {
             released: Vec::new(),
             alarm: None,
             process: process::id(),
-            checked: 0,
         };
         Ok((reactor, waker))
     }
@@ -124,15 +119,11 @@ impl Reactor {
 
     /// Takes in events, waiting for the first one if so asked, and hands over who waited for them.
     pub(crate) fn wait(&mut self, wait: Wait, wake: impl FnMut(Waiter)) -> io::Result<()> {
+        // A child that took in events would take them from its parent, for good: they come once.
+        self.check_process()?;
         let timeout = match wait {
             Wait::Not => Some(Duration::ZERO),
-            Wait::Until { deadline, now } => {
-                if now.saturating_sub(self.checked) > CHECK_PROCESS {
-                    self.checked = now;
-                    self.check_process()?;
-                }
-                self.timeout(deadline, now)
-            }
+            Wait::Until { deadline, now } => self.timeout(deadline, now),
         };
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => self.dispatch(wake),

@@ -11,7 +11,7 @@ use std::collections::BinaryHeap;
 
 use slab::Slab;
 
-use super::clock::Nanos;
+use super::clock::{NEVER, Nanos};
 use super::key;
 use super::waiter::Waiter;
 use wheel::{Position, Wheel};
@@ -42,6 +42,8 @@ const _: () = assert!(size_of::<Option<Timer>>() == 32);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Its deadline never comes, so nothing looks for it.
+    Never,
     InWheel,
     InHeap,
     Expired,
@@ -87,7 +89,9 @@ impl Timers {
         let (position, stage) = (Position::default(), Stage::InWheel);
         let timer = Timer { deadline, waiter, position, sequence, stage };
         let slot = key::slot(self.slots.insert(timer));
-        if !self.wheel.insert(&mut self.slots, slot) {
+        if deadline == NEVER {
+            self.slots[slot as usize].stage = Stage::Never;
+        } else if !self.wheel.insert(&mut self.slots, slot) {
             push_due(&mut self.heap, &mut self.slots, slot);
         }
         slot
@@ -106,7 +110,7 @@ impl Timers {
         match self.slots[slot as usize].stage {
             Stage::InWheel => self.wheel.remove(&mut self.slots, slot),
             Stage::InHeap => self.stale += 1,
-            Stage::Expired => {}
+            Stage::Never | Stage::Expired => {}
         }
         let timer = self.slots.remove(slot as usize);
         if self.stale > STALE_MAX && self.stale > self.heap.len() / 2 {

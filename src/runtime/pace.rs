@@ -13,7 +13,7 @@ const POLLS_MAX: u32 = 64;
 const ROUND: Nanos = 50_000;
 
 /// On a busy loop, sockets wait for the reactor's next poll so long at most, plus a round.
-const REACTOR_LATEST: Nanos = 1_000_000;
+const REACTOR_LATEST: Nanos = 4_000_000;
 
 /// A round that takes so long is reported; it is asyncio's `slow_callback_duration`.
 const SLOW: Nanos = 100_000_000;

@@ -166,7 +166,7 @@ impl State {
     }
 
     /// Makes `candidate` the one who is woken at the place `at`. `false`: that takes a clone of its waker, which is
-    /// user code; see `context::wait`.
+    /// user code; see `context::wait_cloned`.
     #[must_use]
     pub(crate) fn set_waiter(
         &mut self,

@@ -333,7 +333,9 @@ pub use task::{
     current_task,
 };
 #[doc(inline)]
-pub use task::{call_later, call_soon, gather, try_gather, yield_now};
+pub use task::{
+    Cleanup, call_later, call_soon, gather, shield, try_gather, with_cleanup, yield_now,
+};
 
 // Time.
 #[doc(inline)]

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 25] = [
+const KERNEL: [&str; 28] = [
     "key",
     "clock",
     "inbox",
@@ -33,14 +33,17 @@ const KERNEL: [&str; 25] = [
     "waker",
     "job",
     "members",
+    "record",
     "tasks",
     "unhandled",
+    "cleanups",
     "state",
     "context",
     "event_loop",
     "spawn",
     "gathering",
     "timer",
+    "cleaning",
     "registration",
     "handle",
     "runtime",

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{self, Location};
 use std::rc::Rc;
+use std::time::Duration;
 
-use super::clock::Clock;
+use super::clock::{Clock, nanos};
 use super::registry::Place;
 use super::runtime::Runtime;
 use super::state::{State, UnhandledHook};
@@ -29,11 +31,18 @@ use super::unhandled::Unhandled;
 /// let builder = oneloop::Builder::new();
 /// std::thread::spawn(move || builder.run(async {}));
 /// ```
-#[derive(Default, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `run` or `build`"]
 pub struct Builder {
     virtual_time: bool,
+    cleanup_timeout: Duration,
     on_unhandled: Option<UnhandledHook>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { virtual_time: false, cleanup_timeout: Duration::from_secs(5), on_unhandled: None }
+    }
 }
 
 impl Builder {
@@ -53,9 +62,33 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each panic that nobody awaits, and for each error of a task that was
-    /// [detached](crate::Task::detach), instead of writing a line through the `log` crate. Asyncio's
-    /// `loop.set_exception_handler`.
+    /// How long a [cleanup](crate::with_cleanup) may take; 5 seconds by default. Then it is dropped where it waits, which is
+    /// reported, and the next one has its turn.
+    ///
+    /// All that are left when the loop ends have this time together. With `Duration::ZERO`, a cleanup that has to wait is
+    /// dropped at once; with `Duration::MAX` there is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    /// use std::time::Duration;
+    ///
+    /// oneloop::Builder::new()
+    ///     .cleanup_timeout(Duration::from_millis(1))
+    ///     .on_unhandled(|unhandled| assert!(unhandled.is_cleanup()))
+    ///     .run(async {
+    ///         let _guard = oneloop::with_cleanup((), async |()| pending::<()>().await);
+    ///     });
+    /// ```
+    pub fn cleanup_timeout(mut self, timeout: Duration) -> Self {
+        self.cleanup_timeout = timeout;
+        self
+    }
+
+    /// Calls `hook` for each panic that nobody awaits, for each error of a task that was
+    /// [detached](crate::Task::detach), and for each [cleanup](crate::with_cleanup) that failed, instead of writing a line
+    /// through the `log` crate. Asyncio's `loop.set_exception_handler`.
     ///
     /// It is called on the loop's thread, once for each, as soon as it is certain that nobody will await the task:
     /// when the task ends or its handle goes, whichever is later. Should the hook panic, the line is written after all.
@@ -87,7 +120,9 @@ impl Builder {
     ///
     /// If the process has 4094 loops already. Descriptors are not needed before the loop waits for something.
     pub fn build(self) -> io::Result<Runtime> {
-        let state = State::new(Place::take()?, Clock::new(self.virtual_time), self.on_unhandled);
+        let clock = Clock::new(self.virtual_time);
+        let cleanup_timeout = nanos(self.cleanup_timeout);
+        let state = State::new(Place::take()?, clock, cleanup_timeout, self.on_unhandled);
         Ok(Runtime::of(state))
     }
 
@@ -100,9 +135,10 @@ impl Builder {
     pub fn run<F: IntoFuture>(self, main: F) -> F::Output {
         match self.build() {
             Ok(mut runtime) => {
-                let output = runtime.run(main);
+                let output = runtime.run_caught(main, Location::caller());
+                // The other tasks, and what they leave, are awaited also after a panic of main.
                 runtime.shutdown();
-                output
+                output.unwrap_or_else(|payload| panic::resume_unwind(payload))
             }
             Err(error) => panic!("cannot make an event loop: {error}"),
         }
@@ -122,8 +158,8 @@ impl Runtime {
 
 /// Runs `main` on a new event loop until it is ready, and returns its output; Python's `asyncio.run`.
 ///
-/// Then every other task is cancelled: its future is dropped, on the loop, before `run` returns. What must go on has to be
-/// awaited by `main`.
+/// Then every other task is cancelled: its future is dropped, on the loop, before `run` returns, and the [cleanups](crate::with_cleanup)
+/// that it leaves are awaited. What must go on has to be awaited by `main`.
 ///
 /// # Panics
 ///
@@ -153,6 +189,9 @@ pub fn run<F: IntoFuture>(main: F) -> F::Output {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("virtual_time", &self.virtual_time).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("virtual_time", &self.virtual_time)
+            .field("cleanup_timeout", &self.cleanup_timeout)
+            .finish_non_exhaustive()
     }
 }

@@ -15,9 +15,10 @@ use std::time::Duration;
 use log::{Level, LevelFilter};
 
 use super::key::{RunNumber, WakerKey};
+use super::record::{Payload, TaskLabel};
 use super::registry;
 use super::state::{Candidate, Deferred, State};
-use super::tasks::{Payload, TaskLabel};
+
 use super::unhandled::Unhandled;
 use super::waiter::Waiter;
 use super::waker::{Wake, Wakers};
@@ -209,6 +210,7 @@ fn run_deferred() {
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
             Deferred::Call(call) => guard(None, call),
             Deferred::DropCall(call) => guard(None, || drop(call)),
+            Deferred::DropMaker(maker) => guard(None, || drop(maker)),
             Deferred::ReportSlow { took, tasks } => guard(None, || report_slow(took, &tasks)),
             Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
             Deferred::ReportError { job, report, task } => guard(Some(&task), || {
@@ -264,7 +266,7 @@ fn report_slow(took: Duration, tasks: &[TaskLabel]) {
     write_line(Level::Warn, &line);
 }
 
-fn report_unhandled(unhandled: &Unhandled) {
+pub(super) fn report_unhandled(unhandled: &Unhandled) {
     let report = || match with(|state| state.on_unhandled.clone()).flatten() {
         Some(hook) => hook(unhandled),
         None => write_line(Level::Error, &unhandled.to_string()),

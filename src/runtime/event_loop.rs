@@ -18,8 +18,10 @@ use super::context::{self, drop_caught, with};
 use super::job::BoxedJob;
 use super::key::WakerKey;
 use super::reactor::Wait;
+use super::record::{Ending, Payload};
 use super::state::{Next, Settled, State};
-use super::tasks::{Ending, MAIN, Payload, Step};
+use super::tasks::{MAIN, Step};
+use super::waiter::Waiter;
 
 /// Polls main; catches its panic itself.
 pub(super) type PollMain<'a> = dyn FnMut(&mut Context<'_>) -> Poll<()> + 'a;
@@ -174,22 +176,18 @@ fn poll_reactor(state: &mut State, wait: Wait) {
 
 /// Polls a new task at once, inside the call that created it.
 pub(super) fn start_eagerly(slot: u32) {
-    let start = |state: &mut State| {
-        let (outer, budget) = (state.current, state.budget);
-        (outer, budget, state.begin(slot))
-    };
-    let Some((outer, budget, Some(Next { key, step }))) = with(start) else { return };
+    let start = |state: &mut State| (state.step_in(), state.begin(slot));
+    let Some((outer, Some(Next { key, step }))) = with(start) else { return };
     let ControlFlow::Continue(settled) = take_step(key, step, &mut |_| Poll::Pending) else {
         return;
     };
     with(|state| {
         state.settle(slot, settled);
-        state.current = outer;
-        state.budget = budget;
+        state.step_out(outer);
     });
 }
 
-/// The end of the loop: cancels every task, drops what they leave behind, refuses new ones.
+/// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks.
 pub(super) fn close() {
     with(|state| {
         state.closing = true;
@@ -197,11 +195,48 @@ pub(super) fn close() {
         state.running_since = None;
         state.cancel_all();
     });
+    let mut deadline = None;
     while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
-        // Each is queued now, and no other can come; a poll that queues main again finds no main.
+        // Each is queued now, and no other can come but cleaners; a poll that queues main again finds no main.
         let _no_main = round(&mut |_| Poll::Pending);
+        with(|state| wait_for_cleanups(state, &mut deadline));
     }
+    with(|state| state.cleaning.is_over = true);
     with(State::drop_what_is_left);
+}
+
+/// Waits until something happens, while the loop ends; for no longer than cleanups may take, from the first call on.
+fn wait_for_cleanups(state: &mut State, deadline: &mut Option<Nanos>) {
+    if state.is_busy() || state.tasks.living() == 0 {
+        return;
+    }
+    let now = state.clock.now();
+    let deadline = *deadline.get_or_insert_with(|| {
+        let limit = if thread::panicking() { 0 } else { state.cleaning.timeout };
+        let deadline = now.saturating_add(limit);
+        // It wakes main, which is no more, and so ends the park.
+        let main = Waiter::of_key(state.key_of_main());
+        state.timers().arm(deadline, main);
+        deadline
+    });
+    if now >= deadline {
+        state.cut_off_all();
+    } else {
+        look_around(state, 0, Park::Here);
+    }
+}
+
+/// Runs the loop until no cleanup is left that main is to wait for.
+pub(super) fn await_cleanups_of_main() {
+    let some_left = |state: &State| state.tasks.has_cleanups(MAIN);
+    while with(|state| some_left(state)).unwrap_or(false) {
+        let _no_main = round(&mut |_| Poll::Pending);
+        with(|state| {
+            if some_left(state) {
+                look_around(state, 0, Park::Here);
+            }
+        });
+    }
 }
 
 /// Runs `main`, which catches its own panics, until it says that it is ready.

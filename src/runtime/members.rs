@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use super::waiter::Waiter;
 
-/// A member's tenancy of a slot.
+/// A member's tenancy of a slot; also what makes a task a child of a group.
+#[derive(Clone, Copy)]
 pub(super) struct Member {
     /// The gathering's ready list.
     pub(super) list: u32,

@@ -11,15 +11,19 @@
 //! | `waiter` | who is to be woken |
 //! | `timers`, `reactor`, `run_queue`, `pace` | what wakes tasks; which are runnable; how many polls make a round |
 //! | `waker` | a key as a `std::task::Waker`: home of `unsafe` |
-//! | `job`, `members`, `tasks` | a future without its type; the slab of tasks and a task's life |
+//! | `job`, `members`, `record`, `tasks` | a future without its type; what is known of a task; their slab, and a task's life |
 //! | `unhandled` | what is reported because nobody awaits it |
+//! | `cleanups` | what tasks leave to be awaited |
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
 //! | `spawn`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
+//! | `cleaning` | how cleanups are run and awaited |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
 mod builder;
+mod cleaning;
+mod cleanups;
 mod clock;
 mod context;
 mod event_loop;
@@ -31,6 +35,7 @@ mod key;
 mod members;
 mod pace;
 mod reactor;
+mod record;
 mod registration;
 mod registry;
 mod run_queue;
@@ -55,17 +60,23 @@ mod sync {
 pub use builder::{Builder, run};
 pub use event_loop::Turn;
 pub use handle::{Closed, Handle};
+pub use record::CancelReason;
 pub use runtime::Runtime;
-pub use tasks::CancelReason;
 pub use unhandled::Unhandled;
 
+pub(crate) use cleaning::{LeftCleanups, dropping, leave_cleanup};
+pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
+pub(crate) use cleaning::{report_cleanup_error, report_skipped};
+pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{Nanos, from_instant, nanos, to_instant};
 pub(crate) use context::{no_loop, poll_budget};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{MaybeDone, output_of};
+pub(crate) use key::HandleKey;
 pub(crate) use reactor::{Direction, Interests, SignalPipe};
+pub(crate) use record::{Payload, Place};
 pub(crate) use registration::{Moved, Registration};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
-pub(crate) use tasks::{Failure, FailureCause, Payload};
+pub(crate) use tasks::{Failure, FailureCause};
 pub(crate) use timer::{Timer, When, is_virtual, now};
 pub(crate) use unhandled::panic_message;

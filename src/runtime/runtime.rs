@@ -16,8 +16,8 @@ use super::event_loop::{self, Park, Turn};
 use super::handle::Handle;
 use super::job::MaybeDone;
 use super::key::NO_SLOT;
+use super::record::Payload;
 use super::state::State;
-use super::tasks::Payload;
 
 /// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
 ///
@@ -51,14 +51,25 @@ impl Runtime {
         Self { state: Cell::new(Some(Box::new(state))) }
     }
 
-    /// Runs `main` until it is ready, and the other tasks meanwhile.
+    /// Runs `main` until it is ready and the [cleanups](crate::with_cleanup) that it left are done, and the other tasks
+    /// meanwhile.
     ///
     /// # Panics
     ///
     /// If `main` panics, with the same payload. If a loop already runs on this thread.
     #[track_caller]
     pub fn run<F: IntoFuture>(&mut self, main: F) -> F::Output {
-        let place = Location::caller();
+        let output = self.run_caught(main, Location::caller());
+        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+    }
+
+    /// As [`Runtime::run`], called at `place`; a panic of `main` is given back.
+    #[track_caller]
+    pub(super) fn run_caught<F: IntoFuture>(
+        &mut self,
+        main: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, Payload> {
         if let Some(outer) = with(|state| state.running_since).flatten() {
             panic!(
                 "an event loop cannot be run at {place}, inside the one that runs on this thread since {outer}: `await` the \
@@ -66,8 +77,7 @@ impl Runtime {
             );
         }
         self.check_process();
-        let output = self.inside(|| run_main(main.into_future(), place));
-        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        self.inside(|| run_main(main.into_future(), place))
     }
 
     /// A way to this loop from other threads.
@@ -150,7 +160,9 @@ impl Runtime {
         })
     }
 
-    /// Cancels what is left and ends the loop, as drop does.
+    /// Cancels what is left, waits for the [cleanups](crate::with_cleanup) that this leaves, no longer than
+    /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and ends the loop; as drop does. A drop by a panic does
+    /// not wait.
     pub fn shutdown(self) {
         drop(self);
     }
@@ -214,12 +226,11 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
             Poll::Ready(())
         })
     });
-    with(|state| {
-        state.running_since = None;
-        state.current = NO_SLOT;
-    });
+    with(|state| state.current = NO_SLOT);
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
+    event_loop::await_cleanups_of_main();
+    with(|state| state.running_since = None);
     match (panicked, taken) {
         (Some(first), taken) => {
             if let Err(second) = taken {

@@ -8,8 +8,9 @@ use super::context::{self, NotHere, candidate, with, with_loop};
 use super::inbox::Cancel;
 use super::job::BoxedJob;
 use super::key::{HandleKey, NO_SLOT, RunNumber, Serial};
+use super::record::{CancelReason, ErrorReporter, Place, TaskLabel};
 use super::state::State;
-use super::tasks::{CancelReason, ErrorReporter, Failure, Joined, Place, TaskLabel};
+use super::tasks::{Failure, Joined};
 use super::{event_loop, job, registry};
 
 /// Keeps a task's slot reserved until it is dropped.
@@ -48,7 +49,7 @@ where
     let create = |state: &mut State| {
         let run = state.run_number();
         if state.closing {
-            let slot = state.tasks.create_cancelled(place, state.current);
+            let slot = state.tasks.create_cancelled(CancelReason::LoopEnded, place, state.current);
             return (HandleKey { run, slot }, Some(job));
         }
         let slot = state.tasks.create(job, place, state.current);
@@ -159,6 +160,11 @@ impl TaskHandle {
             let handle_was_dropped = reason == CancelReason::HandleDropped;
             registry::cancel_remote(run, Cancel { slot, handle_was_dropped })
         })
+    }
+
+    /// Allows the task no more time for cleanups.
+    pub(crate) fn cut_off(&self) {
+        self.here("ask on the loop's thread", |state, slot| state.cut_off(slot));
     }
 
     /// `None` where the task is not there any more.

@@ -3,6 +3,7 @@
 //! The rule that makes the rest simple: nothing here runs user code. What must be woken, dropped, called or
 //! reported is put into [`State::deferred`], and `context.rs` does it as soon as the borrow of the state has ended.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::cleanups::Cleaning;
 use super::clock::{self, Clock, Nanos};
 use super::inbox::{Call, Cancel, Inbox};
 use super::job::BoxedJob;
@@ -20,12 +22,10 @@ use super::key::{NO_SLOT, RunNumber, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
 use super::pace::Pace;
 use super::reactor::{EventSource, Reactor, Wait};
+use super::record::{CancelReason, Ending, ErrorReporter, Payload, Place, TaskLabel};
 use super::registry::Place as Registered;
 use super::run_queue::RunQueue;
-use super::tasks::{
-    CancelReason, Ended, Ending, ErrorReporter, MAIN, Payload, Place, Step, TaskLabel, Tasks,
-    Tenant, Unclaimed,
-};
+use super::tasks::{Ended, MAIN, Step, Tasks, Tenant, Unclaimed};
 use super::timers::Timers;
 use super::unhandled::Unhandled;
 use super::waiter::{ForeignWakers, Waiter};
@@ -49,12 +49,15 @@ pub(crate) struct State {
     pub(super) pace: Pace,
     /// The task that is being polled or dropped.
     pub(super) current: u32,
+    /// The task that polls a cleanup, while `current` is the cleanup's owner.
+    pub(super) cleaner: u32,
     /// What is left of the current poll's [`BUDGET`].
     pub(super) budget: u32,
     /// Where `run` was called, while it runs.
     pub(super) running_since: Option<Place>,
     /// No task can be created any more.
     pub(super) closing: bool,
+    pub(super) cleaning: Cleaning,
     pub(super) on_unhandled: Option<UnhandledHook>,
     pub(super) deferred: VecDeque<Deferred>,
     /// They are being done, further out on the stack.
@@ -70,6 +73,7 @@ pub(super) enum Deferred {
     ReportPanic { payload: Payload, task: Option<TaskLabel> },
     Call(Call),
     DropCall(Call),
+    DropMaker(Box<dyn Any>),
     ReportSlow { took: Duration, tasks: Vec<TaskLabel> },
 }
 
@@ -85,6 +89,13 @@ pub(super) struct Next {
     pub(super) step: Step,
 }
 
+/// The task inside whose poll another one is polled.
+pub(super) struct Outer {
+    current: u32,
+    cleaner: u32,
+    budget: u32,
+}
+
 /// What a step of a task has come to.
 pub(super) enum Settled {
     /// Main was polled, and is not ready.
@@ -97,6 +108,7 @@ impl State {
     pub(super) fn new(
         registered: Registered,
         clock: Clock,
+        cleanup_timeout: Nanos,
         on_unhandled: Option<UnhandledHook>,
     ) -> Self {
         let first_serial = registered.first_serial();
@@ -110,9 +122,11 @@ impl State {
             pace: Pace::new(clock.is_virtual()),
             clock,
             current: NO_SLOT,
+            cleaner: NO_SLOT,
             budget: BUDGET,
             running_since: None,
             closing: false,
+            cleaning: Cleaning::new(cleanup_timeout),
             on_unhandled,
             deferred: VecDeque::new(),
             runs_deferred: false,
@@ -122,6 +136,10 @@ impl State {
 
     pub(crate) fn run_number(&self) -> RunNumber {
         self.registered.run()
+    }
+
+    pub(super) fn key_of_main(&self) -> WakerKey {
+        WakerKey::new(self.run_number().index(), self.tasks.serial(MAIN), MAIN)
     }
 
     // Waking.
@@ -149,18 +167,20 @@ impl State {
             return;
         }
         slot.queued = true;
-        match slot.tenant {
-            Tenant::Task(_) => self.queue.push(key.slot()),
-            Tenant::Member(Member { list, index }) => {
-                self.wake_member(list, ReadyMember { slot: key.slot(), index });
-            }
+        let member = match &slot.tenant {
+            Tenant::Task(record) => record.child(),
+            Tenant::Member(member) => Some(*member),
+        };
+        match member {
+            None => self.queue.push(key.slot()),
+            Some(member) => self.wake_member(key.slot(), member),
         }
     }
 
     #[inline(never)]
-    fn wake_member(&mut self, list: u32, member: ReadyMember) {
-        let list = &mut self.ready_lists[list as usize];
-        list.ready.push_back(member);
+    fn wake_member(&mut self, slot: u32, member: Member) {
+        let list = &mut self.ready_lists[member.list as usize];
+        list.ready.push_back(ReadyMember { slot, index: member.index });
         let owner = list.owner.take();
         self.wake(owner);
     }
@@ -206,11 +226,14 @@ impl State {
         self.deferred.extend(waker.map(Deferred::DropWaker));
     }
 
-    /// Puts a task on the run queue, unless it is there.
+    /// Puts a task on the run queue, or on the ready list of its group, unless it is there.
     pub(super) fn queue(&mut self, slot: u32) {
         let entry = &mut self.tasks.slots[slot as usize];
         if !mem::replace(&mut entry.queued, true) {
-            self.queue.push(slot);
+            match self.tasks.child(slot) {
+                None => self.queue.push(slot),
+                Some(member) => self.wake_member(slot, member),
+            }
         }
     }
 
@@ -238,6 +261,17 @@ impl State {
         Some(Next { key, step })
     }
 
+    /// Another task is to be polled inside the current one.
+    pub(super) fn step_in(&mut self) -> Outer {
+        let cleaner = mem::replace(&mut self.cleaner, NO_SLOT);
+        Outer { current: self.current, cleaner, budget: self.budget }
+    }
+
+    /// The outer one goes on.
+    pub(super) fn step_out(&mut self, outer: Outer) {
+        Outer { current: self.current, cleaner: self.cleaner, budget: self.budget } = outer;
+    }
+
     /// The current task was polled or dropped.
     pub(super) fn settle(&mut self, slot: u32, settled: Settled) {
         self.current = NO_SLOT;
@@ -248,8 +282,15 @@ impl State {
         }
     }
 
-    /// The task has ended: wakes whoever awaits it, or sees to what nobody will ask for.
-    fn finish(&mut self, slot: u32, ending: Ending) {
+    /// The task's future is gone. Unless cleanups are left, it has ended: wakes whoever awaits it, or sees to what nobody
+    /// will ask for.
+    pub(super) fn finish(&mut self, slot: u32, ending: Ending) {
+        if self.tasks.start_cleaning(slot) {
+            if let Some(cleanups) = self.cleaning.of_tasks.get_mut(&slot) {
+                cleanups.ending = Some(ending);
+            }
+            return;
+        }
         let Ended { joiner, is_awaited, unclaimed } = self.tasks.end(slot, ending);
         self.wake(joiner);
         if !is_awaited {
@@ -315,6 +356,7 @@ impl State {
         let (mail, unpark) = self.registered.close();
         self.deferred.extend(mail.calls.into_iter().map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));
+        self.deferred.extend(self.cleaning.makers.drain().map(Deferred::DropMaker));
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
     }
 
@@ -323,7 +365,7 @@ impl State {
         if self.tasks.living() == 0 {
             return;
         }
-        let slots: Vec<u32> = self.tasks.all().collect();
+        let slots: Vec<u32> = self.tasks.all_but_children().collect();
         for slot in slots {
             self.cancel(slot, CancelReason::LoopEnded);
         }

@@ -6,9 +6,13 @@
 //!     ^                   ^                 |  |
 //!     |                   +-----------------+  | 4 end
 //!     |                       3 suspend        v
-//!     +------------------------- Done, Cancelled, Panicked
+//!     +------------------------- Done, Cancelled, Panicked, Failed
 //!          5 free: the handle is gone, and no entry of the run queue names the slot
 //! ```
+//!
+//! A task that leaves cleanups behind takes arrow 4 by way of Cleaning (`start_cleaning`): its future is gone, and the task
+//! ends when they have. The children of a group take the same way; their futures lie in the group and not here, and what is
+//! said of the run queue holds for their group's ready list.
 //!
 //! Beside this cycle runs another one, of the flag `queued`: set by whoever puts the slot on the run queue, cleared when
 //! it is popped. So a slot stands in the queue once at most, and a wake during the task's own poll queues it again.
@@ -16,9 +20,7 @@
 //!
 //! Everything here is data. Whatever could run user code (a future, an output, a waker) is handed to the caller.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::fmt;
 use std::panic::Location;
 
 use slab::Slab;
@@ -26,60 +28,18 @@ use slab::Slab;
 use super::job::BoxedJob;
 use super::key::{self, NO_SLOT, Serial};
 use super::members::Member;
+use super::record::{
+    CancelReason, Ending, ErrorReporter, Payload, Phase, Place, Record, TaskLabel, Work,
+};
 use super::waiter::Waiter;
-
-/// What a panic carries.
-pub(crate) type Payload = Box<dyn Any + Send>;
-
-/// The place in the program where something was called.
-pub(crate) type Place = &'static Location<'static>;
-
-/// Says what error, if any, a task's output is.
-pub(crate) type ErrorReporter = fn(BoxedJob) -> Option<String>;
 
 /// The slot of main: the first, in every loop.
 pub(super) const MAIN: u32 = 0;
 
-/// Names a task in messages, also after it is gone; costs nothing until it is shown.
-#[derive(Debug, Clone)]
-pub(crate) struct TaskLabel {
-    name: Option<String>,
-    number: u32,
-    pub(crate) place: Place,
-}
-
-impl TaskLabel {
-    pub(crate) fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| format!("Task-{}", self.number))
-    }
-}
-
-/// Why a task was cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-#[non_exhaustive]
-pub enum CancelReason {
-    /// Somebody called `cancel`.
-    Requested,
-    /// Its `CancelOnDrop` handle was dropped.
-    HandleDropped,
-    /// Its event loop came to its end.
-    LoopEnded,
-}
-
-impl fmt::Display for CancelReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Requested => "by request",
-            Self::HandleDropped => "because its handle was dropped",
-            Self::LoopEnded => "because its event loop ended",
-        })
-    }
-}
-
 pub(super) struct Tasks {
     pub(super) slots: Slab<Slot>,
     next_serial: Serial,
-    /// How many tasks, without main, have not ended.
+    /// How many tasks, without main and the children of groups, have not ended.
     living: usize,
     /// What few tasks have lies beside the slots, which stay small.
     names: HashMap<u32, String>,
@@ -101,50 +61,12 @@ pub(super) enum Tenant {
     Member(Member),
 }
 
-pub(super) struct Record {
-    /// The future while waiting, the output when done.
-    job: Option<BoxedJob>,
-    joiner: Waiter,
-    place: Place,
-    parent: u32,
-    phase: Phase,
-    cancel: Option<CancelReason>,
-    has_handle: bool,
-    is_named: bool,
-    /// Somebody said that nobody will await it: errors are reported.
-    is_detached: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Main lives on the stack of `run`; its slot gives it a name and a place in the run queue.
-    Main,
-    Waiting,
-    Running,
-    Done,
-    Cancelled,
-    Panicked,
-}
-
-impl Phase {
-    fn has_ended(self) -> bool {
-        matches!(self, Self::Done | Self::Cancelled | Self::Panicked)
-    }
-}
-
 /// What to do with the slot that came up.
 pub(super) enum Step {
     PollMain,
     Poll(BoxedJob),
     /// Drop the future: the task was cancelled.
     Cancel(BoxedJob),
-}
-
-/// How a task ended.
-pub(super) enum Ending {
-    Done(BoxedJob),
-    Cancelled,
-    Panicked(Payload),
 }
 
 /// What the end of a task leaves to do.
@@ -190,6 +112,8 @@ pub(crate) struct Failure {
 pub(crate) enum FailureCause {
     Cancelled(CancelReason),
     Panicked(Payload),
+    /// The error is with the group.
+    Failed,
 }
 
 impl Failure {
@@ -208,7 +132,7 @@ impl Tasks {
             panics: HashMap::new(),
             reporters: HashMap::new(),
         };
-        let main = Record { phase: Phase::Main, ..Record::new(None, place, NO_SLOT) };
+        let main = Record { phase: Phase::Main, ..Record::new(Work::NOWHERE, place, NO_SLOT) };
         let slot = tasks.insert(Tenant::Task(main));
         debug_assert_eq!(slot, MAIN);
         tasks
@@ -227,14 +151,34 @@ impl Tasks {
     /// Arrow 1.
     pub(super) fn create(&mut self, job: BoxedJob, place: Place, parent: u32) -> u32 {
         self.living += 1;
-        self.insert(Tenant::Task(Record::new(Some(job), place, parent)))
+        self.insert(Tenant::Task(Record::new(Work::Job(job), place, parent)))
     }
 
-    /// A task that was cancelled before it was born: its loop is ending.
-    pub(super) fn create_cancelled(&mut self, place: Place, parent: u32) -> u32 {
-        let mut record = Record::new(None, place, parent);
+    /// Arrow 1, for a child of a group.
+    pub(super) fn create_child(&mut self, member: Member, place: Place, parent: u32) -> u32 {
+        self.insert(Tenant::Task(Record::new(Work::Elsewhere(member), place, parent)))
+    }
+
+    /// Arrow 1, for a task that runs the cleanups of `owner`. It has no handle.
+    pub(super) fn create_cleaner(&mut self, job: BoxedJob, place: Place, owner: u32) -> u32 {
+        let slot = self.create(job, place, owner);
+        if let Some(record) = self.record(slot) {
+            record.has_handle = false;
+            record.is_cleaner = true;
+        }
+        slot
+    }
+
+    /// A task that was cancelled before it was born: its loop or its group is ending.
+    pub(super) fn create_cancelled(
+        &mut self,
+        reason: CancelReason,
+        place: Place,
+        parent: u32,
+    ) -> u32 {
+        let mut record = Record::new(Work::NOWHERE, place, parent);
         record.phase = Phase::Cancelled;
-        record.cancel = Some(CancelReason::LoopEnded);
+        record.cancel = Some(reason);
         self.insert(Tenant::Task(record))
     }
 
@@ -271,8 +215,8 @@ impl Tasks {
         entry.queued = false;
         let Tenant::Task(record) = &mut entry.tenant else { return None };
         if record.phase == Phase::Waiting {
+            let job = record.work.take_job()?;
             record.phase = Phase::Running;
-            let job = record.job.take()?;
             let step = if record.cancel.is_some() { Step::Cancel(job) } else { Step::Poll(job) };
             return Some((entry.serial, step));
         }
@@ -286,17 +230,51 @@ impl Tasks {
     /// Arrow 3.
     pub(super) fn suspend(&mut self, slot: u32, job: BoxedJob) {
         if let Some(record) = self.record(slot) {
-            record.job = Some(job);
+            record.work = Work::Job(job);
             record.phase = Phase::Waiting;
         }
     }
 
+    /// Arrow 2, for a child that was popped from its group's ready list. The second says that it is to be dropped.
+    pub(super) fn begin_child(&mut self, slot: u32) -> Option<(Serial, bool)> {
+        let entry = &mut self.slots[slot as usize];
+        entry.queued = false;
+        if let Tenant::Task(record) = &mut entry.tenant {
+            if record.phase == Phase::Waiting {
+                record.phase = Phase::Running;
+                return Some((entry.serial, record.cancel.is_some()));
+            }
+        }
+        self.free_if_unused(slot);
+        None
+    }
+
+    /// Arrow 3, for a child.
+    pub(super) fn suspend_child(&mut self, slot: u32) {
+        if let Some(record) = self.record(slot) {
+            record.phase = Phase::Waiting;
+        }
+    }
+
+    /// The first part of arrow 4, where cleanups are left. `false`: there are none.
+    pub(super) fn start_cleaning(&mut self, slot: u32) -> bool {
+        let Some(record) = self.record(slot) else { return false };
+        if record.has_cleanups {
+            record.phase = Phase::Cleaning;
+        }
+        record.has_cleanups
+    }
+
     /// Arrow 4.
     pub(super) fn end(&mut self, slot: u32, ending: Ending) -> Ended {
-        self.living -= 1;
         let Tenant::Task(record) = &mut self.slots[slot as usize].tenant else {
             unreachable!("only tasks are polled from the run queue");
         };
+        if record.child().is_some() {
+            record.work = Work::NOWHERE;
+        } else {
+            self.living -= 1;
+        }
         let joiner = record.joiner.take();
         let is_awaited = record.has_handle;
         let mut unclaimed = Unclaimed::Nothing;
@@ -304,14 +282,16 @@ impl Tasks {
             Ending::Done(job) => {
                 record.phase = Phase::Done;
                 if is_awaited {
-                    record.job = Some(job);
+                    record.work = Work::Job(job);
                 } else {
                     let report =
                         if record.is_detached { self.reporters.remove(&slot) } else { None };
                     unclaimed = Unclaimed::of_output(job, report);
                 }
             }
+            Ending::DoneUnseen => record.phase = Phase::Done,
             Ending::Cancelled => record.phase = Phase::Cancelled,
+            Ending::Failed => record.phase = Phase::Failed,
             Ending::Panicked(payload) => {
                 record.phase = Phase::Panicked;
                 if is_awaited {
@@ -359,11 +339,13 @@ impl Tasks {
         let queued = entry.queued;
         let Tenant::Task(record) = &mut entry.tenant else { return Joined::Failed };
         match record.phase {
-            Phase::Main | Phase::Waiting | Phase::Running => return Joined::NotYet,
-            Phase::Cancelled | Phase::Panicked => return Joined::Failed,
+            Phase::Main | Phase::Waiting | Phase::Running | Phase::Cleaning => {
+                return Joined::NotYet;
+            }
+            Phase::Cancelled | Phase::Panicked | Phase::Failed => return Joined::Failed,
             Phase::Done => {}
         }
-        let Some(job) = record.job.take() else { return Joined::Failed };
+        let Some(job) = record.work.take_job() else { return Joined::Failed };
         record.has_handle = false;
         if !queued {
             self.free(slot);
@@ -374,11 +356,12 @@ impl Tasks {
     /// The handle asks why there is no output, and gives the slot up.
     pub(super) fn take_failure(&mut self, slot: u32) -> Failure {
         let task = Some(self.label(slot));
-        let cancelled = |record: &Record| record.cancel.unwrap_or(CancelReason::LoopEnded);
-        let cause = match self.panics.remove(&slot) {
-            Some(payload) => FailureCause::Panicked(payload),
-            None => {
-                FailureCause::Cancelled(self.get(slot).map_or(CancelReason::LoopEnded, cancelled))
+        let cause = match (self.panics.remove(&slot), self.get(slot)) {
+            (Some(payload), _) => FailureCause::Panicked(payload),
+            (None, Some(record)) if record.phase == Phase::Failed => FailureCause::Failed,
+            (None, record) => {
+                let reason = record.and_then(|record| record.cancel);
+                FailureCause::Cancelled(reason.unwrap_or(CancelReason::LoopEnded))
             }
         };
         self.give_up_handle(slot);
@@ -396,14 +379,19 @@ impl Tasks {
     pub(super) fn unclaimed(&mut self, slot: u32) -> Unclaimed {
         let Some(record) = self.record(slot) else { return Unclaimed::Nothing };
         match record.phase {
-            Phase::Done => match record.job.take() {
+            Phase::Done => match record.work.take_job() {
                 Some(job) => Unclaimed::of_output(job, self.reporters.remove(&slot)),
                 None => Unclaimed::Nothing,
             },
             Phase::Panicked => {
                 self.panics.remove(&slot).map_or(Unclaimed::Nothing, Unclaimed::Panic)
             }
-            Phase::Main | Phase::Waiting | Phase::Running | Phase::Cancelled => Unclaimed::Nothing,
+            Phase::Main
+            | Phase::Waiting
+            | Phase::Running
+            | Phase::Cleaning
+            | Phase::Cancelled
+            | Phase::Failed => Unclaimed::Nothing,
         }
     }
 
@@ -425,7 +413,11 @@ impl Tasks {
         }
     }
 
-    pub(super) fn label(&self, slot: u32) -> TaskLabel {
+    /// That of a cleaner is its owner's.
+    pub(super) fn label(&self, mut slot: u32) -> TaskLabel {
+        while let Some(record) = self.get(slot).filter(|record| record.is_cleaner) {
+            slot = record.parent;
+        }
         let name = match self.names.get(&slot) {
             None if slot == MAIN => Some("main".to_owned()),
             name => name.cloned(),
@@ -451,8 +443,62 @@ impl Tasks {
 
     /// The slots of all tasks, ended ones with a handle included, main first.
     pub(super) fn all(&self) -> impl Iterator<Item = u32> + '_ {
-        let tasks = self.slots.iter().filter(|(_, slot)| matches!(slot.tenant, Tenant::Task(_)));
-        tasks.map(|(slot, _)| key::slot(slot))
+        self.records().filter(|(_, record)| !record.is_cleaner).map(|(slot, _)| slot)
+    }
+
+    /// The slots of those that the end of the loop cancels: a child goes with its group, and cleanups are shielded.
+    pub(super) fn all_but_children(&self) -> impl Iterator<Item = u32> + '_ {
+        let is_own = |record: &Record| !record.is_cleaner && record.child().is_none();
+        self.records().filter(move |(_, record)| is_own(record)).map(|(slot, _)| slot)
+    }
+
+    fn records(&self) -> impl Iterator<Item = (u32, &Record)> {
+        self.slots.iter().filter_map(|(slot, entry)| match &entry.tenant {
+            Tenant::Task(record) => Some((key::slot(slot), record)),
+            Tenant::Member(_) => None,
+        })
+    }
+
+    pub(super) fn has_handle(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.has_handle)
+    }
+
+    pub(super) fn has_cleanups(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.has_cleanups)
+    }
+
+    pub(super) fn set_has_cleanups(&mut self, slot: u32, has: bool) {
+        if let Some(record) = self.record(slot) {
+            record.has_cleanups = has;
+        }
+    }
+
+    /// Whether the task may leave cleanups.
+    pub(super) fn may_clean(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| !record.is_hurried)
+    }
+
+    pub(super) fn hurry(&mut self, slot: u32) {
+        if let Some(record) = self.record(slot) {
+            record.is_hurried = true;
+        }
+    }
+
+    pub(super) fn is_cleaning(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.phase == Phase::Cleaning)
+    }
+
+    /// Where a child's wakes go, while it has not ended.
+    pub(super) fn child(&self, slot: u32) -> Option<Member> {
+        self.get(slot).and_then(Record::child)
+    }
+
+    /// The child's group has gone before its cleanups: it is a task of the loop's from now on.
+    pub(super) fn adopt(&mut self, slot: u32) {
+        if let Some(record) = self.record(slot) {
+            record.work = Work::NOWHERE;
+            self.living += 1;
+        }
     }
 
     fn get(&self, slot: u32) -> Option<&Record> {
@@ -466,22 +512,6 @@ impl Tasks {
         match &mut self.slots.get_mut(slot as usize)?.tenant {
             Tenant::Task(record) => Some(record),
             Tenant::Member(_) => None,
-        }
-    }
-}
-
-impl Record {
-    fn new(job: Option<BoxedJob>, place: Place, parent: u32) -> Self {
-        Self {
-            job,
-            joiner: Waiter::NOBODY,
-            place,
-            parent,
-            phase: Phase::Waiting,
-            cancel: None,
-            has_handle: true,
-            is_named: false,
-            is_detached: false,
         }
     }
 }

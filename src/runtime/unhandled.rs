@@ -4,26 +4,65 @@ use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 
-use super::tasks::TaskLabel;
+use super::record::{Place, TaskLabel};
 
-/// A panic or an error that nobody awaits any more; see [`Builder::on_unhandled`](crate::Builder::on_unhandled).
+/// A panic or an error that nobody awaits any more, or a cleanup that could not run to its end; see
+/// [`Builder::on_unhandled`](crate::Builder::on_unhandled).
 ///
 /// Its `Display` is one line for a log.
 #[derive(Debug, Clone)]
 pub struct Unhandled {
-    task: Option<(String, &'static Location<'static>)>,
-    is_panic: bool,
+    task: Option<(String, Place)>,
+    what: What,
     message: String,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    TaskFailed,
+    TaskPanicked,
+    CleanupFailed,
+    CleanupPanicked,
+    CleanupCutOff,
+    CleanupSkipped,
+}
+
 impl Unhandled {
+    fn new(task: Option<&TaskLabel>, what: What, message: String) -> Self {
+        Self { task: task.map(|task| (task.name(), task.place)), what, message }
+    }
+
     pub(super) fn panic(task: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
-        let message = panic_message(payload).to_owned();
-        Self { task: task.map(|task| (task.name(), task.place)), is_panic: true, message }
+        Self::new(task, What::TaskPanicked, panic_message(payload).to_owned())
     }
 
     pub(super) fn error(task: &TaskLabel, message: String) -> Self {
-        Self { task: Some((task.name(), task.place)), is_panic: false, message }
+        Self::new(Some(task), What::TaskFailed, message)
+    }
+
+    pub(super) fn cleanup_panic(owner: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
+        Self::new(owner, What::CleanupPanicked, panic_message(payload).to_owned())
+    }
+
+    pub(super) fn cleanup_error(owner: Option<&TaskLabel>, message: String) -> Self {
+        Self::new(owner, What::CleanupFailed, message)
+    }
+
+    /// The time for the cleanup made at `place` was up.
+    pub(super) fn cut_off(owner: Option<&TaskLabel>, place: Place) -> Self {
+        let message = format!(
+            "the cleanup made at {place} took longer than allowed: shorten it, or raise `Builder::cleanup_timeout`"
+        );
+        Self::new(owner, What::CleanupCutOff, message)
+    }
+
+    /// The guard made at `place` went where its loop does not run.
+    pub(super) fn skipped(place: Place) -> Self {
+        let message = format!(
+            "the cleanup made at {place} did not run, because its guard was dropped on another thread than its loop's, or \
+             after its loop: drop it inside the loop, or `finish` it there"
+        );
+        Self::new(None, What::CleanupSkipped, message)
     }
 
     /// The name of the task, if it happened in one.
@@ -36,9 +75,14 @@ impl Unhandled {
         self.task.as_ref().map(|(_, place)| *place)
     }
 
-    /// Whether it is a panic; otherwise it is the error of a detached task.
+    /// Whether it is a panic; otherwise it is the error of a detached task or of a cleanup, or a cleanup that was cut off.
     pub fn is_panic(&self) -> bool {
-        self.is_panic
+        matches!(self.what, What::TaskPanicked | What::CleanupPanicked)
+    }
+
+    /// Whether it happened in a [cleanup](crate::with_cleanup).
+    pub fn is_cleanup(&self) -> bool {
+        !matches!(self.what, What::TaskPanicked | What::TaskFailed)
     }
 
     /// The error, or the message of the panic.
@@ -49,12 +93,26 @@ impl Unhandled {
 
 impl fmt::Display for Unhandled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_cleanup() {
+            f.write_str("a cleanup ")?;
+        }
         match &self.task {
+            Some((name, place)) if self.is_cleanup() => {
+                write!(f, "of task `{name}`, created at {place}, ")?;
+            }
             Some((name, place)) => write!(f, "task `{name}`, created at {place}, ")?,
+            None if self.is_cleanup() => {}
             None => f.write_str("code called by the event loop ")?,
         }
-        let verb = if self.is_panic { "panicked" } else { "failed" };
-        write!(f, "{verb}, and nobody awaits it: {}", self.message)
+        f.write_str(match self.what {
+            What::TaskFailed => "failed, and nobody awaits it",
+            What::TaskPanicked => "panicked, and nobody awaits it",
+            What::CleanupFailed => "failed",
+            What::CleanupPanicked => "panicked",
+            What::CleanupCutOff => "was cut off",
+            What::CleanupSkipped => "was skipped",
+        })?;
+        write!(f, ": {}", self.message)
     }
 }
 

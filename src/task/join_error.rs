@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::runtime::{CancelReason, Failure, FailureCause, Payload, panic_message};
 
-/// Why a task gave no output: it panicked, or it was cancelled.
+/// Why a task gave no output: it panicked, it was cancelled, or it failed as a member of a [group](crate::task_group), which
+/// has its error.
 ///
 /// It converts into [`io::Error`], so `?` works in functions that return `io::Result`.
 pub struct JoinError(Box<Inner>);
@@ -25,6 +26,7 @@ enum Cause {
         message: String,
         payload: Mutex<Payload>,
     },
+    Failed,
 }
 
 impl JoinError {
@@ -37,6 +39,7 @@ impl JoinError {
                 let message = panic_message(&*payload).to_owned();
                 Cause::Panicked { message, payload: Mutex::new(payload) }
             }
+            FailureCause::Failed => Cause::Failed,
         };
         Self(Box::new(Inner { task_name, cause }))
     }
@@ -48,14 +51,19 @@ impl JoinError {
 
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
-        !self.is_cancelled()
+        matches!(self.0.cause, Cause::Panicked { .. })
     }
 
-    /// Why the task was cancelled; `None` if it panicked.
+    /// Whether the task ended with an `Err` that has gone to its [group](crate::task_group).
+    pub fn is_failed(&self) -> bool {
+        matches!(self.0.cause, Cause::Failed)
+    }
+
+    /// Why the task was cancelled; `None` if it was not.
     pub fn reason(&self) -> Option<CancelReason> {
         match self.0.cause {
             Cause::Cancelled(reason) => Some(reason),
-            Cause::Panicked { .. } => None,
+            Cause::Panicked { .. } | Cause::Failed => None,
         }
     }
 
@@ -68,7 +76,7 @@ impl JoinError {
     ///
     /// # Errors
     ///
-    /// The error itself, if the task was cancelled.
+    /// The error itself, if the task did not panic.
     ///
     /// # Examples
     ///
@@ -84,7 +92,7 @@ impl JoinError {
             Cause::Panicked { payload, .. } => {
                 Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
             }
-            Cause::Cancelled(_) => Err(self),
+            Cause::Cancelled(_) | Cause::Failed => Err(self),
         }
     }
 }
@@ -95,6 +103,7 @@ impl fmt::Display for JoinError {
         match cause {
             Cause::Cancelled(reason) => write!(f, "task `{task_name}` was cancelled {reason}"),
             Cause::Panicked { message, .. } => write!(f, "task `{task_name}` panicked: {message}"),
+            Cause::Failed => write!(f, "task `{task_name}` failed, and its group has the error"),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod builder;
 mod call;
+mod cleanup;
 mod gather;
 mod join_error;
 mod outcome;
+mod shield;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 mod task;
 mod task_ref;
@@ -15,9 +17,11 @@ mod yield_now;
 pub use crate::runtime::CancelReason;
 pub use builder::Builder;
 pub use call::{CallHandle, call_later, call_soon};
+pub use cleanup::{Cleanup, with_cleanup};
 pub use gather::{Gather, gather};
 pub use join_error::JoinError;
 pub use outcome::Outcome;
+pub use shield::{Shield, shield};
 pub use task::{CancelOnDrop, Task, create_task};
 pub use task_ref::{TaskKey, TaskRef, all_tasks, current_task};
 pub use try_gather::{TryGather, try_gather};

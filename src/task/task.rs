@@ -1,13 +1,15 @@
 //! `Task<T>`, the handle of a task.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use super::{JoinError, Outcome, TaskKey};
-use crate::runtime::{self, CancelReason, Runtime, TaskHandle, output_of};
+use crate::runtime::{self, CancelReason, Runtime, TaskHandle, Timer, When, nanos, output_of};
 
 /// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
 ///
@@ -100,6 +102,58 @@ impl<T> Task<T> {
     #[doc(alias = "kill")]
     pub fn cancel(&self) -> bool {
         self.handle.cancel(CancelReason::Requested)
+    }
+
+    /// Asks the task to stop, as [`cancel`](Task::cancel) does, and waits until it has ended, with the cleanups that it leaves. When
+    /// `grace` is over, those that are left are dropped and reported, and it ends.
+    ///
+    /// The output of a task that was ready before it could be cancelled is not lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, it detaches the task, which is cancelled all the same.
+    ///
+    /// # Errors
+    ///
+    /// As awaiting the task: normally that it was cancelled.
+    ///
+    /// # Panics
+    ///
+    /// As awaiting the task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// oneloop::run(async {
+    ///     let task = oneloop::create_task(std::future::pending::<()>());
+    ///     let error = task.cancel_and_wait(Duration::from_secs(1)).await.unwrap_err();
+    ///     assert!(error.is_cancelled());
+    /// });
+    /// ```
+    #[doc(alias = "abort_and_wait")]
+    pub async fn cancel_and_wait(mut self, grace: Duration) -> Result<T, JoinError>
+    where
+        T: 'static,
+    {
+        self.cancel();
+        let mut timer = None;
+        let mut is_over = false;
+        poll_fn(move |cx| {
+            let joined = Pin::new(&mut self).poll(cx);
+            if joined.is_pending() && !is_over {
+                if timer.is_none() {
+                    timer = Timer::arm(When::After(nanos(grace)), cx, "`cancel_and_wait`");
+                }
+                is_over = timer.as_ref().is_none_or(|timer| timer.poll(cx, "grace").is_ready());
+                if is_over {
+                    self.handle.cut_off();
+                }
+            }
+            joined
+        })
+        .await
     }
 
     /// Whether the task has ended, in whichever way.

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 
 use super::{Sleep, sleep, sleep_until};
+use crate::runtime::{LeftCleanups, dropping};
 
 /// Gives `future` so much time, counted from the first poll, then drops it and gives [`TimeoutError`]; asyncio's
-/// `timeout`.
+/// `timeout`. If that leaves [cleanups](crate::with_cleanup), it waits for them first, as asyncio does.
 ///
 /// The future is polled before the clock is looked at: one that is ready always wins, even with `Duration::ZERO`. `Duration::MAX` is no limit.
 ///
@@ -45,7 +46,7 @@ use super::{Sleep, sleep, sleep_until};
 /// });
 /// ```
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), sleep: sleep(duration) }
+    Timeout { future: Some(future.into_future()), sleep: sleep(duration), left: None }
 }
 
 /// As [`timeout`], until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
@@ -54,7 +55,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 ///
 /// [`TimeoutError`].
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), sleep: sleep_until(deadline) }
+    Timeout { future: Some(future.into_future()), sleep: sleep_until(deadline), left: None }
 }
 
 /// As [`timeout`], with the arguments in the order of asyncio's `wait_for`.
@@ -75,6 +76,8 @@ pin_project! {
         #[pin]
         future: Option<F>,
         sleep: Sleep,
+        // What the future left when it was dropped.
+        left: Option<Box<LeftCleanups>>,
     }
 }
 
@@ -84,13 +87,17 @@ impl<F: Future> Future for Timeout<F> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let future = this.future.as_mut().as_pin_mut().expect("polled only until it is ready");
-        if let Poll::Ready(output) = future.poll(cx) {
-            return Poll::Ready(Ok(output));
+        if let Some(future) = this.future.as_mut().as_pin_mut() {
+            if let Poll::Ready(output) = future.poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            ready!(Pin::new(this.sleep).poll(cx));
+            // Before the error is seen, also where the `Timeout` lives on.
+            *this.left = dropping(|| this.future.set(None)).map(Box::new);
         }
-        ready!(Pin::new(this.sleep).poll(cx));
-        // Before the error is seen, also where the `Timeout` lives on.
-        this.future.set(None);
+        if let Some(left) = this.left {
+            ready!(left.poll_done(cx));
+        }
         Poll::Ready(Err(TimeoutError(())))
     }
 }

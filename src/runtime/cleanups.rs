@@ -1,0 +1,125 @@
+//! The cleanups that a task has left, as data: which there are, how far they have come, who waits for them.
+//!
+//! A cleanup is what must be awaited after something was dropped. It belongs to the task that was current at the drop, its
+//! owner. The owner's cleanups run one after another, in a task of their own, the cleaner (`cleaning.rs`); the owner
+//! ends when they have. Nothing here runs user code.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+
+use slab::Slab;
+
+use super::clock::Nanos;
+use super::record::{Ending, Place};
+use super::waiter::Waiter;
+
+/// Runs a cleanup; gives the message of its error, if it fails.
+pub(crate) type BoxedCleanup = Pin<Box<dyn Future<Output = Option<String>>>>;
+
+/// All that the loop knows of cleanups.
+pub(super) struct Cleaning {
+    /// By the slot of their owner.
+    pub(super) of_tasks: HashMap<u32, Cleanups>,
+    /// How many there have been: the last ticket.
+    pub(super) accepted: u64,
+    /// How many have waited for some.
+    pub(super) waits: u64,
+    /// The time that one may take.
+    pub(super) timeout: Nanos,
+    /// The loop is ending, and so has the time for cleanups.
+    pub(super) is_over: bool,
+    /// What makes a cleanup of its guard's value, while the guard is there.
+    pub(super) makers: Slab<Box<dyn Any>>,
+}
+
+/// A cleanup that has been accepted.
+pub(super) struct Cleanup {
+    pub(super) future: BoxedCleanup,
+    /// Where the guard was made.
+    pub(super) place: Place,
+    /// Counts those of the whole loop.
+    pub(super) ticket: u64,
+}
+
+/// The cleanups of one task, from the first that it leaves until all have been done.
+pub(super) struct Cleanups {
+    /// The slot of the task that runs them.
+    pub(super) cleaner: u32,
+    pub(super) queue: VecDeque<Cleanup>,
+    /// The ticket of the last in the queue, also when it has left it.
+    pub(super) last: u64,
+    /// The ticket of the last that was done, or that any task had left before these.
+    pub(super) done: u64,
+    waiting: Vec<Waiting>,
+    /// How the owner ended, if it has nothing to do any more but wait for these.
+    pub(super) ending: Option<Ending>,
+}
+
+/// Somebody waits until the cleanups up to a ticket have been done.
+struct Waiting {
+    ticket: u64,
+    /// Tells one that waits from another.
+    id: u64,
+    waiter: Waiter,
+}
+
+impl Cleaning {
+    pub(super) fn new(timeout: Nanos) -> Self {
+        Self {
+            of_tasks: HashMap::new(),
+            accepted: 0,
+            waits: 0,
+            timeout,
+            is_over: false,
+            makers: Slab::new(),
+        }
+    }
+}
+
+impl Cleanups {
+    pub(super) fn new(cleaner: u32, done: u64) -> Self {
+        let (queue, waiting) = (VecDeque::new(), Vec::new());
+        Self { cleaner, queue, last: done, done, waiting, ending: None }
+    }
+
+    pub(super) fn push(&mut self, cleanup: Cleanup) {
+        self.last = cleanup.ticket;
+        self.queue.push_back(cleanup);
+    }
+
+    /// The place of whoever waits as `id`, made at the first call.
+    pub(super) fn waiter(&mut self, id: u64, ticket: u64) -> &mut Waiter {
+        let index = self.waiting.iter().position(|waiting| waiting.id == id);
+        let index = index.unwrap_or_else(|| {
+            self.waiting.push(Waiting { ticket, id, waiter: Waiter::NOBODY });
+            self.waiting.len() - 1
+        });
+        &mut self.waiting[index].waiter
+    }
+
+    /// Somebody has stopped waiting.
+    pub(super) fn forget(&mut self, id: u64) -> Waiter {
+        let index = self.waiting.iter().position(|waiting| waiting.id == id);
+        index.map_or(Waiter::NOBODY, |index| self.waiting.swap_remove(index).waiter)
+    }
+
+    /// The cleanup with this ticket has been done. Returns who is to be woken.
+    pub(super) fn finish(&mut self, ticket: u64) -> Vec<Waiter> {
+        self.done = ticket;
+        self.take_waiters(ticket)
+    }
+
+    /// Those who wait for no more than `ticket`.
+    pub(super) fn take_waiters(&mut self, ticket: u64) -> Vec<Waiter> {
+        let mut waiters = Vec::new();
+        self.waiting.retain_mut(|waiting| {
+            let waits = waiting.ticket > ticket;
+            if !waits {
+                waiters.push(waiting.waiter.take());
+            }
+            waits
+        });
+        waiters
+    }
+}

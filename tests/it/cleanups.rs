@@ -1,0 +1,22 @@
+//! `with_cleanup` and `shield`: what is awaited at the end, however the end comes.
+
+mod guards;
+mod limits;
+mod shields;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn add(&self, entry: impl Into<String>) {
+        self.0.borrow_mut().push(entry.into());
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}

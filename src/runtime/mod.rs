@@ -9,6 +9,7 @@
 //! | `clock` | nanoseconds, real or virtual |
 //! | `inbox`, `registry` | what other threads send; which loop an index means |
 //! | `waiter` | who is to be woken |
+//! | `wait_list` | who waits in a line: pure data, for `sync` |
 //! | `timers`, `reactor`, `run_queue`, `pace` | what wakes tasks; which are runnable; how many polls make a round |
 //! | `waker` | a key as a `std::task::Waker`: home of `unsafe` |
 //! | `job`, `members`, `record`, `tasks` | a future without its type; what is known of a task; their slab, and a task's life |
@@ -47,6 +48,7 @@ mod tasks;
 mod timer;
 mod timers;
 mod unhandled;
+mod wait_list;
 mod waiter;
 mod waker;
 
@@ -80,3 +82,4 @@ pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};
 pub(crate) use timer::{Timer, When, is_virtual, now};
 pub(crate) use unhandled::panic_message;
+pub(crate) use wait_list::{WaitKey, WaitList};

@@ -338,6 +338,9 @@ pub use task::{
     Cleanup, call_later, call_soon, gather, shield, try_gather, with_cleanup, yield_now,
 };
 
+#[doc(inline)]
+pub use task::{Group, GroupError, task_group};
+
 // Time.
 #[doc(inline)]
 pub use time::{TimeoutError, interval, sleep, sleep_until, timeout, timeout_at, wait_for};

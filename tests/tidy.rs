@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crate's layers, lowest first. Those on one line are siblings: they do not import each other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["runtime"],
-    &["io", "sync", "task", "time"],
+    &["sync"],
+    &["io", "task", "time"],
     &["net", "thread", "fs"],
     &["signal"],
     &["process"],
@@ -20,7 +21,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 29] = [
+const KERNEL: [&str; 30] = [
     "key",
     "clock",
     "inbox",
@@ -45,6 +46,7 @@ const KERNEL: [&str; 29] = [
     "gathering",
     "timer",
     "cleaning",
+    "children",
     "registration",
     "handle",
     "runtime",

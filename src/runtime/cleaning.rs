@@ -4,8 +4,9 @@
 //! the current task. Nobody has its handle, so no `cancel` reaches it; only the limit of time cuts it off.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -46,6 +47,16 @@ pub(crate) fn leave_cleanup(future: BoxedCleanup, place: Place) {
         Some(Some(owner)) => report_unhandled(&Unhandled::cut_off(Some(&owner), place)),
         None => report_skipped(place),
     }
+}
+
+/// Leaves to the current task that it waits for cleanups of somebody else, who is no more.
+#[track_caller]
+pub(crate) fn leave_wait(left: LeftCleanups) {
+    let wait = async move {
+        poll_fn(|cx| left.poll_done(cx)).await;
+        None
+    };
+    leave_cleanup(Box::pin(wait), Location::caller());
 }
 
 /// Says that a cleanup cannot run, because its guard went where its loop does not run.
@@ -100,7 +111,11 @@ impl State {
         }
         self.tasks.set_has_cleanups(owner, false);
         if let Some(ending) = cleanups.ending {
+            let child = self.tasks.child(owner);
             self.finish(owner, ending);
+            if let Some(child) = child {
+                self.tell_group(child);
+            }
         }
     }
 
@@ -209,7 +224,10 @@ impl Future for Cleaner {
 impl Drop for Cleaner {
     fn drop(&mut self) {
         let owner = self.owner;
-        while owner != NO_SLOT {
+        if owner == NO_SLOT {
+            return;
+        }
+        loop {
             if let Some(current) = &self.current {
                 let place = current.cleanup.place;
                 report_unhandled(&Unhandled::cut_off(label(owner).as_ref(), place));

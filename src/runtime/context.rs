@@ -244,7 +244,7 @@ fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
 }
 
 /// Drops what may panic when dropped; returns the payload if it does.
-pub(super) fn drop_caught<T>(value: T) -> Option<Payload> {
+pub(crate) fn drop_caught<T>(value: T) -> Option<Payload> {
     panic::catch_unwind(AssertUnwindSafe(|| drop(value))).err()
 }
 

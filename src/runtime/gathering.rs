@@ -109,19 +109,7 @@ impl Gathering {
         if self.living == 0 {
             return Poll::Ready(());
         }
-        let HandleKey { run, slot: list } = self.key;
-        let candidate = candidate(cx.waker());
-        let waits =
-            with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
-        if let Ok(false) = waits {
-            context::wait_cloned(run, cx.waker(), |state| owner(state, list));
-            // The clone may have woken a member while nobody was there to be told.
-            let is_woken =
-                with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
-            if let Ok(true) = is_woken {
-                cx.waker().wake_by_ref();
-            }
-        }
+        wait_for_woken(self.key, cx);
         Poll::Pending
     }
 
@@ -136,7 +124,22 @@ impl Gathering {
     }
 }
 
-const ELSEWHERE: &str = "await it where it was polled first";
+pub(super) const ELSEWHERE: &str = "await it where it was polled first";
+
+/// From now on a wake of who is on the ready list `key` wakes `cx`.
+pub(super) fn wait_for_woken(key: HandleKey, cx: &Context<'_>) {
+    let HandleKey { run, slot: list } = key;
+    let candidate = candidate(cx.waker());
+    let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
+    if let Ok(false) = waits {
+        context::wait_cloned(run, cx.waker(), |state| owner(state, list));
+        // The clone may have woken a member while nobody was there to be told.
+        let is_woken = with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
+        if let Ok(true) = is_woken {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
 
 impl Drop for Gathering {
     fn drop(&mut self) {

@@ -1,6 +1,7 @@
 //! A future that turns into its output; and a task's one allocation: such a future behind a type that the slab can hold.
 
 use std::any::Any;
+use std::future::Ready;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -67,6 +68,11 @@ where
     F::Output: 'static,
 {
     Box::pin(MaybeDone::new(future))
+}
+
+/// A job that has ended already, with this output.
+pub(crate) fn done<T: 'static>(output: T) -> BoxedJob {
+    Box::pin(MaybeDone::<Ready<T>>::Done { output })
 }
 
 /// The output of a job that has ended.

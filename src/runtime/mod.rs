@@ -19,10 +19,11 @@
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
 //! | `spawn`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
-//! | `cleaning` | how cleanups are run and awaited |
+//! | `cleaning`, `children` | how cleanups are run and awaited; the tasks of a group |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
 mod builder;
+mod children;
 mod cleaning;
 mod cleanups;
 mod clock;
@@ -66,17 +67,18 @@ pub use record::CancelReason;
 pub use runtime::Runtime;
 pub use unhandled::Unhandled;
 
-pub(crate) use cleaning::{LeftCleanups, dropping, leave_cleanup};
+pub(crate) use children::{BodyTurn, ChildTurn, Children, Woken};
+pub(crate) use cleaning::{LeftCleanups, dropping, leave_cleanup, leave_wait};
 pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{Nanos, from_instant, nanos, to_instant};
-pub(crate) use context::{no_loop, poll_budget};
+pub(crate) use context::{discard, drop_caught, no_loop, poll_budget};
 pub(crate) use gathering::Gathering;
-pub(crate) use job::{MaybeDone, output_of};
+pub(crate) use job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use key::HandleKey;
 pub(crate) use reactor::{Direction, Interests, SignalPipe};
-pub(crate) use record::{Payload, Place};
+pub(crate) use record::{Ending, Payload, Place, TaskLabel};
 pub(crate) use registration::{Moved, Registration};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};

@@ -63,6 +63,7 @@ impl fmt::Display for CancelReason {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "they are independent, and small")]
 pub(super) struct Record {
     pub(super) work: Work,
     pub(super) joiner: Waiter,
@@ -127,7 +128,7 @@ impl Phase {
 }
 
 /// How a task ended.
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Done(BoxedJob),
     /// A child's, whose output nobody can ask for.
     DoneUnseen,

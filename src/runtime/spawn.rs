@@ -77,6 +77,15 @@ pub(super) fn create_detached(future: impl Future<Output = ()> + 'static) {
 }
 
 impl TaskHandle {
+    /// The handle of a new task.
+    pub(super) fn of(state: &State, slot: u32) -> Self {
+        Self { key: HandleKey { run: state.run_number(), slot } }
+    }
+
+    pub(super) fn slot(&self) -> u32 {
+        self.key.slot
+    }
+
     /// Ready with the output, or why there is none; then the handle is empty.
     #[track_caller]
     pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<Result<BoxedJob, Failure>> {
@@ -164,7 +173,7 @@ impl TaskHandle {
 
     /// Allows the task no more time for cleanups.
     pub(crate) fn cut_off(&self) {
-        self.here("ask on the loop's thread", |state, slot| state.cut_off(slot));
+        self.here("ask on the loop's thread", State::cut_off);
     }
 
     /// `None` where the task is not there any more.

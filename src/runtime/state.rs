@@ -90,6 +90,7 @@ pub(super) struct Next {
 }
 
 /// The task inside whose poll another one is polled.
+#[derive(Clone, Copy)]
 pub(super) struct Outer {
     current: u32,
     cleaner: u32,
@@ -178,7 +179,7 @@ impl State {
     }
 
     #[inline(never)]
-    fn wake_member(&mut self, slot: u32, member: Member) {
+    pub(super) fn wake_member(&mut self, slot: u32, member: Member) {
         let list = &mut self.ready_lists[member.list as usize];
         list.ready.push_back(ReadyMember { slot, index: member.index });
         let owner = list.owner.take();
@@ -254,11 +255,17 @@ impl State {
     #[inline]
     pub(super) fn begin(&mut self, slot: u32) -> Option<Next> {
         let (serial, step) = self.tasks.begin(slot)?;
-        self.current = slot;
-        self.budget = BUDGET;
         let key = WakerKey::new(self.run_number().index(), serial, slot);
-        self.pace.note(key);
+        self.start_turn(key);
         Some(Next { key, step })
+    }
+
+    /// The task of `key` is the current one from now on.
+    #[inline]
+    pub(super) fn start_turn(&mut self, key: WakerKey) {
+        self.current = key.slot();
+        self.budget = BUDGET;
+        self.pace.note(key);
     }
 
     /// Another task is to be polled inside the current one.

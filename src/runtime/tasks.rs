@@ -304,6 +304,12 @@ impl Tasks {
         Ended { joiner, is_awaited, unclaimed }
     }
 
+    /// The ready list that named the slot is gone.
+    pub(super) fn unqueue(&mut self, slot: u32) {
+        self.slots[slot as usize].queued = false;
+        self.free_if_unused(slot);
+    }
+
     /// Arrow 5, if its conditions hold.
     pub(super) fn free_if_unused(&mut self, slot: u32) {
         let entry = &self.slots[slot as usize];

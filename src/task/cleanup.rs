@@ -149,7 +149,9 @@ impl<T: 'static> Cleanup<T> {
     /// ```
     #[doc(alias = "into_inner")]
     pub fn disarm(mut self) -> T {
-        let Guarded { value, key, .. } = self.guarded.take().expect(IS_ARMED);
+        let Some(Guarded { value, key, .. }) = self.guarded.take() else {
+            unreachable!("{IS_ARMED}")
+        };
         drop_maker(key);
         value
     }

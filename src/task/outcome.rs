@@ -39,7 +39,7 @@ impl<T, E> Outcome for Result<T, E> {
 }
 
 /// The type `!`, which stable Rust lets one write only as the return type of a function.
-type Never = <fn() -> ! as Returns>::Output;
+pub(super) type Never = <fn() -> ! as Returns>::Output;
 
 /// Names what a function returns.
 #[expect(unnameable_types, reason = "it serves only to name `!` in the impl below")]

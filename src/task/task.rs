@@ -77,7 +77,7 @@ impl Runtime {
 /// # Panics
 ///
 /// Polling panics after it was ready, in the task itself (it would wait for ever), and on another thread than the loop's.
-#[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+// Not `must_use`: a group's children may well go without. The functions that create tasks are.
 #[doc(alias = "JoinHandle")]
 pub struct Task<T> {
     handle: TaskHandle,
@@ -201,6 +201,10 @@ impl<T> Task<T> {
     /// });
     /// ```
     #[doc(alias = "set_name")]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "a group's child may go without its handle"
+    )]
     pub fn named(self, name: impl Into<String>) -> Self {
         self.handle.set_name(name.into());
         self

@@ -46,7 +46,7 @@ use crate::runtime::{LeftCleanups, dropping};
 /// });
 /// ```
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), sleep: sleep(duration), left: None }
+    Timeout { future: Some(future.into_future()), limit: Limit::Time(sleep(duration)) }
 }
 
 /// As [`timeout`], until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
@@ -55,7 +55,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 ///
 /// [`TimeoutError`].
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), sleep: sleep_until(deadline), left: None }
+    Timeout { future: Some(future.into_future()), limit: Limit::Time(sleep_until(deadline)) }
 }
 
 /// As [`timeout`], with the arguments in the order of asyncio's `wait_for`.
@@ -75,10 +75,17 @@ pin_project! {
         // `None` once the time is up.
         #[pin]
         future: Option<F>,
-        sleep: Sleep,
-        // What the future left when it was dropped.
-        left: Option<Box<LeftCleanups>>,
+        limit: Limit,
     }
+}
+
+/// What a timeout waits for, beside its future.
+#[derive(Debug)]
+enum Limit {
+    Time(Sleep),
+    /// What the future left when it was dropped.
+    Cleanups(Box<LeftCleanups>),
+    Over,
 }
 
 impl<F: Future> Future for Timeout<F> {
@@ -91,11 +98,14 @@ impl<F: Future> Future for Timeout<F> {
             if let Poll::Ready(output) = future.poll(cx) {
                 return Poll::Ready(Ok(output));
             }
-            ready!(Pin::new(this.sleep).poll(cx));
+            if let Limit::Time(sleep) = this.limit {
+                ready!(Pin::new(sleep).poll(cx));
+            }
             // Before the error is seen, also where the `Timeout` lives on.
-            *this.left = dropping(|| this.future.set(None)).map(Box::new);
+            let left = dropping(|| this.future.set(None));
+            *this.limit = left.map_or(Limit::Over, |left| Limit::Cleanups(Box::new(left)));
         }
-        if let Some(left) = this.left {
+        if let Limit::Cleanups(left) = this.limit {
             ready!(left.poll_done(cx));
         }
         Poll::Ready(Err(TimeoutError(())))

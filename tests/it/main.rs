@@ -4,6 +4,7 @@ mod auto_traits;
 mod cleanups;
 mod found;
 mod gather;
+mod groups;
 mod macros;
 mod panics;
 mod python_peer;

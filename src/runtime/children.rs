@@ -1,0 +1,370 @@
+//! The children of a task group: tasks whose futures lie in the group, and are polled inside the poll of whoever awaits it.
+//!
+//! A child has a slot, a name, a place, a parent and a handle like any task. Its wakes put it on the group's ready list and
+//! wake whoever polled the group last, as with the members of a `gather`. While it is polled or dropped it is the current task.
+//! The body of the group is a member without a name: it runs as the task that awaits the group.
+//!
+//! What a future of a child is, a `J`, is the group's affair. It is taken out of its entry while user code runs in it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::task::Context;
+
+use slab::Slab;
+
+use super::cleaning::LeftCleanups;
+use super::context::{self, with, with_loop};
+use super::gathering::{ELSEWHERE, wait_for_woken};
+use super::key::{self, HandleKey, NO_SLOT, WakerKey};
+use super::members::{Member, ReadyList, ReadyMember};
+use super::record::{CancelReason, Ending, Place, TaskLabel};
+use super::registry;
+use super::spawn::TaskHandle;
+use super::state::{Outer, State};
+use super::tasks::Tenant;
+
+/// Stands for the body in the ready list, in place of a child's index.
+const BODY: u32 = NO_SLOT;
+
+/// The children of one group that have not ended, and its ready list.
+pub(crate) struct Children<J> {
+    /// The slot is that of the ready list.
+    key: HandleKey,
+    body: u32,
+    entries: RefCell<Slab<Entry<J>>>,
+    /// How many run, and how many may.
+    running: Cell<usize>,
+    limit: Cell<usize>,
+    /// Those that are to run when others have ended.
+    held: RefCell<VecDeque<Held>>,
+    /// Counts all children, to tell one tenant of an entry from the next.
+    created: Cell<u64>,
+}
+
+struct Entry<J> {
+    slot: u32,
+    number: u64,
+    is_running: bool,
+    /// `None` while it is polled, and once it is gone.
+    job: Option<J>,
+}
+
+struct Held {
+    index: usize,
+    number: u64,
+}
+
+/// What a group is to do next.
+pub(crate) enum Woken<J> {
+    /// To poll the body.
+    Body(BodyTurn),
+    /// To poll a child.
+    Child(ChildTurn, J),
+    /// To drop a child: it was cancelled.
+    Cancelled(ChildTurn, J),
+    /// A child has ended, after its cleanups.
+    Ended,
+}
+
+/// The body's turn.
+pub(crate) struct BodyTurn {
+    key: WakerKey,
+}
+
+/// A child's turn: it is the current task, until [`Children::suspend`] or [`Children::end`].
+#[must_use = "`suspend` or `end` makes the outer task current again"]
+pub(crate) struct ChildTurn {
+    key: WakerKey,
+    index: usize,
+    outer: Outer,
+}
+
+impl<J> Children<J> {
+    /// No children yet, on the loop that runs here; the body counts as woken.
+    #[track_caller]
+    pub(crate) fn new(what: &str) -> Self {
+        let new = |state: &mut State| {
+            let list = key::slot(state.ready_lists.insert(ReadyList::new()));
+            let body = state.tasks.insert(Tenant::Member(Member { list, index: BODY }));
+            state.tasks.slots[body as usize].queued = true;
+            let first = ReadyMember { slot: body, index: BODY };
+            state.ready_lists[list as usize].ready.push_back(first);
+            (HandleKey { run: state.run_number(), slot: list }, body)
+        };
+        let Some((key, body)) = with(new) else { context::no_loop(what) };
+        Self {
+            key,
+            body,
+            entries: RefCell::new(Slab::new()),
+            running: Cell::new(0),
+            limit: Cell::new(usize::MAX),
+            held: RefCell::default(),
+            created: Cell::new(0),
+        }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut State, u32) -> R) -> R {
+        let HandleKey { run, slot: list } = self.key;
+        match with_loop(run, |state| f(state, list)) {
+            Ok(result) => result,
+            Err(elsewhere) => panic!("{}", elsewhere.message("task group", ELSEWHERE)),
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// A new child. It runs as soon as the limit lets it.
+    pub(crate) fn create(&self, job: J, place: Place) -> TaskHandle {
+        let number = self.created.replace(self.created.get() + 1);
+        let entry = Entry { slot: NO_SLOT, number, is_running: false, job: Some(job) };
+        let index = self.entries.borrow_mut().insert(entry);
+        let handle = self.with(|state, list| {
+            let member = Member { list, index: key::slot(index) };
+            let slot = state.tasks.create_child(member, place, state.current);
+            TaskHandle::of(state, slot)
+        });
+        self.entries.borrow_mut()[index].slot = handle.slot();
+        if self.running.get() < self.limit.get() {
+            self.start(index, number);
+        } else {
+            self.held.borrow_mut().push_back(Held { index, number });
+        }
+        handle
+    }
+
+    /// To queue it can wake whoever awaits the group, which may be the code of others.
+    fn start(&self, index: usize, number: u64) {
+        let mut entries = self.entries.borrow_mut();
+        // It may have been cancelled while it was held.
+        let entry = entries.get_mut(index).filter(|entry| entry.number == number);
+        let Some(Entry { slot, is_running, .. }) = entry else { return };
+        let slot = *slot;
+        *is_running = true;
+        drop(entries);
+        self.running.set(self.running.get() + 1);
+        self.with(|state, _| state.queue(slot));
+    }
+
+    /// A task that is cancelled already, where the group takes no more children.
+    pub(crate) fn create_cancelled(&self, place: Place) -> TaskHandle {
+        self.with(|state, _| {
+            let (reason, parent) = (CancelReason::GroupCancelled, state.current);
+            let slot = state.tasks.create_cancelled(reason, place, parent);
+            TaskHandle::of(state, slot)
+        })
+    }
+
+    /// From now on so many may run at once.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.set(limit);
+        self.start_held();
+    }
+
+    fn start_held(&self) {
+        while self.running.get() < self.limit.get() {
+            let first = self.held.borrow_mut().pop_front();
+            let Some(Held { index, number }) = first else { return };
+            self.start(index, number);
+        }
+    }
+
+    /// Marks all for cancellation: each is dropped in its turn.
+    pub(crate) fn cancel_all(&self) {
+        let slots: Vec<u32> = self.entries.borrow().iter().map(|(_, entry)| entry.slot).collect();
+        self.with(|state, _| {
+            for slot in slots {
+                state.cancel(slot, CancelReason::GroupCancelled);
+            }
+        });
+    }
+
+    /// What was woken first.
+    pub(crate) fn next_woken(&self) -> Option<Woken<J>> {
+        loop {
+            match self.with(State::next_woken_of_group)? {
+                Next::Body(turn) => return Some(Woken::Body(turn)),
+                Next::Ended { index } => {
+                    self.remove(index as usize);
+                    return Some(Woken::Ended);
+                }
+                Next::Child { turn, is_cancelled } => {
+                    let job = self.take_job(turn.index);
+                    match job {
+                        Some(job) if is_cancelled => return Some(Woken::Cancelled(turn, job)),
+                        Some(job) => return Some(Woken::Child(turn, job)),
+                        None => self.end(turn, Ending::Cancelled),
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_job(&self, index: usize) -> Option<J> {
+        self.entries.borrow_mut().get_mut(index)?.job.take()
+    }
+
+    /// The child waits.
+    #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
+    pub(crate) fn suspend(&self, turn: ChildTurn, job: J) {
+        let ChildTurn { key, index, outer } = turn;
+        if let Some(entry) = self.entries.borrow_mut().get_mut(index) {
+            entry.job = Some(job);
+        }
+        self.with(|state, _| {
+            state.step_out(outer);
+            state.tasks.suspend_child(key.slot());
+        });
+    }
+
+    /// The child's future is gone, and its turn over; it has ended, unless it has cleanups.
+    #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
+    pub(crate) fn end(&self, turn: ChildTurn, ending: Ending) {
+        let ChildTurn { key, index, outer } = turn;
+        let has_ended = self.with(|state, _| {
+            state.step_out(outer);
+            state.finish(key.slot(), ending);
+            !state.tasks.is_cleaning(key.slot())
+        });
+        if has_ended {
+            self.remove(index);
+        }
+    }
+
+    fn remove(&self, index: usize) {
+        let entry = self.entries.borrow_mut().remove(index);
+        if entry.is_running {
+            self.running.set(self.running.get() - 1);
+            self.start_held();
+        }
+    }
+
+    /// From now on a wake of a child or of the body wakes `cx`.
+    pub(crate) fn wait(&self, cx: &Context<'_>) {
+        wait_for_woken(self.key, cx);
+    }
+
+    /// Whether somebody holds the handle of the child whose turn it is.
+    pub(crate) fn has_handle(&self, turn: &ChildTurn) -> bool {
+        self.with(|state, _| state.tasks.has_handle(turn.key.slot()))
+    }
+
+    /// Names the current task.
+    pub(crate) fn label(&self) -> TaskLabel {
+        self.with(|state, _| state.tasks.label(state.current))
+    }
+
+    /// The group goes before its children: takes the future of one out, to be dropped. `None`: no child is left.
+    pub(crate) fn take_any(&self) -> Option<(Abandoned, Option<J>)> {
+        let mut entries = self.entries.borrow_mut();
+        let index = entries.iter().next()?.0;
+        let Entry { slot, job, .. } = entries.remove(index);
+        Some((Abandoned { key: HandleKey { slot, ..self.key } }, job))
+    }
+}
+
+/// A child that its group has given up.
+pub(crate) struct Abandoned {
+    key: HandleKey,
+}
+
+impl Abandoned {
+    /// Its future has been dropped. Returns what it still waits for.
+    pub(crate) fn end(self) -> Option<LeftCleanups> {
+        let HandleKey { run, slot } = self.key;
+        let end = |state: &mut State| {
+            if state.tasks.is_cleaning(slot) {
+                state.tasks.adopt(slot);
+                return state.left_cleanups(slot);
+            }
+            if state.tasks.is_living(slot) {
+                state.tasks.mark_cancelled(slot, CancelReason::GroupDropped);
+                state.finish(slot, Ending::Cancelled);
+            }
+            None
+        };
+        with_loop(run, end).ok().flatten()
+    }
+}
+
+/// What was woken, as the state knows it.
+enum Next {
+    Body(BodyTurn),
+    Child { turn: ChildTurn, is_cancelled: bool },
+    Ended { index: u32 },
+}
+
+impl State {
+    fn next_woken_of_group(&mut self, list: u32) -> Option<Next> {
+        let run = self.run_number().index();
+        while let Some(member) = self.ready_lists[list as usize].ready.pop_front() {
+            let ReadyMember { slot, index } = member;
+            if slot == NO_SLOT {
+                return Some(Next::Ended { index });
+            }
+            if index == BODY {
+                let entry = &mut self.tasks.slots[slot as usize];
+                entry.queued = false;
+                let key = WakerKey::new(run, entry.serial, slot);
+                return Some(Next::Body(BodyTurn { key }));
+            }
+            if let Some((serial, is_cancelled)) = self.tasks.begin_child(slot) {
+                let key = WakerKey::new(run, serial, slot);
+                let turn = ChildTurn { key, index: index as usize, outer: self.step_in() };
+                self.start_turn(key);
+                return Some(Next::Child { turn, is_cancelled });
+            }
+        }
+        None
+    }
+
+    /// Tells its group that a child has ended after its cleanups.
+    pub(super) fn tell_group(&mut self, member: Member) {
+        self.wake_member(NO_SLOT, member);
+    }
+
+    /// The futures of all children are gone.
+    fn disband_group(&mut self, list: u32, body: u32) {
+        drop(self.tasks.slots.try_remove(body as usize));
+        let list = self.ready_lists.try_remove(list as usize);
+        let Some(ReadyList { owner, ready }) = list else { return };
+        self.release(owner);
+        let is_child = |member: &ReadyMember| member.index != BODY && member.slot != NO_SLOT;
+        for ReadyMember { slot, .. } in ready.into_iter().filter(is_child) {
+            self.tasks.unqueue(slot);
+        }
+    }
+}
+
+impl BodyTurn {
+    pub(crate) fn poll<R>(self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        context::with_waker(self.key, f)
+    }
+}
+
+impl ChildTurn {
+    pub(crate) fn poll<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        context::with_waker(self.key, f)
+    }
+}
+
+impl<J> Drop for Children<J> {
+    fn drop(&mut self) {
+        let (HandleKey { run, slot: list }, body) = (self.key, self.body);
+        let disband = move || with_loop(run, |state| state.disband_group(list, body));
+        if disband().is_err() {
+            registry::send_home(run, move || {
+                let _ = disband();
+            });
+        }
+    }
+}
+
+impl<J> fmt::Debug for Children<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Children").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

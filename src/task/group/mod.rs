@@ -1,0 +1,15 @@
+//! Task groups: children that may borrow, that end with their group, and whose errors come back together.
+
+mod child;
+mod error;
+#[expect(clippy::module_inception, reason = "the type gives the folder its name")]
+mod group;
+mod outcome;
+mod running;
+mod start;
+
+pub use error::{GroupError, TaskError};
+pub use group::Group;
+pub use outcome::{Body, GroupOutcome};
+pub use running::task_group;
+pub use start::{Ready, StartError};

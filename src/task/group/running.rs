@@ -1,0 +1,310 @@
+//! `task_group`: the future that polls a group's body and children, and puts their results together.
+
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::thread;
+
+use pin_project_lite::pin_project;
+
+use super::child::BoxedChild;
+use super::{Body, Group, GroupError, TaskError};
+use crate::runtime::{
+    self, BodyTurn, ChildTurn, Ending, LeftCleanups, Payload, Woken, discard, drop_caught,
+    panic_message,
+};
+
+/// So much is polled in one poll of the group; then others have their turn.
+const POLLS_MAX: usize = 64;
+
+/// Runs `body`, which creates tasks in its group, and is ready when it and all of them have ended; asyncio's `TaskGroup`,
+/// Trio's nursery.
+///
+/// Nothing outlives the group. So its tasks, its children, may borrow what was declared before it, and no error is lost:
+///
+/// - The first `Err` or panic, of a child or of the body, cancels all children and the body. When they have ended, with
+///   their [cleanups](crate::with_cleanup), all errors come back in one [`GroupError`], each with its task's name and place. A
+///   panic goes on in whoever awaits the group; errors that came beside it are dropped.
+/// - A child that is cancelled by itself is no error. [`Group::cancel`] cancels all children, and not the body.
+/// - Dropping the group's future drops the body, then the children. Their cleanups are the enclosing task's.
+///
+/// The output of the body says what the group gives: `()` gives `()`, and `Result<T, E>` gives `Result<T, GroupError<E>>`.
+/// Children end with `()` or with `Result<_, E>`, mixed freely. Where a closure leaves `E` open, name it: `async |group| ->
+/// io::Result<()> { .. }`.
+///
+/// The children are tasks like others, with a [`Task`](crate::Task) handle, a name and a place in [`all_tasks`](crate::all_tasks), and
+/// are polled inside the task that awaits the group.
+///
+/// # Cancel safety
+///
+/// Dropping it cancels the body and all children.
+///
+/// # Errors
+///
+/// [`GroupError`], if the body is one that may fail.
+///
+/// # Panics
+///
+/// If the body or a child panics. When polled where no loop runs.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::time::Duration;
+///
+/// oneloop::run(async {
+///     let names = ["a".to_owned(), "b".to_owned()];
+///     let greetings = RefCell::new(Vec::new());
+///     oneloop::task_group(async |group| {
+///         for name in &names {
+///             group.create_task(async {
+///                 oneloop::sleep(Duration::from_millis(1)).await;
+///                 greetings.borrow_mut().push(format!("hello {name}"));
+///             });
+///         }
+///     })
+///     .await;
+///     assert_eq!(greetings.into_inner(), ["hello a", "hello b"]);
+/// });
+/// ```
+#[doc(alias = "TaskGroup")]
+#[doc(alias = "nursery")]
+#[doc(alias = "scope")]
+#[doc(alias = "JoinSet")]
+pub async fn task_group<'env, F, B>(body: F) -> B::Joined
+where
+    F: AsyncFnOnce(Group<'env, B::Error>) -> B,
+    B: Body<Error: 'static>,
+{
+    let group = Group::new();
+    let body = Some(body(group.clone()));
+    let running = Running { body, group, value: None, failures: Failures::new(), left: None };
+    B::joined(running.await)
+}
+
+pin_project! {
+    struct Running<'env, F, V, E: 'static> {
+        // `None` once it is ready, or dropped because something failed.
+        #[pin]
+        body: Option<F>,
+        group: Group<'env, E>,
+        value: Option<V>,
+        failures: Failures<E>,
+        // What the body left when it was dropped.
+        left: Option<LeftCleanups>,
+    }
+
+    impl<F, V, E> PinnedDrop for Running<'_, F, V, E> {
+        fn drop(this: Pin<&mut Self>) {
+            this.drop_all();
+        }
+    }
+}
+
+/// What went wrong so far.
+struct Failures<E> {
+    errors: Vec<TaskError<E>>,
+    of_body: Option<TaskError<E>>,
+    panic: Option<Payload>,
+}
+
+impl<E> Failures<E> {
+    fn new() -> Self {
+        Self { errors: Vec::new(), of_body: None, panic: None }
+    }
+
+    /// The first panic counts.
+    fn add_panic(&mut self, payload: Payload) {
+        match self.panic {
+            None => self.panic = Some(payload),
+            Some(_) => discard(payload),
+        }
+    }
+}
+
+impl<F, V, E, B> Future for Running<'_, F, V, E>
+where
+    F: Future<Output = B>,
+    B: Body<Value = V, Error = E>,
+{
+    type Output = Result<V, GroupError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        for _ in 0..POLLS_MAX {
+            let woken = self.group.shared.children.next_woken();
+            match woken {
+                Some(Woken::Body(turn)) => self.as_mut().poll_body(turn),
+                Some(Woken::Child(turn, job)) => self.as_mut().poll_child(turn, job),
+                Some(Woken::Cancelled(turn, job)) => self.as_mut().drop_child(turn, job),
+                Some(Woken::Ended) => {}
+                None if self.is_over() => {
+                    if let Some(left) = &self.left {
+                        ready!(left.poll_done(cx));
+                    }
+                    return Poll::Ready(self.finish());
+                }
+                None => {
+                    self.group.shared.children.wait(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<'env, F, V, E> Running<'env, F, V, E> {
+    fn is_over(&self) -> bool {
+        self.body.is_none() && self.group.is_empty()
+    }
+
+    fn poll_body<B>(mut self: Pin<&mut Self>, turn: BodyTurn)
+    where
+        F: Future<Output = B>,
+        B: Body<Value = V, Error = E>,
+    {
+        let mut this = self.as_mut().project();
+        let poll = |cx: &mut Context<'_>| match this.body.as_mut().as_pin_mut() {
+            Some(body) => {
+                let outcome = ready!(body.poll(cx));
+                this.body.set(None);
+                Poll::Ready(Some(outcome))
+            }
+            // A wake came after its end.
+            None => Poll::Ready(None),
+        };
+        let polled = panic::catch_unwind(AssertUnwindSafe(|| turn.poll(poll)));
+        let result = match polled {
+            Ok(Poll::Pending | Poll::Ready(None)) => return,
+            Ok(Poll::Ready(Some(outcome))) => Ok(outcome.into_result()),
+            Err(payload) => Err(payload),
+        };
+        match result {
+            Ok(Ok(value)) => return *this.value = Some(value),
+            Ok(Err(error)) => {
+                let task = this.group.shared.children.label();
+                this.failures.of_body = Some(TaskError::new(error, &task));
+            }
+            Err(payload) => this.failures.add_panic(payload),
+        }
+        self.fail();
+    }
+
+    /// The child is the current task, until `suspend` or `end`.
+    fn poll_child(mut self: Pin<&mut Self>, turn: ChildTurn, mut job: BoxedChild<'env, E>) {
+        let children = &self.group.shared.children;
+        let poll = AssertUnwindSafe(|| turn.poll(|cx| job.as_mut().poll(cx)));
+        match panic::catch_unwind(poll) {
+            Ok(Poll::Pending) => children.suspend(turn, job),
+            Ok(Poll::Ready(Ok(()))) if children.has_handle(&turn) => {
+                let output = job.into_output().map_or(Ending::DoneUnseen, Ending::Done);
+                children.end(turn, output);
+            }
+            Ok(Poll::Ready(Ok(()))) => match drop_caught(job) {
+                None => children.end(turn, Ending::DoneUnseen),
+                Some(payload) => self.child_panicked(turn, payload),
+            },
+            Ok(Poll::Ready(Err(error))) => {
+                let task = children.label();
+                children.end(turn, Ending::Failed);
+                self.as_mut().project().failures.errors.push(TaskError::new(error, &task));
+                self.fail();
+            }
+            Err(payload) => {
+                if let Some(second) = drop_caught(job) {
+                    discard(second);
+                }
+                self.child_panicked(turn, payload);
+            }
+        }
+    }
+
+    /// The child was cancelled, and is the current task until `end`.
+    fn drop_child(self: Pin<&mut Self>, turn: ChildTurn, job: BoxedChild<'env, E>) {
+        match drop_caught(job) {
+            None => self.group.shared.children.end(turn, Ending::Cancelled),
+            Some(payload) => self.child_panicked(turn, payload),
+        }
+    }
+
+    /// The payload is for whoever awaits the group; the child's handle has a copy of the message.
+    #[cold]
+    fn child_panicked(mut self: Pin<&mut Self>, turn: ChildTurn, payload: Payload) {
+        let children = &self.group.shared.children;
+        let ending = if children.has_handle(&turn) {
+            Ending::Panicked(Box::new(panic_message(&*payload).to_owned()))
+        } else {
+            Ending::DoneUnseen
+        };
+        children.end(turn, ending);
+        self.as_mut().project().failures.add_panic(payload);
+        self.fail();
+    }
+
+    /// Something has failed: no child or body goes on.
+    #[cold]
+    fn fail(mut self: Pin<&mut Self>) {
+        self.group.cancel();
+        let mut this = self.as_mut().project();
+        if this.body.is_none() {
+            return;
+        }
+        let mut panicked = None;
+        let left = runtime::dropping(|| {
+            let drop_body = AssertUnwindSafe(|| this.body.set(None));
+            panicked = panic::catch_unwind(drop_body).err();
+        });
+        *this.left = left;
+        if let Some(payload) = panicked {
+            this.failures.add_panic(payload);
+        }
+    }
+
+    fn finish(mut self: Pin<&mut Self>) -> Result<V, GroupError<E>> {
+        let this = self.as_mut().project();
+        this.group.shared.is_closed.set(true);
+        let Failures { mut errors, of_body, panic } = mem::replace(this.failures, Failures::new());
+        if let Some(payload) = panic {
+            panic::resume_unwind(payload);
+        }
+        errors.extend(of_body);
+        match GroupError::of(errors) {
+            Some(error) => Err(error),
+            None => Ok(this.value.take().expect("a body that did not fail has a value")),
+        }
+    }
+
+    /// The group goes before its end.
+    fn drop_all(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let shared = &this.group.shared;
+        if this.body.is_none() && shared.children.len() == 0 {
+            return;
+        }
+        shared.is_closed.set(true);
+        shared.cancelled.set();
+        let drop_body = AssertUnwindSafe(|| this.body.set(None));
+        let mut panicked = panic::catch_unwind(drop_body).err();
+        // The drop of a child may end others.
+        while let Some((child, job)) = shared.children.take_any() {
+            match (drop_caught(job), &panicked) {
+                (Some(payload), None) => panicked = Some(payload),
+                (Some(payload), Some(_)) => discard(payload),
+                (None, _) => {}
+            }
+            if let Some(left) = child.end() {
+                runtime::leave_wait(left);
+            }
+        }
+        if let Some(payload) = panicked {
+            if thread::panicking() {
+                discard(payload);
+            } else {
+                panic::resume_unwind(payload);
+            }
+        }
+    }
+}

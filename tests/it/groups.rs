@@ -1,0 +1,3 @@
+//! `task_group`: children that borrow, end with their group, and whose errors come back together.
+
+mod basics;

@@ -523,3 +523,58 @@ fn this_file_reads_code_as_the_compiler_does() {
     assert_eq!(inline_modules("mod a { fn f() { } mod b { use "), ["a", "b"]);
     assert_eq!(inline_modules("mod a; mod c { } fn f() { "), [""; 0]);
 }
+
+/// The public names of Python's asyncio 3.15: functions, classes, constants, exceptions, and the methods of the classes that
+/// users meet.
+const ASYNCIO: &str = "
+    run create_task ensure_future gather wait wait_for as_completed shield sleep timeout timeout_at to_thread
+    run_coroutine_threadsafe wrap_future current_task all_tasks iscoroutine iscoroutinefunction isfuture eager_task_factory
+    create_eager_task_factory open_connection start_server open_unix_connection start_unix_server create_subprocess_exec
+    create_subprocess_shell get_running_loop get_event_loop set_event_loop new_event_loop get_event_loop_policy
+    set_event_loop_policy capture_call_graph format_call_graph print_call_graph future_add_to_awaited_by
+    future_discard_from_awaited_by
+
+    Runner Task TaskGroup Timeout Future Handle TimerHandle Lock Event Condition Semaphore BoundedSemaphore Barrier Queue
+    LifoQueue PriorityQueue StreamReader StreamWriter StreamReaderProtocol Server AbstractServer EventLoop SelectorEventLoop
+    ProactorEventLoop BaseEventLoop AbstractEventLoop BaseTransport ReadTransport WriteTransport Transport
+    DatagramTransport SubprocessTransport BaseProtocol Protocol BufferedProtocol DatagramProtocol SubprocessProtocol
+    FutureCallGraph FrameCallGraphEntry
+
+    FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED CancelledError TimeoutError InvalidStateError IncompleteReadError
+    LimitOverrunError SendfileNotAvailableError QueueEmpty QueueFull QueueShutDown BrokenBarrierError
+
+    run_forever run_until_complete stop close is_running is_closed time call_soon call_later call_at call_soon_threadsafe
+    create_future set_task_factory get_task_factory run_in_executor set_default_executor shutdown_default_executor
+    shutdown_asyncgens getaddrinfo getnameinfo create_connection create_server create_unix_connection create_unix_server
+    create_datagram_endpoint connect_accepted_socket start_tls sendfile add_reader remove_reader add_writer remove_writer
+    sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto sock_connect sock_accept
+    sock_sendfile connect_read_pipe connect_write_pipe subprocess_exec subprocess_shell add_signal_handler
+    remove_signal_handler set_exception_handler get_exception_handler default_exception_handler call_exception_handler
+    set_debug get_debug slow_callback_duration
+
+    add_done_callback remove_done_callback cancel cancelled cancelling uncancel done result exception get_context get_coro
+    get_loop get_name set_name get_stack print_stack when reschedule expired close_clients abort_clients wait_closed
+    serve_forever start_serving is_serving sockets read readline readexactly readuntil at_eof feed_data feed_eof
+    set_exception write writelines drain is_closing write_eof can_write_eof get_extra_info transport communicate
+    send_signal terminate kill pid returncode stdin stdout stderr reset abort parties n_waiting broken put get put_nowait
+    get_nowait qsize empty full maxsize join task_done shutdown
+";
+
+#[test]
+fn the_translation_table_has_every_name_of_asyncio() {
+    let table = fs::read_to_string(root().join("docs/asyncio.md")).unwrap();
+    // The names in the left column, which stand between backticks, alone or within an expression.
+    let left: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .map(|row| row.split(" | ").next().unwrap_or(row))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .flat_map(|quoted| quoted.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect();
+    let missing: Vec<String> = ASYNCIO
+        .split_whitespace()
+        .filter(|name| !left.contains(name))
+        .map(|name| format!("docs/asyncio.md: there is no row for `{name}`"))
+        .collect();
+    report(&missing);
+}

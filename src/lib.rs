@@ -329,15 +329,18 @@ pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
 // Tasks.
 #[doc(inline)]
 pub use task::{
-    CancelOnDrop, CancelReason, JoinError, Task, TaskKey, TaskRef, all_tasks, create_task,
-    current_task,
+    CancelOnDrop, CancelReason, JoinError, Task, TaskKey, TaskRef,
+    all_tasks, create_task, current_task,
 };
 #[doc(inline)]
 pub use task::{call_later, call_soon, gather, try_gather, yield_now};
 
 // Time.
 #[doc(inline)]
-pub use time::{TimeoutError, interval, sleep, sleep_until, timeout, timeout_at, wait_for};
+pub use time::{
+    TimeoutError, deadline, interval, move_on_after, move_on_at, sleep, sleep_until, timeout,
+    timeout_at, wait_for,
+};
 
 /// Makes a test of each block of Rust in the README.
 #[cfg(doctest)]

@@ -17,6 +17,7 @@ use super::clock::{self, NEVER, Nanos};
 use super::context::{self, drop_caught, with};
 use super::job::BoxedJob;
 use super::key::WakerKey;
+use super::limit;
 use super::reactor::Wait;
 use super::state::{Next, Settled, State};
 use super::tasks::{Ending, MAIN, Payload, Step};
@@ -179,9 +180,9 @@ pub(super) fn start_eagerly(slot: u32) {
         (outer, budget, state.begin(slot))
     };
     let Some((outer, budget, Some(Next { key, step }))) = with(start) else { return };
-    let ControlFlow::Continue(settled) = take_step(key, step, &mut |_| Poll::Pending) else {
-        return;
-    };
+    // It is polled inside its creator and is no part of it.
+    let started = limit::unlimited(|| take_step(key, step, &mut |_| Poll::Pending));
+    let ControlFlow::Continue(settled) = started else { return };
     with(|state| {
         state.settle(slot, settled);
         state.current = outer;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `key` | what leaves the loop |
 //! | `clock` | nanoseconds, real or virtual |
+//! | `limit` | the time limits around the code that runs now |
 //! | `inbox`, `registry` | what other threads send; which loop an index means |
 //! | `waiter` | who is to be woken |
 //! | `timers`, `reactor`, `run_queue`, `pace` | what wakes tasks; which are runnable; how many polls make a round |
@@ -28,6 +29,7 @@ mod handle;
 mod inbox;
 mod job;
 mod key;
+mod limit;
 mod members;
 mod pace;
 mod reactor;
@@ -59,13 +61,14 @@ pub use runtime::Runtime;
 pub use tasks::CancelReason;
 pub use unhandled::Unhandled;
 
-pub(crate) use clock::{Nanos, from_instant, nanos, to_instant};
+pub(crate) use clock::{Nanos, When, from_instant, nanos, to_instant};
 pub(crate) use context::{no_loop, poll_budget};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{MaybeDone, output_of};
+pub(crate) use limit::around;
 pub(crate) use reactor::{Direction, Interests, SignalPipe};
 pub(crate) use registration::{Moved, Registration};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause, Payload};
-pub(crate) use timer::{Timer, When, is_virtual, now};
+pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use unhandled::panic_message;

@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use super::{Sleep, sleep, sleep_until};
+use crate::runtime::{self, Nanos, Timer, When, from_instant, nanos};
 
 /// Gives `future` so much time, counted from the first poll, then drops it and gives [`TimeoutError`]; asyncio's
 /// `timeout`.
 ///
 /// The future is polled before the clock is looked at: one that is ready always wins, even with `Duration::ZERO`. `Duration::MAX` is no limit.
+///
+/// Limits nest: the code inside stops at the earliest of them, which it can ask for by [`deadline`](super::deadline). Where the
+/// time of two is up when their task comes to run, the outer one ends the wait, as in asyncio and Trio: what would go on after
+/// the inner one has no time left.
 ///
 /// A [`Task`](crate::Task) in place of the future goes on after its time is up, since dropping a handle only detaches the task:
 /// [`cancel_on_drop`](crate::Task::cancel_on_drop) stops it.
@@ -44,8 +48,9 @@ use super::{Sleep, sleep, sleep_until};
 ///     assert_eq!(ready.unwrap(), "ready");
 /// });
 /// ```
+#[doc(alias = "fail_after")]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), sleep: sleep(duration) }
+    Timeout::new(When::After(nanos(duration)), future)
 }
 
 /// As [`timeout`], until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
@@ -53,8 +58,9 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// # Errors
 ///
 /// [`TimeoutError`].
+#[doc(alias = "fail_at")]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), sleep: sleep_until(deadline) }
+    Timeout::new(When::At(from_instant(deadline)), future)
 }
 
 /// As [`timeout`], with the arguments in the order of asyncio's `wait_for`.
@@ -74,7 +80,55 @@ pin_project! {
         // `None` once the time is up.
         #[pin]
         future: Option<F>,
-        sleep: Sleep,
+        alarm: Alarm,
+    }
+}
+
+/// When the time is up.
+#[derive(Debug)]
+enum Alarm {
+    New(When),
+    /// Without a timer, it is up.
+    Set(Nanos, Option<Timer>),
+}
+
+impl Alarm {
+    fn when(&self) -> When {
+        match *self {
+            Self::New(when) => when,
+            Self::Set(deadline, _) => When::At(deadline),
+        }
+    }
+
+    /// Ready when the time is up, but never in the first poll: what is limited may need another one.
+    #[track_caller]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::New(when) => {
+                let (deadline, timer) = Timer::start(*when, cx, "`timeout`");
+                if timer.is_none() {
+                    cx.waker().wake_by_ref();
+                }
+                *self = Self::Set(deadline, timer);
+                return Poll::Pending;
+            }
+            Self::Set(_, timer) => {
+                if let Some(timer) = timer {
+                    ready!(timer.poll(cx, "`Timeout`"));
+                }
+                *timer = None;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<F> Timeout<F> {
+    fn new(when: When, future: impl IntoFuture<IntoFuture = F>) -> Self
+    where
+        F: Future,
+    {
+        Self { future: Some(future.into_future()), alarm: Alarm::New(when) }
     }
 }
 
@@ -85,10 +139,15 @@ impl<F: Future> Future for Timeout<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut().expect("polled only until it is ready");
-        if let Poll::Ready(output) = future.poll(cx) {
+        if let Poll::Ready(output) = runtime::around(this.alarm.when(), || future.poll(cx)) {
             return Poll::Ready(Ok(output));
         }
-        ready!(Pin::new(this.sleep).poll(cx));
+        ready!(this.alarm.poll(cx));
+        if runtime::is_overdue() {
+            // The limit around this one goes first. Should its end be moved after all, there is a poll to come.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // Before the error is seen, also where the `Timeout` lives on.
         this.future.set(None);
         Poll::Ready(Err(TimeoutError(())))

@@ -20,13 +20,14 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 26] = [
+const KERNEL: [&str; 28] = [
     "key",
     "clock",
     "limit",
     "inbox",
     "registry",
     "waiter",
+    "vars",
     "timers",
     "reactor",
     "run_queue",
@@ -40,6 +41,7 @@ const KERNEL: [&str; 26] = [
     "context",
     "event_loop",
     "spawn",
+    "current_vars",
     "gathering",
     "timer",
     "registration",

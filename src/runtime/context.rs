@@ -208,6 +208,7 @@ fn run_deferred() {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
             Deferred::Call(call) => guard(None, call),
+            Deferred::DropVars(vars) => guard(None, || drop(vars)),
             Deferred::DropCall(call) => guard(None, || drop(call)),
             Deferred::ReportSlow { took, tasks } => guard(None, || report_slow(took, &tasks)),
             Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),

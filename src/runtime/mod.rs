@@ -10,6 +10,7 @@
 //! | `limit` | the time limits around the code that runs now |
 //! | `inbox`, `registry` | what other threads send; which loop an index means |
 //! | `waiter` | who is to be woken |
+//! | `vars` | context variables: values, and which task has which |
 //! | `timers`, `reactor`, `run_queue`, `pace` | what wakes tasks; which are runnable; how many polls make a round |
 //! | `waker` | a key as a `std::task::Waker`: home of `unsafe` |
 //! | `job`, `members`, `tasks` | a future without its type; the slab of tasks and a task's life |
@@ -17,12 +18,13 @@
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
-//! | `spawn`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
+//! | `spawn`, `current_vars`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
 mod builder;
 mod clock;
 mod context;
+mod current_vars;
 mod event_loop;
 mod gathering;
 mod handle;
@@ -44,6 +46,7 @@ mod tasks;
 mod timer;
 mod timers;
 mod unhandled;
+mod vars;
 mod waiter;
 mod waker;
 
@@ -61,14 +64,16 @@ pub use runtime::Runtime;
 pub use tasks::CancelReason;
 pub use unhandled::Unhandled;
 
-pub(crate) use clock::{Nanos, When, from_instant, nanos, to_instant};
+pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, to_instant};
 pub(crate) use context::{no_loop, poll_budget};
+pub(crate) use current_vars::{copy_vars, enter_vars, set_var, var};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{MaybeDone, output_of};
 pub(crate) use limit::around;
 pub(crate) use reactor::{Direction, Interests, SignalPipe};
 pub(crate) use registration::{Moved, Registration};
-pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
+pub(crate) use spawn::{TaskHandle, TaskId, create, create_at, create_in};
 pub(crate) use tasks::{Failure, FailureCause, Payload};
 pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use unhandled::panic_message;
+pub(crate) use vars::{SharedValues, Value, VarId, Vars, with_shared};

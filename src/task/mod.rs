@@ -2,6 +2,8 @@
 
 mod builder;
 mod call;
+mod context;
+mod context_var;
 mod gather;
 mod join_error;
 mod outcome;
@@ -15,6 +17,8 @@ mod yield_now;
 pub use crate::runtime::CancelReason;
 pub use builder::Builder;
 pub use call::{CallHandle, call_later, call_soon};
+pub use context::Context;
+pub use context_var::{ContextVar, Scope};
 pub use gather::{Gather, gather};
 pub use join_error::JoinError;
 pub use outcome::Outcome;

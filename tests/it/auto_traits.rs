@@ -14,7 +14,7 @@ use oneloop::net::{
     TcpListenerBuilder, TcpStream, WriteHalf,
 };
 use oneloop::task::{
-    self, CallHandle, Gather, TryGather, YieldNow,
+    self, CallHandle, ContextVar, Gather, TryGather, YieldNow,
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout};
 use oneloop::{
@@ -80,7 +80,14 @@ fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<CancelReason>();
     assert_all::<Unhandled>();
     assert_all::<Turn>();
-    assert_all::<task::Builder>();
+    // A builder holds a context, which stays on its thread.
+    assert_unpin::<task::Builder>();
+}
+
+#[test]
+fn variables_may_be_used_from_all_threads() {
+    // A variable is a `static`, whatever its values are.
+    assert_all::<ContextVar<Local>>();
 }
 
 #[test]

@@ -329,7 +329,7 @@ pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
 // Tasks.
 #[doc(inline)]
 pub use task::{
-    CancelOnDrop, CancelReason, ContextVar, JoinError, Task, TaskKey, TaskRef,
+    CancelOnDrop, CancelReason, CancelToken, ContextVar, JoinError, Task, TaskKey, TaskRef,
     all_tasks, create_task, current_task,
 };
 #[doc(inline)]

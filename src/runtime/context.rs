@@ -242,6 +242,11 @@ fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     }
 }
 
+/// Wakes `waker`, whose panic, if it is somebody else's, is reported.
+pub(crate) fn wake_guarded(waker: Waker) {
+    guard(None, || waker.wake());
+}
+
 /// Drops what may panic when dropped; returns the payload if it does.
 pub(super) fn drop_caught<T>(value: T) -> Option<Payload> {
     panic::catch_unwind(AssertUnwindSafe(|| drop(value))).err()

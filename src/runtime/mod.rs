@@ -65,7 +65,7 @@ pub use tasks::CancelReason;
 pub use unhandled::Unhandled;
 
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, to_instant};
-pub(crate) use context::{no_loop, poll_budget};
+pub(crate) use context::{no_loop, poll_budget, wake_guarded};
 pub(crate) use current_vars::{copy_vars, enter_vars, set_var, var};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{MaybeDone, output_of};

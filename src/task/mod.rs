@@ -2,6 +2,8 @@
 
 mod builder;
 mod call;
+mod cancel_token;
+mod cancel_tree;
 mod context;
 mod context_var;
 mod gather;
@@ -17,6 +19,7 @@ mod yield_now;
 pub use crate::runtime::CancelReason;
 pub use builder::Builder;
 pub use call::{CallHandle, call_later, call_soon};
+pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use context::Context;
 pub use context_var::{ContextVar, Scope};
 pub use gather::{Gather, gather};

@@ -14,7 +14,7 @@ use oneloop::net::{
     TcpListenerBuilder, TcpStream, WriteHalf,
 };
 use oneloop::task::{
-    self, CallHandle, ContextVar, Gather, TryGather, YieldNow,
+    self, CallHandle, CancelToken, Cancelled, ContextVar, DropGuard, Gather, TryGather, YieldNow,
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout};
 use oneloop::{
@@ -85,9 +85,14 @@ fn errors_and_plain_data_are_send_and_sync() {
 }
 
 #[test]
-fn variables_may_be_used_from_all_threads() {
+fn tokens_and_variables_may_be_used_from_all_threads() {
+    assert_all::<CancelToken>();
+    assert_all::<Cancelled>();
+    assert_all::<DropGuard>();
     // A variable is a `static`, whatever its values are.
     assert_all::<ContextVar<Local>>();
+    let token = CancelToken::new();
+    assert_send_value(token.run_until_cancelled(oneloop::sleep(Duration::ZERO)));
 }
 
 #[test]

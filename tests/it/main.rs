@@ -1,6 +1,7 @@
 //! The public API as programs use it: one binary, a module per topic.
 
 mod auto_traits;
+mod cancel_tokens;
 mod context_vars;
 mod found;
 mod gather;

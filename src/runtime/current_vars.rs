@@ -32,6 +32,18 @@ pub(crate) fn copy_vars() -> Values {
     with(|state| state.vars.copy(state.current)).unwrap_or_default()
 }
 
+/// Calls `create`, which creates a task, such that the task runs in `vars` and not in a copy of its creator's context.
+pub(crate) fn choose_vars<R>(vars: Vars, create: impl FnOnce() -> R) -> R {
+    let mut vars = Some(vars);
+    // Where no loop runs, `create` says so.
+    let chosen = with(|state| state.vars.choose(vars.take()));
+    let result = create();
+    // It is still there if a closing loop has refused the task.
+    let refused = with(|state| state.vars.choose(None));
+    drop((chosen, refused));
+    result
+}
+
 /// Another context for the task that runs now, until dropped.
 pub(crate) struct EnteredVars<'a> {
     /// The task's own context meanwhile.

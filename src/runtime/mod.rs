@@ -66,13 +66,13 @@ pub use unhandled::Unhandled;
 
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, to_instant};
 pub(crate) use context::{no_loop, poll_budget, wake_guarded};
-pub(crate) use current_vars::{copy_vars, enter_vars, set_var, var};
+pub(crate) use current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{MaybeDone, output_of};
 pub(crate) use limit::around;
 pub(crate) use reactor::{Direction, Interests, SignalPipe};
 pub(crate) use registration::{Moved, Registration};
-pub(crate) use spawn::{TaskHandle, TaskId, create, create_at, create_in};
+pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause, Payload};
 pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use unhandled::panic_message;

@@ -10,7 +10,6 @@ use super::job::BoxedJob;
 use super::key::{HandleKey, NO_SLOT, RunNumber, Serial};
 use super::state::State;
 use super::tasks::{CancelReason, ErrorReporter, Failure, Joined, Place, TaskLabel};
-use super::vars::Vars;
 use super::{event_loop, job, registry};
 
 /// Keeps a task's slot reserved until it is dropped.
@@ -45,31 +44,15 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    create_in(None, place, future, name, eager)
-}
-
-/// As [`create_at`], in a context; `None` stands for a copy of the creator's.
-#[track_caller]
-pub(crate) fn create_in<F>(
-    vars: Option<Vars>,
-    place: Place,
-    future: F,
-    name: Option<String>,
-    eager: bool,
-) -> TaskHandle
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
     let job = job::boxed(future);
     let create = |state: &mut State| {
         let run = state.run_number();
         if state.closing {
             let slot = state.tasks.create_cancelled(place, state.current);
-            return (HandleKey { run, slot }, Some((job, vars)));
+            return (HandleKey { run, slot }, Some(job));
         }
         let slot = state.tasks.create(job, place, state.current);
-        state.start_vars(slot, vars);
+        state.start_vars(slot);
         if let Some(name) = name {
             state.tasks.set_name(slot, name);
         }

@@ -257,7 +257,7 @@ impl State {
     fn finish(&mut self, slot: u32, ending: Ending) {
         let Ended { joiner, is_awaited, unclaimed } = self.tasks.end(slot, ending);
         self.wake(joiner);
-        self.set_vars(slot, Vars::default());
+        self.end_vars(slot);
         if !is_awaited {
             self.defer_unclaimed(slot, unclaimed);
             self.tasks.free_if_unused(slot);
@@ -298,13 +298,20 @@ impl State {
 
     // Context variables.
 
-    /// A new task's context: `vars` or, without, a copy of that of the current task.
-    pub(super) fn start_vars(&mut self, slot: u32, vars: Option<Vars>) {
-        if let Some(vars) = vars {
+    /// Gives a new task its context.
+    #[inline]
+    pub(super) fn start_vars(&mut self, slot: u32) {
+        if self.vars.is_used() {
+            let vars = self.vars.for_child_of(self.current);
             self.set_vars(slot, vars);
-        } else if !self.vars.is_unused() {
-            let vars = Vars::Own(self.vars.copy(self.current));
-            self.set_vars(slot, vars);
+        }
+    }
+
+    /// Takes the context of a task that has ended.
+    #[inline]
+    fn end_vars(&mut self, slot: u32) {
+        if self.vars.is_used() {
+            self.set_vars(slot, Vars::default());
         }
     }
 

@@ -76,10 +76,13 @@ impl Vars {
     }
 }
 
-/// The contexts of all tasks, by their slots. Empty, and without cost, as long as no variable is set.
+/// The contexts of all tasks, by their slots. Costs nothing as long as no variable was set.
 #[derive(Default)]
 pub(super) struct VarTable {
     of_task: Vec<Vars>,
+    /// The context that was chosen for the task that is created next, a moment from now.
+    next: Option<Vars>,
+    is_used: bool,
 }
 
 impl VarTable {
@@ -92,7 +95,23 @@ impl VarTable {
         self.of(slot).with(|values| values.set(var, value))
     }
 
-    /// What a task that is created by the one in `slot` starts with.
+    /// Whether any context was ever made.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used
+    }
+
+    /// What a new task starts with that is created by the one in `slot`.
+    pub(super) fn for_child_of(&mut self, slot: u32) -> Vars {
+        self.next.take().unwrap_or_else(|| Vars::Own(self.copy(slot)))
+    }
+
+    /// Chooses the context of the next task; hands out the former choice.
+    #[must_use = "dropping it may run user code"]
+    pub(super) fn choose(&mut self, next: Option<Vars>) -> Option<Vars> {
+        self.is_used |= next.is_some();
+        mem::replace(&mut self.next, next)
+    }
+
     pub(super) fn copy(&mut self, slot: u32) -> Values {
         match self.of_task.get_mut(slot as usize) {
             Some(vars) => vars.with(|values| values.clone()),
@@ -109,16 +128,13 @@ impl VarTable {
         mem::replace(self.of(slot), vars)
     }
 
-    pub(super) fn is_unused(&self) -> bool {
-        self.of_task.is_empty()
-    }
-
     /// At the end of the loop.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Vars> + '_ {
         self.of_task.drain(..)
     }
 
     fn of(&mut self, slot: u32) -> &mut Vars {
+        self.is_used = true;
         let index = slot as usize;
         if index >= self.of_task.len() {
             self.of_task.resize_with(index + 1, || Vars::EMPTY);

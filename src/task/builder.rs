@@ -84,8 +84,11 @@ impl Builder {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let vars = self.context.map(Context::into_vars);
         let place = Location::caller();
-        Task::of(runtime::create_in(vars, place, future, self.name, self.eager))
+        let create = || runtime::create_at(place, future, self.name, self.eager);
+        Task::of(match self.context {
+            Some(context) => runtime::choose_vars(context.into_vars(), create),
+            None => create(),
+        })
     }
 }

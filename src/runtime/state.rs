@@ -317,7 +317,7 @@ impl State {
 
     fn set_vars(&mut self, slot: u32, vars: Vars) {
         let former = self.vars.replace(slot, vars);
-        if !former.is_empty() {
+        if former.may_drop_values() {
             self.deferred.push_back(Deferred::DropVars(former));
         }
     }

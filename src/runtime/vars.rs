@@ -71,8 +71,18 @@ impl Vars {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         matches!(self, Self::Own(Values { entries: None }))
+    }
+
+    /// Whether this may be the last owner of some value, so that dropping it may run user code.
+    pub(super) fn may_drop_values(&self) -> bool {
+        match self {
+            Self::Own(Values { entries }) => {
+                entries.as_ref().is_some_and(|entries| Rc::strong_count(entries) == 1)
+            }
+            Self::Shared(_) => true,
+        }
     }
 }
 
@@ -130,7 +140,7 @@ impl VarTable {
 
     /// At the end of the loop.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Vars> + '_ {
-        self.of_task.drain(..)
+        self.of_task.drain(..).chain(self.next.take())
     }
 
     fn of(&mut self, slot: u32) -> &mut Vars {

@@ -162,7 +162,15 @@ impl<T> fmt::Debug for ContextVar<T> {
 }
 
 pin_project! {
-    /// The future of [`ContextVar::scope`]. It stays on its thread, as the values do.
+    /// The future of [`ContextVar::scope`].
+    ///
+    /// It stays on its thread, as the values do:
+    ///
+    /// ```compile_fail,E0277
+    /// static USER: oneloop::ContextVar<&str> = oneloop::ContextVar::new("user");
+    /// let scope = USER.scope("ada", async {});
+    /// std::thread::spawn(move || drop(scope));
+    /// ```
     #[must_use = "futures do nothing unless awaited"]
     pub struct Scope<F> {
         name: &'static str,

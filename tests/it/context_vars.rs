@@ -7,11 +7,15 @@ use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context as PollContext, Poll, Waker};
 use std::time::Duration;
 
 use oneloop::task::{Builder, Context, ContextVar};
-use oneloop::{call_later, call_soon, create_task, gather, sleep, timeout, yield_now};
+use oneloop::{
+    Handle, call_later, call_soon, create_task, current_task, deadline, gather, sleep, timeout,
+    yield_now,
+};
 
 use crate::tasks::{Dice, Log, on_drop, poll_once, throw, virtual_runtime};
 
@@ -151,6 +155,27 @@ fn main_keeps_its_values_from_run_to_run() {
         assert_eq!(between.await.unwrap(), None, "nobody's task has created it");
     });
     virtual_runtime().run(async { assert_eq!(VAR.get(), None, "another loop") });
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_call_from_elsewhere_is_no_part_of_the_task_that_lets_it_in() {
+    VAR.set("main");
+    timeout(MILLI, async {
+        let seen = Arc::new(Mutex::new(None));
+        let in_call = seen.clone();
+        let call = move || {
+            let found = (VAR.get(), deadline(), current_task().is_some());
+            *in_call.lock().expect("nobody panics with it") = Some(found);
+        };
+        Handle::current().call_soon_threadsafe(call).unwrap();
+        // To give a handle up, the loop reads what was sent.
+        drop(create_task(async {}));
+        assert_eq!(seen.lock().unwrap().take(), Some((None, None, false)));
+        assert_eq!(VAR.get(), Some("main"));
+        assert!(deadline().is_some() && current_task().is_some());
+    })
+    .await
+    .unwrap();
 }
 
 #[test]

@@ -309,7 +309,7 @@ impl State {
 
     /// Takes the context of a task that has ended.
     #[inline]
-    fn end_vars(&mut self, slot: u32) {
+    pub(super) fn end_vars(&mut self, slot: u32) {
         if self.vars.is_used() {
             self.set_vars(slot, Vars::default());
         }

@@ -36,12 +36,21 @@ pub(crate) fn copy_vars() -> Values {
 pub(crate) fn choose_vars<R>(vars: Vars, create: impl FnOnce() -> R) -> R {
     let mut vars = Some(vars);
     // Where no loop runs, `create` says so.
-    let chosen = with(|state| state.vars.choose(vars.take()));
-    let result = create();
-    // It is still there if a closing loop has refused the task.
-    let refused = with(|state| state.vars.choose(None));
-    drop((chosen, refused));
-    result
+    let former = with(|state| state.vars.choose(vars.take()));
+    drop(former);
+    let _take_back = TakeBack;
+    create()
+}
+
+/// Takes the choice of a context back when dropped: it is still there if a closing loop has refused the task, also by a panic
+/// of its drop.
+struct TakeBack;
+
+impl Drop for TakeBack {
+    fn drop(&mut self) {
+        let refused = with(|state| state.vars.choose(None));
+        drop(refused);
+    }
 }
 
 /// Another context for the task that runs now, until dropped.

@@ -115,7 +115,7 @@ impl VarTable {
         self.next.take().unwrap_or_else(|| Vars::Own(self.copy(slot)))
     }
 
-    /// Chooses the context of the next task; hands out the former choice.
+    /// Chooses the context of the next task, or takes the choice back; hands out the former one.
     #[must_use = "dropping it may run user code"]
     pub(super) fn choose(&mut self, next: Option<Vars>) -> Option<Vars> {
         self.is_used |= next.is_some();
@@ -140,7 +140,7 @@ impl VarTable {
 
     /// At the end of the loop.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Vars> + '_ {
-        self.of_task.drain(..).chain(self.next.take())
+        self.of_task.drain(..)
     }
 
     fn of(&mut self, slot: u32) -> &mut Vars {

@@ -227,7 +227,7 @@ impl CancelToken {
     /// ```
     #[doc(alias = "drop_guard")]
     pub fn cancel_on_drop(self) -> DropGuard {
-        DropGuard { token: Some(self) }
+        DropGuard { token: self, is_armed: true }
     }
 }
 
@@ -326,21 +326,22 @@ impl Drop for Cancelled {
 #[derive(Debug)]
 #[must_use = "dropping it at once cancels the token at once"]
 pub struct DropGuard {
-    /// `None` once disarmed.
-    token: Option<CancelToken>,
+    token: CancelToken,
+    is_armed: bool,
 }
 
 impl DropGuard {
     /// Gives the token back, which is not cancelled then.
     pub fn disarm(mut self) -> CancelToken {
-        self.token.take().unwrap_or_default()
+        self.is_armed = false;
+        self.token.clone()
     }
 }
 
 impl Drop for DropGuard {
     fn drop(&mut self) {
-        if let Some(token) = &self.token {
-            token.cancel();
+        if self.is_armed {
+            self.token.cancel();
         }
     }
 }

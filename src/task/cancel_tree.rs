@@ -188,10 +188,10 @@ impl Tree {
             let of_parent = if parent == NOBODY { NEVER } else { self.deadline(parent) };
             let entry = self.at(index);
             let deadline = entry.own_deadline.min(of_parent);
-            let former = mem::replace(&mut entry.deadline, deadline);
-            if deadline == former || entry.status.get() == Stage::Cancelled {
+            if deadline == entry.deadline || entry.status.get() == Stage::Cancelled {
                 continue;
             }
+            let former = mem::replace(&mut entry.deadline, deadline);
             entry.status.set(if deadline == NEVER { Stage::Open } else { Stage::HasDeadline });
             if deadline < former {
                 woken.extend(mem::take(&mut entry.waiters).into_values());

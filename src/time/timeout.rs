@@ -144,9 +144,10 @@ impl<F: Future> Future for Timeout<F> {
         }
         ready!(this.alarm.poll(cx));
         if runtime::is_overdue() {
-            // The limit around this one goes first. Should its end be moved after all, there is a poll to come.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            // The limit around this one goes first, in this poll or after the next look at the clock. Should it have been
+            // moved by then, this one is asked again.
+            *this.alarm = Alarm::New(When::After(1));
+            ready!(this.alarm.poll(cx));
         }
         // Before the error is seen, also where the `Timeout` lives on.
         this.future.set(None);

@@ -276,6 +276,22 @@ async fn what_is_ready_wins_over_a_token_that_is_cancelled() {
 }
 
 #[oneloop::test(virtual_time)]
+async fn a_future_may_cancel_the_token_that_ends_it() {
+    let token = CancelToken::new();
+    let cancels = async {
+        token.cancel();
+        pending::<()>().await;
+    };
+    assert_eq!(token.run_until_cancelled(cancels).await, None);
+    let token = CancelToken::new();
+    let returns = async {
+        token.cancel();
+        "ready"
+    };
+    assert_eq!(token.run_until_cancelled(returns).await, Some("ready"));
+}
+
+#[oneloop::test(virtual_time)]
 async fn the_future_is_dropped_before_none_is_given_and_may_borrow() {
     let log = Log::new();
     let token = CancelToken::new();

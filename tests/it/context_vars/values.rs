@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use oneloop::task::{Builder, Context, ContextVar};
 use oneloop::{Task, all_tasks, create_task, current_task, yield_now};
 
-use crate::tasks::{Dice, Log, on_drop, virtual_runtime};
+use crate::tasks::{Dice, Log, hold, on_drop, throw, virtual_runtime};
 
 /// Calls its function when the last copy of the value is dropped.
 #[derive(Clone)]
@@ -132,40 +133,33 @@ fn the_drop_of_a_value_at_its_tasks_end_may_create_tasks_and_not_set_variables()
 }
 
 #[test]
-fn a_task_that_a_closing_loop_refuses_drops_its_context_outside() {
-    let dropped = Rc::new(Cell::new(0));
+fn a_task_that_a_closing_loop_refuses_leaves_its_context_to_nobody() {
+    let log = Log::new();
     let mut runtime = virtual_runtime();
-    let counted = counting(&dropped);
     runtime.run(async {
+        let seen = log.clone();
         let guard = on_drop(move || {
-            let context = Context::new();
-            let (counted, seen) = (counted.clone(), Rc::clone(&dropped_by_value()));
-            context.run(|| {
-                HELD.set(value(move || {
-                    let _keep = &counted;
-                    // The state must be free: this asks it.
-                    assert!(!all_tasks().is_empty());
-                    seen.set(true);
-                }));
-            });
-            drop(Builder::new().context(context).create_task(async {}));
-            assert!(dropped_by_value().get());
+            for panics in [false, true] {
+                let context = Context::new();
+                let dropped = seen.clone();
+                // Only where the state is free are there tasks to be listed.
+                context.run(|| HELD.set(value(move || dropped.push(!all_tasks().is_empty()))));
+                let bomb = on_drop(move || {
+                    if panics {
+                        throw("the future's drop");
+                    }
+                });
+                let create = || Builder::new().context(context).create_task(hold(bomb));
+                let refused = catch_unwind(AssertUnwindSafe(create));
+                assert_eq!(refused.is_err(), panics);
+                seen.push(panics);
+            }
         });
-        create_task(async move {
-            let _guard = guard;
-            pending::<()>().await;
-        })
-        .detach();
+        create_task(hold(guard)).detach();
         yield_now().await;
     });
     runtime.shutdown();
-    assert!(dropped_by_value().get());
-    assert_eq!(dropped.get(), 1);
-}
-
-fn dropped_by_value() -> Rc<Cell<bool>> {
-    thread_local!(static FLAG: Rc<Cell<bool>> = Rc::default());
-    FLAG.with(Rc::clone)
+    assert_eq!(log.take(), [true, false, true, true], "each is dropped before its builder returns");
 }
 
 #[oneloop::test(virtual_time)]

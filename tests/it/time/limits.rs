@@ -91,6 +91,17 @@ async fn of_limits_that_are_due_at_once_the_outermost_ends_the_wait() {
 }
 
 #[oneloop::test(virtual_time)]
+async fn inner_limits_that_are_due_with_an_outer_one_let_it_through_a_gather() {
+    let start = now();
+    let polls = Rc::new(Cell::new(0));
+    let members =
+        (0..10).map(|_| counted(&polls, timeout(SECOND, pending::<()>()))).collect::<Vec<_>>();
+    assert!(timeout(SECOND, gather(members)).await.is_err());
+    assert_eq!(now() - start, SECOND);
+    assert_eq!(polls.get(), 20, "once at first, and once when all were due");
+}
+
+#[oneloop::test(virtual_time)]
 async fn limits_that_are_both_overdue_when_their_task_runs_are_due_at_once() {
     // CPython's `test_nested_timeouts_loop_busy`: the task comes to run when both have passed.
     let start = now();

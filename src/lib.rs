@@ -330,8 +330,8 @@ pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
 // Tasks.
 #[doc(inline)]
 pub use task::{
-    CancelOnDrop, CancelReason, JoinError, Task, TaskKey, TaskRef, all_tasks, create_task,
-    current_task,
+    CancelOnDrop, CancelReason, CancelToken, ContextVar, JoinError, Task, TaskKey, TaskRef,
+    all_tasks, create_task, current_task,
 };
 #[doc(inline)]
 pub use task::{
@@ -343,7 +343,10 @@ pub use task::{Group, GroupError, task_group};
 
 // Time.
 #[doc(inline)]
-pub use time::{TimeoutError, interval, sleep, sleep_until, timeout, timeout_at, wait_for};
+pub use time::{
+    TimeoutError, deadline, interval, move_on_after, move_on_at, sleep, sleep_until, timeout,
+    timeout_at, wait_for,
+};
 
 /// Makes a test of each block of Rust in the README.
 #[cfg(doctest)]

@@ -21,13 +21,15 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 30] = [
+const KERNEL: [&str; 33] = [
     "key",
     "clock",
+    "limit",
     "inbox",
     "registry",
     "waiter",
     "wait_list",
+    "vars",
     "timers",
     "reactor",
     "run_queue",
@@ -43,6 +45,7 @@ const KERNEL: [&str; 30] = [
     "context",
     "event_loop",
     "spawn",
+    "current_vars",
     "gathering",
     "timer",
     "cleaning",

@@ -125,6 +125,7 @@ impl<J> Children<J> {
         let handle = self.with(|state, list| {
             let member = Member { list, index: key::slot(index) };
             let slot = state.tasks.create_child(member, place, state.current);
+            state.start_vars(slot);
             TaskHandle::of(state, slot)
         });
         self.entries.borrow_mut()[index].slot = handle.slot();

@@ -11,13 +11,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::cleanups::{BoxedCleanup, Cleanup, Cleanups};
-use super::clock::Nanos;
+use super::clock::{Nanos, When};
 use super::context::{self, candidate, drop_caught, report_unhandled, with, with_loop};
 use super::key::{self, HandleKey, NO_SLOT};
 use super::record::{CancelReason, Payload, Place, TaskLabel};
 use super::state::State;
 use super::tasks::MAIN;
-use super::timer::{Timer, When};
+use super::timer::Timer;
 use super::unhandled::Unhandled;
 use super::waiter::Waiter;
 use super::{job, registry};
@@ -281,10 +281,10 @@ pub(crate) struct LeftCleanups {
 
 /// Calls `f`, which drops something. Returns the cleanups that this has left to the current task, if any.
 pub(crate) fn dropping(f: impl FnOnce()) -> Option<LeftCleanups> {
-    let before = with(|state| state.cleaning.accepted);
+    let before = with(|state| state.cleaning.left());
     f();
     with(|state| {
-        let some = before.is_some_and(|before| state.cleaning.accepted > before);
+        let some = before.is_some_and(|before| state.cleaning.left() > before);
         if some { state.left_cleanups(state.cleanup_owner()) } else { None }
     })
     .flatten()
@@ -335,6 +335,8 @@ impl LeftCleanups {
 impl Drop for LeftCleanups {
     fn drop(&mut self) {
         let forget = |state: &mut State| {
+            // Whoever drops this may have to wait in its place.
+            state.cleaning.abandoned += u64::from(self.is_waiting(state));
             if let Some(cleanups) = state.cleaning.of_tasks.get_mut(&self.owner.slot) {
                 let waiter = cleanups.forget(self.id);
                 state.release(waiter);

@@ -23,8 +23,9 @@ pub(super) struct Cleaning {
     pub(super) of_tasks: HashMap<u32, Cleanups>,
     /// How many there have been: the last ticket.
     pub(super) accepted: u64,
-    /// How many have waited for some.
+    /// How many have waited for some, and how many have stopped before they had to.
     pub(super) waits: u64,
+    pub(super) abandoned: u64,
     /// The time that one may take.
     pub(super) timeout: Nanos,
     /// The loop is ending, and so has the time for cleanups.
@@ -70,10 +71,16 @@ impl Cleaning {
             of_tasks: HashMap::new(),
             accepted: 0,
             waits: 0,
+            abandoned: 0,
             timeout,
             is_over: false,
             makers: Slab::new(),
         }
+    }
+
+    /// Grows with every drop that leaves something to be waited for.
+    pub(super) fn left(&self) -> u64 {
+        self.accepted + self.abandoned
     }
 }
 

@@ -16,6 +16,14 @@ pub(crate) const NEVER: Nanos = u64::MAX;
 /// Later than any sleep that is meant, early enough that `Instant` holds it.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 100);
 
+/// A moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum When {
+    /// So long after now.
+    After(Nanos),
+    At(Nanos),
+}
+
 pub(crate) struct Clock {
     /// The time where it stands, if virtual.
     standing_at: Option<Nanos>,

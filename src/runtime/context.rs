@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
-use super::key::{RunNumber, WakerKey};
+use super::inbox::Call;
+use super::key::{NO_SLOT, RunNumber, WakerKey};
 use super::record::{Payload, TaskLabel};
-use super::registry;
 use super::state::{Candidate, Deferred, State};
-
 use super::unhandled::Unhandled;
 use super::waiter::Waiter;
 use super::waker::{Wake, Wakers};
+use super::{limit, registry};
 
 thread_local! {
     /// The state, unless it is lent; then and where no loop runs, nothing. Without a destructor, so that it can be used
@@ -208,7 +208,8 @@ fn run_deferred() {
         match item {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
-            Deferred::Call(call) => guard(None, call),
+            Deferred::Call(call) => as_nobody(call),
+            Deferred::DropVars(vars) => guard(None, || drop(vars)),
             Deferred::DropCall(call) => guard(None, || drop(call)),
             Deferred::DropMaker(maker) => guard(None, || drop(maker)),
             Deferred::ReportSlow { took, tasks } => guard(None, || report_slow(took, &tasks)),
@@ -235,12 +236,24 @@ fn next_deferred() -> Option<Deferred> {
     .flatten()
 }
 
+/// Makes a call that another thread has sent. It may come up while a task runs, and is no part of that.
+fn as_nobody(call: Call) {
+    let task = with(|state| mem::replace(&mut state.current, NO_SLOT));
+    limit::unlimited(|| guard(None, call));
+    with(|state| state.current = task.unwrap_or(NO_SLOT));
+}
+
 /// Runs user code that must not stop the loop: its panic is reported.
 fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
         report_unhandled(&Unhandled::panic(task, &*payload));
         discard(payload);
     }
+}
+
+/// Wakes `waker`, whose panic, if it is somebody else's, is reported.
+pub(crate) fn wake_guarded(waker: Waker) {
+    guard(None, || waker.wake());
 }
 
 /// Drops what may panic when dropped; returns the payload if it does.

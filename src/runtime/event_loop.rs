@@ -17,6 +17,7 @@ use super::clock::{self, NEVER, Nanos};
 use super::context::{self, drop_caught, with};
 use super::job::BoxedJob;
 use super::key::WakerKey;
+use super::limit;
 use super::reactor::Wait;
 use super::record::{Ending, Payload};
 use super::state::{Next, Settled, State};
@@ -178,9 +179,9 @@ fn poll_reactor(state: &mut State, wait: Wait) {
 pub(super) fn start_eagerly(slot: u32) {
     let start = |state: &mut State| (state.step_in(), state.begin(slot));
     let Some((outer, Some(Next { key, step }))) = with(start) else { return };
-    let ControlFlow::Continue(settled) = take_step(key, step, &mut |_| Poll::Pending) else {
-        return;
-    };
+    // It is polled inside its creator and is no part of it.
+    let started = limit::unlimited(|| take_step(key, step, &mut |_| Poll::Pending));
+    let ControlFlow::Continue(settled) = started else { return };
     with(|state| {
         state.settle(slot, settled);
         state.step_out(outer);

@@ -7,9 +7,11 @@
 //! |---|---|
 //! | `key` | what leaves the loop |
 //! | `clock` | nanoseconds, real or virtual |
+//! | `limit` | the time limits around the code that runs now |
 //! | `inbox`, `registry` | what other threads send; which loop an index means |
 //! | `waiter` | who is to be woken |
 //! | `wait_list` | who waits in a line: pure data, for `sync` |
+//! | `vars` | context variables: values, and which task has which |
 //! | `timers`, `reactor`, `run_queue`, `pace` | what wakes tasks; which are runnable; how many polls make a round |
 //! | `waker` | a key as a `std::task::Waker`: home of `unsafe` |
 //! | `job`, `members`, `record`, `tasks` | a future without its type; what is known of a task; their slab, and a task's life |
@@ -18,7 +20,7 @@
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
-//! | `spawn`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
+//! | `spawn`, `current_vars`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
 //! | `cleaning`, `children` | how cleanups are run and awaited; the tasks of a group |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
@@ -28,12 +30,14 @@ mod cleaning;
 mod cleanups;
 mod clock;
 mod context;
+mod current_vars;
 mod event_loop;
 mod gathering;
 mod handle;
 mod inbox;
 mod job;
 mod key;
+mod limit;
 mod members;
 mod pace;
 mod reactor;
@@ -49,6 +53,7 @@ mod tasks;
 mod timer;
 mod timers;
 mod unhandled;
+mod vars;
 mod wait_list;
 mod waiter;
 mod waker;
@@ -72,16 +77,19 @@ pub(crate) use cleaning::{LeftCleanups, dropping, leave_cleanup, leave_wait};
 pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
-pub(crate) use clock::{Nanos, from_instant, nanos, to_instant};
-pub(crate) use context::{discard, drop_caught, no_loop, poll_budget};
+pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, to_instant};
+pub(crate) use context::{discard, drop_caught, no_loop, poll_budget, wake_guarded};
+pub(crate) use current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use key::HandleKey;
+pub(crate) use limit::around;
 pub(crate) use reactor::{Direction, Interests, SignalPipe};
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
 pub(crate) use registration::{Moved, Registration};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};
-pub(crate) use timer::{Timer, When, is_virtual, now};
+pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use unhandled::panic_message;
+pub(crate) use vars::{SharedValues, Value, VarId, Vars, with_shared};
 pub(crate) use wait_list::{WaitKey, WaitList};

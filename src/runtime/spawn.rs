@@ -53,6 +53,7 @@ where
             return (HandleKey { run, slot }, Some(job));
         }
         let slot = state.tasks.create(job, place, state.current);
+        state.start_vars(slot);
         if let Some(name) = name {
             state.tasks.set_name(slot, name);
         }

@@ -28,6 +28,7 @@ use super::run_queue::RunQueue;
 use super::tasks::{Ended, MAIN, Step, Tasks, Tenant, Unclaimed};
 use super::timers::Timers;
 use super::unhandled::Unhandled;
+use super::vars::{VarTable, Vars};
 use super::waiter::{ForeignWakers, Waiter};
 
 /// How many I/O operations a task may complete in one poll before it must let the others run.
@@ -40,6 +41,8 @@ pub(crate) struct State {
     pub(super) queue: RunQueue,
     pub(super) tasks: Tasks,
     pub(super) ready_lists: Slab<ReadyList>,
+    /// Context variables.
+    pub(super) vars: VarTable,
     pub(super) foreign: ForeignWakers,
     /// Made when the first timer is armed.
     pub(super) timers: Option<Box<Timers>>,
@@ -69,6 +72,7 @@ pub(super) enum Deferred {
     Wake(Waker),
     DropWaker(Waker),
     DropOutput { job: BoxedJob, task: TaskLabel },
+    DropVars(Vars),
     ReportError { job: BoxedJob, report: ErrorReporter, task: TaskLabel },
     ReportPanic { payload: Payload, task: Option<TaskLabel> },
     Call(Call),
@@ -117,6 +121,7 @@ impl State {
             queue: RunQueue::default(),
             tasks: Tasks::new(first_serial, Location::caller()),
             ready_lists: Slab::new(),
+            vars: VarTable::default(),
             foreign: ForeignWakers::default(),
             timers: None,
             reactor: None,
@@ -300,6 +305,7 @@ impl State {
         }
         let Ended { joiner, is_awaited, unclaimed } = self.tasks.end(slot, ending);
         self.wake(joiner);
+        self.end_vars(slot);
         if !is_awaited {
             self.defer_unclaimed(slot, unclaimed);
             self.tasks.free_if_unused(slot);
@@ -338,6 +344,32 @@ impl State {
         self.deferred.push_back(deferred);
     }
 
+    // Context variables.
+
+    /// Gives a new task its context.
+    #[inline]
+    pub(super) fn start_vars(&mut self, slot: u32) {
+        if self.vars.is_used() {
+            let vars = self.vars.for_child_of(self.current);
+            self.set_vars(slot, vars);
+        }
+    }
+
+    /// Takes the context of a task that has ended.
+    #[inline]
+    pub(super) fn end_vars(&mut self, slot: u32) {
+        if self.vars.is_used() {
+            self.set_vars(slot, Vars::default());
+        }
+    }
+
+    fn set_vars(&mut self, slot: u32, vars: Vars) {
+        let former = self.vars.replace(slot, vars);
+        if former.may_drop_values() {
+            self.deferred.push_back(Deferred::DropVars(former));
+        }
+    }
+
     fn task_label(&self, slot: u32) -> TaskLabel {
         self.tasks.label(slot)
     }
@@ -360,6 +392,7 @@ impl State {
         for slot in slots {
             self.defer_unclaimed_of(slot);
         }
+        self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
         let (mail, unpark) = self.registered.close();
         self.deferred.extend(mail.calls.into_iter().map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));

@@ -2,12 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use super::clock::Nanos;
+use super::clock::{NEVER, Nanos, When};
 use super::context::{self, NotHere, candidate, with, with_loop};
 use super::key::HandleKey;
-use super::registry;
 use super::state::State;
 use super::waiter::Waiter;
+use super::{limit, registry};
 
 /// An armed timer of some loop.
 #[derive(Debug)]
@@ -15,18 +15,16 @@ pub(crate) struct Timer {
     key: HandleKey,
 }
 
-/// When a timer is to expire.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum When {
-    /// So long after now.
-    After(Nanos),
-    At(Nanos),
-}
-
 impl Timer {
     /// Arms a timer on this thread's loop, which wakes `cx` when it expires. `None`: that moment is now or has passed.
     #[track_caller]
     pub(crate) fn arm(when: When, cx: &Context<'_>, what: &str) -> Option<Self> {
+        Self::start(when, cx, what).1
+    }
+
+    /// As [`Timer::arm`]; says also which moment it is.
+    #[track_caller]
+    pub(crate) fn start(when: When, cx: &Context<'_>, what: &str) -> (Nanos, Option<Self>) {
         let candidate = candidate(cx.waker());
         let arm = |state: &mut State| {
             let now = state.clock.now();
@@ -35,19 +33,21 @@ impl Timer {
                 When::At(deadline) => deadline,
             };
             if deadline <= now {
-                return None;
+                return (deadline, None);
             }
             let waiter = state.waiter_of(&candidate);
             let slot = state.timers().arm(deadline, waiter.unwrap_or(Waiter::NOBODY));
             let key = HandleKey { run: state.run_number(), slot };
-            Some((Self { key }, waiter.is_some()))
+            (deadline, Some((Self { key }, waiter.is_some())))
         };
-        let Some(armed) = with(arm) else { context::no_loop(what) };
-        let (timer, is_set) = armed?;
-        if !is_set {
-            timer.wait_cloned(cx);
-        }
-        Some(timer)
+        let Some((deadline, armed)) = with(arm) else { context::no_loop(what) };
+        let timer = armed.map(|(timer, is_set)| {
+            if !is_set {
+                timer.wait_cloned(cx);
+            }
+            timer
+        });
+        (deadline, timer)
     }
 
     /// Ready when the timer has expired; otherwise `cx` is woken then.
@@ -106,6 +106,19 @@ fn remove(key: HandleKey) -> Result<(), NotHere> {
 /// The time by the clock of this thread's loop; by the real clock where none runs.
 pub(crate) fn now() -> Nanos {
     with(|state| state.clock.now()).unwrap_or_else(super::clock::real_now)
+}
+
+/// When the limits around the code that calls this end it, if there are any.
+pub(crate) fn deadline() -> Option<Nanos> {
+    let (at, after) = limit::current();
+    let deadline = if after == NEVER { at } else { at.min(now().saturating_add(after)) };
+    (deadline != NEVER).then_some(deadline)
+}
+
+/// Whether a limit around the code that calls this has passed, so that it will end it.
+pub(crate) fn is_overdue() -> bool {
+    let (at, _) = limit::current();
+    at != NEVER && at <= now()
 }
 
 /// Whether this thread's loop has a virtual clock.

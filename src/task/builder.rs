@@ -1,6 +1,8 @@
 //! `task::Builder`: the options of a task.
 
-use super::Task;
+use std::panic::Location;
+
+use super::{Context, Task};
 use crate::runtime;
 
 /// Options for a new task.
@@ -21,6 +23,7 @@ use crate::runtime;
 pub struct Builder {
     name: Option<String>,
     eager: bool,
+    context: Option<Context>,
 }
 
 impl Builder {
@@ -45,6 +48,30 @@ impl Builder {
         self
     }
 
+    /// Runs the task in `context` instead of a copy of its creator's; asyncio's `context=`.
+    ///
+    /// It is not copied: what the task sets is seen by whoever else has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::task::{Builder, Context, ContextVar};
+    ///
+    /// static USER: ContextVar<&str> = ContextVar::new("user");
+    ///
+    /// oneloop::run(async {
+    ///     let context = Context::current();
+    ///     let login = async { USER.set("ada") };
+    ///     Builder::new().context(context.clone()).create_task(login).await.unwrap();
+    ///     assert_eq!(context.get(&USER), Some("ada"));
+    ///     assert_eq!(USER.get(), None);
+    /// });
+    /// ```
+    pub fn context(mut self, context: Context) -> Self {
+        self.context = Some(context);
+        self
+    }
+
     /// Creates the task.
     ///
     /// # Panics
@@ -57,6 +84,11 @@ impl Builder {
         F: Future + 'static,
         F::Output: 'static,
     {
-        Task::of(runtime::create(future, self.name, self.eager))
+        let place = Location::caller();
+        let create = || runtime::create_at(place, future, self.name, self.eager);
+        Task::of(match self.context {
+            Some(context) => runtime::choose_vars(context.into_vars(), create),
+            None => create(),
+        })
     }
 }

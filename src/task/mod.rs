@@ -2,7 +2,11 @@
 
 mod builder;
 mod call;
+mod cancel_token;
+mod cancel_tree;
 mod cleanup;
+mod context;
+mod context_var;
 mod gather;
 mod group;
 mod join_error;
@@ -18,7 +22,10 @@ mod yield_now;
 pub use crate::runtime::CancelReason;
 pub use builder::Builder;
 pub use call::{CallHandle, call_later, call_soon};
+pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use cleanup::{Cleanup, with_cleanup};
+pub use context::Context;
+pub use context_var::{ContextVar, Scope};
 pub use gather::{Gather, gather};
 pub use group::{Body, Group, GroupError, GroupOutcome, Ready, StartError, TaskError, task_group};
 pub use join_error::JoinError;

@@ -1,12 +1,14 @@
 //! Time: sleeping, time limits, intervals, and the loop's clock.
 
 mod interval;
+mod move_on;
 mod sleep;
 mod timeout;
 
 use std::time::Instant;
 
 pub use interval::{Interval, MissedTicks, interval, interval_at};
+pub use move_on::{move_on_after, move_on_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Timeout, TimeoutError, timeout, timeout_at, wait_for};
 
@@ -30,4 +32,44 @@ use crate::runtime;
 /// ```
 pub fn now() -> Instant {
     runtime::to_instant(runtime::now())
+}
+
+/// When the code that calls this must be ready, by the [loop's clock](now): the earliest end of all time limits around it;
+/// Trio's `current_effective_deadline`. `None`: there are no limits.
+///
+/// Limits are [`timeout`], [`timeout_at`], [`wait_for`], [`move_on_after`], [`move_on_at`] and
+/// [`run_until_cancelled`](crate::task::CancelToken::run_until_cancelled) with a token that has a deadline. A client can pass on
+/// how much time is left. A moment that has passed says that this code will not be polled again, unless it is ready now.
+///
+/// The limits are those of the code and not of the values it holds: a new task starts without any, also an eager one. To
+/// limit it as well, hand the deadline on, as in the example.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::{create_task, deadline, time::now, timeout, timeout_at};
+/// use std::time::Duration;
+///
+/// async fn time_left() -> Option<Duration> {
+///     Some(deadline()?.duration_since(now()))
+/// }
+///
+/// oneloop::Builder::new().virtual_time(true).run(async {
+///     assert_eq!(time_left().await, None);
+///     timeout(Duration::from_secs(5), async {
+///         assert_eq!(time_left().await, Some(Duration::from_secs(5)));
+///         oneloop::sleep(Duration::from_secs(2)).await;
+///         assert_eq!(time_left().await, Some(Duration::from_secs(3)));
+///
+///         assert_eq!(create_task(time_left()).await.unwrap(), None);
+///         let until = deadline().unwrap();
+///         let task = create_task(timeout_at(until, time_left()));
+///         assert_eq!(task.await.unwrap().unwrap(), Some(Duration::from_secs(3)));
+///     })
+///     .await
+///     .unwrap();
+/// });
+/// ```
+pub fn deadline() -> Option<Instant> {
+    runtime::deadline().map(runtime::to_instant)
 }

@@ -9,13 +9,18 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use super::{Sleep, sleep, sleep_until};
-use crate::runtime::{LeftCleanups, dropping};
+use crate::runtime::{
+    self, LeftCleanups, NEVER, Nanos, Timer, When, dropping, from_instant, nanos,
+};
 
 /// Gives `future` so much time, counted from the first poll, then drops it and gives [`TimeoutError`]; asyncio's
 /// `timeout`. If that leaves [cleanups](crate::with_cleanup), it waits for them first, as asyncio does.
 ///
 /// The future is polled before the clock is looked at: one that is ready always wins, even with `Duration::ZERO`. `Duration::MAX` is no limit.
+///
+/// Limits nest: the code inside stops at the earliest of them, which it can ask for by [`deadline`](super::deadline). Where the
+/// time of two is up when their task comes to run, the outer one ends the wait, as in asyncio and Trio: what would go on after
+/// the inner one has no time left.
 ///
 /// A [`Task`](crate::Task) in place of the future goes on after its time is up, since dropping a handle only detaches the task:
 /// [`cancel_on_drop`](crate::Task::cancel_on_drop) stops it.
@@ -45,8 +50,9 @@ use crate::runtime::{LeftCleanups, dropping};
 ///     assert_eq!(ready.unwrap(), "ready");
 /// });
 /// ```
+#[doc(alias = "fail_after")]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), limit: Limit::Time(sleep(duration)) }
+    Timeout::new(When::After(nanos(duration)), future)
 }
 
 /// As [`timeout`], until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
@@ -54,8 +60,9 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// # Errors
 ///
 /// [`TimeoutError`].
+#[doc(alias = "fail_at")]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: Some(future.into_future()), limit: Limit::Time(sleep_until(deadline)) }
+    Timeout::new(When::At(from_instant(deadline)), future)
 }
 
 /// As [`timeout`], with the arguments in the order of asyncio's `wait_for`.
@@ -75,17 +82,63 @@ pin_project! {
         // `None` once the time is up.
         #[pin]
         future: Option<F>,
-        limit: Limit,
+        alarm: Alarm,
     }
 }
 
 /// What a timeout waits for, beside its future.
 #[derive(Debug)]
-enum Limit {
-    Time(Sleep),
-    /// What the future left when it was dropped.
+enum Alarm {
+    New(When),
+    /// Without a timer, the time is up.
+    Set(Nanos, Option<Timer>),
+    /// The time is up, and the future has left these when it was dropped.
     Cleanups(Box<LeftCleanups>),
     Over,
+}
+
+impl Alarm {
+    /// When the time is up.
+    fn when(&self) -> When {
+        match *self {
+            Self::New(when) => when,
+            Self::Set(deadline, _) => When::At(deadline),
+            Self::Cleanups(_) | Self::Over => When::At(NEVER),
+        }
+    }
+
+    /// Ready when the time is up, but never in the first poll: what is limited may need another one.
+    #[track_caller]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::New(when) => {
+                let (deadline, timer) = Timer::start(*when, cx, "`timeout`");
+                if timer.is_none() {
+                    cx.waker().wake_by_ref();
+                }
+                *self = Self::Set(deadline, timer);
+                return Poll::Pending;
+            }
+            Self::Set(_, timer) => {
+                if let Some(timer) = timer {
+                    ready!(timer.poll(cx, "`Timeout`"));
+                }
+                *timer = None;
+            }
+            Self::Cleanups(left) => ready!(left.poll_done(cx)),
+            Self::Over => {}
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<F> Timeout<F> {
+    fn new(when: When, future: impl IntoFuture<IntoFuture = F>) -> Self
+    where
+        F: Future,
+    {
+        Self { future: Some(future.into_future()), alarm: Alarm::New(when) }
+    }
 }
 
 impl<F: Future> Future for Timeout<F> {
@@ -95,19 +148,21 @@ impl<F: Future> Future for Timeout<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(future) = this.future.as_mut().as_pin_mut() {
-            if let Poll::Ready(output) = future.poll(cx) {
+            if let Poll::Ready(output) = runtime::around(this.alarm.when(), || future.poll(cx)) {
                 return Poll::Ready(Ok(output));
             }
-            if let Limit::Time(sleep) = this.limit {
-                ready!(Pin::new(sleep).poll(cx));
+            ready!(this.alarm.poll(cx));
+            if runtime::is_overdue() {
+                // The limit around this one goes first, in this poll or after the next look at the clock. Should it have
+                // been moved by then, this one is asked again.
+                *this.alarm = Alarm::New(When::After(1));
+                ready!(this.alarm.poll(cx));
             }
             // Before the error is seen, also where the `Timeout` lives on.
             let left = dropping(|| this.future.set(None));
-            *this.limit = left.map_or(Limit::Over, |left| Limit::Cleanups(Box::new(left)));
+            *this.alarm = left.map_or(Alarm::Over, |left| Alarm::Cleanups(Box::new(left)));
         }
-        if let Limit::Cleanups(left) = this.limit {
-            ready!(left.poll_done(cx));
-        }
+        ready!(this.alarm.poll(cx));
         Poll::Ready(Err(TimeoutError(())))
     }
 }

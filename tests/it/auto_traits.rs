@@ -13,7 +13,9 @@ use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, WriteHalf,
 };
-use oneloop::task::{self, CallHandle, Gather, TryGather, YieldNow};
+use oneloop::task::{
+    self, CallHandle, CancelToken, Cancelled, ContextVar, DropGuard, Gather, TryGather, YieldNow,
+};
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
@@ -78,7 +80,19 @@ fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<CancelReason>();
     assert_all::<Unhandled>();
     assert_all::<Turn>();
-    assert_all::<task::Builder>();
+    // A builder holds a context, which stays on its thread.
+    assert_unpin::<task::Builder>();
+}
+
+#[test]
+fn tokens_and_variables_may_be_used_from_all_threads() {
+    assert_all::<CancelToken>();
+    assert_all::<Cancelled>();
+    assert_all::<DropGuard>();
+    // A variable is a `static`, whatever its values are.
+    assert_all::<ContextVar<Local>>();
+    let token = CancelToken::new();
+    assert_send_value(token.run_until_cancelled(oneloop::sleep(Duration::ZERO)));
 }
 
 #[test]
@@ -92,6 +106,7 @@ fn what_holds_futures_is_send_when_they_are() {
     assert_send_value(oneloop::gather!(oneloop::sleep(Duration::ZERO), async { 1 }));
     assert_send_value(oneloop::try_gather!(ready(io::Result::Ok(1)), ready(io::Result::Ok("x"))));
     assert_send_value(oneloop::timeout(Duration::ZERO, async { oneloop::yield_now().await }));
+    assert_send_value(oneloop::move_on_after(Duration::ZERO, oneloop::sleep(Duration::ZERO)));
     assert_send_value(oneloop::gather([async { oneloop::sleep(Duration::ZERO).await }]));
 }
 
@@ -168,7 +183,7 @@ fn small_types_are_small() {
     assert_eq!(size_of::<CancelOnDrop<String>>(), 8);
     assert_eq!(size_of::<CallHandle>(), 8);
     assert_eq!(size_of::<Sleep>(), 16);
-    assert_eq!(size_of::<Timeout<Sleep>>(), 32);
+    assert_eq!(size_of::<Timeout<Sleep>>(), 40);
     assert_eq!(size_of::<JoinError>(), size_of::<usize>());
     assert_eq!(size_of::<Handle>(), 4);
     assert_eq!(size_of::<TaskRef>(), 12);

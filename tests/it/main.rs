@@ -1,7 +1,9 @@
 //! The public API as programs use it: one binary, a module per topic.
 
 mod auto_traits;
+mod cancel_tokens;
 mod cleanups;
+mod context_vars;
 mod found;
 mod gather;
 mod groups;

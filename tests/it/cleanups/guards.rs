@@ -126,6 +126,19 @@ async fn a_timeout_does_not_wait_for_the_cleanups_of_others() {
 }
 
 #[oneloop::test(virtual_time)]
+async fn a_timeout_waits_for_the_cleanups_for_which_what_it_dropped_has_waited() {
+    let (log, start) = (Log::default(), time::now());
+    let guarded = async {
+        let _guard = slow(&log, "a");
+        pending::<()>().await;
+    };
+    let inner = timeout(SECOND, guarded);
+    assert!(timeout(SECOND + SECOND / 2, inner).await.is_err());
+    assert_eq!(log.take(), ["a begins", "a ends"]);
+    assert_eq!(time::now() - start, 2 * SECOND);
+}
+
+#[oneloop::test(virtual_time)]
 async fn a_timeout_inside_a_cleanup_waits_for_the_cleanups_that_it_dropped() {
     let log = Log::default();
     let inner = log.clone();

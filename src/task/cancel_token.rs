@@ -1,0 +1,347 @@
+//! `CancelToken`: asks any number of tasks to stop, from anywhere.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::cancel_tree::{Stage, Status, Tree};
+use crate::runtime::{self, NEVER, Nanos, Timer, When, from_instant, to_instant, wake_guarded};
+
+/// Asks whoever looks at it to stop: by [`cancel`](CancelToken::cancel), from any thread, or when its deadline has passed.
+///
+/// To cancel a task from outside, [`Task::cancel`](crate::Task::cancel) is simpler. A token is for code that is asked, and
+/// decides where it stops; for many tasks at once; and where the one who asks knows no task. A clone is the same token. A
+/// [`child`](CancelToken::child) is cancelled with its parent and can be cancelled without it, so that tokens follow the
+/// structure of a program: the server's, a connection's, a request's.
+///
+/// It does what a handle to Trio's `CancelScope` does, without the scope: which code is cancelled is said by
+/// [`run_until_cancelled`](CancelToken::run_until_cancelled).
+///
+/// A cancelled token stays so. Tokens that are dropped leave nothing behind in their parents.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::{CancelToken, create_task};
+///
+/// oneloop::run(async {
+///     let server = CancelToken::new();
+///     let connections: Vec<_> = (0..3)
+///         .map(|_| {
+///             let connection = server.child();
+///             create_task(async move {
+///                 connection.cancelled().await;
+///                 "said goodbye"
+///             })
+///         })
+///         .collect();
+///     std::thread::spawn(move || server.cancel());
+///     for connection in connections {
+///         assert_eq!(connection.await.unwrap(), "said goodbye");
+///     }
+/// });
+/// ```
+#[derive(Clone)]
+#[doc(alias = "CancellationToken")]
+#[doc(alias = "CancelScope")]
+pub struct CancelToken {
+    handle: Arc<Handle>,
+}
+
+/// All clones of one token.
+struct Handle {
+    tree: Arc<Mutex<Tree>>,
+    index: usize,
+    status: Arc<Status>,
+}
+
+impl Handle {
+    fn lock(&self) -> MutexGuard<'_, Tree> {
+        // Nothing panics inside.
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.lock().release(self.index);
+    }
+}
+
+impl CancelToken {
+    /// A token without a parent or a deadline.
+    pub fn new() -> Self {
+        Self::add(&Arc::default(), None)
+    }
+
+    /// A token that is cancelled when this one is, but not the other way round. A child of a cancelled token is cancelled.
+    #[must_use]
+    #[doc(alias = "child_token")]
+    pub fn child(&self) -> Self {
+        Self::add(&self.handle.tree, Some(self.handle.index))
+    }
+
+    fn add(tree: &Arc<Mutex<Tree>>, parent: Option<usize>) -> Self {
+        let (index, status) = tree.lock().unwrap_or_else(PoisonError::into_inner).add(parent);
+        Self { handle: Arc::new(Handle { tree: Arc::clone(tree), index, status }) }
+    }
+
+    /// Cancels the token and its children, and wakes all who wait for them: parents first, and in the order in which
+    /// they came. May be called again, and from any thread.
+    pub fn cancel(&self) {
+        if self.handle.status.get() != Stage::Cancelled {
+            let woken = self.handle.lock().cancel(self.handle.index);
+            wake_all(woken);
+        }
+    }
+
+    /// Whether it is cancelled, or its deadline has passed.
+    ///
+    /// Deadlines are by the [clock of the thread's loop](crate::time::now); on a thread without one, by the real clock.
+    pub fn is_cancelled(&self) -> bool {
+        match self.handle.status.get() {
+            Stage::Open => false,
+            Stage::HasDeadline => self.expire(),
+            Stage::Cancelled => true,
+        }
+    }
+
+    /// Cancels what its deadline or an ancestor's has cancelled by now; says whether this is.
+    fn expire(&self) -> bool {
+        let now = runtime::now();
+        let woken = self.handle.lock().expire(self.handle.index, now);
+        let has_passed = woken.is_some();
+        wake_all(woken.unwrap_or_default());
+        has_passed
+    }
+
+    /// Sets, moves or removes the deadline; it may be moved at any time, from any thread. One that has passed cancels the token.
+    ///
+    /// A token that is cancelled stays so, also if it is by a former deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::{CancelToken, sleep, time::now};
+    /// use std::time::Duration;
+    ///
+    /// oneloop::Builder::new().virtual_time(true).run(async {
+    ///     let minute = Duration::from_secs(60);
+    ///     let idle = CancelToken::new();
+    ///     for _ in 0..3 {
+    ///         idle.set_deadline(Some(now() + minute)); // there was a sign of life
+    ///         sleep(minute / 2).await;
+    ///     }
+    ///     assert!(!idle.is_cancelled());
+    ///     sleep(minute / 2).await;
+    ///     assert!(idle.is_cancelled());
+    /// });
+    /// ```
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        let deadline = deadline.map_or(NEVER, from_instant);
+        let now = runtime::now();
+        let woken = self.handle.lock().set_deadline(self.handle.index, deadline, now);
+        wake_all(woken);
+    }
+
+    /// When it will be cancelled: the earliest of its own deadline and those of its ancestors.
+    pub fn deadline(&self) -> Option<Instant> {
+        let deadline = self.handle.lock().deadline(self.handle.index);
+        (deadline != NEVER).then(|| to_instant(deadline))
+    }
+
+    /// Waits until the token is cancelled, or its deadline has passed, wherever that has been moved meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves nothing behind.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled { token: self.clone(), waiter: None, alarm: None }
+    }
+
+    /// Runs `future` until it is ready or the token is cancelled; then the future is dropped, and the result is `None`.
+    ///
+    /// The future is polled first: one that is ready wins, even if the token is cancelled already. Inside, the token's deadline
+    /// counts for [`deadline`](crate::deadline).
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `future`.
+    ///
+    /// # Panics
+    ///
+    /// When polled where no loop runs, if the token has a deadline and the future is not ready at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::CancelToken;
+    /// use std::future::pending;
+    ///
+    /// oneloop::run(async {
+    ///     let token = CancelToken::new();
+    ///     assert_eq!(token.run_until_cancelled(async { "ready" }).await, Some("ready"));
+    ///     token.cancel();
+    ///     assert_eq!(token.run_until_cancelled(pending::<()>()).await, None);
+    /// });
+    /// ```
+    pub async fn run_until_cancelled<F: IntoFuture>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future.into_future());
+        let mut cancelled = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = runtime::around(self.limit(), || future.as_mut().poll(cx))
+            {
+                return Poll::Ready(Some(output));
+            }
+            let cancelled = cancelled.get_or_insert_with(|| self.cancelled());
+            Pin::new(cancelled).poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// The limit of what runs until this is cancelled.
+    fn limit(&self) -> When {
+        match self.handle.status.get() {
+            Stage::Open => When::At(NEVER),
+            Stage::HasDeadline => When::At(self.handle.lock().deadline(self.handle.index)),
+            Stage::Cancelled => When::After(0),
+        }
+    }
+
+    /// Cancels the token when the guard is dropped: by return, by `?`, by a panic, or because its own task was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::CancelToken;
+    ///
+    /// let token = CancelToken::new();
+    /// {
+    ///     let _guard = token.clone().cancel_on_drop();
+    ///     assert!(!token.is_cancelled());
+    /// }
+    /// assert!(token.is_cancelled());
+    /// ```
+    #[doc(alias = "drop_guard")]
+    pub fn cancel_on_drop(self) -> DropGuard {
+        DropGuard { token: self, is_armed: true }
+    }
+}
+
+impl Default for CancelToken {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = self.handle.status.get();
+        f.debug_struct("CancelToken").field("stage", &stage).finish_non_exhaustive()
+    }
+}
+
+/// While the tree is not locked: a waker may come back to it.
+fn wake_all(woken: Vec<Waker>) {
+    for waker in woken {
+        wake_guarded(waker);
+    }
+}
+
+/// The future of [`CancelToken::cancelled`]. `Send`, and `Unpin`.
+///
+/// # Panics
+///
+/// When polled where no loop runs, or on another loop than at first, if the token has a deadline.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Cancelled {
+    token: CancelToken,
+    waiter: Option<u64>,
+    /// For the deadline that the token had, or for an earlier one.
+    alarm: Option<(Nanos, Timer)>,
+}
+
+impl Cancelled {
+    /// Ready when `deadline` has come, by the timer that was armed for it.
+    #[track_caller]
+    fn poll_alarm(&mut self, deadline: Nanos, cx: &Context<'_>) -> Poll<()> {
+        if let Some((armed_for, timer)) = &self.alarm {
+            if *armed_for <= deadline {
+                // Where the deadline was moved away, the early timer serves until it has expired.
+                if timer.poll(cx, "`Cancelled`").is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.alarm = None;
+        if deadline == NEVER {
+            return Poll::Pending;
+        }
+        let timer = Timer::arm(When::At(deadline), cx, "a `CancelToken` with a deadline");
+        self.alarm = timer.map(|timer| (deadline, timer));
+        if self.alarm.is_some() { Poll::Pending } else { Poll::Ready(()) }
+    }
+}
+
+impl Future for Cancelled {
+    type Output = ();
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            // Clone and drop of a waker are user code, so they happen outside of the mutex.
+            let waker = cx.waker().clone();
+            let handle = &this.token.handle;
+            let waits = handle.lock().wait(handle.index, &mut this.waiter, waker);
+            let Ok((deadline, former)) = waits else {
+                this.alarm = None;
+                return Poll::Ready(());
+            };
+            drop(former);
+            if this.poll_alarm(deadline, cx).is_pending() {
+                return Poll::Pending;
+            }
+            // Unless the deadline was moved just now, this cancels the token.
+            this.token.expire();
+        }
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter {
+            let handle = &self.token.handle;
+            let waker = handle.lock().forget(handle.index, waiter);
+            drop(waker);
+        }
+    }
+}
+
+/// See [`CancelToken::cancel_on_drop`].
+#[derive(Debug)]
+#[must_use = "dropping it at once cancels the token at once"]
+pub struct DropGuard {
+    token: CancelToken,
+    is_armed: bool,
+}
+
+impl DropGuard {
+    /// Gives the token back, which is not cancelled then.
+    pub fn disarm(mut self) -> CancelToken {
+        self.is_armed = false;
+        self.token.clone()
+    }
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        if self.is_armed {
+            self.token.cancel();
+        }
+    }
+}

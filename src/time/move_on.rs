@@ -1,0 +1,39 @@
+//! `move_on_after` and `move_on_at`.
+
+use std::time::{Duration, Instant};
+
+use super::{timeout, timeout_at};
+
+/// Gives `future` so much time, counted from the first poll, then drops it and moves on with `None`; Trio's
+/// `move_on_after`.
+///
+/// [`timeout`] by another name, where too late is no error: an optional part of a page, a last attempt.
+///
+/// # Cancel safety
+///
+/// That of `future`.
+///
+/// # Panics
+///
+/// When polled where no loop runs, unless the future is ready at once.
+///
+/// # Examples
+///
+/// ```
+/// use std::future::pending;
+/// use std::time::Duration;
+///
+/// oneloop::Builder::new().virtual_time(true).run(async {
+///     let second = Duration::from_secs(1);
+///     assert_eq!(oneloop::move_on_after(second, async { "in time" }).await, Some("in time"));
+///     assert_eq!(oneloop::move_on_after(second, pending::<&str>()).await, None);
+/// });
+/// ```
+pub async fn move_on_after<F: IntoFuture>(duration: Duration, future: F) -> Option<F::Output> {
+    timeout(duration, future).await.ok()
+}
+
+/// As [`move_on_after`], until a moment by the [loop's clock](super::now); Trio's `move_on_at`.
+pub async fn move_on_at<F: IntoFuture>(deadline: Instant, future: F) -> Option<F::Output> {
+    timeout_at(deadline, future).await.ok()
+}

@@ -317,6 +317,7 @@ mod runtime;
 pub mod io;
 pub mod net;
 pub mod signal;
+pub mod sync;
 pub mod task;
 pub mod testing;
 pub mod time;

@@ -20,12 +20,13 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 25] = [
+const KERNEL: [&str; 26] = [
     "key",
     "clock",
     "inbox",
     "registry",
     "waiter",
+    "wait_list",
     "timers",
     "reactor",
     "run_queue",

@@ -9,6 +9,7 @@
 //! | `clock` | nanoseconds, real or virtual |
 //! | `inbox`, `registry` | what other threads send; which loop an index means |
 //! | `waiter` | who is to be woken |
+//! | `wait_list` | who waits in a line: pure data, for `sync` |
 //! | `timers`, `reactor`, `run_queue`, `pace` | what wakes tasks; which are runnable; how many polls make a round |
 //! | `waker` | a key as a `std::task::Waker`: home of `unsafe` |
 //! | `job`, `members`, `tasks` | a future without its type; the slab of tasks and a task's life |
@@ -42,6 +43,7 @@ mod tasks;
 mod timer;
 mod timers;
 mod unhandled;
+mod wait_list;
 mod waiter;
 mod waker;
 
@@ -69,3 +71,4 @@ pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause, Payload};
 pub(crate) use timer::{Timer, When, is_virtual, now};
 pub(crate) use unhandled::panic_message;
+pub(crate) use wait_list::{WaitKey, WaitList};

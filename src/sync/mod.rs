@@ -1,0 +1,19 @@
+//! Locks, events, semaphores, queues: how tasks of one loop wait for each other.
+//!
+//! Everything here is for one thread: shared through `Rc` or by reference, without atomics, and not `Send`. It needs no running
+//! loop: it can be created anywhere, kept in a `const` thread-local, and awaited on any executor of its thread.
+//!
+//! What all of them keep:
+//!
+//! - **First come, first served.** Waiters are served in the order in which they were first polled.
+//! - **Direct hand-over.** What a waiter was given is its own from that moment, although it has not run yet: nobody who comes later can
+//!   take it. So whoever releases a lock and locks it again at once goes behind those who wait.
+//! - **Safe to cancel in every state.** A waiter that is dropped leaves the line; one that had been given something and did not know
+//!   yet passes it on.
+//! - **No time limits of their own**: put [`timeout`](crate::timeout) around the wait.
+
+mod line;
+mod permits;
+mod wait_queue;
+
+pub use wait_queue::{Wait, WaitQueue};

@@ -150,7 +150,21 @@ impl<T> WaitList<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
     use super::*;
+
+    /// Wakes nobody, but is one waker: those of `Waker::noop` need not be equal to each other.
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn waker() -> Waker {
+        Waker::from(Arc::new(Nobody))
+    }
 
     /// The same in plain lists: who waits, and who was unlinked.
     #[derive(Default)]
@@ -167,6 +181,7 @@ mod tests {
     #[test]
     fn it_does_what_plain_lists_do() {
         let (mut list, mut model) = (WaitList::new(), Model::default());
+        let waker = waker();
         let mut random: u64 = 0x5EED;
         for step in 0..20_000_u32 {
             // xorshift
@@ -177,7 +192,7 @@ mod tests {
             match random >> 20 & 0xF {
                 n if n < pushes => {
                     let number = list.next_number();
-                    let key = list.push_back(step, Waker::noop().clone());
+                    let key = list.push_back(step, waker.clone());
                     assert_eq!(list.next_number(), number + 1);
                     model.waiting.push((key, step));
                 }
@@ -189,16 +204,16 @@ mod tests {
                 }
                 9..12 => {
                     if let Some((key, value)) = remove_any(&mut model.waiting, random >> 32) {
-                        assert!(list.is_linked(key) && list.will_wake(key, Waker::noop()));
-                        let (removed, waker) = list.remove(key);
-                        assert!(removed == value && waker.is_some());
+                        assert!(list.is_linked(key) && list.will_wake(key, &waker));
+                        let (removed, its_waker) = list.remove(key);
+                        assert!(removed == value && its_waker.is_some());
                     }
                 }
                 12.. => {
                     if let Some((key, value)) = remove_any(&mut model.unlinked, random >> 32) {
-                        assert!(!list.is_linked(key) && !list.will_wake(key, Waker::noop()));
-                        let (removed, waker) = list.remove(key);
-                        assert!(removed == value && waker.is_none());
+                        assert!(!list.is_linked(key) && !list.will_wake(key, &waker));
+                        let (removed, its_waker) = list.remove(key);
+                        assert!(removed == value && its_waker.is_none());
                     }
                 }
                 _ => {}
@@ -213,20 +228,20 @@ mod tests {
     #[test]
     fn numbers_tell_who_came_before() {
         let mut list = WaitList::new();
-        let first = list.push_back('a', Waker::noop().clone());
+        let first = list.push_back('a', waker());
         assert!(list.remove(first).1.is_some());
         let border = list.next_number();
-        list.push_back('b', Waker::noop().clone());
+        list.push_back('b', waker());
         assert!(list.front().unwrap().0 >= border);
     }
 
     #[test]
     fn the_latest_waker_counts_and_the_former_is_handed_out() {
         let mut list = WaitList::new();
-        let key = list.push_back((), Waker::noop().clone());
-        assert!(list.set_waker(key, Waker::noop().clone()).is_some());
+        let key = list.push_back((), waker());
+        assert!(list.set_waker(key, waker()).is_some());
         assert!(list.unlink_front().is_some());
-        assert!(list.set_waker(key, Waker::noop().clone()).is_none());
+        assert!(list.set_waker(key, waker()).is_none());
     }
 
     #[test]

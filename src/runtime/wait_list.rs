@@ -1,8 +1,16 @@
 //! Who waits for something, first come, first served: pure data.
 //!
-//! A list over a slab, linked in both directions, so that a waiter in the middle leaves in constant time. An entry that was
-//! granted what it waits for is *unlinked*: it has no place in the order any more, but keeps its slot, and what it was granted,
-//! until its future collects it. That is what handing over directly needs.
+//! A list over a slab, linked in both directions, so that a waiter in the middle leaves in constant time. What a waiter is granted
+//! is its own from that moment, so an entry goes through three states:
+//!
+//! ```text
+//!   push_back() ──▶ waiting ──grant_front()──▶ granted, to be woken ──next_waker()──▶ granted
+//!                      │                               │                               │
+//!                      └──────────── remove() ─────────┴───────────────────────────────┘
+//! ```
+//!
+//! Only those that wait stand in the line. Who is to be woken stands in a second one: so many can be granted something at once, and
+//! woken one by one when nothing is borrowed any more, whatever those that were woken first do meanwhile.
 //!
 //! What may run the code of others, a waker, is handed to the caller, who has let go of the list when he touches it.
 
@@ -18,23 +26,30 @@ const NONE: u32 = u32::MAX;
 /// The entries keep a `T` each: what they want, or what they were granted. Allocates with its first entry.
 pub(crate) struct WaitList<T> {
     entries: Slab<Entry<T>>,
-    front: u32,
-    back: u32,
-    /// How many are linked.
-    len: usize,
-    /// How many were ever pushed.
-    pushed: u64,
+    waiting: Chain,
+    to_wake: Chain,
 }
 
 struct Entry<T> {
     value: T,
     /// `None` once it was handed out.
     waker: Option<Waker>,
-    /// How many were pushed before this one.
-    number: u64,
     previous: u32,
     next: u32,
-    is_linked: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    ToWake,
+    Granted,
+}
+
+struct Chain {
+    front: u32,
+    back: u32,
+    len: usize,
 }
 
 /// An entry of a list, until it is removed.
@@ -43,67 +58,54 @@ pub(crate) struct WaitKey(u32);
 
 impl<T> WaitList<T> {
     pub(crate) const fn new() -> Self {
-        Self { entries: Slab::new(), front: NONE, back: NONE, len: 0, pushed: 0 }
+        Self { entries: Slab::new(), waiting: Chain::EMPTY, to_wake: Chain::EMPTY }
     }
 
-    /// How many wait; those that were unlinked do not.
+    /// How many wait; those that were granted something do not.
     pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The number that the next entry gets; numbers grow.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.pushed
+        self.waiting.len
     }
 
     pub(crate) fn push_back(&mut self, value: T, waker: Waker) -> WaitKey {
-        let entry = Entry {
-            value,
-            waker: Some(waker),
-            number: self.pushed,
-            previous: self.back,
-            next: NONE,
-            is_linked: true,
-        };
+        let waker = Some(waker);
+        let entry = Entry { value, waker, previous: NONE, next: NONE, state: State::Waiting };
         let slot = key::slot(self.entries.insert(entry));
-        match self.back {
-            NONE => self.front = slot,
-            back => self.entry(back).next = slot,
-        }
-        self.back = slot;
-        self.len += 1;
-        self.pushed += 1;
+        self.waiting.push_back(slot, &mut self.entries);
         WaitKey(slot)
     }
 
-    /// The one that has waited longest, and its number.
-    pub(crate) fn front(&mut self) -> Option<(u64, &mut T)> {
-        let entry = self.entries.get_mut(self.front as usize)?;
-        Some((entry.number, &mut entry.value))
+    /// The one that has waited longest.
+    pub(crate) fn front(&mut self) -> Option<&mut T> {
+        // There is no slot `NONE`.
+        self.entries.get_mut(self.waiting.front as usize).map(|entry| &mut entry.value)
     }
 
-    /// Those that wait, in their order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let mut next = self.front;
-        std::iter::from_fn(move || {
-            let entry = self.entries.get(next as usize)?;
-            next = entry.next;
-            Some(&entry.value)
-        })
+    /// Ends the wait of the first: it keeps its slot, and is to be woken. `false`: nobody waits.
+    pub(crate) fn grant_front(&mut self) -> bool {
+        let slot = self.waiting.front;
+        if slot == NONE {
+            return false;
+        }
+        self.waiting.unlink(slot, &mut self.entries);
+        self.to_wake.push_back(slot, &mut self.entries);
+        self.entry(slot).state = State::ToWake;
+        true
     }
 
-    /// Ends the wait of the first: it keeps its slot, and the caller wakes it.
-    pub(crate) fn unlink_front(&mut self) -> Option<Waker> {
-        let front = self.front;
-        if front == NONE {
+    /// The waker of the next one that is to be woken.
+    pub(crate) fn next_waker(&mut self) -> Option<Waker> {
+        let slot = self.to_wake.front;
+        if slot == NONE {
             return None;
         }
-        self.unlink(front);
-        self.entry(front).waker.take()
+        self.to_wake.unlink(slot, &mut self.entries);
+        let entry = self.entry(slot);
+        entry.state = State::Granted;
+        entry.waker.take()
     }
 
-    pub(crate) fn is_linked(&self, key: WaitKey) -> bool {
-        self.entries[key.0 as usize].is_linked
+    pub(crate) fn is_waiting(&self, key: WaitKey) -> bool {
+        self.entries[key.0 as usize].state == State::Waiting
     }
 
     /// Whether what this entry would wake is what `waker` wakes.
@@ -118,29 +120,16 @@ impl<T> WaitList<T> {
         self.entry(key.0).waker.replace(waker)
     }
 
-    /// Takes an entry out, linked or not, and frees its slot.
+    /// Takes an entry out, in whatever state it is, and frees its slot.
     #[must_use = "to drop what it held is user code"]
     pub(crate) fn remove(&mut self, key: WaitKey) -> (T, Option<Waker>) {
-        if self.is_linked(key) {
-            self.unlink(key.0);
+        match self.entry(key.0).state {
+            State::Waiting => self.waiting.unlink(key.0, &mut self.entries),
+            State::ToWake => self.to_wake.unlink(key.0, &mut self.entries),
+            State::Granted => {}
         }
         let entry = self.entries.remove(key.0 as usize);
         (entry.value, entry.waker)
-    }
-
-    fn unlink(&mut self, slot: u32) {
-        let entry = self.entry(slot);
-        entry.is_linked = false;
-        let (previous, next) = (entry.previous, entry.next);
-        match previous {
-            NONE => self.front = next,
-            previous => self.entry(previous).next = next,
-        }
-        match next {
-            NONE => self.back = previous,
-            next => self.entry(next).previous = previous,
-        }
-        self.len -= 1;
     }
 
     fn entry(&mut self, slot: u32) -> &mut Entry<T> {
@@ -148,8 +137,38 @@ impl<T> WaitList<T> {
     }
 }
 
+impl Chain {
+    const EMPTY: Self = Self { front: NONE, back: NONE, len: 0 };
+
+    fn push_back<T>(&mut self, slot: u32, entries: &mut Slab<Entry<T>>) {
+        let entry = &mut entries[slot as usize];
+        entry.previous = self.back;
+        entry.next = NONE;
+        match self.back {
+            NONE => self.front = slot,
+            back => entries[back as usize].next = slot,
+        }
+        self.back = slot;
+        self.len += 1;
+    }
+
+    fn unlink<T>(&mut self, slot: u32, entries: &mut Slab<Entry<T>>) {
+        let Entry { previous, next, .. } = entries[slot as usize];
+        match previous {
+            NONE => self.front = next,
+            previous => entries[previous as usize].next = next,
+        }
+        match next {
+            NONE => self.back = previous,
+            next => entries[next as usize].previous = previous,
+        }
+        self.len -= 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::iter;
     use std::sync::Arc;
     use std::task::Wake;
 
@@ -166,16 +185,24 @@ mod tests {
         Waker::from(Arc::new(Nobody))
     }
 
-    /// The same in plain lists: who waits, and who was unlinked.
+    /// The same in plain lists.
     #[derive(Default)]
     struct Model {
         waiting: Vec<(WaitKey, u32)>,
-        unlinked: Vec<(WaitKey, u32)>,
+        to_wake: Vec<(WaitKey, u32)>,
+        granted: Vec<(WaitKey, u32)>,
     }
 
     fn remove_any(list: &mut Vec<(WaitKey, u32)>, random: u64) -> Option<(WaitKey, u32)> {
         let len = list.len() as u64;
         (len > 0).then(|| list.remove((random % len) as usize))
+    }
+
+    /// The values of those that wait, in their order.
+    fn waiting<T>(list: &WaitList<T>) -> impl Iterator<Item = &T> {
+        let first = list.entries.get(list.waiting.front as usize);
+        iter::successors(first, |entry| list.entries.get(entry.next as usize))
+            .map(|entry| &entry.value)
     }
 
     #[test]
@@ -191,57 +218,52 @@ mod tests {
             let pushes = if step & 0x200 == 0 { 6 } else { 3 };
             match random >> 20 & 0xF {
                 n if n < pushes => {
-                    let number = list.next_number();
-                    let key = list.push_back(step, waker.clone());
-                    assert_eq!(list.next_number(), number + 1);
-                    model.waiting.push((key, step));
+                    model.waiting.push((list.push_back(step, waker.clone()), step));
                 }
                 6..9 => {
-                    assert_eq!(list.unlink_front().is_some(), !model.waiting.is_empty());
+                    assert_eq!(list.grant_front(), !model.waiting.is_empty());
                     if !model.waiting.is_empty() {
-                        model.unlinked.push(model.waiting.remove(0));
+                        model.to_wake.push(model.waiting.remove(0));
                     }
                 }
-                9..12 => {
-                    if let Some((key, value)) = remove_any(&mut model.waiting, random >> 32) {
-                        assert!(list.is_linked(key) && list.will_wake(key, &waker));
-                        let (removed, its_waker) = list.remove(key);
-                        assert!(removed == value && its_waker.is_some());
+                9..11 => {
+                    assert_eq!(list.next_waker().is_some(), !model.to_wake.is_empty());
+                    if !model.to_wake.is_empty() {
+                        model.granted.push(model.to_wake.remove(0));
                     }
                 }
-                12.. => {
-                    if let Some((key, value)) = remove_any(&mut model.unlinked, random >> 32) {
-                        assert!(!list.is_linked(key) && !list.will_wake(key, &waker));
+                n @ 11.. => {
+                    let lists = [&mut model.waiting, &mut model.to_wake, &mut model.granted];
+                    let (removed, is_waiting, is_granted) = match n {
+                        11..13 => (remove_any(lists[0], random >> 32), true, false),
+                        13 => (remove_any(lists[1], random >> 32), false, false),
+                        _ => (remove_any(lists[2], random >> 32), false, true),
+                    };
+                    if let Some((key, value)) = removed {
+                        assert_eq!(list.is_waiting(key), is_waiting);
+                        assert_eq!(list.will_wake(key, &waker), !is_granted);
                         let (removed, its_waker) = list.remove(key);
-                        assert!(removed == value && its_waker.is_none());
+                        assert_eq!((removed, its_waker.is_some()), (value, !is_granted));
                     }
                 }
                 _ => {}
             }
             assert_eq!(list.len(), model.waiting.len());
-            assert!(list.iter().eq(model.waiting.iter().map(|(_, value)| value)));
-            let front = list.front().map(|(_, value)| *value);
+            assert!(waiting(&list).eq(model.waiting.iter().map(|(_, value)| value)));
+            let front = list.front().map(|value| *value);
             assert_eq!(front, model.waiting.first().map(|&(_, value)| value));
         }
-    }
-
-    #[test]
-    fn numbers_tell_who_came_before() {
-        let mut list = WaitList::new();
-        let first = list.push_back('a', waker());
-        assert!(list.remove(first).1.is_some());
-        let border = list.next_number();
-        list.push_back('b', waker());
-        assert!(list.front().unwrap().0 >= border);
     }
 
     #[test]
     fn the_latest_waker_counts_and_the_former_is_handed_out() {
         let mut list = WaitList::new();
         let key = list.push_back((), waker());
-        assert!(list.set_waker(key, waker()).is_some());
-        assert!(list.unlink_front().is_some());
-        assert!(list.set_waker(key, waker()).is_none());
+        let latest = waker();
+        assert!(list.set_waker(key, latest.clone()).is_some());
+        assert!(list.grant_front());
+        assert!(list.next_waker().unwrap().will_wake(&latest));
+        assert!(list.set_waker(key, latest).is_none());
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //!
 //! Closures that get a waiter's data run while the list is borrowed: they move values, and never call the code of others.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt::{self, Debug, Formatter};
 use std::task::{Context, Poll, Waker};
 
@@ -77,32 +77,30 @@ impl<T> Line<T> {
     /// Takes a waiter that was granted something out.
     fn collect(&self, key: WaitKey) -> Option<T> {
         let mut list = self.list.borrow_mut();
-        if list.is_linked(key) {
+        if list.is_waiting(key) {
             return None;
         }
-        let (value, _used_up) = list.remove(key);
+        let (value, waker) = list.remove(key);
+        drop(list);
+        // It is there only if this poll comes before the wake.
+        drop(waker);
         Some(value)
     }
 
     /// Takes a waiter out, in whatever state it is.
     pub(super) fn leave(&self, key: WaitKey) -> Left<T> {
         let mut list = self.list.borrow_mut();
-        let was_linked = list.is_linked(key);
+        let was_waiting = list.is_waiting(key);
         let (value, waker) = list.remove(key);
         self.len.set(list.len());
         drop(list);
         drop(waker);
-        if was_linked { Left::Waiting(value) } else { Left::Granted(value) }
+        if was_waiting { Left::Waiting(value) } else { Left::Granted(value) }
     }
 
     /// Shows the first waiter's data.
     pub(super) fn front<R>(&self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.list.borrow_mut().front().map(|(_, value)| look(value))
-    }
-
-    /// Shows the data of all waiters, in their order.
-    pub(super) fn for_each(&self, look: impl FnMut(&T)) {
-        self.list.borrow().iter().for_each(look);
+        self.list.borrow_mut().front().map(look)
     }
 
     /// Ends the wait of the first waiter, and wakes it. `false`: nobody waits.
@@ -115,45 +113,41 @@ impl<T> Line<T> {
 
     /// As [`grant`](Self::grant), if `give` says so; otherwise the waiter stays the first.
     pub(super) fn grant_if(&self, give: impl FnOnce(&mut T) -> bool) -> bool {
-        self.grant_before(u64::MAX, give)
+        let mut list = self.list.borrow_mut();
+        let is_granted = list.front().is_some_and(give) && list.grant_front();
+        self.wake_granted(list);
+        is_granted
     }
 
-    /// Ends the wait of those who wait now, in their order; not of those who come while they are woken.
-    pub(super) fn grant_all(&self, give: impl FnMut(&mut T)) -> usize {
-        self.grant_up_to(usize::MAX, give)
-    }
-
-    /// As [`grant_all`](Self::grant_all), but for `max` of them at most.
-    pub(super) fn grant_up_to(&self, max: usize, mut give: impl FnMut(&mut T)) -> usize {
-        if self.is_empty() {
-            return 0;
-        }
-        let end = self.list.borrow().next_number();
+    /// As [`grant_if`](Self::grant_if) for one after another, until `give` says no. Returns how many were granted something.
+    ///
+    /// All of them were before the first is woken: who joins the line while they are woken has nothing to do with it.
+    pub(super) fn grant_while(&self, mut give: impl FnMut(&mut T) -> bool) -> usize {
+        let mut list = self.list.borrow_mut();
         let mut count = 0;
-        let mut give = |value: &mut T| {
-            give(value);
-            true
-        };
-        while count < max && self.grant_before(end, &mut give) {
+        while list.front().is_some_and(&mut give) && list.grant_front() {
             count += 1;
         }
+        self.wake_granted(list);
         count
     }
 
-    /// As [`grant_if`](Self::grant_if), for a waiter with a lower number than `end`.
-    fn grant_before(&self, end: u64, give: impl FnOnce(&mut T) -> bool) -> bool {
-        let mut list = self.list.borrow_mut();
-        let can_go = |(number, value): (u64, &mut T)| number < end && give(value);
-        if !list.front().is_some_and(can_go) {
-            return false;
-        }
-        let waker = list.unlink_front();
+    /// Ends the wait of all who wait now, in their order, and wakes them.
+    pub(super) fn grant_all(&self, mut give: impl FnMut(&mut T)) -> usize {
+        self.grant_while(|value| {
+            give(value);
+            true
+        })
+    }
+
+    /// Also those that were left when a waker panicked.
+    fn wake_granted<'a>(&'a self, mut list: RefMut<'a, WaitList<T>>) {
         self.len.set(list.len());
-        drop(list);
-        if let Some(waker) = waker {
+        while let Some(waker) = list.next_waker() {
+            drop(list);
             waker.wake();
+            list = self.list.borrow_mut();
         }
-        true
     }
 }
 

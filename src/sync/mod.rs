@@ -12,8 +12,24 @@
 //!   yet passes it on.
 //! - **No time limits of their own**: put [`timeout`](crate::timeout) around the wait.
 
+mod barrier;
+mod capacity_limiter;
+mod condition;
+mod event;
 mod line;
+mod lock;
+mod once_cell;
 mod permits;
+mod rw_lock;
+mod semaphore;
 mod wait_queue;
 
+pub use barrier::{Barrier, BrokenBarrier};
+pub use capacity_limiter::{Borrower, CapacityLimiter, OwnedToken, Token};
+pub use condition::Condition;
+pub use event::Event;
+pub use lock::{Lock, LockGuard, OwnedLockGuard};
+pub use once_cell::OnceCell;
+pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
+pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use wait_queue::{Wait, WaitQueue};

@@ -36,11 +36,17 @@ impl Permits {
         usize::try_from(self.available.get()).unwrap_or(0)
     }
 
+    /// As [`available`](Self::available), but below zero if more are out than there should be.
+    pub(super) fn balance(&self) -> isize {
+        self.available.get()
+    }
+
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
         self.line.len()
     }
 
+    #[inline]
     /// Takes `wanted` permits, [`MAX`](Self::MAX) at most, if they are there and nobody waits.
     pub(super) fn try_acquire(&self, wanted: usize) -> bool {
         let left = self.available.get().checked_sub_unsigned(wanted);
@@ -79,7 +85,7 @@ impl Permits {
             }
             left >= 0
         };
-        while self.line.grant_if(grant) {}
+        self.line.grant_while(grant);
     }
 }
 

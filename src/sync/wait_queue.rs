@@ -93,7 +93,12 @@ impl WaitQueue {
     /// Wakes up to `count` of those who wait now, in their order, and returns how many.
     #[doc(alias = "unpark")]
     pub fn wake(&self, count: usize) -> usize {
-        self.line.grant_up_to(count, |is_ones_own| *is_ones_own = true)
+        let mut left = count;
+        self.line.grant_while(|is_ones_own| {
+            *is_ones_own = left > 0;
+            left = left.saturating_sub(1);
+            *is_ones_own
+        })
     }
 
     /// Wakes all who wait now, in their order, and returns how many; not those who come while it does so.
@@ -145,10 +150,20 @@ enum State {
 
 impl Wait<'_> {
     /// Ready with whether the wake was for this waiter alone, and would have to be passed on.
-    pub(super) fn poll_woken(&mut self, cx: &Context<'_>) -> Poll<bool> {
+    ///
+    /// `is_due` is asked once, before the line is joined, when the code of others cannot come between any more.
+    pub(super) fn poll_unless(
+        &mut self,
+        cx: &Context<'_>,
+        is_due: impl FnOnce() -> bool,
+    ) -> Poll<bool> {
         match self.state {
             State::New => {
                 let waker = cx.waker().clone();
+                if is_due() {
+                    self.state = State::Woken;
+                    return Poll::Ready(false);
+                }
                 self.state = State::Waiting(self.queue.line.join(false, waker));
                 Poll::Pending
             }
@@ -168,7 +183,7 @@ impl Future for Wait<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_woken(cx).map(drop)
+        self.poll_unless(cx, || false).map(drop)
     }
 }
 

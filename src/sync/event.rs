@@ -1,0 +1,93 @@
+//! `Event`: has it happened?
+
+use std::cell::Cell;
+use std::fmt::{self, Debug, Formatter};
+use std::future::poll_fn;
+
+use super::wait_queue::WaitQueue;
+
+/// A flag that tasks wait for.
+///
+/// Setting it wakes all who wait, in the order in which they came; they go on even if it is cleared again before they run. Those
+/// who come while it is set do not wait.
+///
+/// This is `asyncio.Event`.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// use oneloop::sync::Event;
+/// use oneloop::{create_task, yield_now};
+///
+/// oneloop::run(async {
+///     let event = Rc::new(Event::new());
+///     let awaited = Rc::clone(&event);
+///     let waiter = create_task(async move {
+///         awaited.wait().await;
+///         "it happened"
+///     });
+///     yield_now().await;
+///     assert!(!waiter.is_finished());
+///
+///     event.set();
+///     assert_eq!(waiter.await.unwrap(), "it happened");
+/// });
+/// ```
+#[derive(Default)]
+pub struct Event {
+    is_set: Cell<bool>,
+    waiters: WaitQueue,
+}
+
+impl Event {
+    /// An event that is not set.
+    pub const fn new() -> Self {
+        Self { is_set: Cell::new(false), waiters: WaitQueue::new() }
+    }
+
+    /// Sets it, and wakes all who wait. Does nothing if it is set.
+    pub fn set(&self) {
+        if !self.is_set.replace(true) {
+            self.waiters.wake_all();
+        }
+    }
+
+    /// Those who come from now on wait.
+    pub fn clear(&self) {
+        self.is_set.set(false);
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.is_set.get()
+    }
+
+    /// Waits until it is set. At once, without yielding, if it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping it.
+    pub async fn wait(&self) {
+        if self.is_set() {
+            return;
+        }
+        let mut wait = self.waiters.wait();
+        poll_fn(|cx| wait.poll_unless(cx, || self.is_set())).await;
+    }
+
+    /// How many wait for it.
+    pub fn n_waiting(&self) -> usize {
+        self.waiters.len()
+    }
+}
+
+impl Debug for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("is_set", &self.is_set())
+            .field("n_waiting", &self.n_waiting())
+            .finish()
+    }
+}

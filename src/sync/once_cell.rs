@@ -1,0 +1,140 @@
+//! `OnceCell`: made once, by whoever needs it first.
+
+use std::cell;
+use std::convert::Infallible;
+use std::fmt::{self, Debug, Formatter};
+
+use super::permits::Permits;
+
+/// A value that is made once, by an async function, when it is first needed.
+///
+/// Of all who need it while it is not there, one makes it and the others wait. If making it fails, panics or is cancelled,
+/// the next one in the line tries. A function that needs the same cell waits for itself for ever.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// use oneloop::sync::OnceCell;
+///
+/// oneloop::run(async {
+///     let (connection, attempts) = (OnceCell::new(), Cell::new(0));
+///     let connect = async || {
+///         oneloop::yield_now().await;
+///         attempts.set(attempts.get() + 1);
+///         if attempts.get() == 1 { Err("refused") } else { Ok("connected") }
+///     };
+///     let users = [0, 1, 2].map(|_| connection.get_or_try_init(connect));
+///     assert_eq!(oneloop::gather(users).await, [Err("refused"), Ok(&"connected"), Ok(&"connected")]);
+///     assert_eq!(attempts.get(), 2);
+/// });
+/// ```
+pub struct OnceCell<T> {
+    /// One, of who may make the value.
+    permits: Permits,
+    value: cell::OnceCell<T>,
+}
+
+/// The only permit.
+struct Maker<'a>(&'a Permits);
+
+impl Drop for Maker<'_> {
+    fn drop(&mut self) {
+        self.0.release(1);
+    }
+}
+
+impl<T> OnceCell<T> {
+    /// An empty cell.
+    pub const fn new() -> Self {
+        Self { permits: Permits::new(1), value: cell::OnceCell::new() }
+    }
+
+    /// The value, if it was made.
+    pub fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    /// The value, if it was made.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.get_mut()
+    }
+
+    /// Sets the value.
+    ///
+    /// # Errors
+    ///
+    /// Gives `value` back if there is one already, or if one is being made.
+    pub fn set(&self, value: T) -> Result<(), T> {
+        if !self.permits.try_acquire(1) {
+            return Err(value);
+        }
+        let _maker = Maker(&self.permits);
+        self.value.set(value)
+    }
+
+    /// The value; made by `make` if there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future of `make`, and the next one in the line makes the value.
+    pub async fn get_or_init(&self, make: impl AsyncFnOnce() -> T) -> &T {
+        let Ok(value) = self.get_or_try_init(async || Ok::<_, Infallible>(make().await)).await;
+        value
+    }
+
+    /// The value; made by `make` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// That of `make`; the cell stays empty, and the next one in the line tries.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`get_or_init`](Self::get_or_init).
+    pub async fn get_or_try_init<E>(
+        &self,
+        make: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<&T, E> {
+        if let Some(value) = self.get() {
+            return Ok(value);
+        }
+        self.permits.acquire(1).await;
+        let _maker = Maker(&self.permits);
+        if let Some(value) = self.get() {
+            return Ok(value);
+        }
+        let value = make().await?;
+        // Nobody else sets it: that needs the permit.
+        Ok(self.value.get_or_init(|| value))
+    }
+
+    /// The value, if it was made; the cell is empty then.
+    pub fn take(&mut self) -> Option<T> {
+        self.value.take()
+    }
+
+    /// The value, if it was made.
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
+}
+
+impl<T> Default for OnceCell<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> From<T> for OnceCell<T> {
+    fn from(value: T) -> Self {
+        Self { permits: Permits::new(1), value: cell::OnceCell::from(value) }
+    }
+}
+
+impl<T: Debug> Debug for OnceCell<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnceCell").field(&self.get()).finish()
+    }
+}

@@ -1,0 +1,211 @@
+//! `RwLock`: many readers, or one writer.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::fmt::{self, Debug, Display, Formatter};
+use std::ops::{Deref, DerefMut};
+
+use super::permits::Permits;
+
+/// A reader takes one permit, a writer all of them.
+const ALL: usize = Permits::MAX;
+
+/// A value that many tasks may read at a time, or one may write, also across an `await`.
+///
+/// Fair: who waits is served first come, first served, and the lock is handed over directly. Readers who stand next to each other
+/// in the line enter together. A reader who comes while a writer waits goes behind it, so writers do not starve; a task
+/// that reads already should therefore not wait to read once more.
+///
+/// A panic while it is locked releases it, and does not poison it.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::sync::RwLock;
+///
+/// oneloop::run(async {
+///     let config = RwLock::new("old".to_owned());
+///     {
+///         let (one, another) = oneloop::gather!(config.read(), config.read()).await;
+///         assert_eq!(*one, *another);
+///         assert!(config.try_write().is_none());
+///     }
+///     config.write().await.replace_range(.., "new");
+///     assert_eq!(*config.read().await, "new");
+/// });
+/// ```
+pub struct RwLock<T> {
+    permits: Permits,
+    value: RefCell<T>,
+}
+
+impl<T> RwLock<T> {
+    /// A lock that is free.
+    pub const fn new(value: T) -> Self {
+        Self { permits: Permits::new(ALL), value: RefCell::new(value) }
+    }
+
+    /// Waits until nobody writes, and for those who came before. At once, without yielding, if nobody writes or waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
+    pub async fn read(&self) -> ReadGuard<'_, T> {
+        self.permits.acquire(1).await;
+        self.read_guard()
+    }
+
+    /// Waits until nobody reads or writes, and for those who came before. At once, without yielding, if it is free.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`read`](Self::read).
+    pub async fn write(&self) -> WriteGuard<'_, T> {
+        self.permits.acquire(ALL).await;
+        self.write_guard()
+    }
+
+    /// Locks it for reading if that is possible without waiting; not if others wait.
+    pub fn try_read(&self) -> Option<ReadGuard<'_, T>> {
+        self.permits.try_acquire(1).then(|| self.read_guard())
+    }
+
+    /// Locks it for writing if that is possible without waiting.
+    pub fn try_write(&self) -> Option<WriteGuard<'_, T>> {
+        self.permits.try_acquire(ALL).then(|| self.write_guard())
+    }
+
+    /// How many wait, to read or to write.
+    pub fn n_waiting(&self) -> usize {
+        self.permits.waiting()
+    }
+
+    /// The value; nobody else can have it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    /// The value; nobody else can have it.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+
+    fn read_guard(&self) -> ReadGuard<'_, T> {
+        let held = Held { lock: self, permits: 1 };
+        ReadGuard { value: self.value.borrow(), _held: held }
+    }
+
+    fn write_guard(&self) -> WriteGuard<'_, T> {
+        let held = Held { lock: self, permits: ALL };
+        WriteGuard { value: self.value.borrow_mut(), held }
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: Debug> Debug for RwLock<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RwLock");
+        // Locked meanwhile, since to format a value is the code of others.
+        match self.try_read() {
+            Some(value) => debug.field("value", &&*value),
+            None => debug.field("value", &format_args!("<locked>")),
+        };
+        debug.field("n_waiting", &self.n_waiting()).finish()
+    }
+}
+
+/// Gives so many permits back.
+struct Held<'a, T> {
+    lock: &'a RwLock<T>,
+    permits: usize,
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        self.lock.permits.release(self.permits);
+    }
+}
+
+/// The value may be read until it is dropped: the guard of [`RwLock::read`].
+#[must_use = "a guard that is dropped at once releases the lock"]
+pub struct ReadGuard<'a, T> {
+    // Fields are dropped in this order: the value is free before whoever is next is woken.
+    value: Ref<'a, T>,
+    _held: Held<'a, T>,
+}
+
+/// The value may be read and written until it is dropped: the guard of [`RwLock::write`].
+#[must_use = "a guard that is dropped at once releases the lock"]
+pub struct WriteGuard<'a, T> {
+    value: RefMut<'a, T>,
+    held: Held<'a, T>,
+}
+
+impl<'a, T> WriteGuard<'a, T> {
+    /// Goes on as a reader; no writer comes between. Readers who are next in the line enter too.
+    pub fn downgrade(guard: Self) -> ReadGuard<'a, T> {
+        let Self { value, mut held } = guard;
+        drop(value);
+        held.permits = 1;
+        let lock = held.lock;
+        let guard = ReadGuard { value: lock.value.borrow(), _held: held };
+        lock.permits.release(ALL - 1);
+        guard
+    }
+}
+
+impl<T> Deref for ReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Deref for WriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for WriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: Debug> Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: Display> Display for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&**self, f)
+    }
+}
+
+impl<T: Debug> Debug for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: Display> Display for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&**self, f)
+    }
+}

@@ -9,6 +9,8 @@
 //!                      └──────────── remove() ─────────┴───────────────────────────────┘
 //! ```
 //!
+//! `release_front()` takes both steps at once.
+//!
 //! Only those that wait stand in the line. Who is to be woken stands in a second one: so many can be granted something at once, and
 //! woken one by one when nothing is borrowed any more, whatever those that were woken first do meanwhile.
 //!
@@ -90,6 +92,23 @@ impl<T> WaitList<T> {
         self.to_wake.push_back(slot, &mut self.entries);
         self.entry(slot).state = State::ToWake;
         true
+    }
+
+    /// Ends the wait of the first, for the caller to wake it at once.
+    pub(crate) fn release_front(&mut self) -> Option<Waker> {
+        let slot = self.waiting.front;
+        if slot == NONE {
+            return None;
+        }
+        self.waiting.unlink(slot, &mut self.entries);
+        let entry = self.entry(slot);
+        entry.state = State::Granted;
+        entry.waker.take()
+    }
+
+    /// Whether [`next_waker`](Self::next_waker) has one.
+    pub(crate) fn has_to_wake(&self) -> bool {
+        self.to_wake.len > 0
     }
 
     /// The waker of the next one that is to be woken.
@@ -220,7 +239,13 @@ mod tests {
                 n if n < pushes => {
                     model.waiting.push((list.push_back(step, waker.clone()), step));
                 }
-                6..9 => {
+                6 => {
+                    assert_eq!(list.release_front().is_some(), !model.waiting.is_empty());
+                    if !model.waiting.is_empty() {
+                        model.granted.push(model.waiting.remove(0));
+                    }
+                }
+                7..9 => {
                     assert_eq!(list.grant_front(), !model.waiting.is_empty());
                     if !model.waiting.is_empty() {
                         model.to_wake.push(model.waiting.remove(0));
@@ -249,6 +274,7 @@ mod tests {
                 _ => {}
             }
             assert_eq!(list.len(), model.waiting.len());
+            assert_eq!(list.has_to_wake(), !model.to_wake.is_empty());
             assert!(waiting(&list).eq(model.waiting.iter().map(|(_, value)| value)));
             let front = list.front().map(|value| *value);
             assert_eq!(front, model.waiting.first().map(|&(_, value)| value));

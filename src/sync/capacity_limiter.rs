@@ -103,7 +103,9 @@ impl CapacityLimiter {
     /// If the borrower has a token of this limiter already, or waits for one.
     pub async fn acquire_on_behalf_of(&self, borrower: Borrower) -> Token<'_> {
         let mut loan = Loan::open(self, borrower);
-        self.permits.acquire(1).await;
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
         loan.begin();
         Token { loan }
     }
@@ -132,7 +134,9 @@ impl CapacityLimiter {
     /// As for [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
     pub async fn acquire_owned_on_behalf_of(self: Rc<Self>, borrower: Borrower) -> OwnedToken {
         let mut loan = Loan::open(Rc::clone(&self), borrower);
-        self.permits.acquire(1).await;
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
         loan.begin();
         OwnedToken { loan }
     }

@@ -13,7 +13,7 @@
 //!
 //! Closures that get a waiter's data run while the list is borrowed: they move values, and never call the code of others.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Formatter};
 use std::task::{Context, Poll, Waker};
 
@@ -113,10 +113,8 @@ impl<T> Line<T> {
 
     /// As [`grant`](Self::grant), if `give` says so; otherwise the waiter stays the first.
     pub(super) fn grant_if(&self, give: impl FnOnce(&mut T) -> bool) -> bool {
-        let mut list = self.list.borrow_mut();
-        let is_granted = list.front().is_some_and(give) && list.grant_front();
-        self.wake_granted(list);
-        is_granted
+        let mut give = Some(give);
+        self.grant_while(|value| give.take().is_some_and(|give| give(value))) > 0
     }
 
     /// As [`grant_if`](Self::grant_if) for one after another, until `give` says no. Returns how many were granted something.
@@ -124,11 +122,26 @@ impl<T> Line<T> {
     /// All of them were before the first is woken: who joins the line while they are woken has nothing to do with it.
     pub(super) fn grant_while(&self, mut give: impl FnMut(&mut T) -> bool) -> usize {
         let mut list = self.list.borrow_mut();
+        // Mostly it is one, which then needs no place among those that are to be woken.
+        let mut first = None;
         let mut count = 0;
-        while list.front().is_some_and(&mut give) && list.grant_front() {
+        while list.front().is_some_and(&mut give) {
+            if count == 0 && !list.has_to_wake() {
+                first = list.release_front();
+            } else {
+                list.grant_front();
+            }
             count += 1;
         }
-        self.wake_granted(list);
+        self.len.set(list.len());
+        let are_more = list.has_to_wake();
+        drop(list);
+        if let Some(waker) = first {
+            waker.wake();
+        }
+        if are_more {
+            self.wake_granted();
+        }
         count
     }
 
@@ -141,12 +154,11 @@ impl<T> Line<T> {
     }
 
     /// Also those that were left when a waker panicked.
-    fn wake_granted<'a>(&'a self, mut list: RefMut<'a, WaitList<T>>) {
-        self.len.set(list.len());
-        while let Some(waker) = list.next_waker() {
-            drop(list);
+    fn wake_granted(&self) {
+        loop {
+            let waker = self.list.borrow_mut().next_waker();
+            let Some(waker) = waker else { break };
             waker.wake();
-            list = self.list.borrow_mut();
         }
     }
 }

@@ -74,7 +74,9 @@ impl<T> Lock<T> {
     ///
     /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
     pub async fn lock(&self) -> LockGuard<'_, T> {
-        self.permits.acquire(1).await;
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
         self.guard()
     }
 
@@ -91,7 +93,9 @@ impl<T> Lock<T> {
     ///
     /// As for [`lock`](Self::lock).
     pub async fn lock_owned(self: Rc<Self>) -> OwnedLockGuard<T> {
-        self.permits.acquire(1).await;
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
         OwnedLockGuard::new(self)
     }
 

@@ -100,7 +100,9 @@ impl<T> OnceCell<T> {
         if let Some(value) = self.get() {
             return Ok(value);
         }
-        self.permits.acquire(1).await;
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
         let _maker = Maker(&self.permits);
         if let Some(value) = self.get() {
             return Ok(value);

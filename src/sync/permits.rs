@@ -46,8 +46,8 @@ impl Permits {
         self.line.len()
     }
 
-    #[inline]
     /// Takes `wanted` permits, [`MAX`](Self::MAX) at most, if they are there and nobody waits.
+    #[inline]
     pub(super) fn try_acquire(&self, wanted: usize) -> bool {
         let left = self.available.get().checked_sub_unsigned(wanted);
         let can = self.line.is_empty() && left.is_some_and(|left| left >= 0);
@@ -57,7 +57,7 @@ impl Permits {
         can
     }
 
-    /// Waits for `wanted` permits. They are nobody's guard: the caller sees to it that they are released.
+    /// Waits for `wanted` permits; for who has found that [`try_acquire`](Self::try_acquire) fails. They are nobody's guard: the caller sees to it that they are released.
     pub(super) fn acquire(&self, wanted: usize) -> Acquire<'_> {
         Acquire { permits: self, wanted, waiter: None }
     }
@@ -65,6 +65,7 @@ impl Permits {
     /// Gives permits back, to the first in the line if they are enough for it.
     ///
     /// They fit: they were acquired before, or the caller has seen to it.
+    #[inline]
     pub(super) fn release(&self, count: usize) {
         self.available.set(self.available.get().saturating_add_unsigned(count));
         if !self.line.is_empty() {

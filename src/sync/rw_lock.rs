@@ -50,7 +50,9 @@ impl<T> RwLock<T> {
     ///
     /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
     pub async fn read(&self) -> ReadGuard<'_, T> {
-        self.permits.acquire(1).await;
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
         self.read_guard()
     }
 
@@ -60,7 +62,9 @@ impl<T> RwLock<T> {
     ///
     /// As for [`read`](Self::read).
     pub async fn write(&self) -> WriteGuard<'_, T> {
-        self.permits.acquire(ALL).await;
+        if !self.permits.try_acquire(ALL) {
+            self.permits.acquire(ALL).await;
+        }
         self.write_guard()
     }
 

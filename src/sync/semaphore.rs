@@ -94,7 +94,9 @@ impl Semaphore {
     /// If `count` is more than [`MAX_PERMITS`](Self::MAX_PERMITS), which would wait for ever.
     pub async fn acquire_many(&self, count: usize) -> Permit<'_> {
         check(count);
-        self.permits.acquire(count).await;
+        if !self.permits.try_acquire(count) {
+            self.permits.acquire(count).await;
+        }
         Permit { semaphore: self, count }
     }
 
@@ -118,7 +120,9 @@ impl Semaphore {
     /// As for [`acquire_many`](Self::acquire_many).
     pub async fn acquire_many_owned(self: Rc<Self>, count: usize) -> OwnedPermit {
         check(count);
-        self.permits.acquire(count).await;
+        if !self.permits.try_acquire(count) {
+            self.permits.acquire(count).await;
+        }
         OwnedPermit { semaphore: self, count }
     }
 

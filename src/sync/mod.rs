@@ -13,23 +13,39 @@
 //! - **No time limits of their own**: put [`timeout`](crate::timeout) around the wait.
 
 mod barrier;
+pub mod broadcast;
+mod buffer;
 mod capacity_limiter;
+pub mod channel;
 mod condition;
+mod error;
 mod event;
 mod line;
 mod lock;
 mod once_cell;
+pub mod oneshot;
 mod permits;
+mod promise;
+pub mod queue;
 mod rw_lock;
 mod semaphore;
+mod store;
 mod wait_queue;
+mod waker_cell;
+pub mod watch;
+mod watchers;
 
 pub use barrier::{Barrier, BrokenBarrier};
 pub use capacity_limiter::{Borrower, CapacityLimiter, OwnedToken, Token};
+#[doc(inline)]
+pub use channel::{Receiver, Sender, channel, unbounded_channel};
 pub use condition::Condition;
 pub use event::Event;
 pub use lock::{Lock, LockGuard, OwnedLockGuard};
 pub use once_cell::OnceCell;
+pub use promise::{BrokenPromise, Promise, PromiseWait, Resolver, promise};
+#[doc(inline)]
+pub use queue::{LifoQueue, PriorityQueue, Queue};
 pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use wait_queue::{Wait, WaitQueue};

@@ -7,6 +7,7 @@ mod macros;
 mod panics;
 mod python_peer;
 mod runtime;
+mod sync;
 mod tasks;
 mod tcp;
 mod time;

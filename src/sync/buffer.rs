@@ -12,12 +12,10 @@
 //! 3. Nobody passes a line: without a promise only who finds the line empty takes an item, or room.
 //! 4. Closed, with nothing left: no getter waits.
 //!
-//! The store is taken out of its place while items go in or come out, for a comparison is the code of others too. To that code the
-//! buffer looks empty: what it puts in is absorbed afterwards, and who wants something waits.
+//! Comparisons in a priority queue are the code of others. To that code the store looks empty: who wants something there waits.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::mem;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -26,18 +24,19 @@ use super::store::Store;
 use crate::runtime::WaitKey;
 
 pub(super) struct Buffer<T, S: Store<T>> {
-    store: Cell<S>,
-    /// How many items are in the store.
-    len: Cell<usize>,
-    /// How many of them belong to getters that were woken and have not run yet.
+    store: S,
+    /// How many items were ever put in, and taken out. One counter for each side is quicker than one for what is between.
+    pushed: Cell<u64>,
+    popped: Cell<u64>,
+    /// How many items belong to getters that were woken and have not run yet.
     promised: Cell<usize>,
     /// How many putters were woken, and have not run yet.
     reserved: Cell<usize>,
     /// `usize::MAX` for no limit.
     capacity: usize,
+    /// The capacity; 0 once it is closed, so that who puts something in has one thing to check.
+    limit: Cell<usize>,
     is_closed: Cell<bool>,
-    /// How many items were ever put in.
-    pushed: Cell<u64>,
     /// The largest `len` so far.
     peak: Cell<usize>,
     getters: Line<Answer>,
@@ -65,13 +64,14 @@ pub(super) enum Refusal {
 impl<T, S: Store<T>> Buffer<T, S> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            store: Cell::default(),
-            len: Cell::new(0),
+            store: S::default(),
+            pushed: Cell::new(0),
+            popped: Cell::new(0),
             promised: Cell::new(0),
             reserved: Cell::new(0),
             capacity,
+            limit: Cell::new(capacity),
             is_closed: Cell::new(false),
-            pushed: Cell::new(0),
             peak: Cell::new(0),
             getters: Line::new(),
             putters: Line::new(),
@@ -81,7 +81,10 @@ impl<T, S: Store<T>> Buffer<T, S> {
 
     /// How many items are there, promised ones included.
     pub(super) fn len(&self) -> usize {
-        self.len.get()
+        #[expect(clippy::cast_possible_truncation, reason = "the items are in memory")]
+        {
+            (self.pushed.get() - self.popped.get()) as usize
+        }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -112,18 +115,17 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.putters.len()
     }
 
-    /// Whether an item would have to wait for room.
+    /// Whether an item would have to wait for room. It has to where others wait: there is no room then.
     pub(super) fn is_full(&self) -> bool {
-        self.len.get() + self.reserved.get() >= self.capacity || !self.putters.is_empty()
+        self.len() + self.reserved.get() >= self.capacity
     }
 
     /// Puts an item in, or gives it back.
+    #[inline]
     pub(super) fn try_put(&self, item: T) -> Result<(), (T, Refusal)> {
-        if self.is_closed.get() {
-            return Err((item, Refusal::Closed));
-        }
-        if self.is_full() {
-            return Err((item, Refusal::Full));
+        if self.len() + self.reserved.get() >= self.limit.get() {
+            let refusal = if self.is_closed() { Refusal::Closed } else { Refusal::Full };
+            return Err((item, refusal));
         }
         self.push(item);
         Ok(())
@@ -132,6 +134,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
     /// Puts the item in when there is room. Whoever lets `waiter` go calls [`leave_putters`](Self::leave_putters).
     ///
     /// The error is the item, if the buffer is closed.
+    #[inline]
     pub(super) fn poll_put(
         &self,
         item: &mut Option<T>,
@@ -140,40 +143,46 @@ impl<T, S: Store<T>> Buffer<T, S> {
     ) -> Poll<Result<(), T>> {
         let Some(wanted) = item.take() else { return Poll::Ready(Ok(())) };
         if let Some(key) = *waiter {
-            let Poll::Ready(answer) = self.putters.poll(key, cx) else {
-                *item = Some(wanted);
-                return Poll::Pending;
-            };
-            *waiter = None;
-            return Poll::Ready(self.use_room(answer, wanted));
+            return self.poll_waiting_put(wanted, key, item, waiter, cx);
         }
-        self.poll_first_put(wanted, item, waiter, cx)
+        match self.try_put(wanted) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err((wanted, Refusal::Closed)) => Poll::Ready(Err(wanted)),
+            Err((wanted, Refusal::Full)) => self.join_putters(wanted, item, waiter, cx),
+        }
     }
 
-    fn use_room(&self, answer: Answer, item: T) -> Result<(), T> {
+    fn poll_waiting_put(
+        &self,
+        wanted: T,
+        key: WaitKey,
+        item: &mut Option<T>,
+        waiter: &mut Option<WaitKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), T>> {
+        let Poll::Ready(answer) = self.putters.poll(key, cx) else {
+            *item = Some(wanted);
+            return Poll::Pending;
+        };
+        *waiter = None;
         if answer == Answer::Promise {
             self.reserved.set(self.reserved.get() - 1);
         }
         // It may have been closed after the promise.
-        if self.is_closed.get() {
-            return Err(item);
+        if self.is_closed() {
+            return Poll::Ready(Err(wanted));
         }
-        self.push(item);
-        Ok(())
+        self.push(wanted);
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_first_put(
+    fn join_putters(
         &self,
         wanted: T,
         item: &mut Option<T>,
         waiter: &mut Option<WaitKey>,
         cx: &Context<'_>,
     ) -> Poll<Result<(), T>> {
-        let wanted = match self.try_put(wanted) {
-            Ok(()) => return Poll::Ready(Ok(())),
-            Err((wanted, Refusal::Closed)) => return Poll::Ready(Err(wanted)),
-            Err((wanted, Refusal::Full)) => wanted,
-        };
         let waker = cx.waker().clone();
         // Once more: the clone may have run code that took something out.
         match self.try_put(wanted) {
@@ -195,9 +204,10 @@ impl<T, S: Store<T>> Buffer<T, S> {
         }
     }
 
-    /// Takes the next item, unless it is promised.
+    /// Takes the next item, unless it is promised. Where others wait, all are.
+    #[inline]
     pub(super) fn try_get(&self) -> Option<T> {
-        if self.len.get() <= self.promised.get() || !self.getters.is_empty() {
+        if self.len() <= self.promised.get() {
             return None;
         }
         self.pop()
@@ -205,33 +215,47 @@ impl<T, S: Store<T>> Buffer<T, S> {
 
     /// Whether no item will come any more.
     pub(super) fn is_drained(&self) -> bool {
-        self.is_closed.get() && self.len.get() == 0
+        self.is_closed.get() && self.len() == 0
     }
 
     /// Takes the next item when there is one; `None` when there will be none. Whoever lets `waiter` go calls
     /// [`leave_getters`](Self::leave_getters).
+    #[inline]
     pub(super) fn poll_get(
         &self,
         waiter: &mut Option<WaitKey>,
         cx: &Context<'_>,
     ) -> Poll<Option<T>> {
         if let Some(key) = *waiter {
-            let Poll::Ready(answer) = self.getters.poll(key, cx) else { return Poll::Pending };
-            *waiter = None;
-            if answer == Answer::Closed {
-                return Poll::Ready(None);
-            }
-            self.end_promise();
-            if let Some(item) = self.pop() {
-                return Poll::Ready(Some(item));
-            }
+            return self.poll_waiting_get(key, waiter, cx);
         }
-        self.poll_first_get(waiter, cx)
+        match self.try_get() {
+            Some(item) => Poll::Ready(Some(item)),
+            None => self.join_getters(waiter, cx),
+        }
     }
 
-    fn poll_first_get(&self, waiter: &mut Option<WaitKey>, cx: &Context<'_>) -> Poll<Option<T>> {
-        if let Poll::Ready(end) = self.poll_at_once() {
-            return Poll::Ready(end);
+    fn poll_waiting_get(
+        &self,
+        key: WaitKey,
+        waiter: &mut Option<WaitKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<T>> {
+        let Poll::Ready(answer) = self.getters.poll(key, cx) else { return Poll::Pending };
+        *waiter = None;
+        if answer == Answer::Closed {
+            return Poll::Ready(None);
+        }
+        self.end_promise();
+        match self.pop() {
+            Some(item) => Poll::Ready(Some(item)),
+            None => self.join_getters(waiter, cx),
+        }
+    }
+
+    fn join_getters(&self, waiter: &mut Option<WaitKey>, cx: &Context<'_>) -> Poll<Option<T>> {
+        if self.is_drained() {
+            return Poll::Ready(None);
         }
         let waker = cx.waker().clone();
         // Once more: the clone may have run code that put something in.
@@ -261,6 +285,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
     /// Takes nothing in any more. Who waits for room is told so; who waits for an item, when no item is left.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
+        self.limit.set(0);
         self.putters.grant_all(|answer| *answer = Answer::Closed);
         self.end_getters();
     }
@@ -268,32 +293,41 @@ impl<T, S: Store<T>> Buffer<T, S> {
     /// As [`close`](Self::close), and takes all items out, promised ones too.
     pub(super) fn close_now(&self) -> Vec<T> {
         self.is_closed.set(true);
-        let items = self.out_of_place(|store| mem::take(store).into_items().collect());
+        self.limit.set(0);
+        let items = self.store.clear();
+        self.popped.set(self.popped.get() + items.len() as u64);
         self.promised.set(0);
         self.close();
         items
     }
 
+    #[inline]
     fn push(&self, item: T) {
+        // Counted first: a comparison that panics does not undo it.
         self.pushed.set(self.pushed.get() + 1);
-        self.out_of_place(|store| store.push(item));
-        self.peak.set(self.peak.get().max(self.len.get()));
-        self.promise_items();
+        if self.len() > self.peak.get() {
+            self.peak.set(self.len());
+        }
+        self.store.push(item);
+        if !self.getters.is_empty() {
+            self.promise_items();
+        }
     }
 
-    /// `None` only inside of a comparison that is part of a change of this store.
+    /// `None` only inside of a comparison that is made for a change of the store.
+    #[inline]
     fn pop(&self) -> Option<T> {
-        let item = self.out_of_place(Store::pop);
-        self.promise_items();
-        self.promise_room();
-        self.end_getters();
-        item
-    }
-
-    /// Lends the store, which is out of its place meanwhile.
-    fn out_of_place<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
-        let mut lent = Lent { buffer: self, store: self.store.take() };
-        f(&mut lent.store)
+        let item = self.store.pop()?;
+        self.popped.set(self.popped.get() + 1);
+        if !self.putters.is_empty() {
+            self.promise_room();
+        }
+        if !self.getters.is_empty() {
+            // After a comparison that wanted something.
+            self.promise_items();
+            self.end_getters();
+        }
+        Some(item)
     }
 
     fn end_promise(&self) {
@@ -303,11 +337,8 @@ impl<T, S: Store<T>> Buffer<T, S> {
 
     /// Promises items that nobody was promised to those who wait.
     fn promise_items(&self) {
-        if self.getters.is_empty() {
-            return;
-        }
         let promise = |_: &mut Answer| {
-            let can = self.promised.get() < self.len.get();
+            let can = self.promised.get() < self.len();
             if can {
                 self.promised.set(self.promised.get() + 1);
             }
@@ -318,11 +349,8 @@ impl<T, S: Store<T>> Buffer<T, S> {
 
     /// Promises room that nobody was promised to those who wait.
     fn promise_room(&self) {
-        if self.putters.is_empty() {
-            return;
-        }
         let promise = |_: &mut Answer| {
-            let can = self.len.get() + self.reserved.get() < self.capacity;
+            let can = self.len() + self.reserved.get() < self.capacity;
             if can {
                 self.reserved.set(self.reserved.get() + 1);
             }
@@ -336,21 +364,5 @@ impl<T, S: Store<T>> Buffer<T, S> {
         if self.is_drained() {
             self.getters.grant_all(|answer| *answer = Answer::Closed);
         }
-    }
-}
-
-/// The store of a buffer while it is out of its place; goes back when dropped, also by a panic.
-struct Lent<'a, T, S: Store<T>> {
-    buffer: &'a Buffer<T, S>,
-    store: S,
-}
-
-impl<T, S: Store<T>> Drop for Lent<'_, T, S> {
-    fn drop(&mut self) {
-        let mut store = mem::take(&mut self.store);
-        let meanwhile = self.buffer.store.take();
-        store.absorb(meanwhile);
-        self.buffer.len.set(store.len());
-        self.buffer.store.set(store);
     }
 }

@@ -1,5 +1,6 @@
 //! In which order items leave a queue: the oldest, the youngest or the smallest first.
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
 use std::mem;
@@ -11,44 +12,123 @@ impl<T> Order<T> for Fifo<T> {}
 impl<T> Order<T> for Lifo<T> {}
 impl<T: Ord> Order<T> for Smallest<T> {}
 
-/// What a queue keeps its items in.
-///
-/// Only [`push`](Self::push) and [`pop`](Self::pop) may run the code of others, which is why a queue takes its store out of its
-/// place for them. What comes to the empty place meanwhile is brought in by [`absorb`](Self::absorb).
+/// What a queue keeps its items in. Nothing is borrowed while the code of others runs, which only comparisons are.
 #[doc(hidden)]
-#[expect(clippy::len_without_is_empty, reason = "nobody asks")]
 pub trait Store<T>: Default {
     /// Adds an item. If this panics, no item is lost, the new one included.
-    fn push(&mut self, item: T);
+    fn push(&self, item: T);
 
-    /// Takes the next item out. If this panics, no item is lost.
-    fn pop(&mut self) -> Option<T>;
+    /// Takes the next item out. If this panics, no item is lost. `None` also inside of a comparison that is made for a change of
+    /// this store.
+    fn pop(&self) -> Option<T>;
 
-    /// How many items there are.
-    fn len(&self) -> usize;
-
-    /// Takes over what came to another store meanwhile. Runs nobody's code.
-    fn absorb(&mut self, other: Self);
-
-    /// All items, in their order where that takes no comparison. Runs nobody's code.
-    fn into_items(self) -> impl Iterator<Item = T>;
+    /// Takes all items out, in their order where that takes no comparison.
+    fn clear(&self) -> Vec<T>;
 }
 
 /// First in, first out.
-pub struct Fifo<T>(VecDeque<T>);
+pub struct Fifo<T>(RefCell<VecDeque<T>>);
 
 /// Last in, first out.
-pub struct Lifo<T>(Vec<T>);
+pub struct Lifo<T>(RefCell<Vec<T>>);
 
 /// The smallest first; of equal ones, the oldest.
 ///
+/// The heap is out of its place while it is compared. To the code that compares it looks empty, and what that code puts in is
+/// brought in later.
+pub struct Smallest<T>(Cell<Heap<T>>);
+
+impl<T> Default for Fifo<T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<T> Store<T> for Fifo<T> {
+    #[inline]
+    fn push(&self, item: T) {
+        self.0.borrow_mut().push_back(item);
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<T> {
+        self.0.borrow_mut().pop_front()
+    }
+
+    fn clear(&self) -> Vec<T> {
+        self.0.take().into()
+    }
+}
+
+impl<T> Default for Lifo<T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<T> Store<T> for Lifo<T> {
+    fn push(&self, item: T) {
+        self.0.borrow_mut().push(item);
+    }
+
+    fn pop(&self) -> Option<T> {
+        self.0.borrow_mut().pop()
+    }
+
+    fn clear(&self) -> Vec<T> {
+        let mut items = self.0.take();
+        items.reverse();
+        items
+    }
+}
+
+impl<T> Default for Smallest<T> {
+    fn default() -> Self {
+        Self(Cell::default())
+    }
+}
+
+impl<T: Ord> Store<T> for Smallest<T> {
+    fn push(&self, item: T) {
+        Lent::of(&self.0).heap.push(item);
+    }
+
+    fn pop(&self) -> Option<T> {
+        Lent::of(&self.0).heap.pop()
+    }
+
+    fn clear(&self) -> Vec<T> {
+        self.0.take().into_items().collect()
+    }
+}
+
+/// A heap that is out of its place; goes back when dropped, also by a panic.
+struct Lent<'a, T> {
+    place: &'a Cell<Heap<T>>,
+    heap: Heap<T>,
+}
+
+impl<'a, T> Lent<'a, T> {
+    fn of(place: &'a Cell<Heap<T>>) -> Self {
+        Self { place, heap: place.take() }
+    }
+}
+
+impl<T> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        let mut heap = mem::take(&mut self.heap);
+        heap.late.extend(self.place.take().into_items());
+        self.place.set(heap);
+    }
+}
+
 /// A binary heap in which items change places only by swaps: whatever a comparison does, each item is in the list.
-pub struct Smallest<T> {
-    heap: Vec<Entry<T>>,
-    /// Absorbed, and not yet brought in: that takes comparisons. In the order in which they came.
+struct Heap<T> {
+    entries: Vec<Entry<T>>,
+    /// What came while the heap was out of its place, in the order in which it came.
     late: VecDeque<T>,
-    /// How many have been pushed on the heap.
-    pushed: u64,
+    /// How many have been inserted.
+    inserted: u64,
 }
 
 struct Entry<T> {
@@ -56,74 +136,24 @@ struct Entry<T> {
     number: u64,
 }
 
-impl<T> Default for Fifo<T> {
+impl<T> Default for Heap<T> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self { entries: Vec::new(), late: VecDeque::new(), inserted: 0 }
     }
 }
 
-impl<T> Store<T> for Fifo<T> {
-    fn push(&mut self, item: T) {
-        self.0.push_back(item);
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.0.pop_front()
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
+impl<T> Heap<T> {
     fn into_items(self) -> impl Iterator<Item = T> {
-        self.0.into_iter()
+        self.entries.into_iter().map(|entry| entry.item).chain(self.late)
     }
 }
 
-impl<T> Default for Lifo<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Store<T> for Lifo<T> {
-    fn push(&mut self, item: T) {
-        self.0.push(item);
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.0.pop()
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    fn into_items(self) -> impl Iterator<Item = T> {
-        self.0.into_iter().rev()
-    }
-}
-
-impl<T> Default for Smallest<T> {
-    fn default() -> Self {
-        Self { heap: Vec::new(), late: VecDeque::new(), pushed: 0 }
-    }
-}
-
-impl<T: Ord> Store<T> for Smallest<T> {
+impl<T: Ord> Heap<T> {
     fn push(&mut self, item: T) {
         if self.late.is_empty() {
             self.insert(item);
         } else {
-            // First of all it belongs to the store, so that no panic loses it.
+            // First of all it belongs to the heap, so that no panic loses it.
             self.late.push_back(item);
             self.bring_in();
         }
@@ -131,27 +161,12 @@ impl<T: Ord> Store<T> for Smallest<T> {
 
     fn pop(&mut self) -> Option<T> {
         self.bring_in();
-        let last = self.heap.len().checked_sub(1)?;
-        self.heap.swap(0, last);
+        let last = self.entries.len().checked_sub(1)?;
+        self.entries.swap(0, last);
         self.sift_down(last);
-        self.heap.pop().map(|entry| entry.item)
+        self.entries.pop().map(|entry| entry.item)
     }
 
-    fn len(&self) -> usize {
-        self.heap.len() + self.late.len()
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.late.extend(other.into_items());
-    }
-
-    fn into_items(mut self) -> impl Iterator<Item = T> {
-        let late = mem::take(&mut self.late);
-        self.heap.into_iter().map(|entry| entry.item).chain(late)
-    }
-}
-
-impl<T: Ord> Smallest<T> {
     fn bring_in(&mut self) {
         while let Some(item) = self.late.pop_front() {
             self.insert(item);
@@ -159,20 +174,20 @@ impl<T: Ord> Smallest<T> {
     }
 
     fn insert(&mut self, item: T) {
-        self.heap.push(Entry { item, number: self.pushed });
-        self.pushed += 1;
+        self.entries.push(Entry { item, number: self.inserted });
+        self.inserted += 1;
         self.sift_up();
     }
 
     /// Brings the last entry to its place.
     fn sift_up(&mut self) {
-        let mut child = self.heap.len() - 1;
+        let mut child = self.entries.len() - 1;
         while child > 0 {
             let parent = (child - 1) / 2;
-            if !self.heap[child].is_before(&self.heap[parent]) {
+            if !self.entries[child].is_before(&self.entries[parent]) {
                 break;
             }
-            self.heap.swap(child, parent);
+            self.entries.swap(child, parent);
             child = parent;
         }
     }
@@ -185,13 +200,13 @@ impl<T: Ord> Smallest<T> {
             if child >= len {
                 break;
             }
-            if child + 1 < len && self.heap[child + 1].is_before(&self.heap[child]) {
+            if child + 1 < len && self.entries[child + 1].is_before(&self.entries[child]) {
                 child += 1;
             }
-            if !self.heap[child].is_before(&self.heap[parent]) {
+            if !self.entries[child].is_before(&self.entries[parent]) {
                 break;
             }
-            self.heap.swap(child, parent);
+            self.entries.swap(child, parent);
             parent = child;
         }
     }
@@ -227,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_heap_does_what_a_sorted_list_does() {
-        let (mut store, mut model) = (Smallest::default(), Vec::new());
+        let (store, mut model) = (Smallest::default(), Vec::new());
         let mut random: u64 = 0xBEE;
         for step in 0..20_000_u64 {
             random ^= random << 13;
@@ -243,8 +258,8 @@ mod tests {
                 let first = (!model.is_empty()).then(|| model.remove(0));
                 assert_eq!(store.pop().map(|item| item.1), first.map(|item| item.1));
             }
-            assert_eq!(store.len(), model.len());
         }
+        assert_eq!(store.clear().len(), model.len());
     }
 
     #[derive(Clone, Copy)]

@@ -284,8 +284,10 @@ impl<T> Receiver<T> {
     }
 
     /// Gives up the place of the stream in the line, and passes on what was promised to it.
+    #[inline]
     pub(super) fn leave_line(&self) {
-        if let Some(waiter) = self.waiter.take() {
+        if let Some(waiter) = self.waiter.get() {
+            self.waiter.set(None);
             self.shared.flow.leave_getters(waiter);
         }
     }

@@ -31,10 +31,12 @@ impl<T> Flow<T> {
         }
     }
 
+    #[inline]
     pub(super) fn try_put(&self, item: T) -> Result<(), (T, Refusal)> {
         either!(self, either => either.try_put(item))
     }
 
+    #[inline]
     pub(super) fn poll_put(
         &self,
         item: &mut Option<T>,
@@ -48,10 +50,12 @@ impl<T> Flow<T> {
         either!(self, either => either.leave_putters(waiter));
     }
 
+    #[inline]
     pub(super) fn try_get(&self) -> Option<T> {
         either!(self, either => either.try_get())
     }
 
+    #[inline]
     pub(super) fn poll_get(
         &self,
         waiter: &mut Option<WaitKey>,

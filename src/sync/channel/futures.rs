@@ -30,6 +30,7 @@ impl<T> Unpin for Sending<'_, T> {}
 impl<T> Future for Sending<'_, T> {
     type Output = Result<(), SendError<T>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { flow, item, waiter } = &mut *self;
         flow.poll_put(item, waiter, cx).map_err(SendError)
@@ -37,6 +38,7 @@ impl<T> Future for Sending<'_, T> {
 }
 
 impl<T> Drop for Sending<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter {
             self.flow.leave_putters(waiter);
@@ -60,6 +62,7 @@ impl<'a, T> Recv<'a, T> {
 impl<T> Future for Recv<'_, T> {
     type Output = Option<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Self { receiver, waiter } = &mut *self;
         receiver.leave_line();
@@ -68,6 +71,7 @@ impl<T> Future for Recv<'_, T> {
 }
 
 impl<T> Drop for Recv<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter {
             self.receiver.flow().leave_getters(waiter);

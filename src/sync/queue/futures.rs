@@ -32,6 +32,7 @@ impl<T, O: Order<T>> Unpin for Put<'_, T, O> {}
 impl<T, O: Order<T>> Future for Put<'_, T, O> {
     type Output = Result<(), PutError<T>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { buffer, item, waiter } = &mut *self;
         buffer.poll_put(item, waiter, cx).map_err(PutError)
@@ -39,6 +40,7 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
 }
 
 impl<T, O: Order<T>> Drop for Put<'_, T, O> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter {
             self.buffer.leave_putters(waiter);
@@ -62,6 +64,7 @@ impl<'a, T, O: Order<T>> Get<'a, T, O> {
 impl<T, O: Order<T>> Future for Get<'_, T, O> {
     type Output = Option<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Self { buffer, waiter } = &mut *self;
         buffer.poll_get(waiter, cx)
@@ -69,6 +72,7 @@ impl<T, O: Order<T>> Future for Get<'_, T, O> {
 }
 
 impl<T, O: Order<T>> Drop for Get<'_, T, O> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter {
             self.buffer.leave_getters(waiter);

@@ -214,7 +214,7 @@ mod tests {
 
     fn remove_any(list: &mut Vec<(WaitKey, u32)>, random: u64) -> Option<(WaitKey, u32)> {
         let len = list.len() as u64;
-        (len > 0).then(|| list.remove((random % len) as usize))
+        (len > 0).then(|| list.remove(usize::try_from(random % len).unwrap()))
     }
 
     /// The values of those that wait, in their order.

@@ -2,6 +2,16 @@
 //!
 //! Most futures here are polled by hand, so that each interleaving can be said.
 
+mod barrier;
+mod condition;
+mod event;
 mod harness;
+mod hostile;
+mod limiter;
+mod line_storms;
 mod lock;
+mod once_cell;
 mod permit_storms;
+mod rw_lock;
+mod semaphore;
+mod wait_queue;

@@ -1,5 +1,6 @@
 //! Futures polled by hand, with wakers that remember whether they were woken: what storms and counted interleavings need.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,9 +70,8 @@ impl<F: Future> ByHand<F> {
     }
 
     /// It must not be ready.
-    pub(crate) fn pending(&mut self) -> &mut Self {
+    pub(crate) fn pending(&mut self) {
         assert!(self.poll().is_pending(), "it was ready");
-        self
     }
 
     /// How often its own waker was woken since the last time it was asked.
@@ -83,6 +83,15 @@ impl<F: Future> ByHand<F> {
 /// The output of a future that must be ready in its first poll.
 pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
     by_hand(future).ready()
+}
+
+/// What a misuse is told: the message of its panic.
+pub(crate) fn refusal(misuse: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(misuse)).expect_err("it must be refused");
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => (*payload.downcast::<&str>().expect("a message")).to_owned(),
+    }
 }
 
 /// Two wakers for one waiter: the one with which it was polled last is to be woken, exactly when something was granted.

@@ -1,11 +1,17 @@
 //! Random acquires, polls, cancels and releases of everything that is told in terms of permits, against a plain model.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::mem;
 use std::pin::Pin;
 use std::task::Poll;
 
-use oneloop::sync::{Borrower, CapacityLimiter, Lock, RwLock, Semaphore};
+use oneloop::sync::{
+    Borrower, CapacityLimiter, Lock, LockGuard, Permit, ReadGuard, RwLock, Semaphore, Token,
+    WriteGuard,
+};
 
 use super::super::tasks::Dice;
 use super::harness::{TwoWakers, schedules};
@@ -99,7 +105,7 @@ fn storm<'a, S: Subject<'a>>(subject: &'a S, dice: &mut Dice) {
     }
     for number in 0..ACTORS {
         let (actor, _) = &mut actors[number];
-        end(&mut model, number, std::mem::replace(actor, Actor::Idle));
+        end(&mut model, number, mem::replace(actor, Actor::Idle));
         check(subject, &model, &mut actors);
     }
     assert!(model.line.is_empty() && model.granted.is_empty());
@@ -140,7 +146,7 @@ fn step<'a, S: Subject<'a>>(
             }
         }
         Actor::Acquiring { .. } | Actor::Holding { .. } => {
-            end(model, number, std::mem::replace(actor, Actor::Idle));
+            end(model, number, mem::replace(actor, Actor::Idle));
         }
     }
 }
@@ -181,7 +187,7 @@ fn check<'a, S: Subject<'a>>(
 }
 
 impl<'a> Subject<'a> for Lock<usize> {
-    type Guard = oneloop::sync::LockGuard<'a, usize>;
+    type Guard = LockGuard<'a, usize>;
 
     fn permits(&self) -> isize {
         1
@@ -222,7 +228,7 @@ struct Growing {
 }
 
 impl<'a> Subject<'a> for Growing {
-    type Guard = oneloop::sync::Permit<'a>;
+    type Guard = Permit<'a>;
 
     fn permits(&self) -> isize {
         self.size
@@ -275,8 +281,8 @@ fn storms_of_a_semaphore_keep_its_order_and_its_count() {
 }
 
 enum ReadOrWrite<'a> {
-    Read(oneloop::sync::ReadGuard<'a, u32>),
-    Write(oneloop::sync::WriteGuard<'a, u32>),
+    Read(ReadGuard<'a, u32>),
+    Write(WriteGuard<'a, u32>),
 }
 
 impl<'a> Subject<'a> for RwLock<u32> {
@@ -341,7 +347,7 @@ struct Moving {
 }
 
 impl<'a> Subject<'a> for Moving {
-    type Guard = oneloop::sync::Token<'a>;
+    type Guard = Token<'a>;
 
     fn permits(&self) -> isize {
         isize::try_from(self.total.get()).unwrap()

@@ -12,6 +12,8 @@ mod line_storms;
 mod lock;
 mod once_cell;
 mod permit_storms;
+mod queue_models;
+mod queue_storms;
 mod rw_lock;
 mod semaphore;
 mod wait_queue;

@@ -52,8 +52,8 @@ const OUT: &str = "an owned guard has the value, so the lock is not free";
 /// It stays on its thread:
 ///
 /// ```compile_fail
-/// fn assert_sync<T: Sync>() {}
-/// assert_sync::<oneloop::sync::Lock<u8>>();
+/// fn assert_send<T: Send>() {}
+/// assert_send::<oneloop::sync::Lock<u8>>();
 /// ```
 #[doc(alias = "Mutex")]
 pub struct Lock<T> {

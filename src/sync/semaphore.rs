@@ -44,8 +44,8 @@ use super::permits::Permits;
 /// It stays on its thread:
 ///
 /// ```compile_fail
-/// fn assert_sync<T: Sync>() {}
-/// assert_sync::<oneloop::sync::Semaphore>();
+/// fn assert_send<T: Send>() {}
+/// assert_send::<oneloop::sync::Semaphore>();
 /// ```
 #[doc(alias = "BoundedSemaphore")]
 pub struct Semaphore {

@@ -7,13 +7,13 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use oneloop::sync::{self, Barrier, Condition, Event, Lock, RwLock, Semaphore, WaitQueue};
 
 use super::super::tasks::Dice;
-use super::super::wakers::ours::{Script, hostile};
-use super::harness::schedules;
+use super::super::wakers::ours::{Event as Happening, Script, hostile};
+use super::harness::{ByHand, at_once, by_hand, refusal, schedules};
 
 type Waiter = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -93,6 +93,69 @@ fn torment(dice: &mut Dice, wait: impl Fn() -> Waiter + 'static, meddle: impl Fn
     }
     drop(world);
     assert!(scripts.iter().all(|script| script.living.get() == 0), "a waker leaked");
+}
+
+/// A waker whose clone calls `act`.
+fn cloning(act: impl Fn() + 'static) -> Waker {
+    let act = move |happening| {
+        if happening == Happening::Clone {
+            act();
+        }
+    };
+    hostile(act).0
+}
+
+#[test]
+fn what_is_granted_while_a_waker_is_cloned_is_not_missed() {
+    let event = Rc::new(Event::new());
+    let sets = Rc::clone(&event);
+    let mut waiter = by_hand(event.wait());
+    assert!(waiter.poll_with(&cloning(move || sets.set())).is_ready());
+    assert_eq!(event.n_waiting(), 0);
+
+    let lock = Rc::new(Lock::new(()));
+    for is_polled_before in [false, true] {
+        let guard = RefCell::new(Some(at_once(Rc::clone(&lock).lock_owned())));
+        let mut waiter = by_hand(lock.lock());
+        if is_polled_before {
+            waiter.pending();
+        }
+        assert!(waiter.poll_with(&cloning(move || drop(guard.take()))).is_ready());
+        assert_eq!((lock.n_waiting(), lock.is_locked()), (0, false));
+    }
+
+    let barrier = Rc::new(Barrier::new(2));
+    let (arrives, told) = (Rc::clone(&barrier), Rc::new(RefCell::new(Vec::new())));
+    let tells = Rc::clone(&told);
+    let arrive = move || {
+        let waiter = Rc::clone(&arrives);
+        let mut waiter = by_hand(async move { waiter.wait().await });
+        assert!(waiter.poll().is_pending());
+        tells.borrow_mut().push(waiter);
+    };
+    let mut waiter = by_hand(barrier.wait());
+    assert_eq!(waiter.poll_with(&cloning(arrive)), Poll::Ready(Ok(1)));
+    assert_eq!(told.take()[0].ready(), Ok(0));
+}
+
+#[test]
+fn a_waker_that_panics_does_not_keep_the_others_asleep() {
+    let semaphore = Semaphore::new(0);
+    let mut waiters = [(); 4].map(|()| by_hand(semaphore.acquire()));
+    let (panicking, _) = hostile(|happening| {
+        assert_ne!(happening, Happening::Wake, "a hostile wake");
+    });
+    for (n, waiter) in waiters.iter_mut().enumerate() {
+        if n % 2 == 0 {
+            assert!(waiter.poll_with(&panicking).is_pending());
+        } else {
+            waiter.pending();
+        }
+    }
+    assert!(refusal(|| semaphore.add_permits(4)).contains("a hostile wake"));
+    assert_eq!(waiters.each_ref().map(ByHand::wakes), [0, 1, 0, 1]);
+    assert_eq!(waiters.map(|mut waiter| waiter.ready().count()), [1; 4]);
+    assert_eq!(semaphore.available_permits(), 4);
 }
 
 /// Guards that are out, for whoever meddles to drop.

@@ -16,7 +16,6 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::line::{Left, Line};
@@ -41,8 +40,7 @@ pub(super) struct Buffer<T, S: Store<T>> {
     peak: Cell<usize>,
     getters: Line<Answer>,
     putters: Line<Answer>,
-    /// Not `Send`: what tasks share stays on their thread, also while nobody waits.
-    local: PhantomData<Rc<T>>,
+    items: PhantomData<T>,
 }
 
 /// What a waiter is woken with.
@@ -75,7 +73,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
             peak: Cell::new(0),
             getters: Line::new(),
             putters: Line::new(),
-            local: PhantomData,
+            items: PhantomData,
         }
     }
 

@@ -26,7 +26,8 @@
 //!             // Nobody may want the answer any more, which is no fault of the server.
 //!             answer.send(of * of).ok();
 //!         }
-//!     });
+//!     })
+//!     .detach();
 //!
 //!     let (answer, square) = oneshot::channel();
 //!     requests.put(Square { of: 12, answer }).await.unwrap();
@@ -76,7 +77,7 @@ struct Shared<T> {
 ///
 /// oneloop::run(async {
 ///     let (sender, receiver) = oneshot::channel();
-///     oneloop::create_task(async move { sender.send("hello") });
+///     oneloop::create_task(async move { sender.send("hello") }).detach();
 ///     assert_eq!(receiver.await.unwrap(), "hello");
 /// });
 /// ```

@@ -34,7 +34,7 @@ use crate::runtime::WaitKey;
 ///
 /// oneloop::run(async {
 ///     let (resolver, promise) = promise();
-///     create_task(set_after(resolver, Duration::from_millis(1), "... world"));
+///     create_task(set_after(resolver, Duration::from_millis(1), "... world")).detach();
 ///
 ///     let other = promise.clone();
 ///     let other = create_task(async move { other.wait().await.map(String::len) });

@@ -15,7 +15,7 @@ use super::super::tasks::Dice;
 use super::super::wakers::ours::{Event as Happening, Script, hostile};
 use super::harness::{ByHand, at_once, by_hand, refusal, schedules};
 
-type Waiter = Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Waiter = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What hostile wakers have at hand.
 struct World {
@@ -65,7 +65,11 @@ impl World {
 }
 
 /// Does random things to a primitive, with wakers that do so too, and then lets everybody go.
-fn torment(dice: &mut Dice, wait: impl Fn() -> Waiter + 'static, meddle: impl Fn(u64) + 'static) {
+pub(crate) fn torment(
+    dice: &mut Dice,
+    wait: impl Fn() -> Waiter + 'static,
+    meddle: impl Fn(u64) + 'static,
+) {
     let world = Rc::new(World {
         dice: RefCell::new(Dice(dice.roll(u64::MAX))),
         waiters: RefCell::default(),

@@ -1,6 +1,7 @@
 //! What a queue and a rendezvous should do, told plainly: in lists that are searched, with the items they hold.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::task::Poll;
 
 /// Which of the items is next.
@@ -174,7 +175,7 @@ impl Model for BufferModel {
     }
 
     fn close_now(&mut self) -> Vec<u64> {
-        let mut items = std::mem::take(&mut self.items);
+        let mut items = mem::take(&mut self.items);
         if self.order == Order::Lifo {
             items.reverse();
         }

@@ -1,11 +1,14 @@
 //! Random puts, gets, polls, cancels and closes of queues and channels, against plain models: at each step the same is ready, with the
 //! same item, the same waiters have been woken, and what is sent is received once or comes back.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 
-use oneloop::sync::queue::{BaseQueue, Order as QueueOrder};
+use oneloop::sync::channel::SendError;
+use oneloop::sync::queue::{BaseQueue, Order as QueueOrder, PutError};
 use oneloop::sync::{LifoQueue, PriorityQueue, Queue, Receiver, Sender, channel};
 
 use super::super::tasks::Dice;
@@ -39,7 +42,7 @@ trait Subject {
 
 impl<O: QueueOrder<Item>> Subject for BaseQueue<Item, O> {
     fn put(&self, item: Item) -> Put<'_> {
-        Box::pin(async { self.put(item).await.map_err(|error| error.into_inner()) })
+        Box::pin(async { self.put(item).await.map_err(PutError::into_inner) })
     }
 
     fn get(&self) -> Get<'_> {
@@ -76,7 +79,7 @@ type Ends = (Sender<Item>, Receiver<Item>);
 
 impl Subject for Ends {
     fn put(&self, item: Item) -> Put<'_> {
-        Box::pin(async { self.0.send(item).await.map_err(|error| error.into_inner()) })
+        Box::pin(async { self.0.send(item).await.map_err(SendError::into_inner) })
     }
 
     fn get(&self) -> Get<'_> {
@@ -226,7 +229,7 @@ impl<'a, S: Subject, M: Model> Storm<'a, S, M> {
 
     /// Drops what the actor does, in whatever state it is.
     fn end(&mut self, number: usize) {
-        let actor = std::mem::replace(&mut self.actors[number].0, Actor::Idle);
+        let actor = mem::replace(&mut self.actors[number].0, Actor::Idle);
         let was_polled = match actor {
             Actor::Idle => false,
             Actor::Putting { was_polled, .. } | Actor::Getting { was_polled, .. } => was_polled,
@@ -291,14 +294,4 @@ fn storms_of_a_rendezvous_lose_nothing_and_keep_the_order() {
     schedules(10_000, |dice| {
         Storm::new(&channel(0), RendezvousModel::default(), true).run(dice);
     });
-}
-
-#[test]
-fn a_ready_poll_says_so() {
-    // The storms compare polls by value; this shows that they could fail.
-    let mut model = BufferModel::new(Order::Fifo, 1);
-    assert_eq!(model.put(0, 7, true), Poll::Ready(Ok(())));
-    assert_eq!(model.put(1, 8, true), Poll::Pending);
-    assert_eq!(model.get(2, true), Poll::Ready(Some(7)));
-    assert!(model.is_woken(1));
 }

@@ -96,14 +96,11 @@ impl<T> WaitList<T> {
 
     /// Ends the wait of the first, for the caller to wake it at once.
     pub(crate) fn release_front(&mut self) -> Option<Waker> {
-        let slot = self.waiting.front;
-        if slot == NONE {
-            return None;
-        }
-        self.waiting.unlink(slot, &mut self.entries);
-        let entry = self.entry(slot);
+        let entry = self.entries.get_mut(self.waiting.front as usize)?;
         entry.state = State::Granted;
-        entry.waker.take()
+        let (waker, next) = (entry.waker.take(), entry.next);
+        self.waiting.leave_front(next, &mut self.entries);
+        waker
     }
 
     /// Whether [`next_waker`](Self::next_waker) has one.
@@ -171,6 +168,16 @@ impl Chain {
         self.len += 1;
     }
 
+    /// As `unlink` for the first, whose next one is known.
+    fn leave_front<T>(&mut self, next: u32, entries: &mut Slab<Entry<T>>) {
+        self.front = next;
+        match next {
+            NONE => self.back = NONE,
+            next => entries[next as usize].previous = NONE,
+        }
+        self.len -= 1;
+    }
+
     fn unlink<T>(&mut self, slot: u32, entries: &mut Slab<Entry<T>>) {
         let Entry { previous, next, .. } = entries[slot as usize];
         match previous {
@@ -214,7 +221,7 @@ mod tests {
 
     fn remove_any(list: &mut Vec<(WaitKey, u32)>, random: u64) -> Option<(WaitKey, u32)> {
         let len = list.len() as u64;
-        (len > 0).then(|| list.remove((random % len) as usize))
+        (len > 0).then(|| list.remove(usize::try_from(random % len).unwrap()))
     }
 
     /// The values of those that wait, in their order.

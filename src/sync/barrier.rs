@@ -24,13 +24,23 @@ use crate::runtime::WaitKey;
 /// # Examples
 ///
 /// ```
+/// use std::rc::Rc;
+///
 /// use oneloop::sync::Barrier;
+/// use oneloop::{create_task, yield_now};
 ///
 /// oneloop::run(async {
-///     let barrier = Barrier::new(3);
-///     let indices = oneloop::gather((0..3).map(|_| barrier.wait())).await;
-///     let indices: Vec<_> = indices.into_iter().map(Result::unwrap).collect();
-///     assert_eq!(indices, [0, 1, 2]);
+///     let barrier = Rc::new(Barrier::new(3));
+///     let [first, second] = [Rc::clone(&barrier), Rc::clone(&barrier)]
+///         .map(|barrier| create_task(async move { barrier.wait().await }));
+///     yield_now().await;
+///     assert_eq!(barrier.n_waiting(), 2);
+///
+///     // The third passes the barrier, and lets the others go.
+///     assert_eq!(barrier.wait().await, Ok(2));
+///     assert_eq!(first.await.unwrap(), Ok(0));
+///     assert_eq!(second.await.unwrap(), Ok(1));
+///     assert_eq!(barrier.n_waiting(), 0);
 /// });
 /// ```
 pub struct Barrier {

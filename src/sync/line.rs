@@ -15,6 +15,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Formatter};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Poll, Waker};
 
 use crate::runtime::{WaitKey, WaitList};
@@ -23,6 +25,8 @@ pub(super) struct Line<T> {
     list: RefCell<WaitList<T>>,
     /// How many wait. Beside the list, so that who finds nobody waiting borrows nothing.
     len: Cell<usize>,
+    /// What tasks of one loop share stays on its thread: so nothing that has a line is `Send`.
+    _local: PhantomData<*const ()>,
 }
 
 /// What a waiter that goes leaves behind.
@@ -36,7 +40,7 @@ pub(super) enum Left<T> {
 
 impl<T> Line<T> {
     pub(super) const fn new() -> Self {
-        Self { list: RefCell::new(WaitList::new()), len: Cell::new(0) }
+        Self { list: RefCell::new(WaitList::new()), len: Cell::new(0), _local: PhantomData }
     }
 
     /// How many wait; those that were granted something do not.
@@ -136,11 +140,10 @@ impl<T> Line<T> {
         self.len.set(list.len());
         let are_more = list.has_to_wake();
         drop(list);
-        if let Some(waker) = first {
-            waker.wake();
-        }
         if are_more {
-            self.wake_granted();
+            self.wake_granted(first);
+        } else if let Some(waker) = first {
+            waker.wake();
         }
         count
     }
@@ -153,12 +156,17 @@ impl<T> Line<T> {
         })
     }
 
-    /// Also those that were left when a waker panicked.
-    fn wake_granted(&self) {
-        loop {
-            let waker = self.list.borrow_mut().next_waker();
-            let Some(waker) = waker else { break };
-            waker.wake();
+    /// Wakes `first` and all that are to be woken. A waker that panics does not keep the others asleep.
+    fn wake_granted(&self, mut first: Option<Waker>) {
+        let mut panic = None;
+        let mut next = || first.take().or_else(|| self.list.borrow_mut().next_waker());
+        while let Some(waker) = next() {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic.get_or_insert(payload);
+            }
+        }
+        if let Some(payload) = panic {
+            resume_unwind(payload);
         }
     }
 }

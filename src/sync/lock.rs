@@ -15,7 +15,8 @@ const OUT: &str = "an owned guard has the value, so the lock is not free";
 /// what takes several steps, each of which waits, such as a request and its reply on one connection.
 ///
 /// Fair: who waits is served first come, first served, and the lock is handed over directly. Whoever releases it and
-/// locks it again at once goes behind those who wait.
+/// locks it again at once goes behind those who wait. A future of [`lock`](Self::lock) that has been given it holds it from then on: poll
+/// it or drop it, but do not keep it aside, as a `select!` by reference can.
 ///
 /// Not reentrant: a task that locks it twice waits for itself for ever. A panic while it is locked releases it, and does not
 /// poison it: what a panic can leave half done, cancelling can too, so code that locks has to keep the value sound
@@ -52,8 +53,8 @@ const OUT: &str = "an owned guard has the value, so the lock is not free";
 /// It stays on its thread:
 ///
 /// ```compile_fail
-/// fn assert_sync<T: Sync>() {}
-/// assert_sync::<oneloop::sync::Lock<u8>>();
+/// fn assert_send<T: Send>() {}
+/// assert_send::<oneloop::sync::Lock<u8>>();
 /// ```
 #[doc(alias = "Mutex")]
 pub struct Lock<T> {

@@ -11,25 +11,54 @@
 //! - **Safe to cancel in every state.** A waiter that is dropped leaves the line; one that had been given something and did not know
 //!   yet passes it on.
 //! - **No time limits of their own**: put [`timeout`](crate::timeout) around the wait.
+//!
+//! | to | take |
+//! |---|---|
+//! | use a value one at a time, also across an `await` | [`Lock`]; [`RwLock`] if most only read |
+//! | do something at most so many at a time | [`Semaphore`]; [`CapacityLimiter`] to see by whom, and to change how many |
+//! | wait until something has happened | [`Event`]; [`Condition`] if it is about a value in a lock |
+//! | wait until all are there | [`Barrier`] |
+//! | make something once, when it is first needed | [`OnceCell`] |
+//! | hand items from task to task | [`Queue`], [`channel`](mod@channel), [`oneshot`], [`broadcast`], [`watch`] |
+//! | build something else | [`WaitQueue`] |
+//!
+//! Between two `await`s nothing else runs, so a `Cell` or `RefCell` often does. Between threads none of this works; what is made
+//! for it, such as async-channel, flume, futures-channel or tokio's `sync`, runs on this loop as on any other.
 
 mod barrier;
+pub mod broadcast;
+mod buffer;
 mod capacity_limiter;
+pub mod channel;
 mod condition;
+mod error;
 mod event;
 mod line;
 mod lock;
 mod once_cell;
+pub mod oneshot;
 mod permits;
+mod promise;
+pub mod queue;
 mod rw_lock;
 mod semaphore;
+mod store;
 mod wait_queue;
+mod waker_cell;
+pub mod watch;
+mod watchers;
 
 pub use barrier::{Barrier, BrokenBarrier};
 pub use capacity_limiter::{Borrower, CapacityLimiter, OwnedToken, Token};
+#[doc(inline)]
+pub use channel::{Receiver, Sender, channel, unbounded_channel};
 pub use condition::Condition;
 pub use event::Event;
 pub use lock::{Lock, LockGuard, OwnedLockGuard};
 pub use once_cell::OnceCell;
+pub use promise::{BrokenPromise, Promise, PromiseWait, Resolver, promise};
+#[doc(inline)]
+pub use queue::{LifoQueue, PriorityQueue, Queue};
 pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use wait_queue::{Wait, WaitQueue};

@@ -57,7 +57,9 @@ impl Permits {
         can
     }
 
-    /// Waits for `wanted` permits; for who has found that [`try_acquire`](Self::try_acquire) fails. They are nobody's guard: the caller sees to it that they are released.
+    /// Waits for `wanted` permits; for who has found that [`try_acquire`](Self::try_acquire) fails.
+    ///
+    /// They come without a guard: the caller sees to it that they are released.
     pub(super) fn acquire(&self, wanted: usize) -> Acquire<'_> {
         Acquire { permits: self, wanted, waiter: None }
     }
@@ -102,10 +104,8 @@ pub(super) struct Acquire<'a> {
 
 impl Acquire<'_> {
     fn poll_first(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.permits.try_acquire(self.wanted) {
-            return Poll::Ready(());
-        }
         let waker = cx.waker().clone();
+        // The clone may be the code of others, which has released some.
         if self.permits.try_acquire(self.wanted) {
             return Poll::Ready(());
         }

@@ -44,8 +44,8 @@ use super::permits::Permits;
 /// It stays on its thread:
 ///
 /// ```compile_fail
-/// fn assert_sync<T: Sync>() {}
-/// assert_sync::<oneloop::sync::Semaphore>();
+/// fn assert_send<T: Send>() {}
+/// assert_send::<oneloop::sync::Semaphore>();
 /// ```
 #[doc(alias = "BoundedSemaphore")]
 pub struct Semaphore {
@@ -78,7 +78,10 @@ impl Semaphore {
     ///
     /// Dropping the future gives the place in the line up. A permit that was handed over meanwhile goes to the next one.
     pub async fn acquire(&self) -> Permit<'_> {
-        self.acquire_many(1).await
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
+        Permit { semaphore: self, count: 1 }
     }
 
     /// Waits until `count` permits are there at once, and takes them as one.
@@ -106,7 +109,10 @@ impl Semaphore {
     ///
     /// As for [`acquire`](Self::acquire).
     pub async fn acquire_owned(self: Rc<Self>) -> OwnedPermit {
-        self.acquire_many_owned(1).await
+        if !self.permits.try_acquire(1) {
+            self.permits.acquire(1).await;
+        }
+        OwnedPermit { semaphore: self, count: 1 }
     }
 
     /// As [`acquire_many`](Self::acquire_many), with a permit that borrows nothing.

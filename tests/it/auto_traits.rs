@@ -13,6 +13,11 @@ use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, WriteHalf,
 };
+use oneloop::sync::{
+    Barrier, Borrower, BrokenBarrier, CapacityLimiter, Condition, Event, Lock, LockGuard, OnceCell,
+    OwnedLockGuard, OwnedPermit, OwnedToken, Permit, ReadGuard, RwLock, Semaphore, Token, Wait,
+    WaitQueue, WriteGuard,
+};
 use oneloop::task::{
     self, CallHandle, CancelToken, Cancelled, ContextVar, DropGuard, Gather, TryGather, YieldNow,
 };
@@ -175,6 +180,29 @@ fn other_futures_are_send() {
         oneloop::sleep(Duration::ZERO).await;
         task.await.is_ok()
     });
+}
+
+/// Compiles only if the types are not `Send`: otherwise there would be two traits to choose from.
+macro_rules! assert_not_send {
+    ($($name:ty),* $(,)?) => {{
+        trait Either<Case> {
+            fn choose() {}
+        }
+        impl<T: ?Sized> Either<()> for T {}
+        impl<T: ?Sized + Send> Either<u8> for T {}
+        $(<$name as Either<_>>::choose();)*
+    }};
+}
+
+#[test]
+fn what_tasks_share_stays_on_its_thread() {
+    assert_not_send!(WaitQueue, Wait<'_>, Event, Condition, Barrier, OnceCell<u8>);
+    assert_not_send!(Lock<u8>, LockGuard<'_, u8>, OwnedLockGuard<u8>);
+    assert_not_send!(RwLock<u8>, ReadGuard<'_, u8>, WriteGuard<'_, u8>);
+    assert_not_send!(Semaphore, Permit<'_>, OwnedPermit);
+    assert_not_send!(CapacityLimiter, Token<'_>, OwnedToken, Borrower);
+    assert_unpin::<Wait<'_>>();
+    assert_all::<BrokenBarrier>();
 }
 
 #[test]

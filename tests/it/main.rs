@@ -11,6 +11,7 @@ mod macros;
 mod panics;
 mod python_peer;
 mod runtime;
+mod sync;
 mod tasks;
 mod tcp;
 mod time;

@@ -4,4 +4,4 @@
 //! others, with which something of ours is polled by hand, may do anything to the loop when they are cloned, woken or dropped.
 
 mod foreign;
-mod ours;
+pub(crate) mod ours;

@@ -24,20 +24,20 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What happens to a hostile waker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Event {
+pub(crate) enum Event {
     Clone,
     Wake,
     Drop,
 }
 
 /// What a hostile waker does, and what has happened to it.
-struct Script {
+pub(crate) struct Script {
     act: Box<dyn Fn(Event)>,
     /// Its own doings may happen to it again: then it only counts.
     is_acting: Cell<bool>,
     seen: RefCell<Vec<Event>>,
     /// How many wakers there are: more than none in the end is a leak.
-    living: Cell<i32>,
+    pub(crate) living: Cell<i32>,
 }
 
 thread_local! {
@@ -47,7 +47,7 @@ thread_local! {
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, forget);
 
 /// A waker that calls `act` whenever something happens to it.
-fn hostile(act: impl Fn(Event) + 'static) -> (Waker, Rc<Script>) {
+pub(crate) fn hostile(act: impl Fn(Event) + 'static) -> (Waker, Rc<Script>) {
     let script = Rc::new(Script {
         act: Box::new(act),
         is_acting: Cell::new(false),

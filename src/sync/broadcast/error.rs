@@ -1,0 +1,81 @@
+//! Why nothing was received from a broadcast.
+
+use std::error::Error;
+use std::fmt;
+
+/// No item was received: the receiver was too slow and has missed some, or nothing will come any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecvError {
+    /// 0 for the end.
+    missed: u64,
+}
+
+impl RecvError {
+    pub(super) const CLOSED: Self = Self { missed: 0 };
+
+    pub(super) fn of_lag(missed: u64) -> Self {
+        Self { missed }
+    }
+
+    /// How many items were dropped before this receiver got them. It goes on with the oldest that is there.
+    pub fn lagged(&self) -> Option<u64> {
+        Some(self.missed).filter(|&missed| missed > 0)
+    }
+
+    /// Whether all senders are gone, and their last item was received.
+    pub fn is_closed(&self) -> bool {
+        self.missed == 0
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.missed {
+            0 => f.write_str("nobody sends to this channel any more"),
+            missed => write!(f, "the receiver was too slow and has missed {missed} items"),
+        }
+    }
+}
+
+impl Error for RecvError {}
+
+/// No item was received at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TryRecvError {
+    /// `None`: nothing is there yet.
+    cause: Option<RecvError>,
+}
+
+impl TryRecvError {
+    pub(super) const EMPTY: Self = Self { cause: None };
+
+    pub(super) fn of(cause: RecvError) -> Self {
+        Self { cause: Some(cause) }
+    }
+
+    /// Whether nothing is there now: waiting may help.
+    pub fn is_empty(&self) -> bool {
+        self.cause.is_none()
+    }
+
+    /// How many items were dropped before this receiver got them.
+    pub fn lagged(&self) -> Option<u64> {
+        self.cause.and_then(|cause| cause.lagged())
+    }
+
+    /// Whether all senders are gone, and their last item was received.
+    pub fn is_closed(&self) -> bool {
+        self.cause.is_some_and(|cause| cause.is_closed())
+    }
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            None => f.write_str("nothing is in this channel yet"),
+            Some(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl Error for TryRecvError {}

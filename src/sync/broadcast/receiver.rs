@@ -1,0 +1,165 @@
+//! The receiving end of a broadcast.
+
+use std::fmt::{self, Debug, Formatter};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::error::{RecvError, TryRecvError};
+use super::ring::Found;
+use super::{Sender, Shared};
+use crate::runtime::WaitKey;
+
+/// The end that receives: every item that is sent after it was made.
+///
+/// It is a `Stream` of items and, where it was too slow, of errors that say how many it has missed.
+#[must_use = "a receiver that is dropped gets nothing"]
+pub struct Receiver<T> {
+    shared: Rc<Shared<T>>,
+    /// Which item is next, counted from the first that was ever sent.
+    position: u64,
+    waiter: Option<WaitKey>,
+}
+
+impl<T> Receiver<T> {
+    pub(super) fn new(shared: Rc<Shared<T>>) -> Self {
+        shared.receivers.set(shared.receivers.get() + 1);
+        let position = shared.ring.borrow().end();
+        Self { shared, position, waiter: None }
+    }
+
+    /// A new receiver, for what is sent from now on.
+    pub fn resubscribe(&self) -> Self {
+        Self::new(Rc::clone(&self.shared))
+    }
+
+    /// A new sender.
+    pub fn sender(&self) -> Sender<T> {
+        self.shared.senders.set(self.shared.senders.get() + 1);
+        Sender { shared: Rc::clone(&self.shared) }
+    }
+
+    /// How many items are to be received, those that were missed included.
+    pub fn len(&self) -> usize {
+        let waiting = self.shared.ring.borrow().end() - self.position;
+        usize::try_from(waiting).unwrap_or(usize::MAX)
+    }
+
+    /// Whether nothing is to be received now.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T: Clone> Receiver<T> {
+    /// The next item; waits while there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// No item is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]: it was too slow, and so many items are lost to it, once; or it has had everything and all senders are gone.
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv { receiver: self }
+    }
+
+    /// As [`recv`](Self::recv), under the name of streams: `None` for the end.
+    ///
+    /// # Cancel safety
+    ///
+    /// No item is lost.
+    pub async fn next(&mut self) -> Option<Result<T, RecvError>> {
+        Some(self.recv().await).filter(|result| !is_end(result))
+    }
+
+    /// The next item, if there is one; never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError`]: nothing is there, it was too slow, or all senders are gone.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        match take_next(&self.shared, &mut self.position) {
+            Some(result) => result.map_err(TryRecvError::of),
+            None => Err(TryRecvError::EMPTY),
+        }
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        let Self { shared, position, waiter } = self;
+        shared.arrivals.poll_until(waiter, cx, || take_next(shared, position))
+    }
+}
+
+/// What a receiver at `position` gets; `None` if it has to wait.
+fn take_next<T: Clone>(shared: &Shared<T>, position: &mut u64) -> Option<Result<T, RecvError>> {
+    let found = shared.ring.borrow_mut().next(position);
+    match found {
+        // The last one gets the item itself.
+        Found::Item(item) => Some(Ok(Rc::unwrap_or_clone(item))),
+        Found::Lagged(missed) => Some(Err(RecvError::of_lag(missed))),
+        Found::Nothing if shared.senders.get() == 0 => Some(Err(RecvError::CLOSED)),
+        Found::Nothing => None,
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.arrivals.leave(&mut self.waiter);
+        let left = self.shared.receivers.get() - 1;
+        self.shared.receivers.set(left);
+        let unwanted = self.shared.ring.borrow_mut().leave(self.position);
+        if left == 0 {
+            self.shared.departures.wake_all();
+        }
+        drop(unwanted);
+    }
+}
+
+impl<T: Clone> Stream for Receiver<T> {
+    type Item = Result<T, RecvError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(|result| Some(result).filter(|result| !is_end(result)))
+    }
+}
+
+fn is_end<T>(result: &Result<T, RecvError>) -> bool {
+    result.as_ref().is_err_and(RecvError::is_closed)
+}
+
+/// The future of [`Receiver::recv`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Recv<'a, T> {
+    receiver: &'a mut Receiver<T>,
+}
+
+impl<T: Clone> Future for Recv<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.receiver.poll_recv(cx)
+    }
+}
+
+impl<T> Drop for Recv<'_, T> {
+    fn drop(&mut self) {
+        let Receiver { shared, waiter, .. } = &mut *self.receiver;
+        shared.arrivals.leave(waiter);
+    }
+}
+
+impl<T> Debug for Recv<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recv").finish_non_exhaustive()
+    }
+}
+
+impl<T> Debug for Receiver<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

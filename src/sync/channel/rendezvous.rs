@@ -1,0 +1,240 @@
+//! A channel without room: an item goes from the one who sends straight to the one who receives.
+//!
+//! A sender waits in its line with the item, until a receiver takes it from there. Only an item of `try_send`, which has nobody who
+//! could wait, lies in `loose`: it was sent because a receiver was waiting, but that one may be gone before it runs.
+//!
+//! Who waits for an item is given a promise, as in `buffer.rs`: `offers()` counts the items, and `promised` of them belong to receivers
+//! that were woken and have not run yet. While a receiver waits, each item is promised. One thing is different: a sender that is dropped
+//! takes its item away, promised or not. So a woken receiver may find nothing; then it joins the line again.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use super::super::buffer::Refusal;
+use super::super::line::{Left, Line};
+use crate::runtime::WaitKey;
+
+pub(super) struct Rendezvous<T> {
+    putters: Line<Offer<T>>,
+    getters: Line<Answer>,
+    /// Items of `try_send`. Moved in and out, and nothing else.
+    loose: RefCell<VecDeque<Offer<T>>>,
+    promised: Cell<usize>,
+    /// The most items that were loose at once.
+    peak: Cell<usize>,
+    /// The number of the next offer.
+    next: Cell<u64>,
+    is_closed: Cell<bool>,
+}
+
+struct Offer<T> {
+    /// `None` once a receiver has taken it.
+    item: Option<T>,
+    /// Which offer came first.
+    number: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    Promise,
+    Closed,
+}
+
+impl<T> Rendezvous<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            putters: Line::new(),
+            getters: Line::new(),
+            loose: RefCell::default(),
+            promised: Cell::new(0),
+            peak: Cell::new(0),
+            next: Cell::new(0),
+            is_closed: Cell::new(false),
+        }
+    }
+
+    /// How many items were sent and wait for a receiver that was woken.
+    pub(super) fn len(&self) -> usize {
+        self.loose.borrow().len()
+    }
+
+    pub(super) fn peak(&self) -> usize {
+        self.peak.get()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    pub(super) fn waiting_putters(&self) -> usize {
+        self.putters.len()
+    }
+
+    pub(super) fn waiting_getters(&self) -> usize {
+        self.getters.len()
+    }
+
+    fn offers(&self) -> usize {
+        self.putters.len() + self.len()
+    }
+
+    fn offer(&self, item: T) -> Offer<T> {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        Offer { item: Some(item), number }
+    }
+
+    /// Sends to a receiver that waits and was promised nothing, or gives the item back.
+    pub(super) fn try_put(&self, item: T) -> Result<(), (T, Refusal)> {
+        if self.is_closed() {
+            return Err((item, Refusal::Closed));
+        }
+        if self.getters.is_empty() {
+            return Err((item, Refusal::Full));
+        }
+        self.loose.borrow_mut().push_back(self.offer(item));
+        self.peak.set(self.peak.get().max(self.len()));
+        self.promise();
+        Ok(())
+    }
+
+    /// Offers the item until a receiver has taken it. Whoever lets `waiter` go calls [`leave_putters`](Self::leave_putters).
+    pub(super) fn poll_put(
+        &self,
+        item: &mut Option<T>,
+        waiter: &mut Option<WaitKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), T>> {
+        if let Some(key) = *waiter {
+            let Poll::Ready(offer) = self.putters.poll(key, cx) else { return Poll::Pending };
+            *waiter = None;
+            return Poll::Ready(offer.item.map_or(Ok(()), Err));
+        }
+        let Some(wanted) = item.take() else { return Poll::Ready(Ok(())) };
+        let waker = cx.waker().clone();
+        if self.is_closed() {
+            return Poll::Ready(Err(wanted));
+        }
+        *waiter = Some(self.putters.join(self.offer(wanted), waker));
+        self.promise();
+        Poll::Pending
+    }
+
+    /// Takes the offer back; if it was not taken, the item is dropped.
+    pub(super) fn leave_putters(&self, waiter: WaitKey) {
+        let (Left::Waiting(offer) | Left::Granted(offer)) = self.putters.leave(waiter);
+        drop(offer);
+    }
+
+    /// Takes the oldest item, unless it is promised.
+    pub(super) fn try_get(&self) -> Option<T> {
+        if self.offers() <= self.promised.get() || !self.getters.is_empty() {
+            return None;
+        }
+        self.take()
+    }
+
+    /// Whether no item will come any more.
+    pub(super) fn is_drained(&self) -> bool {
+        self.is_closed() && self.offers() == 0
+    }
+
+    /// Takes the oldest item when there is one; `None` when there will be none. Whoever lets `waiter` go calls
+    /// [`leave_getters`](Self::leave_getters).
+    pub(super) fn poll_get(
+        &self,
+        waiter: &mut Option<WaitKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<T>> {
+        if let Some(key) = *waiter {
+            let Poll::Ready(answer) = self.getters.poll(key, cx) else { return Poll::Pending };
+            *waiter = None;
+            if answer == Answer::Promise {
+                self.promised.set(self.promised.get() - 1);
+                if let Some(item) = self.take() {
+                    return Poll::Ready(Some(item));
+                }
+            }
+        }
+        if let Poll::Ready(end) = self.poll_at_once() {
+            return Poll::Ready(end);
+        }
+        let waker = cx.waker().clone();
+        // Once more: the clone may have run code that sent something.
+        if let Poll::Ready(end) = self.poll_at_once() {
+            return Poll::Ready(end);
+        }
+        *waiter = Some(self.getters.join(Answer::Promise, waker));
+        Poll::Pending
+    }
+
+    /// What a receiver gets that does not wait.
+    fn poll_at_once(&self) -> Poll<Option<T>> {
+        match self.try_get() {
+            None if !self.is_drained() => Poll::Pending,
+            item => Poll::Ready(item),
+        }
+    }
+
+    /// Gives up the wait for an item, and passes on what was promised.
+    pub(super) fn leave_getters(&self, waiter: WaitKey) {
+        if let Left::Granted(Answer::Promise) = self.getters.leave(waiter) {
+            self.promised.set(self.promised.get() - 1);
+            self.promise();
+        }
+    }
+
+    /// As [`close`](Self::close), and takes the items out that were sent.
+    pub(super) fn close_now(&self) -> impl Iterator<Item = T> + use<T> {
+        let items = self.loose.take();
+        self.close();
+        items.into_iter().filter_map(|offer| offer.item)
+    }
+
+    /// Takes nothing in any more. Senders that wait get their items back.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        self.putters.grant_all(|_| ());
+        self.end_getters();
+    }
+
+    /// The oldest item, wherever it is.
+    fn take(&self) -> Option<T> {
+        let item = if self.is_loose_older() {
+            self.loose.borrow_mut().pop_front().and_then(|offer| offer.item)
+        } else {
+            let mut item = None;
+            self.putters.grant(|offer| item = offer.item.take());
+            item
+        };
+        self.end_getters();
+        item
+    }
+
+    fn is_loose_older(&self) -> bool {
+        let Some(loose) = self.loose.borrow().front().map(|offer| offer.number) else {
+            return false;
+        };
+        self.putters.front(|offer| loose < offer.number).unwrap_or(true)
+    }
+
+    /// Promises items that nobody was promised to those who wait.
+    fn promise(&self) {
+        let offers = self.offers();
+        self.getters.grant_while(|_| {
+            let can = self.promised.get() < offers;
+            if can {
+                self.promised.set(self.promised.get() + 1);
+            }
+            can
+        });
+    }
+
+    /// Tells those who wait for an item that none will come, if that is so.
+    fn end_getters(&self) {
+        if self.is_drained() {
+            self.getters.grant_all(|answer| *answer = Answer::Closed);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Why nothing was sent or received: the errors that the channels share.
+//!
+//! An error of a sender carries the item, which is not lost. `Debug` and `Display` do not show it, so any item will do.
+
+use std::error::Error;
+use std::fmt;
+
+/// The item was not sent: no receiver is left, or the channel was closed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SendError<T>(pub(super) T);
+
+impl<T> SendError<T> {
+    /// The item that was not sent.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody receives from this channel any more")
+    }
+}
+
+impl<T> Error for SendError<T> {}
+
+/// The item could not be sent at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TrySendError<T> {
+    pub(super) item: T,
+    pub(super) is_full: bool,
+}
+
+impl<T> TrySendError<T> {
+    /// Whether there is no room now: waiting may help.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Whether no receiver is left, or the channel was closed.
+    pub fn is_closed(&self) -> bool {
+        !self.is_full
+    }
+
+    /// The item that was not sent.
+    pub fn into_inner(self) -> T {
+        self.item
+    }
+}
+
+impl<T> fmt::Debug for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrySendError").field("is_full", &self.is_full).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_full {
+            "there is no room in this channel"
+        } else {
+            "nobody receives from this channel any more"
+        })
+    }
+}
+
+impl<T> Error for TrySendError<T> {}
+
+/// Nothing will be received any more: no sender is left, or the channel was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecvError(());
+
+impl RecvError {
+    pub(super) const CLOSED: Self = Self(());
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody sends to this channel any more")
+    }
+}
+
+impl Error for RecvError {}
+
+/// Nothing could be received at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TryRecvError {
+    is_empty: bool,
+}
+
+impl TryRecvError {
+    pub(super) const EMPTY: Self = Self { is_empty: true };
+    pub(super) const CLOSED: Self = Self { is_empty: false };
+
+    /// Whether nothing is there now: waiting may help.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Whether nothing will come any more: no sender is left, or the channel was closed.
+    pub fn is_closed(&self) -> bool {
+        !self.is_empty
+    }
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty {
+            "nothing is in this channel yet"
+        } else {
+            "nobody sends to this channel any more"
+        })
+    }
+}
+
+impl Error for TryRecvError {}

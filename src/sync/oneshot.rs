@@ -1,0 +1,259 @@
+//! `oneshot`: one value, once, from one task to another.
+//!
+//! [`channel`] makes both ends, in one allocation. The [`Receiver`] is itself the future of the value; a [`Sender`] that is dropped
+//! without sending wakes it with an error, where a plain asyncio `Future` would wait for ever.
+//!
+//! Both ends are local to a thread: they are neither `Send` nor `Sync`, and there is no atomic in them. They need no loop.
+//!
+//! # Examples
+//!
+//! A request that carries the way its answer takes:
+//!
+//! ```
+//! use oneloop::sync::{Queue, oneshot};
+//! use std::rc::Rc;
+//!
+//! struct Square {
+//!     of: u32,
+//!     answer: oneshot::Sender<u32>,
+//! }
+//!
+//! oneloop::run(async {
+//!     let requests = Rc::new(Queue::new(8));
+//!     let server = Rc::clone(&requests);
+//!     oneloop::create_task(async move {
+//!         while let Some(Square { of, answer }) = server.get().await {
+//!             // Nobody may want the answer any more, which is no fault of the server.
+//!             answer.send(of * of).ok();
+//!         }
+//!     })
+//!     .detach();
+//!
+//!     let (answer, square) = oneshot::channel();
+//!     requests.put(Square { of: 12, answer }).await.unwrap();
+//!     assert_eq!(square.await.unwrap(), 144);
+//! });
+//! ```
+//!
+//! The ends stay on their thread:
+//!
+//! ```compile_fail,E0277
+//! let (sender, _receiver) = oneloop::sync::oneshot::channel::<u8>();
+//! std::thread::spawn(move || sender.send(1));
+//! ```
+//!
+//! ```compile_fail,E0277
+//! let (_sender, mut receiver) = oneloop::sync::oneshot::channel::<u8>();
+//! std::thread::spawn(move || receiver.try_recv());
+//! ```
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+pub use super::error::{RecvError, TryRecvError};
+use super::waker_cell::WakerCell;
+
+/// What both ends share: the one allocation.
+struct Shared<T> {
+    value: Cell<Option<T>>,
+    /// The sender has sent, or is gone.
+    is_sender_done: Cell<bool>,
+    /// The receiver was closed, or is gone.
+    is_closed: Cell<bool>,
+    receiver: WakerCell,
+    sender: WakerCell,
+}
+
+/// Makes the two ends of a channel for one value.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::sync::oneshot;
+///
+/// oneloop::run(async {
+///     let (sender, receiver) = oneshot::channel();
+///     oneloop::create_task(async move { sender.send("hello") }).detach();
+///     assert_eq!(receiver.await.unwrap(), "hello");
+/// });
+/// ```
+#[doc(alias = "create_future")]
+pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
+    let shared = Rc::new(Shared {
+        value: Cell::new(None),
+        is_sender_done: Cell::new(false),
+        is_closed: Cell::new(false),
+        receiver: WakerCell::default(),
+        sender: WakerCell::default(),
+    });
+    (Sender { shared: Rc::clone(&shared) }, Receiver { shared })
+}
+
+/// The sending end of a [`channel`]: sends one value.
+///
+/// Dropping it without sending gives the receiver an error.
+#[must_use = "dropping it tells the receiver that no value will come"]
+pub struct Sender<T> {
+    shared: Rc<Shared<T>>,
+}
+
+/// The receiving end of a [`channel`], and the future of its value.
+///
+/// Dropping it tells the sender, whose [`send`](Sender::send) then gives the value back. A value that was sent before is
+/// dropped with the receiver.
+///
+/// # Cancel safety
+///
+/// Awaited by reference (`&mut receiver`), it loses nothing: the value waits in the channel.
+///
+/// # Errors
+///
+/// [`RecvError`] if the sender was dropped without sending, if [`close`](Self::close) came before the value, or if the
+/// value was already received.
+#[must_use = "it is a future, which does nothing unless awaited"]
+pub struct Receiver<T> {
+    shared: Rc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends the value and wakes the receiver; never waits.
+    ///
+    /// That the value was sent does not mean that it will be received: the receiver may be dropped first.
+    ///
+    /// # Errors
+    ///
+    /// The value, if the receiver is gone or [closed](Receiver::close).
+    #[doc(alias = "set_result")]
+    pub fn send(self, value: T) -> Result<(), T> {
+        if self.shared.is_closed.get() {
+            return Err(value);
+        }
+        self.shared.value.set(Some(value));
+        // The drop of `self` wakes the receiver.
+        Ok(())
+    }
+
+    /// Whether the receiver is gone or closed, so that [`send`](Self::send) would fail.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed.get()
+    }
+
+    /// Waits until the receiver is gone or closed: nobody wants the value any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::sync::oneshot;
+    /// use std::time::Duration;
+    ///
+    /// oneloop::run(async {
+    ///     let (mut sender, receiver) = oneshot::channel::<u8>();
+    ///     let hurried = oneloop::timeout(Duration::from_millis(1), receiver);
+    ///     let (late, ()) = oneloop::gather!(hurried, sender.closed()).await;
+    ///     assert!(late.is_err());
+    /// });
+    /// ```
+    pub async fn closed(&mut self) {
+        poll_fn(|cx| self.poll_closed(cx)).await;
+    }
+
+    /// The poll of [`closed`](Self::closed), for hand-written futures.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_closed() {
+            self.shared.sender.register(cx.waker());
+            if !self.is_closed() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.shared.is_sender_done.set(true);
+        self.shared.sender.clear();
+        self.shared.receiver.wake();
+    }
+}
+
+impl<T> Receiver<T> {
+    /// The value, if it is there; never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError`]: there is no value yet, or none will come.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        if let Some(value) = self.shared.value.take() {
+            return Ok(value);
+        }
+        let ends = self.shared.is_sender_done.get() || self.shared.is_closed.get();
+        Err(if ends { TryRecvError::CLOSED } else { TryRecvError::EMPTY })
+    }
+
+    /// Refuses a value that was not sent yet, and wakes who waits in [`Sender::closed`]. One that was sent can still be
+    /// received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = oneloop::sync::oneshot::channel();
+    /// receiver.close();
+    /// assert_eq!(sender.send("too late"), Err("too late"));
+    /// assert!(receiver.try_recv().unwrap_err().is_closed());
+    /// ```
+    pub fn close(&mut self) {
+        self.shared.is_closed.set(true);
+        self.shared.sender.wake();
+    }
+
+    /// Whether no value can come any more that is not there already: the sender is gone, or this end was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_sender_done.get() || self.shared.is_closed.get()
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut received = self.try_recv();
+        if matches!(received, Err(TryRecvError::EMPTY)) {
+            self.shared.receiver.register(cx.waker());
+            received = self.try_recv();
+        }
+        match received {
+            Ok(value) => Poll::Ready(Ok(value)),
+            Err(TryRecvError::EMPTY) => Poll::Pending,
+            Err(_) => Poll::Ready(Err(RecvError::CLOSED)),
+        }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.is_closed.set(true);
+        self.shared.receiver.clear();
+        self.shared.sender.wake();
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("is_closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("is_closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}

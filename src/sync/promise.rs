@@ -1,0 +1,245 @@
+//! `promise`: a result that many tasks await; what asyncio calls a `Future`.
+
+use std::cell::{Cell, OnceCell};
+use std::error::Error;
+use std::fmt::{self, Debug, Formatter};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::watchers::Watchers;
+use crate::runtime::WaitKey;
+
+/// Makes a result that is not there yet: the [`Resolver`] sets it, once, and any number of tasks await the [`Promise`].
+///
+/// This is asyncio's `loop.create_future()`, which has another name here because a future is something else in Rust: a
+/// promise is not run by awaiting it, and is awaited by reference. Where one task waits for one value, a
+/// [`oneshot`](crate::sync::oneshot) is enough, and gives the value itself.
+///
+/// An exception is a `Result` in place of the value; to cancel is to drop the resolver.
+///
+/// # Examples
+///
+/// The program from Python's documentation: one task sets the result, and the others wait for it.
+///
+/// ```
+/// use oneloop::sync::{Resolver, promise};
+/// use oneloop::{create_task, sleep};
+/// use std::time::Duration;
+///
+/// async fn set_after(resolver: Resolver<String>, delay: Duration, value: &str) {
+///     sleep(delay).await;
+///     resolver.set_result(value.to_owned()).unwrap();
+/// }
+///
+/// oneloop::run(async {
+///     let (resolver, promise) = promise();
+///     create_task(set_after(resolver, Duration::from_millis(1), "... world")).detach();
+///
+///     let other = promise.clone();
+///     let other = create_task(async move { other.wait().await.map(String::len) });
+///     assert_eq!(promise.wait().await.unwrap(), "... world");
+///     assert_eq!(other.await.unwrap(), Ok(9));
+/// });
+/// ```
+#[doc(alias = "create_future")]
+pub fn promise<T>() -> (Resolver<T>, Promise<T>) {
+    let shared = Rc::new(Shared {
+        result: OnceCell::new(),
+        resolvers: Cell::new(1),
+        watchers: Watchers::new(),
+    });
+    (Resolver { shared: Rc::clone(&shared) }, Promise { shared })
+}
+
+struct Shared<T> {
+    result: OnceCell<T>,
+    /// How many could still set it.
+    resolvers: Cell<usize>,
+    watchers: Watchers,
+}
+
+impl<T> Shared<T> {
+    /// `None`: still to come.
+    fn outcome(&self) -> Option<Result<&T, BrokenPromise>> {
+        match self.result.get() {
+            Some(result) => Some(Ok(result)),
+            None if self.resolvers.get() == 0 => Some(Err(BrokenPromise(()))),
+            None => None,
+        }
+    }
+}
+
+/// A result that many tasks can await; made by [`promise`].
+///
+/// It is awaited by reference, any number of times, and gives a reference to the result, which lives as long as a promise or
+/// resolver does. Clones stand for the same result.
+///
+/// It stays on its thread:
+///
+/// ```compile_fail,E0277
+/// let (_resolver, promise) = oneloop::sync::promise::<u8>();
+/// std::thread::spawn(move || promise.is_done());
+/// ```
+#[doc(alias = "Future")]
+#[doc(alias = "Completion")]
+#[doc(alias = "Shared")]
+pub struct Promise<T> {
+    shared: Rc<Shared<T>>,
+}
+
+/// Sets the result of a [`Promise`], once; made by [`promise`].
+///
+/// Clones may race for it: the first one sets it. If all of them are dropped before, those who wait get [`BrokenPromise`].
+///
+/// ```compile_fail,E0277
+/// let (resolver, _promise) = oneloop::sync::promise::<u8>();
+/// std::thread::spawn(move || resolver.set_result(1));
+/// ```
+#[must_use = "dropping it breaks the promise"]
+pub struct Resolver<T> {
+    shared: Rc<Shared<T>>,
+}
+
+impl<T> Promise<T> {
+    /// Waits for the result. Those who wait are woken in the order in which they came.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokenPromise`] if the resolvers are gone and have not set it. asyncio would wait for ever.
+    pub fn wait(&self) -> PromiseWait<'_, T> {
+        PromiseWait { shared: &self.shared, waiter: None }
+    }
+
+    /// The result, if it is there; asyncio's `result()`, whose `InvalidStateError` is `None`.
+    pub fn result(&self) -> Option<&T> {
+        self.shared.result.get()
+    }
+
+    /// Whether awaiting it would not wait: there is a result, or there will be none.
+    #[doc(alias = "done")]
+    pub fn is_done(&self) -> bool {
+        self.shared.outcome().is_some()
+    }
+}
+
+impl<T> Resolver<T> {
+    /// Sets the result and wakes all who wait for it; never waits.
+    ///
+    /// # Errors
+    ///
+    /// The value, if there is a result already; asyncio's `InvalidStateError`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (resolver, promise) = oneloop::sync::promise();
+    /// assert_eq!(resolver.set_result("first"), Ok(()));
+    /// assert_eq!(resolver.set_result("second"), Err("second"));
+    /// assert_eq!(promise.result(), Some(&"first"));
+    /// ```
+    #[doc(alias = "set_exception")]
+    pub fn set_result(&self, value: T) -> Result<(), T> {
+        self.shared.result.set(value)?;
+        self.shared.watchers.wake_all();
+        Ok(())
+    }
+
+    /// Whether the result was set.
+    pub fn is_set(&self) -> bool {
+        self.shared.result.get().is_some()
+    }
+
+    /// A promise of this result.
+    pub fn promise(&self) -> Promise<T> {
+        Promise { shared: Rc::clone(&self.shared) }
+    }
+}
+
+impl<T> Clone for Promise<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared) }
+    }
+}
+
+impl<T> Clone for Resolver<T> {
+    fn clone(&self) -> Self {
+        self.shared.resolvers.set(self.shared.resolvers.get() + 1);
+        Self { shared: Rc::clone(&self.shared) }
+    }
+}
+
+impl<T> Drop for Resolver<T> {
+    fn drop(&mut self) {
+        let left = self.shared.resolvers.get() - 1;
+        self.shared.resolvers.set(left);
+        if left == 0 && !self.is_set() {
+            self.shared.watchers.wake_all();
+        }
+    }
+}
+
+impl<'a, T> IntoFuture for &'a Promise<T> {
+    type Output = Result<&'a T, BrokenPromise>;
+    type IntoFuture = PromiseWait<'a, T>;
+
+    fn into_future(self) -> PromiseWait<'a, T> {
+        self.wait()
+    }
+}
+
+/// The future of [`Promise::wait`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct PromiseWait<'a, T> {
+    shared: &'a Shared<T>,
+    waiter: Option<WaitKey>,
+}
+
+impl<'a, T> Future for PromiseWait<'a, T> {
+    type Output = Result<&'a T, BrokenPromise>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let shared = self.shared;
+        shared.watchers.poll_until(&mut self.waiter, cx, || shared.outcome())
+    }
+}
+
+impl<T> Drop for PromiseWait<'_, T> {
+    fn drop(&mut self) {
+        self.shared.watchers.leave(&mut self.waiter);
+    }
+}
+
+/// All [`Resolver`]s were dropped, and none had set the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokenPromise(());
+
+impl fmt::Display for BrokenPromise {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("the resolver was dropped without setting a result")
+    }
+}
+
+impl Error for BrokenPromise {}
+
+impl<T> Debug for Promise<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").field("is_done", &self.is_done()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Debug for Resolver<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("is_set", &self.is_set()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Debug for PromiseWait<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PromiseWait").field("waiter", &self.waiter).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+//! Why nothing was put into a queue, or taken out of it.
+//!
+//! An error of a putter carries the item, which is not lost. `Debug` and `Display` do not show it, so any item will do.
+
+use std::error::Error;
+use std::fmt;
+
+use super::super::buffer::Refusal;
+
+/// The item was not put: the queue is closed; asyncio's `QueueShutDown`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "QueueShutDown")]
+pub struct PutError<T>(pub(super) T);
+
+impl<T> PutError<T> {
+    /// The item that was not put.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Debug for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutError").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue is closed")
+    }
+}
+
+impl<T> Error for PutError<T> {}
+
+/// The item could not be put at once; asyncio's `QueueFull` and `QueueShutDown`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "QueueFull")]
+pub struct TryPutError<T> {
+    pub(super) item: T,
+    pub(super) refusal: Refusal,
+}
+
+impl<T> TryPutError<T> {
+    /// Whether there is no room now: waiting may help.
+    pub fn is_full(&self) -> bool {
+        self.refusal == Refusal::Full
+    }
+
+    /// Whether the queue is closed.
+    pub fn is_closed(&self) -> bool {
+        self.refusal == Refusal::Closed
+    }
+
+    /// The item that was not put.
+    pub fn into_inner(self) -> T {
+        self.item
+    }
+}
+
+impl<T> fmt::Debug for TryPutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryPutError").field("refusal", &self.refusal).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for TryPutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.refusal {
+            Refusal::Full => "the queue is full",
+            Refusal::Closed => "the queue is closed",
+        })
+    }
+}
+
+impl<T> Error for TryPutError<T> {}
+
+/// No item could be taken at once; asyncio's `QueueEmpty` and `QueueShutDown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "QueueEmpty")]
+pub struct TryGetError {
+    pub(super) is_closed: bool,
+}
+
+impl TryGetError {
+    /// Whether nothing is there now: waiting may help.
+    pub fn is_empty(&self) -> bool {
+        !self.is_closed
+    }
+
+    /// Whether the queue is closed and drained.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+}
+
+impl fmt::Display for TryGetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_closed {
+            "the queue is closed and drained"
+        } else {
+            "the queue is empty"
+        })
+    }
+}
+
+impl Error for TryGetError {}

@@ -1,0 +1,26 @@
+//! Locks, events, semaphores and the like: order, hand-over, cancelling in every state.
+//!
+//! Most futures here are polled by hand, so that each interleaving can be said.
+
+mod barrier;
+mod broadcast;
+mod channel;
+mod condition;
+mod event;
+mod harness;
+mod hostile;
+mod hostile_queues;
+mod limiter;
+mod line_storms;
+mod lock;
+mod once_cell;
+mod oneshot;
+mod permit_storms;
+mod promise;
+mod queue;
+mod queue_models;
+mod queue_storms;
+mod rw_lock;
+mod semaphore;
+mod wait_queue;
+mod watch;

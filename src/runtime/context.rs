@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
-use super::inbox::Call;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
 use super::record::{Payload, TaskLabel};
 use super::state::{Candidate, Deferred, State};
@@ -209,7 +208,7 @@ fn run_deferred() {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
             Deferred::Call(call) => as_nobody(call),
-            Deferred::DropVars(vars) => guard(None, || drop(vars)),
+            Deferred::DropVars(vars) => as_nobody(|| drop(vars)),
             Deferred::DropCall(call) => guard(None, || drop(call)),
             Deferred::DropMaker(maker) => guard(None, || drop(maker)),
             Deferred::ReportSlow { took, tasks } => guard(None, || report_slow(took, &tasks)),
@@ -236,10 +235,10 @@ fn next_deferred() -> Option<Deferred> {
     .flatten()
 }
 
-/// Makes a call that another thread has sent. It may come up while a task runs, and is no part of that.
-fn as_nobody(call: Call) {
+/// Runs what is no part of the task that may run now: what another thread has sent, what another task has left.
+fn as_nobody(f: impl FnOnce()) {
     let task = with(|state| mem::replace(&mut state.current, NO_SLOT));
-    limit::unlimited(|| guard(None, call));
+    limit::unlimited(|| guard(None, f));
     with(|state| state.current = task.unwrap_or(NO_SLOT));
 }
 

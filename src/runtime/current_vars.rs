@@ -32,21 +32,21 @@ pub(crate) fn copy_vars() -> Values {
     with(|state| state.vars.copy(state.current)).unwrap_or_default()
 }
 
-/// Calls `create`, which creates a task, such that the task runs in `vars` and not in a copy of its creator's context.
-pub(crate) fn choose_vars<R>(vars: Vars, create: impl FnOnce() -> R) -> R {
+/// Until this is dropped, the next task runs in a context that was chosen for it.
+#[must_use]
+pub(crate) struct ChosenVars(());
+
+/// Makes the task that is created next run in `vars`, and not in a copy of its creator's context.
+pub(crate) fn choose_vars(vars: Vars) -> ChosenVars {
     let mut vars = Some(vars);
-    // Where no loop runs, `create` says so.
+    // Where no loop runs, the creation says so.
     let former = with(|state| state.vars.choose(vars.take()));
     drop(former);
-    let _take_back = TakeBack;
-    create()
+    ChosenVars(())
 }
 
-/// Takes the choice of a context back when dropped: it is still there if a closing loop has refused the task, also by a panic
-/// of its drop.
-struct TakeBack;
-
-impl Drop for TakeBack {
+impl Drop for ChosenVars {
+    /// The choice is still there if a closing loop has refused the task.
     fn drop(&mut self) {
         let refused = with(|state| state.vars.choose(None));
         drop(refused);

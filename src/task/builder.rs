@@ -1,7 +1,5 @@
 //! `task::Builder`: the options of a task.
 
-use std::panic::Location;
-
 use super::{Context, Task};
 use crate::runtime;
 
@@ -84,11 +82,7 @@ impl Builder {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let place = Location::caller();
-        let create = || runtime::create_at(place, future, self.name, self.eager);
-        Task::of(match self.context {
-            Some(context) => runtime::choose_vars(context.into_vars(), create),
-            None => create(),
-        })
+        let _chosen = self.context.map(|context| runtime::choose_vars(context.into_vars()));
+        Task::of(runtime::create(future, self.name, self.eager))
     }
 }

@@ -133,6 +133,23 @@ fn the_drop_of_a_value_at_its_tasks_end_may_create_tasks_and_not_set_variables()
 }
 
 #[test]
+fn the_drop_of_an_eager_tasks_value_is_no_part_of_its_creator() {
+    let reported = Log::new();
+    let reports = reported.clone();
+    let builder = oneloop::Builder::new()
+        .on_unhandled(move |unhandled| reports.push(unhandled.message().to_owned()));
+    builder.run(async {
+        OTHER.set(1);
+        let eager = async { HELD.set(value(|| OTHER.set(2))) };
+        let task = Builder::new().eager(true).create_task(eager);
+        assert!(task.is_finished());
+        assert_eq!(OTHER.get(), Some(1));
+    });
+    let [message] = &reported.take()[..] else { panic!("one report") };
+    assert!(message.starts_with("the context variable `other` has values in tasks only"));
+}
+
+#[test]
 fn a_task_that_a_closing_loop_refuses_leaves_its_context_to_nobody() {
     let log = Log::new();
     let mut runtime = virtual_runtime();

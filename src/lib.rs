@@ -329,9 +329,11 @@ pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
 // Tasks.
 #[doc(inline)]
 pub use task::{
-    CancelOnDrop, CancelReason, JoinError, Task, TaskKey, TaskRef, all_tasks, create_task,
+    CancelOnDrop, CancelReason, JoinError, Task, TaskKey, TaskRef, TaskSet, all_tasks, create_task,
     current_task,
 };
+#[doc(inline)]
+pub use task::{as_completed, first_ok, race, staggered_race, wait};
 #[doc(inline)]
 pub use task::{call_later, call_soon, gather, try_gather, yield_now};
 

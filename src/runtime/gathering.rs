@@ -1,13 +1,16 @@
 //! A gathering as `gather` holds it: the keys of its members, each polled only when it was woken.
+//!
+//! A member is a future that its holder polls, or stands for a task and is woken when that ends ([`Gathering::watch`]).
 
 use std::mem;
 use std::ops::ControlFlow;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use super::context::{self, candidate, with, with_loop};
+use super::context::{self, NotHere, candidate, with, with_loop};
 use super::key::{self, HandleKey, NO_SLOT, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
 use super::registry;
+use super::spawn::TaskHandle;
 use super::state::State;
 use super::tasks::Tenant;
 use super::waiter::Waiter;
@@ -22,6 +25,8 @@ pub(crate) struct Gathering {
     key: HandleKey,
     /// The slots of the members that have started; [`NO_SLOT`] where one has ended.
     members: Vec<u32>,
+    /// The places of those that stood for a task and were dismissed: the next such members take them.
+    vacant: Vec<u32>,
     living: usize,
     /// How many members there will be.
     total: usize,
@@ -37,26 +42,74 @@ impl Gathering {
         };
         let Some(key) = with(new) else { context::no_loop(what) };
         let at_once = total.min(limit);
-        let mut gathering = Self { key, members: Vec::with_capacity(at_once), living: 0, total };
+        let members = Vec::with_capacity(at_once);
+        let mut gathering = Self { key, members, vacant: Vec::new(), living: 0, total };
         gathering.start(at_once);
         gathering
     }
 
+    /// One more member than was said, which starts as woken.
+    pub(crate) fn add(&mut self) {
+        self.total += 1;
+        self.start(1);
+    }
+
+    /// A member that stands for `task`: woken when that has ended, at once if it has already. Gives its index; whoever
+    /// awaited the task before is not woken any more.
+    pub(crate) fn watch(&mut self, task: &TaskHandle) -> usize {
+        let index = self.vacant.pop().map_or(self.members.len(), |index| index as usize);
+        let HandleKey { run, slot: list } = self.key;
+        let task_key = task.key();
+        // That panics for a task of a loop that lives elsewhere.
+        let has_gone = task_key.run != run && task.is_finished();
+        let watch = |state: &mut State| {
+            let slot = state.tasks.insert(Tenant::Member(Member { list, index: key::slot(index) }));
+            let key = WakerKey::new(run.index(), state.tasks.serial(slot), slot);
+            if has_gone || !state.tasks.is_living(task_key.slot) {
+                state.wake_key(key);
+            } else if let Some(joiner) = state.tasks.joiner(task_key.slot) {
+                let former = mem::replace(joiner, Waiter::of_key(key));
+                state.release(former);
+            }
+            slot
+        };
+        let slot = here(with_loop(run, watch));
+        match self.members.get_mut(index) {
+            Some(place) => *place = slot,
+            None => self.members.push(slot),
+        }
+        self.living += 1;
+        index
+    }
+
+    /// The next member that was woken, in the order of the wakes: for those that stand for tasks.
+    pub(crate) fn take_woken(&self) -> Result<Option<usize>, NotHere> {
+        self.try_next_woken().map(|next| next.map(|(index, _)| index))
+    }
+
+    /// A member that stood for a task goes, and leaves its place to the next one.
+    pub(crate) fn dismiss(&mut self, index: usize) {
+        self.free(index);
+        self.vacant.push(key::slot(index));
+    }
+
+    /// Whether its loop runs on this thread.
+    pub(crate) fn is_here(&self) -> bool {
+        with_loop(self.key.run, |_| ()).is_ok()
+    }
+
     fn start(&mut self, count: usize) {
         let first = self.members.len();
-        let HandleKey { run, slot: list } = self.key;
-        let started = with_loop(run, |state| {
+        let Self { key: HandleKey { run, slot: list }, ref mut members, .. } = *self;
+        here(with_loop(run, |state| {
             for index in first..first + count {
                 let index = key::slot(index);
                 let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
                 state.tasks.slots[slot as usize].queued = true;
                 state.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
-                self.members.push(slot);
+                members.push(slot);
             }
-        });
-        if let Err(elsewhere) = started {
-            panic!("{}", elsewhere.message("future", ELSEWHERE));
-        }
+        }));
         self.living += count;
     }
 
@@ -84,9 +137,35 @@ impl Gathering {
         Poll::Pending
     }
 
-    fn next_woken(&mut self) -> Option<(usize, WakerKey)> {
+    /// Polls the members that were woken, by `poll`, until one is ready, and says which one, and with what. `None`: no member
+    /// is left.
+    pub(crate) fn poll_next<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<(usize, T)>> {
+        for _ in 0..POLLS_MAX {
+            let Some((index, key)) = self.next_woken() else {
+                ready!(self.wait(cx));
+                return Poll::Ready(None);
+            };
+            let mut polled = Polled { gathering: self, index, has_ended: true };
+            match context::with_waker(key, |cx| poll(index, cx)) {
+                Poll::Pending => polled.has_ended = false,
+                Poll::Ready(output) => return Poll::Ready(Some((index, output))),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn next_woken(&self) -> Option<(usize, WakerKey)> {
+        here(self.try_next_woken())
+    }
+
+    fn try_next_woken(&self) -> Result<Option<(usize, WakerKey)>, NotHere> {
         let Self { key: HandleKey { run, slot: list }, ref members, .. } = *self;
-        let next = |state: &mut State| {
+        with_loop(run, |state| {
             let list = &mut state.ready_lists[list as usize];
             while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
                 // A member that was woken while it became ready has left its slot to somebody else.
@@ -97,15 +176,11 @@ impl Gathering {
                 }
             }
             None
-        };
-        match with_loop(run, next) {
-            Ok(next) => next,
-            Err(elsewhere) => panic!("{}", elsewhere.message("future", ELSEWHERE)),
-        }
+        })
     }
 
-    /// From now on a member's wake wakes `cx`.
-    fn wait(&self, cx: &Context<'_>) -> Poll<()> {
+    /// From now on a member's wake wakes `cx`. Ready if no member is left.
+    pub(crate) fn wait(&self, cx: &Context<'_>) -> Poll<()> {
         if self.living == 0 {
             return Poll::Ready(());
         }
@@ -127,16 +202,42 @@ impl Gathering {
 
     /// The member has ended: the next one starts in its place.
     fn end(&mut self, index: usize) {
-        let slot = mem::replace(&mut self.members[index], NO_SLOT);
-        self.living -= 1;
-        with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
+        self.free(index);
         if self.members.len() < self.total {
             self.start(1);
         }
     }
+
+    fn free(&mut self, index: usize) {
+        let slot = mem::replace(&mut self.members[index], NO_SLOT);
+        self.living -= 1;
+        with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
+    }
 }
 
-const ELSEWHERE: &str = "await it where it was polled first";
+/// A member that is being polled, and has ended when this goes, also by a panic: it is not waited for any more.
+struct Polled<'a> {
+    gathering: &'a mut Gathering,
+    index: usize,
+    has_ended: bool,
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        if self.has_ended {
+            self.gathering.end(self.index);
+        }
+    }
+}
+
+fn here<R>(result: Result<R, NotHere>) -> R {
+    match result {
+        Ok(result) => result,
+        Err(elsewhere) => {
+            panic!("{}", elsewhere.message("future", "await it where it was polled first"))
+        }
+    }
+}
 
 impl Drop for Gathering {
     fn drop(&mut self) {

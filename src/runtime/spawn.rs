@@ -1,5 +1,6 @@
 //! Creating tasks, and a task's handle before it has a type.
 
+use std::any::Any;
 use std::mem;
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -149,6 +150,23 @@ impl TaskHandle {
             .unwrap_or(true)
     }
 
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.here("ask on the loop's thread", |state, slot| state.tasks.has_panicked(slot))
+            .unwrap_or(false)
+    }
+
+    /// What `look` says of the output, which stays where it is; `None` where there is none.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
+        let lend = |state: &mut State, slot| state.tasks.lend_output(slot);
+        let job = self.here("ask on the loop's thread", lend).flatten()?;
+        let lent = LentOutput { key: self.key, job: Some(job) };
+        lent.job.as_ref()?.as_ref().get_ref().peek().map(look)
+    }
+
+    pub(super) fn key(&self) -> HandleKey {
+        self.key
+    }
+
     /// `false`: it has ended. From another thread: whether its loop was told.
     pub(crate) fn cancel(&self, reason: CancelReason) -> bool {
         let HandleKey { run, slot } = self.key;
@@ -200,6 +218,21 @@ impl TaskHandle {
             Ok(result) => Some(result),
             Err(elsewhere) if elsewhere.loop_has_ended() => None,
             Err(elsewhere) => panic!("{}", elsewhere.message("`Task`", remedy)),
+        }
+    }
+}
+
+/// An output while its handle lets somebody look at it; goes back when dropped, also by a panic.
+struct LentOutput {
+    key: HandleKey,
+    job: Option<BoxedJob>,
+}
+
+impl Drop for LentOutput {
+    fn drop(&mut self) {
+        let HandleKey { run, slot } = self.key;
+        if let Some(job) = self.job.take() {
+            let _ = with_loop(run, |state| state.tasks.give_back(slot, job));
         }
     }
 }

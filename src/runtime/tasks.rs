@@ -371,6 +371,21 @@ impl Tasks {
         Joined::Output(job)
     }
 
+    /// The handle lends out the output, to have it looked at, and [gives it back](Self::give_back).
+    pub(super) fn lend_output(&mut self, slot: u32) -> Option<BoxedJob> {
+        self.record(slot).filter(|record| record.phase == Phase::Done)?.job.take()
+    }
+
+    pub(super) fn give_back(&mut self, slot: u32, job: BoxedJob) {
+        if let Some(record) = self.record(slot) {
+            record.job = Some(job);
+        }
+    }
+
+    pub(super) fn has_panicked(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.phase == Phase::Panicked)
+    }
+
     /// The handle asks why there is no output, and gives the slot up.
     pub(super) fn take_failure(&mut self, slot: u32) -> Failure {
         let task = Some(self.label(slot));

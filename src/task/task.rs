@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::{JoinError, Outcome, TaskKey};
+use super::{JoinError, Outcome, TaskKey, TaskRef};
 use crate::runtime::{self, CancelReason, Runtime, TaskHandle, output_of};
 
 /// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
@@ -87,6 +87,19 @@ const _: () = assert!(size_of::<Task<String>>() == 8);
 impl<T> Task<T> {
     pub(super) fn of(handle: TaskHandle) -> Self {
         Self { handle, output: PhantomData }
+    }
+
+    pub(super) fn task_ref(&self) -> TaskRef {
+        TaskRef::of(self.handle.id())
+    }
+
+    pub(super) fn handle(&self) -> &TaskHandle {
+        &self.handle
+    }
+
+    /// Leaves an empty handle behind.
+    pub(super) fn take(&mut self) -> Self {
+        Self::of(self.handle.take())
     }
 
     /// Asks the task to stop: its future is dropped in its next turn, with it as the current task, never inside this call.
@@ -228,7 +241,7 @@ impl<T> CancelOnDrop<T> {
     /// The handle without the tie: dropping that only detaches the task.
     pub fn into_inner(mut self) -> Task<T> {
         // What is left to be dropped, and cancels nothing, is an empty handle.
-        Task::of(self.task.handle.take())
+        self.task.take()
     }
 }
 

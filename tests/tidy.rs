@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 25] = [
+const KERNEL: [&str; 26] = [
     "key",
     "clock",
     "inbox",
@@ -40,6 +40,7 @@ const KERNEL: [&str; 25] = [
     "event_loop",
     "spawn",
     "gathering",
+    "watch",
     "timer",
     "registration",
     "handle",

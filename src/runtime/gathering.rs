@@ -1,6 +1,4 @@
 //! A gathering as `gather` holds it: the keys of its members, each polled only when it was woken.
-//!
-//! A member is a future that its holder polls, or stands for a task and is woken when that ends ([`Gathering::watch`]).
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -10,7 +8,6 @@ use super::context::{self, NotHere, candidate, with, with_loop};
 use super::key::{self, HandleKey, NO_SLOT, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
 use super::registry;
-use super::spawn::TaskHandle;
 use super::state::State;
 use super::tasks::Tenant;
 use super::waiter::Waiter;
@@ -25,8 +22,6 @@ pub(crate) struct Gathering {
     key: HandleKey,
     /// The slots of the members that have started; [`NO_SLOT`] where one has ended.
     members: Vec<u32>,
-    /// The places of those that stood for a task and were dismissed: the next such members take them.
-    vacant: Vec<u32>,
     living: usize,
     /// How many members there will be.
     total: usize,
@@ -36,14 +31,10 @@ impl Gathering {
     /// A gathering, on the loop that runs here, of `total` members; `limit` at once, of which each starts as woken.
     #[track_caller]
     pub(crate) fn new(what: &str, total: usize, limit: usize) -> Self {
-        let new = |state: &mut State| {
-            let list = state.ready_lists.insert(ReadyList::new());
-            HandleKey { run: state.run_number(), slot: key::slot(list) }
-        };
-        let Some(key) = with(new) else { context::no_loop(what) };
+        let key = new_list(what);
         let at_once = total.min(limit);
         let members = Vec::with_capacity(at_once);
-        let mut gathering = Self { key, members, vacant: Vec::new(), living: 0, total };
+        let mut gathering = Self { key, members, living: 0, total };
         gathering.start(at_once);
         gathering
     }
@@ -52,50 +43,6 @@ impl Gathering {
     pub(crate) fn add(&mut self) {
         self.total += 1;
         self.start(1);
-    }
-
-    /// A member that stands for `task`: woken when that has ended, at once if it has already. Gives its index; whoever
-    /// awaited the task before is not woken any more.
-    pub(crate) fn watch(&mut self, task: &TaskHandle) -> usize {
-        let index = self.vacant.pop().map_or(self.members.len(), |index| index as usize);
-        let HandleKey { run, slot: list } = self.key;
-        let task_key = task.key();
-        // That panics for a task of a loop that lives elsewhere.
-        let has_gone = task_key.run != run && task.is_finished();
-        let watch = |state: &mut State| {
-            let slot = state.tasks.insert(Tenant::Member(Member { list, index: key::slot(index) }));
-            let key = WakerKey::new(run.index(), state.tasks.serial(slot), slot);
-            if has_gone || !state.tasks.is_living(task_key.slot) {
-                state.wake_key(key);
-            } else if let Some(joiner) = state.tasks.joiner(task_key.slot) {
-                let former = mem::replace(joiner, Waiter::of_key(key));
-                state.release(former);
-            }
-            slot
-        };
-        let slot = here(with_loop(run, watch));
-        match self.members.get_mut(index) {
-            Some(place) => *place = slot,
-            None => self.members.push(slot),
-        }
-        self.living += 1;
-        index
-    }
-
-    /// The next member that was woken, in the order of the wakes: for those that stand for tasks.
-    pub(crate) fn take_woken(&self) -> Result<Option<usize>, NotHere> {
-        self.try_next_woken().map(|next| next.map(|(index, _)| index))
-    }
-
-    /// A member that stood for a task goes, and leaves its place to the next one.
-    pub(crate) fn dismiss(&mut self, index: usize) {
-        self.free(index);
-        self.vacant.push(key::slot(index));
-    }
-
-    /// Whether its loop runs on this thread.
-    pub(crate) fn is_here(&self) -> bool {
-        with_loop(self.key.run, |_| ()).is_ok()
     }
 
     fn start(&mut self, count: usize) {
@@ -160,58 +107,31 @@ impl Gathering {
     }
 
     fn next_woken(&self) -> Option<(usize, WakerKey)> {
-        here(self.try_next_woken())
-    }
-
-    fn try_next_woken(&self) -> Result<Option<(usize, WakerKey)>, NotHere> {
         let Self { key: HandleKey { run, slot: list }, ref members, .. } = *self;
-        with_loop(run, |state| {
-            let list = &mut state.ready_lists[list as usize];
-            while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
-                // A member that was woken while it became ready has left its slot to somebody else.
-                if members[index as usize] == slot {
-                    let entry = &mut state.tasks.slots[slot as usize];
-                    entry.queued = false;
-                    return Some((index as usize, WakerKey::new(run.index(), entry.serial, slot)));
-                }
-            }
-            None
-        })
+        here(with_loop(run, |state| {
+            let (slot, index) = state.next_woken(list, members)?;
+            let serial = state.tasks.serial(slot);
+            Some((index, WakerKey::new(run.index(), serial, slot)))
+        }))
     }
 
     /// From now on a member's wake wakes `cx`. Ready if no member is left.
-    pub(crate) fn wait(&self, cx: &Context<'_>) -> Poll<()> {
+    fn wait(&self, cx: &Context<'_>) -> Poll<()> {
         if self.living == 0 {
             return Poll::Ready(());
         }
-        let HandleKey { run, slot: list } = self.key;
-        let candidate = candidate(cx.waker());
-        let waits =
-            with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
-        if let Ok(false) = waits {
-            context::wait_cloned(run, cx.waker(), |state| owner(state, list));
-            // The clone may have woken a member while nobody was there to be told.
-            let is_woken =
-                with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
-            if let Ok(true) = is_woken {
-                cx.waker().wake_by_ref();
-            }
-        }
+        wait_for(self.key, cx);
         Poll::Pending
     }
 
     /// The member has ended: the next one starts in its place.
     fn end(&mut self, index: usize) {
-        self.free(index);
-        if self.members.len() < self.total {
-            self.start(1);
-        }
-    }
-
-    fn free(&mut self, index: usize) {
         let slot = mem::replace(&mut self.members[index], NO_SLOT);
         self.living -= 1;
         with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
+        if self.members.len() < self.total {
+            self.start(1);
+        }
     }
 }
 
@@ -241,13 +161,61 @@ fn here<R>(result: Result<R, NotHere>) -> R {
 
 impl Drop for Gathering {
     fn drop(&mut self) {
-        let HandleKey { run, slot: list } = self.key;
-        let members = mem::take(&mut self.members);
-        if with_loop(run, |state| disband(state, list, &members)).is_err() {
-            registry::send_home(run, move || {
-                let _ = with_loop(run, |state| disband(state, list, &members));
-            });
+        drop_list(self.key, mem::take(&mut self.members));
+    }
+}
+
+impl State {
+    /// Takes the slot and the index of the first of the woken `members` off their ready list.
+    fn next_woken(&mut self, list: u32, members: &[u32]) -> Option<(u32, usize)> {
+        let list = &mut self.ready_lists[list as usize];
+        while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
+            // A member that was woken while it became ready has left its slot to somebody else; and an entry without one
+            // belongs to a list that had this place before.
+            if slot != NO_SLOT && members[index as usize] == slot {
+                self.tasks.slots[slot as usize].queued = false;
+                return Some((slot, index as usize));
+            }
         }
+        None
+    }
+}
+
+// Ready lists: those of gatherings, and those of what is watched.
+
+/// A ready list on the loop that runs here.
+#[track_caller]
+pub(super) fn new_list(what: &str) -> HandleKey {
+    let new = |state: &mut State| {
+        let list = state.ready_lists.insert(ReadyList::new());
+        HandleKey { run: state.run_number(), slot: key::slot(list) }
+    };
+    let Some(key) = with(new) else { context::no_loop(what) };
+    key
+}
+
+/// From now on a new entry of the list wakes `cx`.
+pub(super) fn wait_for(list: HandleKey, cx: &Context<'_>) {
+    let HandleKey { run, slot: list } = list;
+    let candidate = candidate(cx.waker());
+    let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
+    if let Ok(false) = waits {
+        context::wait_cloned(run, cx.waker(), |state| owner(state, list));
+        // The clone may have woken a member while nobody was there to be told.
+        let is_woken = with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
+        if let Ok(true) = is_woken {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+/// The list goes, and the slots of its `members` are freed.
+pub(super) fn drop_list(list: HandleKey, members: Vec<u32>) {
+    let HandleKey { run, slot: list } = list;
+    if with_loop(run, |state| disband(state, list, &members)).is_err() {
+        registry::send_home(run, move || {
+            let _ = with_loop(run, |state| disband(state, list, &members));
+        });
     }
 }
 

@@ -16,7 +16,7 @@
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
-//! | `spawn`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
+//! | `spawn`, `gathering`, `watch`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
 mod builder;
@@ -44,6 +44,7 @@ mod timers;
 mod unhandled;
 mod waiter;
 mod waker;
+mod watch;
 
 /// What the inbox synchronises with; the model checker puts its own in this place.
 mod sync {
@@ -69,3 +70,4 @@ pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause, Payload};
 pub(crate) use timer::{Timer, When, is_virtual, now};
 pub(crate) use unhandled::panic_message;
+pub(crate) use watch::Watch;

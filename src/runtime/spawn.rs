@@ -163,6 +163,13 @@ impl TaskHandle {
         lent.job.as_ref()?.as_ref().get_ref().peek().map(look)
     }
 
+    pub(super) fn id_in(&self, state: &State) -> TaskId {
+        let HandleKey { run, slot } = self.key;
+        let is_here = run == state.run_number() && state.tasks.is_task(slot);
+        let serial = if is_here { state.tasks.serial(slot) } else { Serial::FIRST };
+        TaskId { run, slot, serial }
+    }
+
     pub(super) fn key(&self) -> HandleKey {
         self.key
     }

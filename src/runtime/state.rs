@@ -131,7 +131,11 @@ impl State {
         match waiter.key() {
             Some(key) => self.wake_key(key),
             None if waiter.is_foreign() => self.wake_foreign(waiter),
-            None => {}
+            None => {
+                if let Some((list, index)) = waiter.entry() {
+                    self.wake_member(list, ReadyMember { slot: NO_SLOT, index });
+                }
+            }
         }
     }
 
@@ -159,7 +163,8 @@ impl State {
 
     #[inline(never)]
     fn wake_member(&mut self, list: u32, member: ReadyMember) {
-        let list = &mut self.ready_lists[list as usize];
+        // The list of what is watched may have gone.
+        let Some(list) = self.ready_lists.get_mut(list as usize) else { return };
         list.ready.push_back(member);
         let owner = list.owner.take();
         self.wake(owner);

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::{JoinError, Outcome, TaskKey, TaskRef};
+use super::{JoinError, Outcome, TaskKey};
 use crate::runtime::{self, CancelReason, Runtime, TaskHandle, output_of};
 
 /// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
@@ -87,10 +87,6 @@ const _: () = assert!(size_of::<Task<String>>() == 8);
 impl<T> Task<T> {
     pub(super) fn of(handle: TaskHandle) -> Self {
         Self { handle, output: PhantomData }
-    }
-
-    pub(super) fn task_ref(&self) -> TaskRef {
-        TaskRef::of(self.handle.id())
     }
 
     pub(super) fn handle(&self) -> &TaskHandle {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_core::Stream;
 
 use super::{JoinError, Outcome, Task, TaskRef, create_task};
-use crate::runtime::{CancelReason, Gathering, poll_budget};
+use crate::runtime::{CancelReason, Watch};
 
 /// A set of tasks with outputs of one type, for a struct to keep: it gives the results in the order in which the tasks end, and
 /// dropping it cancels them all.
@@ -44,18 +44,18 @@ use crate::runtime::{CancelReason, Gathering, poll_budget};
 /// ```
 #[doc(alias = "JoinSet")]
 pub struct TaskSet<T> {
-    /// By the index of the member that stands for the task.
+    /// By the places that the watch gives.
     tasks: Vec<Option<Task<T>>>,
     len: usize,
     /// On the loop of the tasks; made with the first of them.
-    gathering: Option<Gathering>,
+    watch: Option<Watch>,
 }
 
 impl<T> TaskSet<T> {
     /// An empty set. Needs no loop.
     #[must_use]
     pub fn new() -> Self {
-        Self { tasks: Vec::new(), len: 0, gathering: None }
+        Self { tasks: Vec::new(), len: 0, watch: None }
     }
 
     /// Creates a task in the set, as [`create_task`](crate::create_task) does.
@@ -72,7 +72,7 @@ impl<T> TaskSet<T> {
         T: 'static,
     {
         // Where that panics, no task is left behind.
-        self.gathering();
+        self.watch();
         self.add(create_task(future))
     }
 
@@ -83,24 +83,23 @@ impl<T> TaskSet<T> {
     /// As [`create_task`](Self::create_task).
     #[track_caller]
     pub fn add(&mut self, task: Task<T>) -> TaskRef {
-        let task_ref = task.task_ref();
-        let index = self.gathering().watch(task.handle());
-        match self.tasks.get_mut(index) {
+        let (place, id) = self.watch().add(task.handle());
+        match self.tasks.get_mut(place) {
             Some(place) => *place = Some(task),
             None => self.tasks.push(Some(task)),
         }
         self.len += 1;
-        task_ref
+        TaskRef::of(id)
     }
 
-    /// The gathering on the loop that runs here, if need be a new one.
+    /// The watch on the loop that runs here, if need be a new one.
     #[track_caller]
-    fn gathering(&mut self) -> &mut Gathering {
-        let is_left_over = |gathering: &mut Gathering| !gathering.is_here();
-        if self.is_empty() && self.gathering.take_if(is_left_over).is_some() {
+    fn watch(&mut self) -> &mut Watch {
+        let is_left_over = |watch: &mut Watch| !watch.is_here();
+        if self.is_empty() && self.watch.take_if(is_left_over).is_some() {
             self.tasks.clear();
         }
-        self.gathering.get_or_insert_with(|| Gathering::new("a `TaskSet`", 0, 0))
+        self.watch.get_or_insert_with(|| Watch::new("a `TaskSet`"))
     }
 
     /// The result of the next task that ends; `None` if the set is empty. Results come in the order in which the tasks end.
@@ -132,12 +131,7 @@ impl<T> TaskSet<T> {
     where
         T: 'static,
     {
-        let mut task = self.take_ended()?;
-        // It has ended, so nobody has to be woken.
-        match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        }
+        self.take_ended().map(result_of)
     }
 
     /// How many tasks are in the set: those that run, and those whose results have not been taken.
@@ -170,19 +164,20 @@ impl<T> TaskSet<T> {
         poll_fn(|cx| self.poll_all_ended(cx)).await;
     }
 
-    fn poll_next_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>>
+    fn poll_next_result(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, JoinError>>>
     where
         T: 'static,
     {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        // Each result costs something of the task's poll, so that whoever takes many lets others run.
-        ready!(poll_budget(cx));
-        if let Some(result) = self.try_next() {
-            return Poll::Ready(Some(result));
-        }
-        self.wait(cx).map(|()| None)
+        let Some(watch) = &mut self.watch else { return Poll::Ready(None) };
+        let task_at = |place: usize| self.tasks[place].as_ref().map(Task::handle);
+        let ended = match watch.poll_ended(cx, task_at) {
+            Ok(polled) => self.take_from(ready!(polled)),
+            Err(_) => self.take_of_ended_loop(),
+        };
+        Poll::Ready(ended.map(result_of))
     }
 
     fn poll_all_ended(&mut self, cx: &Context<'_>) -> Poll<()> {
@@ -190,26 +185,25 @@ impl<T> TaskSet<T> {
             // The drop of a handle has a panic reported.
             drop(task);
         }
-        if self.is_empty() { Poll::Ready(()) } else { self.wait(cx) }
-    }
-
-    fn wait(&self, cx: &Context<'_>) -> Poll<()> {
-        self.gathering.as_ref().map_or(Poll::Ready(()), |gathering| gathering.wait(cx))
+        match &self.watch {
+            Some(watch) if self.len > 0 => watch.wait(cx),
+            _ => return Poll::Ready(()),
+        }
+        Poll::Pending
     }
 
     fn take_ended(&mut self) -> Option<Task<T>> {
-        let gathering = self.gathering.as_mut()?;
-        loop {
-            let Ok(woken) = gathering.take_woken() else { return self.take_of_ended_loop() };
-            let index = woken?;
-            // A wake is no more than a hint.
-            let task = self.tasks[index].take_if(|task| task.is_finished());
-            if task.is_some() {
-                gathering.dismiss(index);
-                self.len -= 1;
-                return task;
-            }
+        let watch = self.watch.as_mut()?;
+        let task_at = |place: usize| self.tasks[place].as_ref().map(Task::handle);
+        match watch.take_ended(task_at) {
+            Ok(place) => self.take_from(place?),
+            Err(_) => self.take_of_ended_loop(),
         }
+    }
+
+    fn take_from(&mut self, place: usize) -> Option<Task<T>> {
+        self.len -= 1;
+        self.tasks[place].take()
     }
 
     /// Nobody wakes anybody any more there, and each task has ended with its loop.
@@ -224,9 +218,17 @@ impl<T> TaskSet<T> {
 
     /// Takes all tasks out; the set is as new.
     fn drain(&mut self) -> impl Iterator<Item = Task<T>> + use<T> {
-        self.gathering = None;
+        self.watch = None;
         self.len = 0;
         mem::take(&mut self.tasks).into_iter().flatten()
+    }
+}
+
+/// Of a task that has ended.
+fn result_of<T: 'static>(mut task: Task<T>) -> Result<T, JoinError> {
+    match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("it has ended"),
     }
 }
 

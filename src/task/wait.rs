@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::{Outcome, Task};
-use crate::runtime::Gathering;
+use crate::runtime::Watch;
 
 /// Waits for tasks of a list and gives those that have ended, taken out of it; the others stay in it. Asyncio's `wait`.
 ///
@@ -119,9 +119,10 @@ enum Stage {
     New,
     /// The list is empty: the others have a turn.
     Yielding,
-    /// Each task has a member of the same index, which its end wakes.
+    /// Each task is watched, at the place of its index.
     Waiting {
-        gathering: Gathering,
+        watch: Watch,
+        is_left: Vec<bool>,
         left: usize,
     },
     Ready,
@@ -134,33 +135,36 @@ impl<T> Wait<'_, T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // Where nothing has to be waited for, no member has to be made.
+        // Where nothing has to be waited for, nothing has to be watched.
         let is_enough = |task: &Task<T>| task.is_finished() && (self.is_enough)(task);
         if self.tasks.iter().any(is_enough) {
             return Poll::Ready(());
         }
-        let mut gathering = Gathering::new("`wait`", 0, 0);
+        let mut watch = Watch::new("`wait`");
         for task in &*self.tasks {
-            gathering.watch(task.handle());
+            watch.add(task.handle());
         }
-        self.stage = Stage::Waiting { gathering, left: self.tasks.len() };
+        let left = self.tasks.len();
+        self.stage = Stage::Waiting { watch, is_left: vec![true; left], left };
         Poll::Ready(())
     }
 
     /// Ready when enough has ended.
     fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let Stage::Waiting { gathering, left } = &mut self.stage else { return Poll::Ready(()) };
-        while let Ok(Some(index)) = gathering.take_woken() {
-            // A wake is no more than a hint.
-            if self.tasks[index].is_finished() {
-                gathering.dismiss(index);
-                *left -= 1;
-                if *left == 0 || (self.is_enough)(&self.tasks[index]) {
-                    return Poll::Ready(());
-                }
+        let Stage::Waiting { watch, is_left, left } = &mut self.stage else {
+            return Poll::Ready(());
+        };
+        loop {
+            let task_at = |index: usize| is_left.get(index)?.then(|| self.tasks[index].handle());
+            let Ok(Some(index)) = watch.take_ended(task_at) else { break };
+            is_left[index] = false;
+            *left -= 1;
+            if *left == 0 || (self.is_enough)(&self.tasks[index]) {
+                return Poll::Ready(());
             }
         }
-        gathering.wait(cx)
+        watch.wait(cx);
+        Poll::Pending
     }
 
     fn take_ended(&mut self) -> Vec<Task<T>> {

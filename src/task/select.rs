@@ -161,11 +161,13 @@ macro_rules! __select {
         )
     };
 
-    // `@whole`: the guards; then the futures, of which nothing is left at the end of the statement; then the handlers.
+    // `@whole`: the guards; then the futures, of which nothing is left at the end of the statement; then the handlers. The
+    // outputs have a place outside of that statement, so that they are dropped even if the drop of a loser panics.
     (@whole $order:ident [$(($f:ident $o:ident $i:literal [$($guard:expr)?] $pattern:tt ($future:expr) $handler:tt))+] $else:tt) => {{
         $($(let $f: bool = $guard;)?)+
-        let ($($o,)+) = $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
-            ::std::future::poll_fn(|cx: &mut ::std::task::Context<'_>| {
+        let outputs;
+        $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
+            outputs = ::std::future::poll_fn(|cx: &mut ::std::task::Context<'_>| {
                 $(let mut $o = ::std::option::Option::None;)+
                 'polls: {
                     $crate::__select!(@polls $order 'polls cx [$(($f $o $i $pattern))+]);
@@ -175,8 +177,9 @@ macro_rules! __select {
                 }
                 ::std::task::Poll::Ready(($($o,)+))
             })
-            .await
+            .await;
         });
+        let ($($o,)+) = ::std::convert::identity(outputs);
         $crate::__select!(@handlers [$(($o $pattern $handler))+] $else)
     }};
 

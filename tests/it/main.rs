@@ -10,4 +10,5 @@ mod runtime;
 mod tasks;
 mod tcp;
 mod time;
+mod waiting;
 mod wakers;

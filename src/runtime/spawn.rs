@@ -155,12 +155,10 @@ impl TaskHandle {
             .unwrap_or(false)
     }
 
-    /// What `look` says of the output, which stays where it is; `None` where there is none.
+    /// What `look`, which must not run user code, says of the output; `None` where there is none.
     pub(crate) fn peek<R>(&self, look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
-        let lend = |state: &mut State, slot| state.tasks.lend_output(slot);
-        let job = self.here("ask on the loop's thread", lend).flatten()?;
-        let lent = LentOutput { key: self.key, job: Some(job) };
-        lent.job.as_ref()?.as_ref().get_ref().peek().map(look)
+        let peek = |state: &mut State, slot| state.tasks.output(slot).map(look);
+        self.here("ask on the loop's thread", peek).flatten()
     }
 
     pub(super) fn id_in(&self, state: &State) -> TaskId {
@@ -225,21 +223,6 @@ impl TaskHandle {
             Ok(result) => Some(result),
             Err(elsewhere) if elsewhere.loop_has_ended() => None,
             Err(elsewhere) => panic!("{}", elsewhere.message("`Task`", remedy)),
-        }
-    }
-}
-
-/// An output while its handle lets somebody look at it; goes back when dropped, also by a panic.
-struct LentOutput {
-    key: HandleKey,
-    job: Option<BoxedJob>,
-}
-
-impl Drop for LentOutput {
-    fn drop(&mut self) {
-        let HandleKey { run, slot } = self.key;
-        if let Some(job) = self.job.take() {
-            let _ = with_loop(run, |state| state.tasks.give_back(slot, job));
         }
     }
 }

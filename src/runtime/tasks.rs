@@ -371,15 +371,10 @@ impl Tasks {
         Joined::Output(job)
     }
 
-    /// The handle lends out the output, to have it looked at, and [gives it back](Self::give_back).
-    pub(super) fn lend_output(&mut self, slot: u32) -> Option<BoxedJob> {
-        self.record(slot).filter(|record| record.phase == Phase::Done)?.job.take()
-    }
-
-    pub(super) fn give_back(&mut self, slot: u32, job: BoxedJob) {
-        if let Some(record) = self.record(slot) {
-            record.job = Some(job);
-        }
+    /// The output of a task that is done, where it lies.
+    pub(super) fn output(&self, slot: u32) -> Option<&dyn Any> {
+        let record = self.get(slot).filter(|record| record.phase == Phase::Done)?;
+        record.job.as_ref()?.as_ref().get_ref().peek()
     }
 
     pub(super) fn has_panicked(&self, slot: u32) -> bool {

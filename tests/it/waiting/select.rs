@@ -71,7 +71,10 @@ async fn in_random_order_each_branch_wins_at_times_and_none_is_left_out() {
     // Off by seven standard deviations once in 10^11 runs.
     assert!(wins.iter().all(|wins| (820..1180).contains(wins)), "{wins:?}");
     let polls = polls.get() / 3000;
-    assert!((4..6).contains(&polls), "three at first, and up to three when the timer has expired: {polls}");
+    assert!(
+        (4..6).contains(&polls),
+        "three at first, and up to three when the timer has expired: {polls}"
+    );
 }
 
 // Branches: guards, patterns, `else`.
@@ -253,7 +256,7 @@ async fn it_takes_32_branches() {
             }
         };
     }
-    assert_eq!(of_32!(() () () ()), 31);
+    assert_eq!(of_32!(()()()()), 31);
     assert_eq!(which.get(), 32);
 }
 

@@ -21,15 +21,15 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 ///   accepted and changes nothing.
 /// - The output of the first that is ready is matched with its **pattern**. If it does not match, it is dropped, the branch is
 ///   disabled, and the others go on. If all branches are disabled, **`else`** runs; without `else` that is a panic.
-/// - **All futures are dropped before the handler runs**, the winner's too. So a handler may use what they had borrowed, and
+/// - **All futures are dropped before the handler runs**, the winner's first, the others in their order. So a handler may use what they had borrowed, and
 ///   `?`, `break`, `continue`, `return` and `.await`. The handler's value is that of the `select!`.
 ///
 /// A future that loses is dropped, and with it what it has done half way: see "Cancel safety" of what you await. To keep
 /// a future, in a loop say, make it outside and pass it by reference: `&mut task`, or `future.as_mut()` after `pin!`. Then it
 /// is only not polled until the next `select!`.
 ///
-/// Temporaries in a future's expression live until a branch has won; where there is a guard, only until the end of the
-/// expression. Up to 32 branches. For a list of futures there are [`race`](fn@crate::race) and
+/// Temporaries in a future's expression live until a branch has won, as they do before `.await`; where there is a guard, only
+/// until the end of the expression. Up to 32 branches. For a list of futures there are [`race`](fn@crate::race) and
 /// [`as_completed`](fn@crate::as_completed); to wait for all, [`gather!`](crate::gather!).
 ///
 /// The syntax is that of tokio's macro, which has a random order by default and evaluates also what is guarded out.
@@ -162,12 +162,11 @@ macro_rules! __select {
     };
 
     // `@whole`: the guards; then the futures, of which nothing is left at the end of the statement; then the handlers. The
-    // outputs have a place outside of that statement, so that they are dropped even if the drop of a loser panics.
+    // losers are dropped while the outputs lie in a variable: as the value of a block they would leak if such a drop panics.
     (@whole $order:ident [$(($f:ident $o:ident $i:literal [$($guard:expr)?] $pattern:tt ($future:expr) $handler:tt))+] $else:tt) => {{
         $($(let $f: bool = $guard;)?)+
-        let outputs;
-        $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
-            outputs = ::std::future::poll_fn(|cx: &mut ::std::task::Context<'_>| {
+        let ($($o,)+) = $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
+            let outputs = ::std::future::poll_fn(|cx: &mut ::std::task::Context<'_>| {
                 $(let mut $o = ::std::option::Option::None;)+
                 'polls: {
                     $crate::__select!(@polls $order 'polls cx [$(($f $o $i $pattern))+]);
@@ -178,8 +177,9 @@ macro_rules! __select {
                 ::std::task::Poll::Ready(($($o,)+))
             })
             .await;
+            $($f.set(::std::option::Option::None);)+
+            outputs
         });
-        let ($($o,)+) = ::std::convert::identity(outputs);
         $crate::__select!(@handlers [$(($o $pattern $handler))+] $else)
     }};
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::future::{pending, ready};
+use std::future::{Pending, ready};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn outputs_come_when_they_are_there_with_the_index_of_the_argument() {
     for _ in 0..2 {
         assert_eq!(outputs.next().await, None);
     }
-    assert_eq!(as_completed([pending::<()>(); 0]).next().await, None);
+    assert_eq!(as_completed(Vec::<Pending<()>>::new()).next().await, None);
 }
 
 #[oneloop::test(virtual_time)]

@@ -1,7 +1,7 @@
 //! `race`, `first_ok` and `staggered_race`: who wins, and what becomes of the losers.
 
 use std::cell::Cell;
-use std::future::{Future, pending, ready};
+use std::future::{Pending, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -53,7 +53,7 @@ async fn losers_are_dropped_in_their_order_before_the_output_is_seen() {
 #[test]
 #[should_panic(expected = "pass one at least")]
 fn a_race_of_nobody_is_refused_at_the_call() {
-    drop(race([pending::<()>(); 0]));
+    drop(race(Vec::<Pending<()>>::new()));
 }
 
 #[oneloop::test(virtual_time)]
@@ -135,7 +135,7 @@ async fn the_first_success_counts() {
 #[oneloop::test(virtual_time)]
 async fn without_a_success_all_errors_come_in_the_order_of_the_arguments() {
     assert_eq!(first_ok([fail(3, 3), fail(1, 1), fail(2, 2)]).await, Err(vec![3, 1, 2]));
-    assert_eq!(first_ok([pending::<Result<(), ()>>(); 0]).await, Err(vec![]));
+    assert_eq!(first_ok(Vec::<Attempt>::new()).await, Err(vec![]));
     let many = first_ok((0..1000).map(|n| ready(Err::<(), _>(n)))).await;
     assert!(many.unwrap_err().into_iter().eq(0..1000));
 }
@@ -153,7 +153,7 @@ async fn losers_are_dropped_before_the_value_is_seen() {
 
 #[oneloop::test(virtual_time)]
 async fn test_empty() {
-    assert_eq!(staggered_race([pending::<Result<(), ()>>(); 0], SECOND).await, Err(vec![]));
+    assert_eq!(staggered_race(Vec::<Attempt>::new(), SECOND).await, Err(vec![]));
 }
 
 #[oneloop::test(virtual_time)]

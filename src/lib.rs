@@ -331,15 +331,14 @@ pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
 #[doc(inline)]
 pub use task::{
     CancelOnDrop, CancelReason, CancelToken, ContextVar, JoinError, Task, TaskKey, TaskRef,
-    all_tasks, create_task, current_task,
+    TaskSet, all_tasks, create_task, current_task,
 };
 #[doc(inline)]
-pub use task::{
-    Cleanup, call_later, call_soon, gather, shield, try_gather, with_cleanup, yield_now,
-};
-
+pub use task::{Cleanup, Group, GroupError, shield, task_group, with_cleanup};
 #[doc(inline)]
-pub use task::{Group, GroupError, task_group};
+pub use task::{as_completed, first_ok, gather, race, staggered_race, try_gather, wait};
+#[doc(inline)]
+pub use task::{call_later, call_soon, yield_now};
 
 // Time.
 #[doc(inline)]

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 33] = [
+const KERNEL: [&str; 34] = [
     "key",
     "clock",
     "limit",
@@ -47,6 +47,7 @@ const KERNEL: [&str; 33] = [
     "spawn",
     "current_vars",
     "gathering",
+    "watch",
     "timer",
     "cleaning",
     "children",

@@ -15,7 +15,7 @@ use slab::Slab;
 
 use super::cleaning::LeftCleanups;
 use super::context::{self, with, with_loop};
-use super::gathering::{ELSEWHERE, wait_for_woken};
+use super::gathering::{new_list, wait_for};
 use super::key::{self, HandleKey, NO_SLOT, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
 use super::record::{CancelReason, Ending, Place, TaskLabel};
@@ -26,6 +26,10 @@ use super::tasks::Tenant;
 
 /// Stands for the body in the ready list, in place of a child's index.
 const BODY: u32 = NO_SLOT;
+
+/// In the ready list, in place of a child's slot: its cleanups are done. Entries without any slot may be there too, of a watch
+/// that had this list before.
+const CLEANED: u32 = NO_SLOT - 1;
 
 /// The children of one group that have not ended, and its ready list.
 pub(crate) struct Children<J> {
@@ -84,15 +88,14 @@ impl<J> Children<J> {
     /// No children yet, on the loop that runs here; the body counts as woken.
     #[track_caller]
     pub(crate) fn new(what: &str) -> Self {
-        let new = |state: &mut State| {
-            let list = key::slot(state.ready_lists.insert(ReadyList::new()));
-            let body = state.tasks.insert(Tenant::Member(Member { list, index: BODY }));
-            state.tasks.slots[body as usize].queued = true;
-            let first = ReadyMember { slot: body, index: BODY };
-            state.ready_lists[list as usize].ready.push_back(first);
-            (HandleKey { run: state.run_number(), slot: list }, body)
+        let key = new_list(what);
+        let new_body = |state: &mut State| {
+            let body = Member { list: key.slot, index: BODY };
+            let slot = state.tasks.insert(Tenant::Member(body));
+            state.queue_member(slot, body);
+            slot
         };
-        let Some((key, body)) = with(new) else { context::no_loop(what) };
+        let body = with(new_body).unwrap_or(NO_SLOT);
         Self {
             key,
             body,
@@ -108,7 +111,9 @@ impl<J> Children<J> {
         let HandleKey { run, slot: list } = self.key;
         match with_loop(run, |state| f(state, list)) {
             Ok(result) => result,
-            Err(elsewhere) => panic!("{}", elsewhere.message("task group", ELSEWHERE)),
+            Err(elsewhere) => {
+                panic!("{}", elsewhere.message("task group", "await it where it was polled first"))
+            }
         }
     }
 
@@ -245,7 +250,7 @@ impl<J> Children<J> {
 
     /// From now on a wake of a child or of the body wakes `cx`.
     pub(crate) fn wait(&self, cx: &Context<'_>) {
-        wait_for_woken(self.key, cx);
+        wait_for(self.key, cx);
     }
 
     /// Whether somebody holds the handle of the child whose turn it is.
@@ -304,6 +309,9 @@ impl State {
         while let Some(member) = self.ready_lists[list as usize].ready.pop_front() {
             let ReadyMember { slot, index } = member;
             if slot == NO_SLOT {
+                continue;
+            }
+            if slot == CLEANED {
                 return Some(Next::Ended { index });
             }
             if index == BODY {
@@ -324,7 +332,7 @@ impl State {
 
     /// Tells its group that a child has ended after its cleanups.
     pub(super) fn tell_group(&mut self, member: Member) {
-        self.wake_member(NO_SLOT, member);
+        self.wake_member(CLEANED, member);
     }
 
     /// The futures of all children are gone.
@@ -333,7 +341,7 @@ impl State {
         let list = self.ready_lists.try_remove(list as usize);
         let Some(ReadyList { owner, ready }) = list else { return };
         self.release(owner);
-        let is_child = |member: &ReadyMember| member.index != BODY && member.slot != NO_SLOT;
+        let is_child = |member: &ReadyMember| member.index != BODY && member.slot < CLEANED;
         for ReadyMember { slot, .. } in ready.into_iter().filter(is_child) {
             self.tasks.unqueue(slot);
         }

@@ -237,9 +237,17 @@ fn next_deferred() -> Option<Deferred> {
 
 /// Runs what is no part of the task that may run now: what another thread has sent, what another task has left.
 fn as_nobody(f: impl FnOnce()) {
-    let task = with(|state| mem::replace(&mut state.current, NO_SLOT));
+    let outer = with(|state| {
+        let outer = state.step_in();
+        state.current = NO_SLOT;
+        outer
+    });
     limit::unlimited(|| guard(None, f));
-    with(|state| state.current = task.unwrap_or(NO_SLOT));
+    with(|state| {
+        if let Some(outer) = outer {
+            state.step_out(outer);
+        }
+    });
 }
 
 /// Runs user code that must not stop the loop: its panic is reported.

@@ -2,9 +2,9 @@
 
 use std::mem;
 use std::ops::ControlFlow;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use super::context::{self, candidate, with, with_loop};
+use super::context::{self, NotHere, candidate, with, with_loop};
 use super::key::{self, HandleKey, NO_SLOT, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
 use super::registry;
@@ -31,32 +31,32 @@ impl Gathering {
     /// A gathering, on the loop that runs here, of `total` members; `limit` at once, of which each starts as woken.
     #[track_caller]
     pub(crate) fn new(what: &str, total: usize, limit: usize) -> Self {
-        let new = |state: &mut State| {
-            let list = state.ready_lists.insert(ReadyList::new());
-            HandleKey { run: state.run_number(), slot: key::slot(list) }
-        };
-        let Some(key) = with(new) else { context::no_loop(what) };
+        let key = new_list(what);
         let at_once = total.min(limit);
-        let mut gathering = Self { key, members: Vec::with_capacity(at_once), living: 0, total };
+        let members = Vec::with_capacity(at_once);
+        let mut gathering = Self { key, members, living: 0, total };
         gathering.start(at_once);
         gathering
     }
 
+    /// One more member than was said, which starts as woken.
+    pub(crate) fn add(&mut self) {
+        self.total += 1;
+        self.start(1);
+    }
+
     fn start(&mut self, count: usize) {
         let first = self.members.len();
-        let HandleKey { run, slot: list } = self.key;
-        let started = with_loop(run, |state| {
+        let Self { key: HandleKey { run, slot: list }, ref mut members, .. } = *self;
+        here(with_loop(run, |state| {
             for index in first..first + count {
                 let index = key::slot(index);
                 let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
                 state.tasks.slots[slot as usize].queued = true;
                 state.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
-                self.members.push(slot);
+                members.push(slot);
             }
-        });
-        if let Err(elsewhere) = started {
-            panic!("{}", elsewhere.message("future", ELSEWHERE));
-        }
+        }));
         self.living += count;
     }
 
@@ -84,32 +84,43 @@ impl Gathering {
         Poll::Pending
     }
 
-    fn next_woken(&mut self) -> Option<(usize, WakerKey)> {
-        let Self { key: HandleKey { run, slot: list }, ref members, .. } = *self;
-        let next = |state: &mut State| {
-            let list = &mut state.ready_lists[list as usize];
-            while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
-                // A member that was woken while it became ready has left its slot to somebody else.
-                if members[index as usize] == slot {
-                    let entry = &mut state.tasks.slots[slot as usize];
-                    entry.queued = false;
-                    return Some((index as usize, WakerKey::new(run.index(), entry.serial, slot)));
-                }
+    /// Polls the members that were woken, by `poll`, until one is ready, and says which one, and with what. `None`: no member
+    /// is left.
+    pub(crate) fn poll_next<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<(usize, T)>> {
+        for _ in 0..POLLS_MAX {
+            let Some((index, key)) = self.next_woken() else {
+                ready!(self.wait(cx));
+                return Poll::Ready(None);
+            };
+            let mut polled = Polled { gathering: self, index, has_ended: true };
+            match context::with_waker(key, |cx| poll(index, cx)) {
+                Poll::Pending => polled.has_ended = false,
+                Poll::Ready(output) => return Poll::Ready(Some((index, output))),
             }
-            None
-        };
-        match with_loop(run, next) {
-            Ok(next) => next,
-            Err(elsewhere) => panic!("{}", elsewhere.message("future", ELSEWHERE)),
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    /// From now on a member's wake wakes `cx`.
+    fn next_woken(&self) -> Option<(usize, WakerKey)> {
+        let Self { key: HandleKey { run, slot: list }, ref members, .. } = *self;
+        here(with_loop(run, |state| {
+            let (slot, index) = state.next_woken(list, members)?;
+            let serial = state.tasks.serial(slot);
+            Some((index, WakerKey::new(run.index(), serial, slot)))
+        }))
+    }
+
+    /// From now on a member's wake wakes `cx`. Ready if no member is left.
     fn wait(&self, cx: &Context<'_>) -> Poll<()> {
         if self.living == 0 {
             return Poll::Ready(());
         }
-        wait_for_woken(self.key, cx);
+        wait_for(self.key, cx);
         Poll::Pending
     }
 
@@ -124,11 +135,68 @@ impl Gathering {
     }
 }
 
-pub(super) const ELSEWHERE: &str = "await it where it was polled first";
+/// A member that is being polled, and has ended when this goes, also by a panic: it is not waited for any more.
+struct Polled<'a> {
+    gathering: &'a mut Gathering,
+    index: usize,
+    has_ended: bool,
+}
 
-/// From now on a wake of who is on the ready list `key` wakes `cx`.
-pub(super) fn wait_for_woken(key: HandleKey, cx: &Context<'_>) {
-    let HandleKey { run, slot: list } = key;
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        if self.has_ended {
+            self.gathering.end(self.index);
+        }
+    }
+}
+
+fn here<R>(result: Result<R, NotHere>) -> R {
+    match result {
+        Ok(result) => result,
+        Err(elsewhere) => {
+            panic!("{}", elsewhere.message("future", "await it where it was polled first"))
+        }
+    }
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        drop_list(self.key, mem::take(&mut self.members));
+    }
+}
+
+impl State {
+    /// Takes the slot and the index of the first of the woken `members` off their ready list.
+    fn next_woken(&mut self, list: u32, members: &[u32]) -> Option<(u32, usize)> {
+        let list = &mut self.ready_lists[list as usize];
+        while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
+            // A member that was woken while it became ready has left its slot to somebody else; and an entry without one
+            // belongs to a list that had this place before.
+            if slot != NO_SLOT && members[index as usize] == slot {
+                self.tasks.slots[slot as usize].queued = false;
+                return Some((slot, index as usize));
+            }
+        }
+        None
+    }
+}
+
+// Ready lists: those of gatherings, and those of what is watched.
+
+/// A ready list on the loop that runs here.
+#[track_caller]
+pub(super) fn new_list(what: &str) -> HandleKey {
+    let new = |state: &mut State| {
+        let list = state.ready_lists.insert(ReadyList::new());
+        HandleKey { run: state.run_number(), slot: key::slot(list) }
+    };
+    let Some(key) = with(new) else { context::no_loop(what) };
+    key
+}
+
+/// From now on a new entry of the list wakes `cx`.
+pub(super) fn wait_for(list: HandleKey, cx: &Context<'_>) {
+    let HandleKey { run, slot: list } = list;
     let candidate = candidate(cx.waker());
     let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
     if let Ok(false) = waits {
@@ -141,15 +209,13 @@ pub(super) fn wait_for_woken(key: HandleKey, cx: &Context<'_>) {
     }
 }
 
-impl Drop for Gathering {
-    fn drop(&mut self) {
-        let HandleKey { run, slot: list } = self.key;
-        let members = mem::take(&mut self.members);
-        if with_loop(run, |state| disband(state, list, &members)).is_err() {
-            registry::send_home(run, move || {
-                let _ = with_loop(run, |state| disband(state, list, &members));
-            });
-        }
+/// The list goes, and the slots of its `members` are freed.
+pub(super) fn drop_list(list: HandleKey, members: Vec<u32>) {
+    let HandleKey { run, slot: list } = list;
+    if with_loop(run, |state| disband(state, list, &members)).is_err() {
+        registry::send_home(run, move || {
+            let _ = with_loop(run, |state| disband(state, list, &members));
+        });
     }
 }
 

@@ -60,6 +60,9 @@ pub(crate) trait Job {
 
     /// Moves the output into `place`, an `Option` of the output's type.
     fn take_output(self: Pin<&mut Self>, place: &mut dyn Any);
+
+    /// The output where it lies.
+    fn peek(&self) -> Option<&dyn Any>;
 }
 
 pub(crate) fn boxed<F>(future: F) -> BoxedJob
@@ -95,5 +98,10 @@ where
         if let Some(place) = place.downcast_mut::<Option<F::Output>>() {
             *place = self.take();
         }
+    }
+
+    fn peek(&self) -> Option<&dyn Any> {
+        let output: &dyn Any = self.output()?;
+        Some(output)
     }
 }

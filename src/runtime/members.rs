@@ -24,7 +24,7 @@ pub(super) struct ReadyList {
     pub(super) ready: VecDeque<ReadyMember>,
 }
 
-/// A member that is to be polled.
+/// A member that is to be polled; or, without a slot, a task that is watched and has ended.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadyMember {
     pub(super) slot: u32,

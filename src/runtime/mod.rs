@@ -20,7 +20,7 @@
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
-//! | `spawn`, `current_vars`, `gathering`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
+//! | `spawn`, `current_vars`, `gathering`, `watch`, `timer`, `registration` | what the rest of the crate holds: keys with a `Drop` |
 //! | `cleaning`, `children` | how cleanups are run and awaited; the tasks of a group |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
@@ -57,6 +57,7 @@ mod vars;
 mod wait_list;
 mod waiter;
 mod waker;
+mod watch;
 
 /// What the inbox synchronises with; the model checker puts its own in this place.
 mod sync {
@@ -93,3 +94,4 @@ pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use unhandled::panic_message;
 pub(crate) use vars::{SharedValues, Value, VarId, Vars, with_shared};
 pub(crate) use wait_list::{WaitKey, WaitList};
+pub(crate) use watch::Watch;

@@ -95,6 +95,13 @@ impl Work {
     /// Main; a task that is being polled; one whose output was taken.
     pub(super) const NOWHERE: Self = Self::Elsewhere(Member { list: NO_SLOT, index: 0 });
 
+    pub(super) fn job(&self) -> Option<&BoxedJob> {
+        match self {
+            Self::Job(job) => Some(job),
+            Self::Elsewhere(_) => None,
+        }
+    }
+
     pub(super) fn take_job(&mut self) -> Option<BoxedJob> {
         match mem::replace(self, Self::NOWHERE) {
             Self::Job(job) => Some(job),

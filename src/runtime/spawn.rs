@@ -1,5 +1,6 @@
 //! Creating tasks, and a task's handle before it has a type.
 
+use std::any::Any;
 use std::mem;
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -158,6 +159,28 @@ impl TaskHandle {
     pub(crate) fn is_finished(&self) -> bool {
         self.here("ask on the loop's thread", |state, slot| !state.tasks.is_living(slot))
             .unwrap_or(true)
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.here("ask on the loop's thread", |state, slot| state.tasks.has_panicked(slot))
+            .unwrap_or(false)
+    }
+
+    /// What `look`, which must not run user code, says of the output; `None` where there is none.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
+        let peek = |state: &mut State, slot| state.tasks.output(slot).map(look);
+        self.here("ask on the loop's thread", peek).flatten()
+    }
+
+    pub(super) fn id_in(&self, state: &State) -> TaskId {
+        let HandleKey { run, slot } = self.key;
+        let is_here = run == state.run_number() && state.tasks.is_task(slot);
+        let serial = if is_here { state.tasks.serial(slot) } else { Serial::FIRST };
+        TaskId { run, slot, serial }
+    }
+
+    pub(super) fn key(&self) -> HandleKey {
+        self.key
     }
 
     /// `false`: it has ended. From another thread: whether its loop was told.

@@ -155,7 +155,11 @@ impl State {
         match waiter.key() {
             Some(key) => self.wake_key(key),
             None if waiter.is_foreign() => self.wake_foreign(waiter),
-            None => {}
+            None => {
+                if let Some((list, index)) = waiter.entry() {
+                    self.wake_member(NO_SLOT, Member { list, index });
+                }
+            }
         }
     }
 
@@ -184,11 +188,18 @@ impl State {
     }
 
     #[inline(never)]
-    pub(super) fn wake_member(&mut self, slot: u32, member: Member) {
-        let list = &mut self.ready_lists[member.list as usize];
-        list.ready.push_back(ReadyMember { slot, index: member.index });
+    pub(super) fn wake_member(&mut self, slot: u32, Member { list, index }: Member) {
+        // The list of what is watched may have gone.
+        let Some(list) = self.ready_lists.get_mut(list as usize) else { return };
+        list.ready.push_back(ReadyMember { slot, index });
         let owner = list.owner.take();
         self.wake(owner);
+    }
+
+    /// Puts a new member, which counts as woken, on its ready list.
+    pub(super) fn queue_member(&mut self, slot: u32, member: Member) {
+        self.tasks.slots[slot as usize].queued = true;
+        self.wake_member(slot, member);
     }
 
     /// Makes `candidate` the one who is woken at the place `at`. `false`: that takes a clone of its waker, which is

@@ -20,6 +20,7 @@
 //!
 //! Everything here is data. Whatever could run user code (a future, an output, a waker) is handed to the caller.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::Location;
 
@@ -357,6 +358,16 @@ impl Tasks {
             self.free(slot);
         }
         Joined::Output(job)
+    }
+
+    /// The output of a task that is done, where it lies.
+    pub(super) fn output(&self, slot: u32) -> Option<&dyn Any> {
+        let record = self.get(slot).filter(|record| record.phase == Phase::Done)?;
+        record.work.job()?.as_ref().get_ref().peek()
+    }
+
+    pub(super) fn has_panicked(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.phase == Phase::Panicked)
     }
 
     /// The handle asks why there is no output, and gives the slot up.

@@ -12,7 +12,13 @@ use slab::Slab;
 use super::key::{self, Serial, WakerKey};
 use super::registry::FOREIGN_INDEX;
 
-/// Nobody, a key, or the index of a stored waker.
+/// No loop has it.
+const NOBODYS_INDEX: u16 = 0;
+
+/// An entry has two numbers of so many bits.
+const ENTRY_BITS: u32 = 26;
+
+/// Nobody, a key, the index of a stored waker, or an entry of a ready list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "whoever holds the waiter must wake or release it"]
 pub(crate) struct Waiter(WakerKey);
@@ -25,6 +31,26 @@ impl Waiter {
         Self(key)
     }
 
+    /// An entry of the ready list `list`, for `index`; there are 2^26 of each at most. Its registry index is nobody's too.
+    pub(super) fn of_entry(list: u32, index: u32) -> Self {
+        let list = u64::from(list) + 1;
+        assert!(
+            list >> ENTRY_BITS == 0 && index >> ENTRY_BITS == 0,
+            "more than 2^26 tasks are waited for together, or as many sets of them: this is too much"
+        );
+        Self(WakerKey::from_word(list << ENTRY_BITS | u64::from(index)))
+    }
+
+    /// The list and the index, if it is an entry of a ready list.
+    pub(super) fn entry(self) -> Option<(u32, u32)> {
+        let word = self.0.word();
+        let list = word >> ENTRY_BITS;
+        let is_entry = self.0.index() == NOBODYS_INDEX && list != 0;
+        #[expect(clippy::cast_possible_truncation, reason = "each half has 26 bits")]
+        let entry = || ((list - 1) as u32, (word & ((1 << ENTRY_BITS) - 1)) as u32);
+        is_entry.then(entry)
+    }
+
     pub(crate) fn take(&mut self) -> Self {
         mem::replace(self, Self::NOBODY)
     }
@@ -35,7 +61,7 @@ impl Waiter {
 
     /// The key, if it is one of a task of ours.
     pub(super) fn key(self) -> Option<WakerKey> {
-        (self != Self::NOBODY && !self.is_foreign()).then_some(self.0)
+        (self.0.index() != NOBODYS_INDEX && !self.is_foreign()).then_some(self.0)
     }
 
     fn foreign(index: usize) -> Self {
@@ -72,5 +98,24 @@ impl ForeignWakers {
     /// Takes the waker that `waiter` stands for, if it is a foreign one, out of the store.
     pub(super) fn take(&mut self, waiter: Waiter) -> Option<Waker> {
         waiter.foreign_index().and_then(|index| self.wakers.try_remove(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_gives_back_its_two_parts_and_is_nothing_else() {
+        let most = (1 << ENTRY_BITS) - 1;
+        for (list, index) in [(0, 0), (0, most), (most - 1, 0), (7, 12), (most - 1, most)] {
+            let entry = Waiter::of_entry(list, index);
+            assert_eq!(entry.entry(), Some((list, index)));
+            assert!(entry.key().is_none() && !entry.is_foreign() && entry != Waiter::NOBODY);
+        }
+        let others = [Waiter::NOBODY, Waiter::foreign(0), Waiter::foreign(1 << 30)];
+        assert!(others.into_iter().all(|waiter| waiter.entry().is_none()));
+        let key = WakerKey::new(1, Serial::FIRST, 0);
+        assert_eq!(Waiter::of_key(key).entry(), None);
     }
 }

@@ -162,7 +162,8 @@ impl CancelToken {
         Cancelled { token: self.clone(), waiter: None, alarm: None }
     }
 
-    /// Runs `future` until it is ready or the token is cancelled; then the future is dropped, and the result is `None`.
+    /// Runs `future` until it is ready or the token is cancelled; then the future is dropped, and the result is `None`, after
+    /// the [cleanups](crate::with_cleanup) that this has left.
     ///
     /// The future is polled first: one that is ready wins, even if the token is cancelled already. Inside, the token's deadline
     /// counts for [`deadline`](crate::deadline).
@@ -189,17 +190,23 @@ impl CancelToken {
     /// });
     /// ```
     pub async fn run_until_cancelled<F: IntoFuture>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future.into_future());
+        let mut future = pin!(Some(future.into_future()));
         let mut cancelled = None;
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = runtime::around(self.limit(), || future.as_mut().poll(cx))
-            {
+        let output = poll_fn(|cx| {
+            let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+            if let Poll::Ready(output) = runtime::around(self.limit(), || running.poll(cx)) {
                 return Poll::Ready(Some(output));
             }
             let cancelled = cancelled.get_or_insert_with(|| self.cancelled());
             Pin::new(cancelled).poll(cx).map(|()| None)
         })
-        .await
+        .await;
+        if output.is_none() {
+            if let Some(left) = runtime::dropping(|| future.set(None)) {
+                poll_fn(|cx| left.poll_done(cx)).await;
+            }
+        }
+        output
     }
 
     /// The limit of what runs until this is cancelled.

@@ -1,5 +1,6 @@
 //! Tasks: creating, awaiting, cancelling and naming them, and running several futures at once.
 
+mod as_completed;
 mod builder;
 mod call;
 mod cancel_token;
@@ -7,33 +8,48 @@ mod cancel_tree;
 mod cleanup;
 mod context;
 mod context_var;
+mod first_ok;
 mod gather;
 mod group;
 mod join_error;
 mod outcome;
+mod race;
+mod select;
 mod shield;
+mod staggered_race;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 mod task;
 mod task_ref;
+mod task_set;
 mod try_gather;
 mod tuples;
+mod unfinished;
+mod wait;
 mod yield_now;
 
 pub use crate::runtime::CancelReason;
+pub use as_completed::{AsCompleted, as_completed};
 pub use builder::Builder;
 pub use call::{CallHandle, call_later, call_soon};
 pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use cleanup::{Cleanup, with_cleanup};
 pub use context::Context;
 pub use context_var::{ContextVar, Scope};
+pub use first_ok::{FirstOk, first_ok};
 pub use gather::{Gather, gather};
 pub use group::{Body, Group, GroupError, GroupOutcome, Ready, StartError, TaskError, task_group};
 pub use join_error::JoinError;
 pub use outcome::Outcome;
+pub use race::{Race, race};
+#[doc(hidden)]
+pub use select::{discard_output, random_below};
 pub use shield::{Shield, shield};
+pub use staggered_race::{StaggeredRace, staggered_race};
 pub use task::{CancelOnDrop, Task, create_task};
 pub use task_ref::{TaskKey, TaskRef, all_tasks, current_task};
+pub use task_set::TaskSet;
 pub use try_gather::{TryGather, try_gather};
 #[doc(hidden)]
 pub use tuples::{GatherTuple, TryGatherTuple};
+pub use wait::{All, FirstCompleted, FirstError, Wait, WaitUntil, wait};
 pub use yield_now::{YieldNow, yield_now};

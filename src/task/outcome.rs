@@ -18,6 +18,9 @@ pub trait Outcome {
     ///
     /// Those of the outcome.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
+
+    /// Whether it is a failure: what [`wait`](super::wait) asks for [`FirstError`](super::FirstError).
+    fn is_error(&self) -> bool;
 }
 
 impl Outcome for () {
@@ -27,6 +30,10 @@ impl Outcome for () {
     fn into_result(self) -> Result<(), Infallible> {
         Ok(())
     }
+
+    fn is_error(&self) -> bool {
+        false
+    }
 }
 
 impl<T, E> Outcome for Result<T, E> {
@@ -35,6 +42,10 @@ impl<T, E> Outcome for Result<T, E> {
 
     fn into_result(self) -> Self {
         self
+    }
+
+    fn is_error(&self) -> bool {
+        self.is_err()
     }
 }
 
@@ -59,5 +70,9 @@ impl Outcome for Never {
 
     fn into_result(self) -> Result<Self, Infallible> {
         match self {}
+    }
+
+    fn is_error(&self) -> bool {
+        match *self {}
     }
 }

@@ -91,6 +91,15 @@ impl<T> Task<T> {
         Self { handle, output: PhantomData }
     }
 
+    pub(super) fn handle(&self) -> &TaskHandle {
+        &self.handle
+    }
+
+    /// Leaves an empty handle behind.
+    pub(super) fn take(&mut self) -> Self {
+        Self::of(self.handle.take())
+    }
+
     /// Asks the task to stop: its future is dropped in its next turn, with it as the current task, never inside this call.
     /// `false` if it has ended.
     ///
@@ -286,7 +295,7 @@ impl<T> CancelOnDrop<T> {
     /// The handle without the tie: dropping that only detaches the task.
     pub fn into_inner(mut self) -> Task<T> {
         // What is left to be dropped, and cancels nothing, is an empty handle.
-        Task::of(self.task.handle.take())
+        self.task.take()
     }
 }
 

@@ -52,6 +52,10 @@ impl TaskKey {
 }
 
 impl TaskRef {
+    pub(super) fn of(id: TaskId) -> Self {
+        Self { id }
+    }
+
     /// Which task this is.
     pub fn key(&self) -> TaskKey {
         TaskKey { id: self.id }

@@ -19,12 +19,13 @@ use oneloop::sync::{
     WaitQueue, WriteGuard,
 };
 use oneloop::task::{
-    self, CallHandle, CancelToken, Cancelled, ContextVar, DropGuard, Gather, TryGather, YieldNow,
+    self, All, AsCompleted, CallHandle, CancelToken, Cancelled, ContextVar, DropGuard,
+    FirstCompleted, FirstError, FirstOk, Gather, Race, StaggeredRace, TryGather, YieldNow,
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
-    TimeoutError, Turn, Unhandled, signal, testing,
+    TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
 };
 
 fn assert_send<T: Send + ?Sized>() {}
@@ -50,6 +51,8 @@ fn handles_are_send_and_sync_whatever_the_task_is() {
     assert_all::<Task<()>>();
     assert_all::<Task<Local>>();
     assert_all::<CancelOnDrop<Local>>();
+    assert_all::<TaskSet<Local>>();
+    assert_all::<task::Wait<'_, Local>>();
     assert_all::<CallHandle>();
     assert_all::<TaskRef>();
     assert_all::<TaskKey>();
@@ -85,6 +88,9 @@ fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<CancelReason>();
     assert_all::<Unhandled>();
     assert_all::<Turn>();
+    assert_all::<FirstCompleted>();
+    assert_all::<FirstError>();
+    assert_all::<All>();
     // A builder holds a context, which stays on its thread.
     assert_unpin::<task::Builder>();
 }
@@ -108,11 +114,34 @@ fn what_holds_futures_is_send_when_they_are() {
     // It holds the outputs of those that have ended, so these count too.
     assert_all::<Gather<Task<String>>>();
     assert_all::<TryGather<Ready<io::Result<u8>>>>();
+    assert_all::<AsCompleted<Task<Local>>>();
+    assert_all::<Race<Task<Local>>>();
+    // They hold the errors of those that have failed.
+    assert_all::<FirstOk<Task<Local>>>();
+    assert_all::<StaggeredRace<Ready<io::Result<u8>>>>();
     assert_send_value(oneloop::gather!(oneloop::sleep(Duration::ZERO), async { 1 }));
     assert_send_value(oneloop::try_gather!(ready(io::Result::Ok(1)), ready(io::Result::Ok("x"))));
     assert_send_value(oneloop::timeout(Duration::ZERO, async { oneloop::yield_now().await }));
     assert_send_value(oneloop::move_on_after(Duration::ZERO, oneloop::sleep(Duration::ZERO)));
     assert_send_value(oneloop::gather([async { oneloop::sleep(Duration::ZERO).await }]));
+}
+
+#[test]
+fn what_waits_for_the_first_is_send_when_its_members_are() {
+    let mut outputs = oneloop::as_completed([async { oneloop::yield_now().await }]);
+    assert_send_value(outputs.next());
+    let mut set: TaskSet<Local> = TaskSet::new();
+    assert_send_value(set.next());
+    assert_send_value(set.cancel_and_wait());
+    assert_send_value(async {
+        let mut task = oneloop::create_task(async { Local::default() });
+        oneloop::select! {
+            // The outputs are not `Send`; they are dropped before the handler waits.
+            output = &mut task => drop(output),
+            () = oneloop::sleep(Duration::ZERO), if true => oneloop::yield_now().await,
+            else => {}
+        }
+    });
 }
 
 #[test]

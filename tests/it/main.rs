@@ -15,4 +15,5 @@ mod sync;
 mod tasks;
 mod tcp;
 mod time;
+mod waiting;
 mod wakers;

@@ -1,0 +1,130 @@
+//! `staggered_race`: attempts that start one after another, until the first success.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::Outcome;
+use super::first_ok::Attempts;
+use super::unfinished::Unfinished;
+use crate::runtime::{Nanos, Timer, When, nanos, poll_budget};
+
+/// Starts the futures one after another, the next one when the one before it has failed or `delay` has passed since that
+/// started; until the first one succeeds. Then drops the others and gives its value. If none succeeds, gives all errors, in the
+/// order of the arguments; none at all for no futures.
+///
+/// That is what RFC 8305 ("happy eyeballs") does with the addresses of a host, and asyncio's internal function of this name.
+/// With a delay of zero all start at once, as in [`first_ok`](super::first_ok); with [`Duration::MAX`] the next one starts only
+/// after a failure. A future that never starts is dropped without having been polled. Which one has won can be told by the
+/// value.
+///
+/// # Cancel safety
+///
+/// Dropped before its end, it drops the futures, and the errors that are there already.
+///
+/// # Panics
+///
+/// When polled where no loop runs, or after it was ready. A panic of a future reaches whoever awaits the result.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// async fn connect(address: &str) -> Result<&str, String> {
+///     match address {
+///         "down" => Err(format!("{address} does not answer")),
+///         "slow" => std::future::pending().await,
+///         _ => Ok(address),
+///     }
+/// }
+///
+/// oneloop::run(async {
+///     let addresses = ["down", "slow", "quick", "never asked"];
+///     let attempts = addresses.map(connect);
+///     let connected = oneloop::staggered_race(attempts, Duration::from_millis(5)).await;
+///     assert_eq!(connected.unwrap(), "quick");
+/// });
+/// ```
+#[doc(alias = "happy_eyeballs")]
+pub fn staggered_race<I, F, T, E>(futures: I, delay: Duration) -> StaggeredRace<F::IntoFuture>
+where
+    I: IntoIterator<Item = F>,
+    F: IntoFuture<Output = Result<T, E>>,
+{
+    let attempts = Attempts::new(Unfinished::new(futures).one_by_one());
+    StaggeredRace { attempts, delay: nanos(delay), timer: None }
+}
+
+/// The future of [`staggered_race`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct StaggeredRace<F: Future<Output: Outcome>> {
+    attempts: Attempts<F>,
+    delay: Nanos,
+    /// Armed while there is a next one to start.
+    timer: Option<Timer>,
+}
+
+const NAME: &str = "`staggered_race`";
+
+impl<F, T, E> StaggeredRace<F>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    fn start_next(&mut self) {
+        self.timer = None;
+        self.attempts.unfinished.start_next();
+    }
+
+    /// Ready when the next one is to start because the last one takes too long; never if there is none.
+    fn poll_delay(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let unfinished = &self.attempts.unfinished;
+        if unfinished.started() == unfinished.total() {
+            return Poll::Pending;
+        }
+        if self.timer.is_none() {
+            self.timer = Timer::arm(When::After(self.delay), cx, NAME);
+        }
+        self.timer.as_ref().map_or(Poll::Ready(()), |timer| timer.poll(cx, "race"))
+    }
+}
+
+impl<F, T, E> Future for StaggeredRace<F>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, Vec<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            match this.attempts.poll_next(NAME, cx) {
+                Poll::Ready(Some(Ok(value))) => {
+                    this.timer = None;
+                    return Poll::Ready(Ok(value));
+                }
+                Poll::Ready(Some(Err(index))) => {
+                    if index + 1 == this.attempts.unfinished.started() {
+                        this.start_next();
+                    }
+                    ready!(poll_budget(cx));
+                }
+                Poll::Ready(None) => return Poll::Ready(Err(this.attempts.take_errors())),
+                Poll::Pending => {
+                    ready!(this.poll_delay(cx));
+                    this.start_next();
+                }
+            }
+        }
+    }
+}
+
+// No future and no error is ever pinned in place: futures have boxes.
+impl<F: Future<Output: Outcome>> Unpin for StaggeredRace<F> {}
+
+impl<F: Future<Output: Outcome>> fmt::Debug for StaggeredRace<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StaggeredRace").field(&self.attempts.unfinished).finish()
+    }
+}

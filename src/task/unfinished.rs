@@ -1,0 +1,114 @@
+//! Futures of one kind that are polled together, each until it is ready: what `as_completed` and the races have in common.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::runtime::Gathering;
+
+/// The futures that are not ready yet.
+pub(super) struct Unfinished<F> {
+    /// Each in a box of its own, so that it never moves; `None` where one was ready, and has been dropped.
+    futures: Vec<Option<Pin<Box<F>>>>,
+    /// How many start without being [told](Self::start_next) to.
+    starting: usize,
+    /// How many of those run at once.
+    limit: usize,
+    started: usize,
+    left: usize,
+    gathering: Option<Gathering>,
+}
+
+impl<F: Future> Unfinished<F> {
+    pub(super) fn new(futures: impl IntoIterator<Item: IntoFuture<IntoFuture = F>>) -> Self {
+        let boxed = |future: F| Some(Box::pin(future));
+        let futures: Vec<_> =
+            futures.into_iter().map(|future| boxed(future.into_future())).collect();
+        let count = futures.len();
+        Self {
+            futures,
+            starting: count,
+            limit: usize::MAX,
+            started: count,
+            left: count,
+            gathering: None,
+        }
+    }
+
+    /// Only the first one starts by itself.
+    pub(super) fn one_by_one(mut self) -> Self {
+        self.starting = self.futures.len().min(1);
+        self.started = self.starting;
+        self
+    }
+
+    #[track_caller]
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        assert!(limit > 0, "with a limit of 0 nothing would ever start: pass 1 or more");
+        self.limit = limit;
+    }
+
+    /// How many there were in the beginning.
+    pub(super) fn total(&self) -> usize {
+        self.futures.len()
+    }
+
+    /// How many have not been ready.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// How many have been told to start, or started by themselves.
+    pub(super) fn started(&self) -> usize {
+        self.started
+    }
+
+    /// Polls those that were woken until one is ready: says which and with what, and has dropped it. `None`: none is left
+    /// that has started. On behalf of `what`, which needs a loop.
+    pub(super) fn poll_next(
+        &mut self,
+        what: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(usize, F::Output)>> {
+        let Self { futures, starting, limit, left, gathering, .. } = self;
+        let gathering = gathering.get_or_insert_with(|| Gathering::new(what, *starting, *limit));
+        gathering.poll_next(cx, |index, cx| {
+            let Some(mut future) = futures[index].take() else { return Poll::Pending };
+            let polled = future.as_mut().poll(cx);
+            if polled.is_pending() {
+                futures[index] = Some(future);
+            } else {
+                *left -= 1;
+            }
+            polled
+        })
+    }
+
+    /// Starts one more, if there is one. After a first poll.
+    pub(super) fn start_next(&mut self) {
+        if let Some(gathering) = &mut self.gathering {
+            if self.started < self.futures.len() {
+                self.started += 1;
+                gathering.add();
+            }
+        }
+    }
+
+    /// Drops all that are left, in their order.
+    pub(super) fn clear(&mut self) {
+        self.gathering = None;
+        self.starting = 0;
+        self.left = 0;
+        drop(mem::take(&mut self.futures));
+    }
+}
+
+impl<F> fmt::Debug for Unfinished<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unfinished")
+            .field("total", &self.futures.len())
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}

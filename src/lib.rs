@@ -97,7 +97,66 @@
 //! ```
 //!
 //! A future that is no task is cancelled by dropping it, which is what [`timeout`] does. Under "Cancel safety" the
-//! functions of this crate say what is lost then. A task that should stop with its handle: [`Task::cancel_on_drop`].
+//! functions of this crate say what is lost then. A task that should stop with its handle: [`Task::cancel_on_drop`]. One
+//! switch for many, that can be handed on, has children and a deadline: [`CancelToken`].
+//!
+//! What must be *awaited* at the end goes into [`with_cleanup`]. However its guard is dropped, the cleanup runs to its end, no
+//! cancel reaches it, and whoever awaits the task, the timeout, the group or [`run`] gets on only after it. [`shield`] does the same
+//! for a future that must not stop half way.
+//!
+//! ```
+//! use oneloop::net::TcpStream;
+//! use std::io;
+//!
+//! async fn session(stream: TcpStream) -> io::Result<()> {
+//!     let stream = oneloop::with_cleanup(stream, async |stream| stream.write_all(b"bye\n").await);
+//!     loop {
+//!         let mut buf = [0; 1024];
+//!         let len = stream.read(&mut buf).await?; // an error, a cancel, a timeout: the peer gets its "bye"
+//!         stream.write_all(&buf[..len]).await?;
+//!     }
+//! }
+//! ```
+//!
+//! # Task groups
+//!
+//! [`task_group`] runs tasks that end before it does. So they may borrow, and nothing is lost: the first error or panic cancels the
+//! others and the body, and all errors come back together, each with its task's name and place.
+//!
+//! ```
+//! use std::cell::Cell;
+//! use std::io;
+//!
+//! async fn fetch(url: &str) -> io::Result<usize> {
+//!     oneloop::yield_now().await;
+//!     if url.is_empty() { Err(io::Error::other("no such page")) } else { Ok(url.len()) }
+//! }
+//!
+//! async fn total(urls: &[&str]) -> Result<usize, oneloop::GroupError<io::Error>> {
+//!     let total = Cell::new(0);
+//!     oneloop::task_group(async |group| -> io::Result<()> {
+//!         for url in urls {
+//!             group.create_task(async {
+//!                 let len = fetch(url).await?;
+//!                 total.set(total.get() + len);
+//!                 Ok(())
+//!             });
+//!         }
+//!         Ok(())
+//!     })
+//!     .await?;
+//!     Ok(total.get())
+//! }
+//!
+//! oneloop::run(async {
+//!     assert_eq!(total(&["a", "bc"]).await.unwrap(), 3);
+//!     let error = total(&["a", ""]).await.unwrap_err();
+//!     assert_eq!(error.first().error().to_string(), "no such page");
+//! });
+//! ```
+//!
+//! [`Group::start`] waits until a child is ready, [`Group::set_limit`] bounds how many run at once. A [`TaskSet`] is a group that lives in
+//! a struct: it gives the results as they come, and cancels what is left when it is dropped.
 //!
 //! # Several at once
 //!
@@ -124,6 +183,53 @@
 //! });
 //! ```
 //!
+//! # One of several
+//!
+//! [`select!`] awaits a few futures until the first is ready, and drops the others, before it runs that one's handler:
+//!
+//! ```
+//! use oneloop::sync::{Event, Queue};
+//! use std::time::Duration;
+//!
+//! async fn work(queue: &Queue<u32>, stop: &Event) -> u32 {
+//!     let mut sum = 0;
+//!     loop {
+//!         oneloop::select! {
+//!             Some(item) = queue.get() => {
+//!                 sum += item;
+//!                 queue.task_done();
+//!             }
+//!             () = stop.wait() => return sum,
+//!             () = oneloop::sleep(Duration::from_secs(60)) => println!("nothing for a minute"),
+//!         }
+//!     }
+//! }
+//!
+//! oneloop::run(async {
+//!     let (queue, stop) = (Queue::new(8), Event::new());
+//!     let feed = async {
+//!         for item in 1..=3 {
+//!             queue.put(item).await.unwrap();
+//!         }
+//!         queue.join().await;
+//!         stop.set();
+//!     };
+//!     let (sum, ()) = oneloop::gather!(work(&queue, &stop), feed).await;
+//!     assert_eq!(sum, 6);
+//! });
+//! ```
+//!
+//! [`race`] does so for a list, [`first_ok`] waits for the first success, [`staggered_race`] starts them one after the other.
+//! [`as_completed`] gives all outputs as they come, and [`wait`] the tasks of a list that have ended, leaving the others in it.
+//!
+//! # Locks, queues, channels
+//!
+//! The module [`sync`] has what tasks of one loop need to wait for each other: queues and channels, events and conditions,
+//! semaphores, barriers. A lock is rarely among it: between two `await`s nothing else runs.
+//!
+//! A [`ContextVar`] is a global variable with a value for each task, such as the number of the request that it serves; a task
+//! takes over the values of its creator.
+//!
 //! # Time
 //!
 //! [`sleep`] and [`sleep_until`] wait, [`timeout`] gives a future so much time and then drops it, and [`interval`] ticks. None
@@ -139,7 +245,8 @@
 //! });
 //! ```
 //!
-//! The module [`time`] has the rest, such as [`time::now`], the loop's clock.
+//! [`move_on_after`] is a `timeout` that is no error, and [`deadline`] tells the code inside how much time it has. The module
+//! [`time`] has the rest, such as [`time::now`], the loop's clock.
 //!
 //! # TCP
 //!
@@ -279,7 +386,16 @@
 //! | `create_task(c, eager_start=True)` | [`task::Builder::eager`] |
 //! | `await task` | `task.await`, a `Result`: the output, or a [`JoinError`] |
 //! | `task.cancel()`, `task.done()` | [`Task::cancel`], [`Task::is_finished`] |
-//! | `except CancelledError`, `finally` | `drop` |
+//! | `except CancelledError`, `finally` | `drop`; with an `await` in it, [`with_cleanup`] |
+//! | `async with asyncio.TaskGroup() as tg` | [`task_group(async \|group\| { .. })`](task_group) |
+//! | `ExceptionGroup` | [`GroupError`] |
+//! | `asyncio.shield(c)` | [`shield(f)`](shield) |
+//! | `asyncio.wait(tasks, return_when=...)` | [`wait(&mut tasks, task::FirstCompleted)`](wait) |
+//! | `asyncio.as_completed(list)` | [`as_completed(list)`](as_completed) |
+//! | `asyncio.Lock`, `Event`, `Condition`, `Semaphore`, `Barrier` | the same in [`sync`] |
+//! | `asyncio.Queue`, `LifoQueue`, `PriorityQueue` | the same in [`sync`] |
+//! | `asyncio.Future` | [`sync::oneshot`], [`sync::promise`] |
+//! | `contextvars.ContextVar` | [`ContextVar`] |
 //! | `asyncio.current_task()`, `asyncio.all_tasks()` | [`current_task`], [`all_tasks`] |
 //! | `asyncio.gather(a, b, return_exceptions=True)` | [`gather!(a, b)`](gather!), [`gather(list)`](fn@gather) |
 //! | `asyncio.gather(a, b)` | [`try_gather!(a, b)`](try_gather!), [`try_gather(list)`](fn@try_gather); these drop the rest |
@@ -297,6 +413,8 @@
 //! | `asyncio.start_server(f, host, port)` | [`net::TcpListener`], and a task for each connection |
 //! | `KeyboardInterrupt` | [`signal::ctrl_c`] |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
+//!
+//! `docs/asyncio.md` in the repository has every name of asyncio.
 //!
 //! # Features
 //!

@@ -33,6 +33,9 @@ const POLLS_MAX: usize = 64;
 /// Children end with `()` or with `Result<_, E>`, mixed freely. Where a closure leaves `E` open, name it: `async |group| ->
 /// io::Result<()> { .. }`.
 ///
+/// The variable of a loop, as everything that the body itself declares, ends before the children do: a child takes it along by
+/// `async move`, and references to what lies outside with it.
+///
 /// The children are tasks like others, with a [`Task`](crate::Task) handle, a name and a place in [`all_tasks`](crate::all_tasks), and
 /// are polled inside the task that awaits the group.
 ///
@@ -57,11 +60,12 @@ const POLLS_MAX: usize = 64;
 /// oneloop::run(async {
 ///     let names = ["a".to_owned(), "b".to_owned()];
 ///     let greetings = RefCell::new(Vec::new());
+///     let log = &greetings; // what `move` takes is the reference
 ///     oneloop::task_group(async |group| {
 ///         for name in &names {
-///             group.create_task(async {
+///             group.create_task(async move {
 ///                 oneloop::sleep(Duration::from_millis(1)).await;
-///                 greetings.borrow_mut().push(format!("hello {name}"));
+///                 log.borrow_mut().push(format!("hello {name}"));
 ///             });
 ///         }
 ///     })

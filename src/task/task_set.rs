@@ -71,7 +71,7 @@ impl<T> TaskSet<T> {
         F: Future<Output = T> + 'static,
         T: 'static,
     {
-        // Where that panics, no task is left behind.
+        // Where no loop runs, this is what says so.
         self.watch();
         self.add(create_task(future))
     }

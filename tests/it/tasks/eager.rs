@@ -1,11 +1,11 @@
 //! Tasks that are polled at once, inside the call that creates them.
 
 use std::cell::Cell;
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::rc::Rc;
 
 use oneloop::task;
-use oneloop::{Task, current_task, gather, yield_now};
+use oneloop::{Task, all_tasks, current_task, gather, yield_now};
 
 use super::{Gate, Log, counted, hold, throw};
 
@@ -54,6 +54,36 @@ async fn eager_tasks_nest() {
     log.push(current_task().unwrap().name());
     outer.await.unwrap();
     assert_eq!(log.take(), ["inner", "outer", "main", "inner", "outer"]);
+}
+
+#[oneloop::test(virtual_time)]
+async fn an_eager_task_runs_before_the_rest_of_its_creator_and_a_lazy_one_after_it() {
+    let log = Log::new();
+    let entry = |name: &'static str| {
+        let log = log.clone();
+        async move { log.push(name) }
+    };
+    let lazy = eager().eager(false).create_task(entry("lazy"));
+    let early = eager().create_task(entry("eager"));
+    log.push("creator");
+    assert!(early.is_finished() && !lazy.is_finished());
+    lazy.await.unwrap();
+    early.await.unwrap();
+    assert_eq!(log.take(), ["eager", "creator", "lazy"]);
+}
+
+#[oneloop::test(virtual_time)]
+async fn the_loop_never_sees_an_eager_task_that_does_not_wait() {
+    let mut polls = 0;
+    let others = gather([eager().create_task(ready(())), eager().create_task(ready(()))]);
+    assert_eq!(all_tasks().len(), 1, "only main has not ended");
+    let mut others = Box::pin(others);
+    poll_fn(|cx| {
+        polls += 1;
+        others.as_mut().poll(cx).map(drop)
+    })
+    .await;
+    assert_eq!(polls, 1);
 }
 
 #[oneloop::test(virtual_time)]

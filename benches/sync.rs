@@ -95,10 +95,10 @@ fn answered<S: 'static>(
         bencher.iter_custom(|count| -> Duration {
             oneloop::run(async {
                 let shared = Rc::new(make());
-                let waited = Rc::clone(&shared);
+                let other = Rc::clone(&shared);
                 let waiter = create_task(async move {
                     loop {
-                        wait(&waited).await;
+                        wait(&other).await;
                     }
                 });
                 yield_now().await;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -297,15 +298,20 @@ struct Loan<L: AsRef<CapacityLimiter>> {
 impl<L: AsRef<CapacityLimiter>> Loan<L> {
     #[track_caller]
     fn open(limiter: L, borrower: Borrower) -> Self {
-        let role = limiter.as_ref().borrowers.borrow().get(&borrower).copied();
-        if let Some(role) = role {
+        let former = match limiter.as_ref().borrowers.borrow_mut().entry(borrower) {
+            Entry::Occupied(entry) => Some(*entry.get()),
+            Entry::Vacant(entry) => {
+                entry.insert(Role::Waits);
+                None
+            }
+        };
+        if let Some(role) = former {
             let name = borrower.name();
             let does = if role == Role::Has { "has a token of" } else { "waits for a token of" };
             panic!(
                 "`{name}` {does} this `CapacityLimiter` already: a second one needs a `Borrower` of its own (see `acquire_on_behalf_of`)"
             );
         }
-        limiter.as_ref().borrowers.borrow_mut().insert(borrower, Role::Waits);
         Self { limiter, borrower }
     }
 

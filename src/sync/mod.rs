@@ -20,6 +20,7 @@
 //! | wait until all are there | [`Barrier`] |
 //! | make something once, when it is first needed | [`OnceCell`] |
 //! | hand items from task to task | [`Queue`], [`channel`](mod@channel), [`oneshot`], [`broadcast`], [`watch`] |
+//! | have many tasks await one result | [`promise`] |
 //! | build something else | [`WaitQueue`] |
 //!
 //! Between two `await`s nothing else runs, so a `Cell` or `RefCell` often does. Between threads none of this works; what is made

@@ -224,17 +224,15 @@ impl<T> Receiver<T> {
 impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut received = self.try_recv();
-        if matches!(received, Err(TryRecvError::EMPTY)) {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.is_closed() {
             self.shared.receiver.register(cx.waker());
-            received = self.try_recv();
+            // The register may have run code that sent it.
+            if !self.is_closed() {
+                return Poll::Pending;
+            }
         }
-        match received {
-            Ok(value) => Poll::Ready(Ok(value)),
-            Err(TryRecvError::EMPTY) => Poll::Pending,
-            Err(_) => Poll::Ready(Err(RecvError::CLOSED)),
-        }
+        Poll::Ready(self.shared.value.take().ok_or(RecvError::CLOSED))
     }
 }
 

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::future::{Ready, ready};
 use std::io;
+use std::marker::PhantomPinned;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,10 +14,12 @@ use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, WriteHalf,
 };
+use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
-    Barrier, Borrower, BrokenBarrier, CapacityLimiter, Condition, Event, Lock, LockGuard, OnceCell,
-    OwnedLockGuard, OwnedPermit, OwnedToken, Permit, ReadGuard, RwLock, Semaphore, Token, Wait,
-    WaitQueue, WriteGuard,
+    Barrier, Borrower, BrokenBarrier, BrokenPromise, CapacityLimiter, Condition, Event, LifoQueue,
+    Lock, LockGuard, OnceCell, OwnedLockGuard, OwnedPermit, OwnedToken, Permit, PriorityQueue,
+    Promise, PromiseWait, Queue, ReadGuard, Receiver, Resolver, RwLock, Semaphore, Sender, Token,
+    Wait, WaitQueue, WriteGuard, broadcast, channel, oneshot, watch,
 };
 use oneloop::task::{
     self, All, AsCompleted, CallHandle, CancelToken, Cancelled, ContextVar, DropGuard,
@@ -232,6 +235,43 @@ fn what_tasks_share_stays_on_its_thread() {
     assert_not_send!(CapacityLimiter, Token<'_>, OwnedToken, Borrower);
     assert_unpin::<Wait<'_>>();
     assert_all::<BrokenBarrier>();
+}
+
+#[test]
+fn queues_and_channels_stay_on_their_thread() {
+    assert_not_send!(Queue<u8>, LifoQueue<u8>, PriorityQueue<u8>);
+    assert_not_send!(Put<'_, u8, Fifo<u8>>, Get<'_, u8, Fifo<u8>>, QueueStream<'_, u8, Fifo<u8>>);
+    assert_not_send!(Sender<u8>, Receiver<u8>, channel::Sending<'_, u8>, channel::Recv<'_, u8>);
+    assert_not_send!(oneshot::Sender<u8>, oneshot::Receiver<u8>);
+    assert_not_send!(broadcast::Sender<u8>, broadcast::Receiver<u8>, broadcast::Recv<'_, u8>);
+    assert_not_send!(watch::Sender<u8>, watch::Receiver<u8>, watch::Ref<u8>);
+    assert_not_send!(Resolver<u8>, Promise<u8>, PromiseWait<'_, u8>);
+}
+
+#[test]
+fn futures_of_queues_and_channels_are_unpin_whatever_the_item_is() {
+    assert_unpin::<Put<'_, PhantomPinned, Fifo<PhantomPinned>>>();
+    assert_unpin::<Get<'_, PhantomPinned, Fifo<PhantomPinned>>>();
+    assert_unpin::<channel::Sending<'_, PhantomPinned>>();
+    assert_unpin::<channel::Recv<'_, PhantomPinned>>();
+    assert_unpin::<oneshot::Receiver<PhantomPinned>>();
+    assert_unpin::<broadcast::Recv<'_, PhantomPinned>>();
+    assert_unpin::<PromiseWait<'_, PhantomPinned>>();
+}
+
+#[test]
+fn errors_of_channels_are_send_and_sync_as_their_items_are() {
+    assert_all::<PutError<u8>>();
+    assert_all::<TryPutError<u8>>();
+    assert_all::<TryGetError>();
+    assert_all::<channel::SendError<u8>>();
+    assert_all::<channel::TrySendError<u8>>();
+    assert_all::<channel::TryRecvError>();
+    assert_all::<channel::Statistics>();
+    assert_all::<oneshot::RecvError>();
+    assert_all::<broadcast::RecvError>();
+    assert_all::<broadcast::TryRecvError>();
+    assert_all::<BrokenPromise>();
 }
 
 #[test]

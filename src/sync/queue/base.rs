@@ -87,7 +87,7 @@ pub type PriorityQueue<T> = BaseQueue<T, Smallest<T>>;
 /// A queue of one of three orders: [`Queue`], [`LifoQueue`], [`PriorityQueue`].
 ///
 /// Tasks share it by reference or in an `Rc`. It has no ends: whoever has it can put and get. For a channel that ends with its
-/// senders, see [`channel`](crate::sync::channel).
+/// senders, see [`channel`](fn@crate::sync::channel).
 ///
 /// Those who wait are served first come, first served, and directly: an item that was put for a waiting [`get`](Self::get) is its own, and
 /// [`try_get`](Self::try_get) cannot take it first, as asyncio's `get_nowait` can. The same holds for room. Which item it is, is
@@ -149,7 +149,7 @@ impl<T, O: Order<T>> BaseQueue<T, O> {
     ///
     /// # Errors
     ///
-    /// [`PutError`] with the item, if the queue is closed, also while this waits.
+    /// [`PutError`](super::PutError) with the item, if the queue is closed, also while this waits.
     ///
     /// # Examples
     ///

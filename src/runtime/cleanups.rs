@@ -25,6 +25,8 @@ pub(super) struct Cleaning {
     pub(super) accepted: u64,
     /// How many have waited for some.
     pub(super) waits: u64,
+    /// How many of these were dropped before the end.
+    pub(super) given_up: u64,
     /// The time that one may take.
     pub(super) timeout: Nanos,
     /// The loop is ending, and so has the time for cleanups.
@@ -36,8 +38,8 @@ pub(super) struct Cleaning {
 /// A cleanup that has been accepted.
 pub(super) struct Cleanup {
     pub(super) future: BoxedCleanup,
-    /// Where the guard was made.
-    pub(super) place: Place,
+    /// Where the guard was made. `None`: this waits for cleanups of somebody else, which are limited and reported themselves.
+    pub(super) place: Option<Place>,
     /// Counts those of the whole loop.
     pub(super) ticket: u64,
 }
@@ -70,6 +72,7 @@ impl Cleaning {
             of_tasks: HashMap::new(),
             accepted: 0,
             waits: 0,
+            given_up: 0,
             timeout,
             is_over: false,
             makers: Slab::new(),

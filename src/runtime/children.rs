@@ -31,6 +31,8 @@ const BODY: u32 = NO_SLOT;
 /// that had this list before.
 const CLEANED: u32 = NO_SLOT - 1;
 
+const ELSEWHERE: &str = "use it where it was polled first";
+
 /// The children of one group that have not ended, and its ready list.
 pub(crate) struct Children<J> {
     /// The slot is that of the ready list.
@@ -112,7 +114,7 @@ impl<J> Children<J> {
         match with_loop(run, |state| f(state, list)) {
             Ok(result) => result,
             Err(elsewhere) => {
-                panic!("{}", elsewhere.message("task group", "await it where it was polled first"))
+                panic!("{}", elsewhere.message("task group", ELSEWHERE))
             }
         }
     }
@@ -127,11 +129,16 @@ impl<J> Children<J> {
         let number = self.created.replace(self.created.get() + 1);
         let entry = Entry { slot: NO_SLOT, number, is_running: false, job: Some(job) };
         let index = self.entries.borrow_mut().insert(entry);
-        let handle = self.with(|state, list| {
+        let HandleKey { run, slot: list } = self.key;
+        let handle = with_loop(run, |state| {
             let member = Member { list, index: key::slot(index) };
             let slot = state.tasks.create_child(member, place, state.current);
             state.start_vars(slot);
             TaskHandle::of(state, slot)
+        });
+        let handle = handle.unwrap_or_else(|elsewhere| {
+            let _entry = self.entries.borrow_mut().remove(index);
+            panic!("{}", elsewhere.message("task group", ELSEWHERE))
         });
         self.entries.borrow_mut()[index].slot = handle.slot();
         if self.running.get() < self.limit.get() {
@@ -181,6 +188,10 @@ impl<J> Children<J> {
     /// Marks all for cancellation: each is dropped in its turn.
     pub(crate) fn cancel_all(&self) {
         let slots: Vec<u32> = self.entries.borrow().iter().map(|(_, entry)| entry.slot).collect();
+        // That of a group that has ended is legal anywhere.
+        if slots.is_empty() {
+            return;
+        }
         self.with(|state, _| {
             for slot in slots {
                 state.cancel(slot, CancelReason::GroupCancelled);
@@ -263,12 +274,12 @@ impl<J> Children<J> {
         self.with(|state, _| state.tasks.label(state.current))
     }
 
-    /// The group goes before its children: takes the future of one out, to be dropped. `None`: no child is left.
-    pub(crate) fn take_any(&self) -> Option<(Abandoned, Option<J>)> {
-        let mut entries = self.entries.borrow_mut();
-        let index = entries.iter().next()?.0;
-        let Entry { slot, job, .. } = entries.remove(index);
-        Some((Abandoned { key: HandleKey { slot, ..self.key } }, job))
+    /// The group goes before its children: takes their futures out, to be dropped one by one.
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = (Abandoned, Option<J>)> + use<J> {
+        let (key, entries) = (self.key, self.entries.take());
+        entries.into_iter().map(move |(_, Entry { slot, job, .. })| {
+            (Abandoned { key: HandleKey { slot, ..key } }, job)
+        })
     }
 }
 
@@ -278,21 +289,16 @@ pub(crate) struct Abandoned {
 }
 
 impl Abandoned {
-    /// Its future has been dropped. Returns what it still waits for.
+    /// Its future has been dropped. Returns what it still waits for, if its loop runs here.
     pub(crate) fn end(self) -> Option<LeftCleanups> {
         let HandleKey { run, slot } = self.key;
-        let end = |state: &mut State| {
-            if state.tasks.is_cleaning(slot) {
-                state.tasks.adopt(slot);
-                return state.left_cleanups(slot);
-            }
-            if state.tasks.is_living(slot) {
-                state.tasks.mark_cancelled(slot, CancelReason::GroupDropped);
-                state.finish(slot, Ending::Cancelled);
-            }
+        let end = move || with_loop(run, |state| state.end_abandoned(slot));
+        end().unwrap_or_else(|_| {
+            registry::send_home(run, move || {
+                drop(end());
+            });
             None
-        };
-        with_loop(run, end).ok().flatten()
+        })
     }
 }
 
@@ -333,6 +339,19 @@ impl State {
     /// Tells its group that a child has ended after its cleanups.
     pub(super) fn tell_group(&mut self, member: Member) {
         self.wake_member(CLEANED, member);
+    }
+
+    /// The child's future is gone, and soon its group. If it has cleanups, it belongs to the loop until they are done.
+    fn end_abandoned(&mut self, slot: u32) -> Option<LeftCleanups> {
+        if self.tasks.is_living(slot) && !self.tasks.is_cleaning(slot) {
+            self.tasks.mark_cancelled(slot, CancelReason::GroupDropped);
+            self.finish(slot, Ending::Cancelled);
+        }
+        if !self.tasks.is_cleaning(slot) {
+            return None;
+        }
+        self.tasks.adopt(slot);
+        self.left_cleanups(slot)
     }
 
     /// The futures of all children are gone.

@@ -28,6 +28,10 @@ const CLEANUPS_MAX: usize = 64;
 /// Leaves a cleanup to the current task of this thread's loop; to main where none is current. It is dropped, and that is
 /// reported, where no loop can run it any more.
 pub(crate) fn leave_cleanup(future: BoxedCleanup, place: Place) {
+    leave(future, Some(place));
+}
+
+fn leave(future: BoxedCleanup, place: Option<Place>) {
     let mut future = Some(future);
     let refused = with(|state| {
         let owner = state.cleanup_owner();
@@ -44,19 +48,47 @@ pub(crate) fn leave_cleanup(future: BoxedCleanup, place: Place) {
     }
     match refused {
         Some(None) => {}
-        Some(Some(owner)) => report_unhandled(&Unhandled::cut_off(Some(&owner), place)),
-        None => report_skipped(place),
+        Some(Some(owner)) => report_cut_off(Some(&owner), place),
+        None => {
+            if let Some(place) = place {
+                report_skipped(place);
+            }
+        }
     }
 }
 
-/// Leaves to the current task that it waits for cleanups of somebody else, who is no more.
-#[track_caller]
+/// Leaves to the current task that it waits for cleanups of somebody else, who is no more. Where it may not wait, they have
+/// no time left either.
 pub(crate) fn leave_wait(left: LeftCleanups) {
+    let wait = OwnWait { left };
     let wait = async move {
-        poll_fn(|cx| left.poll_done(cx)).await;
+        poll_fn(|cx| wait.left.poll_done(cx)).await;
         None
     };
-    leave_cleanup(Box::pin(wait), Location::caller());
+    leave(Box::pin(wait), None);
+}
+
+/// Nobody else waits for these.
+struct OwnWait {
+    left: LeftCleanups,
+}
+
+impl Drop for OwnWait {
+    fn drop(&mut self) {
+        let LeftCleanups { owner, .. } = self.left;
+        let cut_off = |state: &mut State| {
+            if self.left.is_waiting(state) {
+                state.cut_off(owner.slot);
+            }
+        };
+        with_loop(owner.run, cut_off).ok();
+    }
+}
+
+fn report_cut_off(owner: Option<&TaskLabel>, place: Option<Place>) {
+    if let Some(place) = place {
+        report_unhandled(&Unhandled::cut_off(owner, place));
+    }
 }
 
 /// Says that a cleanup cannot run, because its guard went where its loop does not run.
@@ -80,11 +112,12 @@ impl State {
         }
     }
 
-    fn accept_cleanup(&mut self, owner: u32, future: BoxedCleanup, place: Place) {
+    fn accept_cleanup(&mut self, owner: u32, future: BoxedCleanup, place: Option<Place>) {
         let before = self.cleaning.accepted;
         self.cleaning.accepted += 1;
         if !self.cleaning.of_tasks.contains_key(&owner) {
             let job = job::boxed(Cleaner { owner, current: None, nested: None });
+            let place = place.unwrap_or_else(Location::caller);
             let cleaner = self.tasks.create_cleaner(job, place, owner);
             self.cleaning.of_tasks.insert(owner, Cleanups::new(cleaner, before));
             self.tasks.set_has_cleanups(owner, true);
@@ -152,8 +185,14 @@ struct Cleaner {
     /// [`NO_SLOT`] when all is done.
     owner: u32,
     current: Option<Current>,
-    /// Cleanups that the last cleanup has left in its turn: they belong to the cleaner, and come before the next.
-    nested: Option<LeftCleanups>,
+    nested: Option<Nested>,
+}
+
+/// Cleanups that the last cleanup has left in its turn: they belong to the cleaner, and come before the next.
+struct Nested {
+    left: LeftCleanups,
+    /// That of the last cleanup, which is not done before.
+    ticket: u64,
 }
 
 struct Current {
@@ -169,10 +208,10 @@ impl Cleaner {
         let Some(Current { cleanup, limit }) = &mut self.current else { return Poll::Ready(()) };
         let poll = AssertUnwindSafe(|| cleanup.future.as_mut().poll(cx));
         match as_owner(owner, || panic::catch_unwind(poll)) {
+            Ok(Poll::Pending) if cleanup.place.is_none() => return Poll::Pending,
             Ok(Poll::Pending) => {
                 ready!(poll_limit(limit, cx));
-                let place = cleanup.place;
-                report_unhandled(&Unhandled::cut_off(label(owner).as_ref(), place));
+                report_cut_off(label(owner).as_ref(), cleanup.place);
             }
             Ok(Poll::Ready(None)) => {}
             Ok(Poll::Ready(Some(error))) => {
@@ -191,7 +230,24 @@ impl Cleaner {
         if let Some(payload) = as_owner(owner, || drop_caught(future)) {
             report_and_discard(label(owner).as_ref(), payload);
         }
-        with(|state| state.cleanup_is_done(owner, ticket));
+        let left = with(|state| {
+            let left = state.left_cleanups(state.current);
+            if left.is_none() {
+                state.cleanup_is_done(owner, ticket);
+            }
+            left
+        });
+        self.nested = left.flatten().map(|left| Nested { left, ticket });
+    }
+
+    /// Ready when nothing is left of the last cleanup.
+    fn poll_nested(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if let Some(Nested { left, ticket }) = &self.nested {
+            ready!(left.poll_done(cx));
+            with(|state| state.cleanup_is_done(self.owner, *ticket));
+            self.nested = None;
+        }
+        Poll::Ready(())
     }
 }
 
@@ -201,10 +257,7 @@ impl Future for Cleaner {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let owner = self.owner;
         for _ in 0..CLEANUPS_MAX {
-            if let Some(nested) = &self.nested {
-                ready!(nested.poll_done(cx));
-                self.nested = None;
-            }
+            ready!(self.poll_nested(cx));
             if self.current.is_none() {
                 let Some(cleanup) = with(|state| state.next_cleanup(owner)).flatten() else {
                     self.owner = NO_SLOT;
@@ -213,7 +266,6 @@ impl Future for Cleaner {
                 self.current = Some(Current { cleanup, limit: None });
             }
             ready!(self.poll_current(cx));
-            self.nested = with(|state| state.left_cleanups(state.current)).flatten();
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -229,8 +281,7 @@ impl Drop for Cleaner {
         }
         loop {
             if let Some(current) = &self.current {
-                let place = current.cleanup.place;
-                report_unhandled(&Unhandled::cut_off(label(owner).as_ref(), place));
+                report_cut_off(label(owner).as_ref(), current.cleanup.place);
                 self.drop_current();
             }
             let Some(cleanup) = with(|state| state.next_cleanup(owner)).flatten() else { break };
@@ -279,7 +330,7 @@ pub(crate) struct LeftCleanups {
     id: u64,
 }
 
-/// Calls `f`, which drops something. Returns the cleanups that this has left to the current task, if any.
+/// Calls `f`, which drops something. Returns the cleanups that this has left to the current task, or that it waited for, if any.
 pub(crate) fn dropping(f: impl FnOnce()) -> Option<LeftCleanups> {
     let before = with(|state| state.cleaning.left());
     f();

@@ -37,8 +37,8 @@ pub(super) struct Cleaning {
 /// A cleanup that has been accepted.
 pub(super) struct Cleanup {
     pub(super) future: BoxedCleanup,
-    /// Where the guard was made.
-    pub(super) place: Place,
+    /// Where the guard was made. `None`: this waits for cleanups of somebody else, which are limited and reported themselves.
+    pub(super) place: Option<Place>,
     /// Counts those of the whole loop.
     pub(super) ticket: u64,
 }

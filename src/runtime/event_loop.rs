@@ -196,34 +196,53 @@ pub(super) fn close() {
         state.running_since = None;
         state.cancel_all();
     });
-    let mut deadline = None;
+    let mut end = End { passes: 0, deadline: None };
+    with(|state| state.queue(MAIN));
     while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
-        // Each is queued now, and no other can come but cleaners; a poll that queues main again finds no main.
-        let _no_main = round(&mut |_| Poll::Pending);
-        with(|state| wait_for_cleanups(state, &mut deadline));
+        // Each is queued now, and no other can come but cleaners. Main, which is no more, tells how far the queue has come.
+        let _no_main = round(&mut |cx| {
+            end.passes += 1;
+            if end.passes < PASSES {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        });
+        with(|state| end.wait_for_cleanups(state));
     }
     with(|state| state.cleaning.is_over = true);
     with(State::drop_what_is_left);
 }
 
-/// Waits until something happens, while the loop ends; for no longer than cleanups may take, from the first call on.
-fn wait_for_cleanups(state: &mut State, deadline: &mut Option<Nanos>) {
-    if state.is_busy() || state.tasks.living() == 0 {
-        return;
-    }
-    let now = state.clock.now();
-    let deadline = *deadline.get_or_insert_with(|| {
-        let limit = if thread::panicking() { 0 } else { state.cleaning.timeout };
-        let deadline = now.saturating_add(limit);
-        // It wakes main, which is no more, and so ends the park.
-        let main = Waiter::of_key(state.key_of_main());
-        state.timers().arm(deadline, main);
-        deadline
-    });
-    if now >= deadline {
-        state.cut_off_all();
-    } else {
-        look_around(state, 0, Park::Here);
+/// So often does the queue come round before the time for cleanups begins to run: in the first pass all tasks are dropped, in
+/// the second all cleanups that these have left begin.
+const PASSES: u32 = 2;
+
+/// How far the end of the loop has come.
+struct End {
+    passes: u32,
+    deadline: Option<Nanos>,
+}
+
+impl End {
+    /// Lets time go on, and waits until something happens; for no longer than cleanups may take.
+    fn wait_for_cleanups(&mut self, state: &mut State) {
+        if state.tasks.living() == 0 || state.is_busy() && self.passes < PASSES {
+            return;
+        }
+        let now = state.clock.now();
+        let deadline = *self.deadline.get_or_insert_with(|| {
+            let limit = if thread::panicking() { 0 } else { state.cleaning.timeout };
+            let deadline = now.saturating_add(limit);
+            // It wakes main, which is no more, and so ends the park.
+            let main = Waiter::of_key(state.key_of_main());
+            state.timers().arm(deadline, main);
+            deadline
+        });
+        if now >= deadline {
+            state.cut_off_all();
+        } else {
+            look_around(state, 0, Park::Here);
+        }
     }
 }
 

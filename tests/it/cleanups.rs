@@ -1,6 +1,7 @@
 //! `with_cleanup` and `shield`: what is awaited at the end, however the end comes.
 
 mod guards;
+mod hostile;
 mod limits;
 mod shields;
 

@@ -83,7 +83,9 @@ where
     B: Body<Error: 'static>,
 {
     let group = Group::new();
-    let body = Some(body(group.clone()));
+    // The call is a part of the body: it may create children, and panic.
+    let inner = group.clone();
+    let body = Some(async move { body(inner).await });
     let running = Running { body, group, value: None, failures: Failures::new(), left: None };
     B::joined(running.await)
 }
@@ -285,15 +287,14 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
     fn drop_all(self: Pin<&mut Self>) {
         let mut this = self.project();
         let shared = &this.group.shared;
+        shared.is_closed.set(true);
         if this.body.is_none() && shared.children.len() == 0 {
             return;
         }
-        shared.is_closed.set(true);
         shared.cancelled.set();
         let drop_body = AssertUnwindSafe(|| this.body.set(None));
         let mut panicked = panic::catch_unwind(drop_body).err();
-        // The drop of a child may end others.
-        while let Some((child, job)) = shared.children.take_any() {
+        for (child, job) in shared.children.take_all() {
             match (drop_caught(job), &panicked) {
                 (Some(payload), None) => panicked = Some(payload),
                 (Some(payload), Some(_)) => discard(payload),

@@ -6,7 +6,8 @@
 //!
 //! Invariants, whenever no method runs:
 //!
-//! 1. `promised <= len`: a getter that was promised an item finds one. `reserved` counts the putters that were promised room.
+//! 1. `promised` counts the getters that were promised an item and have not run yet, `reserved` the putters that were promised
+//!    room. `promised <= len`, so each getter finds its item, unless `close_now` has taken all of them back.
 //! 2. While a getter waits, each item is promised; while a putter waits, all room is taken or reserved.
 //!    `promise_items` and `promise_room` keep it so, and are done with it before they wake anybody.
 //! 3. Nobody passes a line: without a promise only who finds the line empty takes an item, or room.
@@ -24,8 +25,7 @@ use crate::runtime::WaitKey;
 
 pub(super) struct Buffer<T, S: Store<T>> {
     store: S,
-    /// How many items were ever put in, and taken out. One counter for each side is quicker than one for what is between.
-    pushed: Cell<u64>,
+    /// How many items were ever taken out.
     popped: Cell<u64>,
     /// How many items belong to getters that were woken and have not run yet.
     promised: Cell<usize>,
@@ -63,7 +63,6 @@ impl<T, S: Store<T>> Buffer<T, S> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             store: S::default(),
-            pushed: Cell::new(0),
             popped: Cell::new(0),
             promised: Cell::new(0),
             reserved: Cell::new(0),
@@ -79,10 +78,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
 
     /// How many items are there, promised ones included.
     pub(super) fn len(&self) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "the items are in memory")]
-        {
-            (self.pushed.get() - self.popped.get()) as usize
-        }
+        self.store.len()
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -95,7 +91,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
 
     /// How many items were ever put in.
     pub(super) fn pushed(&self) -> u64 {
-        self.pushed.get()
+        self.popped.get() + self.len() as u64
     }
 
     /// The most items that were there at once.
@@ -294,19 +290,17 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.limit.set(0);
         let items = self.store.clear();
         self.popped.set(self.popped.get() + items.len() as u64);
-        self.promised.set(0);
         self.close();
         items
     }
 
     #[inline]
     fn push(&self, item: T) {
-        // Counted first: a comparison that panics does not undo it.
-        self.pushed.set(self.pushed.get() + 1);
-        if self.len() > self.peak.get() {
-            self.peak.set(self.len());
-        }
         self.store.push(item);
+        let len = self.len();
+        if len > self.peak.get() {
+            self.peak.set(len);
+        }
         if !self.getters.is_empty() {
             self.promise_items();
         }
@@ -329,8 +323,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
     }
 
     fn end_promise(&self) {
-        // `close_now` has taken promises back.
-        self.promised.set(self.promised.get().saturating_sub(1));
+        self.promised.set(self.promised.get() - 1);
     }
 
     /// Promises items that nobody was promised to those who wait.

@@ -14,6 +14,7 @@ impl<T: Ord> Order<T> for Smallest<T> {}
 
 /// What a queue keeps its items in. Nothing is borrowed while the code of others runs, which only comparisons are.
 #[doc(hidden)]
+#[expect(clippy::len_without_is_empty, reason = "nobody asks")]
 pub trait Store<T>: Default {
     /// Adds an item. If this panics, no item is lost, the new one included.
     fn push(&self, item: T);
@@ -21,6 +22,9 @@ pub trait Store<T>: Default {
     /// Takes the next item out. If this panics, no item is lost. `None` also inside of a comparison that is made for a change of
     /// this store.
     fn pop(&self) -> Option<T>;
+
+    /// How many items there are, those included that are being compared.
+    fn len(&self) -> usize;
 
     /// Takes all items out, in their order where that takes no comparison.
     fn clear(&self) -> Vec<T>;
@@ -36,7 +40,10 @@ pub struct Lifo<T>(RefCell<Vec<T>>);
 ///
 /// The heap is out of its place while it is compared. To the code that compares it looks empty, and what that code puts in is
 /// brought in later.
-pub struct Smallest<T>(Cell<Heap<T>>);
+pub struct Smallest<T> {
+    heap: Cell<Heap<T>>,
+    len: Cell<usize>,
+}
 
 impl<T> Default for Fifo<T> {
     fn default() -> Self {
@@ -53,6 +60,11 @@ impl<T> Store<T> for Fifo<T> {
     #[inline]
     fn pop(&self) -> Option<T> {
         self.0.borrow_mut().pop_front()
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.borrow().len()
     }
 
     fn clear(&self) -> Vec<T> {
@@ -75,6 +87,10 @@ impl<T> Store<T> for Lifo<T> {
         self.0.borrow_mut().pop()
     }
 
+    fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     fn clear(&self) -> Vec<T> {
         let mut items = self.0.take();
         items.reverse();
@@ -84,21 +100,31 @@ impl<T> Store<T> for Lifo<T> {
 
 impl<T> Default for Smallest<T> {
     fn default() -> Self {
-        Self(Cell::default())
+        Self { heap: Cell::default(), len: Cell::new(0) }
     }
 }
 
 impl<T: Ord> Store<T> for Smallest<T> {
     fn push(&self, item: T) {
-        Lent::of(&self.0).heap.push(item);
+        // Counted first: a comparison that panics does not undo it.
+        self.len.set(self.len.get() + 1);
+        Lent::of(&self.heap).heap.push(item);
     }
 
     fn pop(&self) -> Option<T> {
-        Lent::of(&self.0).heap.pop()
+        let item = Lent::of(&self.heap).heap.pop()?;
+        self.len.set(self.len.get() - 1);
+        Some(item)
+    }
+
+    fn len(&self) -> usize {
+        self.len.get()
     }
 
     fn clear(&self) -> Vec<T> {
-        self.0.take().into_items().collect()
+        let items: Vec<T> = self.heap.take().into_items().collect();
+        self.len.set(self.len.get() - items.len());
+        items
     }
 }
 

@@ -1,12 +1,15 @@
 //! Guards: each way to drop one, who waits for the cleanup, and in what order cleanups run.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::{Cleanup, create_task, current_task, sleep, time, timeout, with_cleanup, yield_now};
+use oneloop::{
+    Cleanup, TaskRef, create_task, current_task, sleep, task, time, timeout, with_cleanup,
+    yield_now,
+};
 
 use super::Log;
 
@@ -95,7 +98,7 @@ async fn a_cleanup_runs_after_a_panic_and_the_panic_is_what_counts() {
 async fn a_cleanup_runs_after_a_question_mark() {
     async fn fail(log: Log) -> Result<(), String> {
         let _guard = slow(&log, "a");
-        Err("no".to_owned())?;
+        ready(Err("no".to_owned())).await?;
         Ok(())
     }
     let log = Log::default();
@@ -186,7 +189,7 @@ async fn a_cleanup_runs_beside_its_task_and_as_that_task() {
         sleep(SECOND).await;
     })
     .named("worker");
-    let listed = || oneloop::all_tasks().iter().map(|task| task.name()).collect::<Vec<_>>();
+    let listed = || oneloop::all_tasks().iter().map(TaskRef::name).collect::<Vec<_>>();
     yield_now().await;
     yield_now().await;
     assert_eq!(listed(), ["main", "worker"], "a cleanup is no task of the user's");
@@ -366,7 +369,7 @@ async fn ten_thousand_cleanups_each_run_once() {
 async fn an_eager_task_cleans_too() {
     let log = Log::default();
     let inner = log.clone();
-    let task = oneloop::task::Builder::new().eager(true).create_task(async move {
+    let task = task::Builder::new().eager(true).create_task(async move {
         let _guard = slow(&inner, "a");
     });
     assert!(!task.is_finished());

@@ -1,6 +1,8 @@
 //! The bounds of cleanups: of time, of the loop and of its thread; and what they report.
 
 use std::future::pending;
+use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use oneloop::{Builder, create_task, sleep, time, with_cleanup, yield_now};
@@ -85,7 +87,6 @@ fn all_cleanups_at_the_end_of_a_run_share_one_limit() {
     let (builder, unhandled) = builder();
     let log = Log::default();
     let inner = log.clone();
-    let start = std::time::Instant::now();
     builder.run(async move {
         create_task(async move {
             for name in ["first", "second", "third"] {
@@ -98,7 +99,6 @@ fn all_cleanups_at_the_end_of_a_run_share_one_limit() {
         .detach();
         yield_now().await;
     });
-    assert!(start.elapsed() < SECOND, "time is virtual");
     assert_eq!(log.take(), ["first"]);
     assert_eq!(unhandled.take().len(), 2, "both that are left are reported");
 }
@@ -170,7 +170,7 @@ fn a_guard_that_is_dropped_after_its_loop_drops_its_value_and_says_so() {
     guard.add("still a value");
     drop(guard);
     assert_eq!(log.take(), ["still a value"]);
-    assert_eq!(std::rc::Rc::strong_count(&log.0), 1, "the value was dropped");
+    assert_eq!(Rc::strong_count(&log.0), 1, "the value was dropped");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_guard_that_is_dropped_on_another_thread_is_reported_by_the_loop_there() {
     let (there, unhandled) = builder();
     let guard = oneloop::run(async {
         let guard = with_cleanup("value", async |_| unreachable!());
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| drop(guard));
         });
         with_cleanup("value", async |_| unreachable!())

@@ -35,8 +35,7 @@ async fn a_shield_that_was_never_polled_drops_its_future() {
     let value = Rc::new(());
     let inner = value.clone();
     drop(shield(async move {
-        let _inner = inner;
-        unreachable!("it never runs");
+        unreachable!("it never runs, with {inner:?}");
     }));
     yield_now().await;
     assert_eq!(Rc::strong_count(&value), 1);

@@ -2,12 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use oneloop::task::Ready;
 use oneloop::{
-    Task, all_tasks, create_task, current_task, sleep, task_group, time, timeout, with_cleanup,
-    yield_now,
+    Task, TaskRef, all_tasks, create_task, current_task, sleep, task_group, time, timeout,
+    with_cleanup, yield_now,
 };
 
 use crate::cleanups::Log;
@@ -48,7 +52,7 @@ async fn children_borrow_what_was_declared_before_the_group() {
 async fn a_child_is_a_task_with_name_place_and_parent() {
     task_group(async |group| {
         let child = group.create_task(async { Ok(current_task().unwrap()) }).named("child");
-        let listed: Vec<_> = all_tasks().iter().map(|task| task.name()).collect();
+        let listed: Vec<_> = all_tasks().iter().map(TaskRef::name).collect();
         assert_eq!(listed, ["main", "child"]);
         let me = current_task().unwrap();
         assert_eq!(me.name(), "main", "the body runs as the task that awaits the group");
@@ -280,9 +284,9 @@ async fn start_waits_until_the_child_is_ready() {
         assert_eq!(value.await.unwrap(), 42);
         assert_eq!(group.len(), 1, "the child goes on");
 
-        let failed = group.start(async |_ready: oneloop::task::Ready<()>| Err::<(), _>("early"));
+        let failed = group.start(async |_ready: Ready<()>| Err::<(), _>("early"));
         assert_eq!(failed.await.unwrap_err().into_error(), Some("early"));
-        let never = group.start(async |ready: oneloop::task::Ready<()>| drop(ready)).await;
+        let never = group.start(async |ready: Ready<()>| drop(ready)).await;
         assert!(never.unwrap_err().is_never_ready());
         let late = group
             .start(async |ready| {
@@ -319,8 +323,8 @@ async fn groups_nest_and_sit_inside_other_combinators() {
         })
     };
     oneloop::gather!(nested(), nested()).await;
-    let mut unordered: futures::stream::FuturesUnordered<_> = (0..2).map(|_| nested()).collect();
-    while futures::StreamExt::next(&mut unordered).await.is_some() {}
+    let mut unordered: FuturesUnordered<_> = (0..2).map(|_| nested()).collect();
+    while unordered.next().await.is_some() {}
     assert_eq!(count.get(), 36);
 }
 
@@ -334,7 +338,7 @@ fn a_leaked_group_does_not_hold_up_the_end_of_the_loop() {
         assert!(futures::FutureExt::now_or_never(&mut group).is_none());
         assert!(futures::FutureExt::now_or_never(&mut group).is_none());
         #[expect(clippy::mem_forget, reason = "that is what is tested")]
-        std::mem::forget(group);
+        mem::forget(group);
     });
 }
 

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use oneloop::{
-    Builder, Task, all_tasks, sleep, task_group, time, timeout, with_cleanup, yield_now,
+    Builder, Task, TaskRef, all_tasks, sleep, task_group, time, timeout, with_cleanup, yield_now,
 };
 
 use crate::cleanups::Log;
@@ -36,7 +36,7 @@ async fn poll_once<T>(future: &mut Boxed<T>) {
 }
 
 fn names() -> Vec<String> {
-    all_tasks().iter().map(|task| task.name()).collect()
+    all_tasks().iter().map(TaskRef::name).collect()
 }
 
 // Dropped half way.

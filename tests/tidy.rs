@@ -21,8 +21,9 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 34] = [
+const KERNEL: [&str; 35] = [
     "key",
+    "side_table",
     "clock",
     "limit",
     "inbox",

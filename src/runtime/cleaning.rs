@@ -115,7 +115,7 @@ impl State {
     fn accept_cleanup(&mut self, owner: u32, future: BoxedCleanup, place: Option<Place>) {
         let before = self.cleaning.accepted;
         self.cleaning.accepted += 1;
-        if !self.cleaning.of_tasks.contains_key(&owner) {
+        if self.cleaning.of_tasks.get(owner).is_none() {
             let job = job::boxed(Cleaner { owner, current: None, nested: None });
             let place = place.unwrap_or_else(Location::caller);
             let cleaner = self.tasks.create_cleaner(job, place, owner);
@@ -123,14 +123,14 @@ impl State {
             self.tasks.set_has_cleanups(owner, true);
             self.queue(cleaner);
         }
-        if let Some(cleanups) = self.cleaning.of_tasks.get_mut(&owner) {
+        if let Some(cleanups) = self.cleaning.of_tasks.get_mut(owner) {
             cleanups.push(Cleanup { future, place, ticket: before + 1 });
         }
     }
 
     /// The next cleanup of `owner`; if there is none, the owner ends, in case it waits for that.
     fn next_cleanup(&mut self, owner: u32) -> Option<Cleanup> {
-        let next = self.cleaning.of_tasks.get_mut(&owner)?.queue.pop_front();
+        let next = self.cleaning.of_tasks.get_mut(owner)?.queue.pop_front();
         if next.is_none() {
             self.end_cleaning(owner);
         }
@@ -138,7 +138,7 @@ impl State {
     }
 
     fn end_cleaning(&mut self, owner: u32) {
-        let Some(mut cleanups) = self.cleaning.of_tasks.remove(&owner) else { return };
+        let Some(mut cleanups) = self.cleaning.of_tasks.remove(owner) else { return };
         for waiter in cleanups.finish(u64::MAX) {
             self.wake(waiter);
         }
@@ -153,7 +153,7 @@ impl State {
     }
 
     fn cleanup_is_done(&mut self, owner: u32, ticket: u64) {
-        let cleanups = self.cleaning.of_tasks.get_mut(&owner);
+        let cleanups = self.cleaning.of_tasks.get_mut(owner);
         for waiter in cleanups.map_or_else(Vec::new, |cleanups| cleanups.finish(ticket)) {
             self.wake(waiter);
         }
@@ -164,7 +164,7 @@ impl State {
         let mut owner = slot;
         loop {
             self.tasks.hurry(owner);
-            let Some(cleanups) = self.cleaning.of_tasks.get(&owner) else { return };
+            let Some(cleanups) = self.cleaning.of_tasks.get(owner) else { return };
             owner = cleanups.cleaner;
             self.cancel(owner, CancelReason::Requested);
         }
@@ -173,8 +173,7 @@ impl State {
     /// As [`State::cut_off`], for all tasks.
     pub(super) fn cut_off_all(&mut self) {
         self.cleaning.is_over = true;
-        let owners: Vec<u32> = self.cleaning.of_tasks.keys().copied().collect();
-        for owner in owners {
+        for owner in self.cleaning.of_tasks.slots() {
             self.cut_off(owner);
         }
     }
@@ -344,7 +343,7 @@ pub(crate) fn dropping(f: impl FnOnce()) -> Option<LeftCleanups> {
 impl State {
     /// Those that the task in `slot` has left and that have not been done.
     pub(super) fn left_cleanups(&mut self, slot: u32) -> Option<LeftCleanups> {
-        let ticket = self.cleaning.of_tasks.get(&slot)?.last;
+        let ticket = self.cleaning.of_tasks.get(slot)?.last;
         self.cleaning.waits += 1;
         let owner = HandleKey { run: self.run_number(), slot };
         Some(LeftCleanups { owner, ticket, id: self.cleaning.waits })
@@ -373,12 +372,12 @@ impl LeftCleanups {
 
     /// An entry of a later owner of the slot begins with later tickets.
     fn is_waiting(&self, state: &State) -> bool {
-        let cleanups = state.cleaning.of_tasks.get(&self.owner.slot);
+        let cleanups = state.cleaning.of_tasks.get(self.owner.slot);
         cleanups.is_some_and(|cleanups| cleanups.done < self.ticket)
     }
 
     fn place<'a>(&self, state: &'a mut State) -> Option<&'a mut Waiter> {
-        let cleanups = state.cleaning.of_tasks.get_mut(&self.owner.slot)?;
+        let cleanups = state.cleaning.of_tasks.get_mut(self.owner.slot)?;
         Some(cleanups.waiter(self.id, self.ticket))
     }
 }
@@ -388,7 +387,7 @@ impl Drop for LeftCleanups {
         let forget = |state: &mut State| {
             // Whoever drops this may have to wait in its place.
             state.cleaning.abandoned += u64::from(self.is_waiting(state));
-            if let Some(cleanups) = state.cleaning.of_tasks.get_mut(&self.owner.slot) {
+            if let Some(cleanups) = state.cleaning.of_tasks.get_mut(self.owner.slot) {
                 let waiter = cleanups.forget(self.id);
                 state.release(waiter);
             }

@@ -5,13 +5,14 @@
 //! ends when they have. Nothing here runs user code.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::pin::Pin;
 
 use slab::Slab;
 
 use super::clock::Nanos;
 use super::record::{Ending, Place};
+use super::side_table::SideTable;
 use super::waiter::Waiter;
 
 /// Runs a cleanup; gives the message of its error, if it fails.
@@ -20,7 +21,7 @@ pub(crate) type BoxedCleanup = Pin<Box<dyn Future<Output = Option<String>>>>;
 /// All that the loop knows of cleanups.
 pub(super) struct Cleaning {
     /// By the slot of their owner.
-    pub(super) of_tasks: HashMap<u32, Cleanups>,
+    pub(super) of_tasks: SideTable<Cleanups>,
     /// How many there have been: the last ticket.
     pub(super) accepted: u64,
     /// How many have waited for some, and how many have stopped before they had to.
@@ -68,7 +69,7 @@ struct Waiting {
 impl Cleaning {
     pub(super) fn new(timeout: Nanos) -> Self {
         Self {
-            of_tasks: HashMap::new(),
+            of_tasks: SideTable::new(),
             accepted: 0,
             waits: 0,
             abandoned: 0,

@@ -195,9 +195,11 @@ pub(super) fn close() {
         // It still says so if the loop ended by a panic of its own.
         state.running_since = None;
         state.cancel_all();
+        if state.tasks.living() > 0 {
+            state.queue(MAIN);
+        }
     });
     let mut end = End { passes: 0, deadline: None };
-    with(|state| state.queue(MAIN));
     while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
         // Each is queued now, and no other can come but cleaners. Main, which is no more, tells how far the queue has come.
         let _no_main = round(&mut |cx| {
@@ -209,8 +211,10 @@ pub(super) fn close() {
         });
         with(|state| end.wait_for_cleanups(state));
     }
-    with(|state| state.cleaning.is_over = true);
-    with(State::drop_what_is_left);
+    with(|state| {
+        state.cleaning.is_over = true;
+        state.drop_what_is_left();
+    });
 }
 
 /// So often does the queue come round before the time for cleanups begins to run: in the first pass all tasks are dropped, in

@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `key` | what leaves the loop |
+//! | `side_table` | what few slots have |
 //! | `clock` | nanoseconds, real or virtual |
 //! | `limit` | the time limits around the code that runs now |
 //! | `inbox`, `registry` | what other threads send; which loop an index means |
@@ -47,6 +48,7 @@ mod registry;
 mod run_queue;
 #[expect(clippy::module_inception, reason = "the type is the public face of the folder")]
 mod runtime;
+mod side_table;
 mod spawn;
 mod state;
 mod tasks;

@@ -309,7 +309,7 @@ impl State {
     /// will ask for.
     pub(super) fn finish(&mut self, slot: u32, ending: Ending) {
         if self.tasks.start_cleaning(slot) {
-            if let Some(cleanups) = self.cleaning.of_tasks.get_mut(&slot) {
+            if let Some(cleanups) = self.cleaning.of_tasks.get_mut(slot) {
                 cleanups.ending = Some(ending);
             }
             return;
@@ -404,10 +404,10 @@ impl State {
             self.defer_unclaimed_of(slot);
         }
         self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
+        self.deferred.extend(self.cleaning.makers.drain().map(Deferred::DropMaker));
         let (mail, unpark) = self.registered.close();
         self.deferred.extend(mail.calls.into_iter().map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));
-        self.deferred.extend(self.cleaning.makers.drain().map(Deferred::DropMaker));
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
     }
 

@@ -21,7 +21,6 @@
 //! Everything here is data. Whatever could run user code (a future, an output, a waker) is handed to the caller.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::panic::Location;
 
 use slab::Slab;
@@ -32,6 +31,7 @@ use super::members::Member;
 use super::record::{
     CancelReason, Ending, ErrorReporter, Payload, Phase, Place, Record, TaskLabel, Work,
 };
+use super::side_table::SideTable;
 use super::waiter::Waiter;
 
 /// The slot of main: the first, in every loop.
@@ -43,9 +43,9 @@ pub(super) struct Tasks {
     /// How many tasks, without main and the children of groups, have not ended.
     living: usize,
     /// What few tasks have lies beside the slots, which stay small.
-    names: HashMap<u32, String>,
-    panics: HashMap<u32, Payload>,
-    reporters: HashMap<u32, ErrorReporter>,
+    names: SideTable<String>,
+    panics: SideTable<Payload>,
+    reporters: SideTable<ErrorReporter>,
 }
 
 pub(super) struct Slot {
@@ -129,9 +129,9 @@ impl Tasks {
             slots: Slab::new(),
             next_serial: first_serial,
             living: 0,
-            names: HashMap::new(),
-            panics: HashMap::new(),
-            reporters: HashMap::new(),
+            names: SideTable::new(),
+            panics: SideTable::new(),
+            reporters: SideTable::new(),
         };
         let main = Record { phase: Phase::Main, ..Record::new(Work::NOWHERE, place, NO_SLOT) };
         let slot = tasks.insert(Tenant::Task(main));
@@ -286,7 +286,7 @@ impl Tasks {
                     record.work = Work::Job(job);
                 } else {
                     let report =
-                        if record.is_detached { self.reporters.remove(&slot) } else { None };
+                        if record.is_detached { self.reporters.remove(slot) } else { None };
                     unclaimed = Unclaimed::of_output(job, report);
                 }
             }
@@ -323,10 +323,10 @@ impl Tasks {
     fn free(&mut self, slot: u32) {
         let Tenant::Task(record) = self.slots.remove(slot as usize).tenant else { return };
         if record.is_named {
-            self.names.remove(&slot);
+            self.names.remove(slot);
         }
         if record.is_detached {
-            self.reporters.remove(&slot);
+            self.reporters.remove(slot);
         }
     }
 
@@ -373,7 +373,7 @@ impl Tasks {
     /// The handle asks why there is no output, and gives the slot up.
     pub(super) fn take_failure(&mut self, slot: u32) -> Failure {
         let task = Some(self.label(slot));
-        let cause = match (self.panics.remove(&slot), self.get(slot)) {
+        let cause = match (self.panics.remove(slot), self.get(slot)) {
             (Some(payload), _) => FailureCause::Panicked(payload),
             (None, Some(record)) if record.phase == Phase::Failed => FailureCause::Failed,
             (None, record) => {
@@ -397,11 +397,11 @@ impl Tasks {
         let Some(record) = self.record(slot) else { return Unclaimed::Nothing };
         match record.phase {
             Phase::Done => match record.work.take_job() {
-                Some(job) => Unclaimed::of_output(job, self.reporters.remove(&slot)),
+                Some(job) => Unclaimed::of_output(job, self.reporters.remove(slot)),
                 None => Unclaimed::Nothing,
             },
             Phase::Panicked => {
-                self.panics.remove(&slot).map_or(Unclaimed::Nothing, Unclaimed::Panic)
+                self.panics.remove(slot).map_or(Unclaimed::Nothing, Unclaimed::Panic)
             }
             Phase::Main
             | Phase::Waiting
@@ -435,7 +435,7 @@ impl Tasks {
         while let Some(record) = self.get(slot).filter(|record| record.is_cleaner) {
             slot = record.parent;
         }
-        let name = match self.names.get(&slot) {
+        let name = match self.names.get(slot) {
             None if slot == MAIN => Some("main".to_owned()),
             name => name.cloned(),
         };

@@ -177,12 +177,16 @@ fn poll_reactor(state: &mut State, wait: Wait) {
 
 /// Polls a new task at once, inside the call that created it.
 pub(super) fn start_eagerly(slot: u32) {
-    let start = |state: &mut State| (state.step_in(), state.begin(slot));
+    let start = |state: &mut State| {
+        state.eager_depth += 1;
+        (state.step_in(), state.begin(slot))
+    };
     let Some((outer, Some(Next { key, step }))) = with(start) else { return };
     // It is polled inside its creator and is no part of it.
     let started = limit::unlimited(|| take_step(key, step, &mut |_| Poll::Pending));
     let ControlFlow::Continue(settled) = started else { return };
     with(|state| {
+        state.eager_depth -= 1;
         state.settle(slot, settled);
         state.step_out(outer);
     });

@@ -29,6 +29,9 @@ pub(crate) struct TaskId {
     serial: Serial,
 }
 
+/// So many eager tasks may start inside one another; more would exhaust the stack.
+const EAGER_DEPTH_MAX: u32 = 64;
+
 /// Creates a task on this thread's loop.
 #[track_caller]
 pub(crate) fn create<F>(future: F, name: Option<String>, eager: bool) -> TaskHandle
@@ -41,7 +44,12 @@ where
 
 /// As [`create`], on behalf of the code at `place`.
 #[track_caller]
-pub(crate) fn create_at<F>(place: Place, future: F, name: Option<String>, eager: bool) -> TaskHandle
+pub(crate) fn create_at<F>(
+    place: Place,
+    future: F,
+    name: Option<String>,
+    mut is_eager: bool,
+) -> TaskHandle
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -58,13 +66,14 @@ where
         if let Some(name) = name {
             state.tasks.set_name(slot, name);
         }
-        if !eager {
+        is_eager &= state.eager_depth < EAGER_DEPTH_MAX;
+        if !is_eager {
             state.queue(slot);
         }
         (HandleKey { run, slot }, None)
     };
     let Some((key, refused)) = with(create) else { context::no_loop("`create_task`") };
-    if eager && refused.is_none() {
+    if is_eager && refused.is_none() {
         event_loop::start_eagerly(key.slot);
     }
     let handle = TaskHandle { key };

@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(super) current: u32,
     /// The task that polls a cleanup, while `current` is the cleanup's owner.
     pub(super) cleaner: u32,
+    /// How many tasks are starting eagerly, inside one another.
+    pub(super) eager_depth: u32,
     /// What is left of the current poll's [`BUDGET`].
     pub(super) budget: u32,
     /// Where `run` was called, while it runs.
@@ -129,6 +131,7 @@ impl State {
             clock,
             current: NO_SLOT,
             cleaner: NO_SLOT,
+            eager_depth: 0,
             budget: BUDGET,
             running_since: None,
             closing: false,

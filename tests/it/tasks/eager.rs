@@ -37,6 +37,19 @@ async fn an_eager_task_that_waits_goes_on_by_its_wakes() {
 }
 
 #[oneloop::test(virtual_time)]
+async fn eager_tasks_that_create_each_other_without_end_do_not_exhaust_the_stack() {
+    fn nest(left: u32) -> Task<u32> {
+        eager().create_task(async move {
+            if left == 0 {
+                return 0;
+            }
+            nest(left - 1).await.unwrap() + 1
+        })
+    }
+    assert_eq!(nest(10_000).await.unwrap(), 10_000);
+}
+
+#[oneloop::test(virtual_time)]
 async fn eager_tasks_nest() {
     let log = Log::new();
     let steps = log.clone();

@@ -36,6 +36,7 @@ async fn echo(stream: TcpStream, totals: &Totals) -> io::Result<()> {
 
 /// Accepts until it is told to stop, and ends when the last connection has ended.
 async fn serve(listener: TcpListener, stop: &CancelToken, totals: &Totals) -> io::Result<()> {
+    println!("listening at {}", listener.local_addr()?);
     // `move`: the listener is the body's, and goes with it, before the connections do.
     let served = task_group(async move |group| -> io::Result<()> {
         loop {
@@ -55,7 +56,6 @@ async fn serve(listener: TcpListener, stop: &CancelToken, totals: &Totals) -> io
 
 async fn run(addr: &str) -> io::Result<()> {
     let listener = TcpListener::bind(addr).await?;
-    println!("listening at {}", listener.local_addr()?);
     let totals = Totals::default();
     let stop = CancelToken::new();
     let patience = async {
@@ -66,9 +66,10 @@ async fn run(addr: &str) -> io::Result<()> {
             () = sleep(GRACE) => Ok(()),
         }
     };
+    // In this order: Ctrl-C is waited for by the time the server says where it listens.
     let cut_off = select! {
-        served = serve(listener, &stop, &totals) => served.map(|()| "")?,
         over = patience => over.map(|()| ", some of them cut off")?,
+        served = serve(listener, &stop, &totals) => served.map(|()| "")?,
     };
     println!("{} connections{cut_off}, {} bytes", totals.connections.get(), totals.bytes.get());
     Ok(())

@@ -1,20 +1,17 @@
 //! An echo server: sends back what it is sent. `echo_server [ADDR]`, 127.0.0.1:8888 by default.
 //!
-//! Ctrl-C stops it: no new connections, and 5 s for those that are open.
+//! Ctrl-C stops it: no new connections, and 5 s for those that are open. A second Ctrl-C ends these at once.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::cell::Cell;
 use std::env;
 use std::io;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::channel::mpsc::{Sender, channel};
-use futures::future::select;
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::signal::ctrl_c;
+use oneloop::{CancelToken, select, sleep, task_group};
 
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -24,7 +21,7 @@ struct Totals {
     bytes: Cell<u64>,
 }
 
-async fn echo(stream: &TcpStream, totals: &Totals) -> io::Result<()> {
+async fn echo(stream: TcpStream, totals: &Totals) -> io::Result<()> {
     let mut buf = vec![0; 16 * 1024];
     loop {
         // A peer that has closed its side still gets what it is owed.
@@ -37,32 +34,43 @@ async fn echo(stream: &TcpStream, totals: &Totals) -> io::Result<()> {
     }
 }
 
-/// Accepts for ever. Each connection holds a clone of `open` until it ends.
-async fn serve(listener: TcpListener, open: Sender<()>, totals: Rc<Totals>) -> io::Result<()> {
-    loop {
-        let (stream, _addr) = listener.accept().await?;
-        totals.connections.set(totals.connections.get() + 1);
-        let (open, totals) = (open.clone(), Rc::clone(&totals));
-        let connection = async move {
-            // An error means that the peer has gone away: no fault of the server's.
-            let _end = echo(&stream, &totals).await;
-            drop(open);
-        };
-        oneloop::create_task(connection).detach();
-    }
+/// Accepts until it is told to stop, and ends when the last connection has ended.
+async fn serve(listener: TcpListener, stop: &CancelToken, totals: &Totals) -> io::Result<()> {
+    println!("listening at {}", listener.local_addr()?);
+    // `move`: the listener is the body's, and goes with it, before the connections do.
+    let served = task_group(async move |group| -> io::Result<()> {
+        loop {
+            let (stream, _addr) = select! {
+                () = stop.cancelled() => return Ok(()),
+                accepted = listener.accept() => accepted?,
+            };
+            totals.connections.set(totals.connections.get() + 1);
+            group.create_task(async {
+                // An error means that the peer has gone away: no fault of the server's.
+                let _end = echo(stream, totals).await;
+            });
+        }
+    });
+    Ok(served.await?)
 }
 
 async fn run(addr: &str) -> io::Result<()> {
     let listener = TcpListener::bind(addr).await?;
-    println!("listening at {}", listener.local_addr()?);
-    let totals = Rc::new(Totals::default());
-    let (open, mut closed) = channel(0);
-    let serving = serve(listener, open, Rc::clone(&totals));
-    // Whichever ends first; the other is dropped, and the listener with it.
-    select(Box::pin(serving), Box::pin(ctrl_c())).await.factor_first().0?;
-    // Nothing is ever sent, so this waits until the last connection has dropped its clone.
-    let in_time = oneloop::timeout(GRACE, closed.next()).await.is_ok();
-    let cut_off = if in_time { "" } else { ", some of them cut off" };
+    let totals = Totals::default();
+    let stop = CancelToken::new();
+    let patience = async {
+        ctrl_c().await?;
+        stop.cancel();
+        select! {
+            again = ctrl_c() => again,
+            () = sleep(GRACE) => Ok(()),
+        }
+    };
+    // In this order: Ctrl-C is waited for by the time the server says where it listens.
+    let cut_off = select! {
+        over = patience => over.map(|()| ", some of them cut off")?,
+        served = serve(listener, &stop, &totals) => served.map(|()| "")?,
+    };
     println!("{} connections{cut_off}, {} bytes", totals.connections.get(), totals.bytes.get());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::future::{pending, ready};
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use oneloop::task::All;
@@ -82,7 +83,7 @@ fn tasks(criterion: &mut Criterion) {
             }
             tasks.create_task(numbered(number));
         }
-        tasks.cancel_and_wait().await;
+        tasks.cancel_and_wait(Duration::from_secs(5)).await;
     });
 }
 

@@ -13,9 +13,12 @@ use std::time::Duration;
 
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::signal::ctrl_c;
-use oneloop::{Builder, CancelToken, TaskSet, create_task, select, timeout, with_cleanup};
+use oneloop::{CancelToken, TaskSet, create_task, select, timeout, with_cleanup};
 
 const GRACE: Duration = Duration::from_secs(3);
+
+/// So long may a peer that does not listen hold up the end.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Until the peer ends it, or the server does; then between two messages, so that every answer is whole.
 async fn converse(stream: &TcpStream, stop: &CancelToken) -> io::Result<&'static str> {
@@ -69,15 +72,14 @@ async fn run(addr: &str) -> io::Result<()> {
     let all_ended = async { while connections.next().await.is_some() {} };
     if timeout(GRACE, all_ended).await.is_err() {
         println!("{} connections have not ended", connections.len());
-        connections.cancel_and_wait().await;
+        connections.cancel_and_wait(GOODBYE).await;
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
     let addr = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8888".to_owned());
-    // A peer that does not listen must not hold up the end: it has a second for its good-bye.
-    match Builder::new().cleanup_timeout(Duration::from_secs(1)).run(run(&addr)) {
+    match oneloop::run(run(&addr)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("graceful_shutdown: {error}");

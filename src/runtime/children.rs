@@ -199,6 +199,11 @@ impl<J> Children<J> {
         });
     }
 
+    /// How many are to have a turn.
+    pub(crate) fn woken(&self) -> usize {
+        self.with(|state, list| state.ready_lists[list as usize].ready.len())
+    }
+
     /// What was woken first.
     pub(crate) fn next_woken(&self) -> Option<Woken<J>> {
         loop {

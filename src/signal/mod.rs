@@ -15,7 +15,8 @@ use crate::runtime::{Direction, Interests, Moved, Registration, SignalPipe};
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it changes nothing. A Ctrl-C between two waits is not seen.
+/// Dropped before it is ready, it changes nothing. A Ctrl-C between two waits is not seen: in a loop, make it once outside,
+/// `let mut stop = pin!(ctrl_c());`, and await `&mut stop`.
 ///
 /// # Errors
 ///

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// The item was not sent: no receiver is left, or the channel was closed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,13 @@ impl<T> fmt::Display for SendError<T> {
 }
 
 impl<T> Error for SendError<T> {}
+
+/// The item is dropped.
+impl<T> From<SendError<T>> for io::Error {
+    fn from(error: SendError<T>) -> Self {
+        Self::new(io::ErrorKind::BrokenPipe, error.to_string())
+    }
+}
 
 /// The item could not be sent at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,6 +95,12 @@ impl fmt::Display for RecvError {
 }
 
 impl Error for RecvError {}
+
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> Self {
+        Self::new(io::ErrorKind::BrokenPipe, error)
+    }
+}
 
 /// Nothing could be received at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

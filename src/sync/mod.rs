@@ -59,7 +59,7 @@ pub use lock::{Lock, LockGuard, OwnedLockGuard};
 pub use once_cell::OnceCell;
 pub use promise::{BrokenPromise, Promise, PromiseWait, Resolver, promise};
 #[doc(inline)]
-pub use queue::{LifoQueue, PriorityQueue, Queue};
+pub use queue::{LifoQueue, PriorityQueue, PutError, Queue};
 pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use wait_queue::{Wait, WaitQueue};

@@ -165,7 +165,9 @@ impl CancelToken {
     /// Runs `future` until it is ready or the token is cancelled; then the future is dropped, and the result is `None`, after
     /// the [cleanups](crate::with_cleanup) that this has left.
     ///
-    /// The future is polled first: one that is ready wins, even if the token is cancelled already. Inside, the token's deadline
+    /// The future is polled first: one that is ready wins, even if the token is cancelled already. So a loop around it does not
+    /// end as long as there is always something to do; [`select!`](crate::select!) with [`cancelled`](Self::cancelled) as its
+    /// first branch does. Inside, the token's deadline
     /// counts for [`deadline`](crate::deadline).
     ///
     /// # Cancel safety

@@ -17,7 +17,9 @@ use crate::runtime::{self, BoxedCleanup, HandleKey, Place};
 /// The cleanup belongs to the task that is current at the drop, and runs beside it, with it as
 /// [`current_task`](crate::current_task). A task's cleanups run one after another, in the order in which their guards were dropped.
 /// The task ends when they have: whoever awaits it, its [group](crate::task_group) and `run` wait for them, and so do
-/// [`timeout`](crate::timeout) and its kin for those of what they have dropped. No `cancel` reaches them. Each may take
+/// [`timeout`](crate::timeout), [`move_on_after`](crate::move_on_after) and
+/// [`CancelToken::run_until_cancelled`](crate::CancelToken::run_until_cancelled) for those of what they have dropped;
+/// [`select!`](crate::select!) and the races do not. Value and function are owned, for they may outlive the caller. No `cancel` reaches them. Each may take
 /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by default.
 ///
 /// An error or a panic of the cleanup changes nothing about the task's result; it is reported, as is a cleanup that was cut

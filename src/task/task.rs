@@ -147,18 +147,11 @@ impl<T> Task<T> {
         T: 'static,
     {
         self.cancel();
-        let mut timer = None;
-        let mut is_over = false;
+        let mut grace = Grace::new(grace);
         poll_fn(move |cx| {
             let joined = Pin::new(&mut self).poll(cx);
-            if joined.is_pending() && !is_over {
-                if timer.is_none() {
-                    timer = Timer::arm(When::After(nanos(grace)), cx, "`cancel_and_wait`");
-                }
-                is_over = timer.as_ref().is_none_or(|timer| timer.poll(cx, "grace").is_ready());
-                if is_over {
-                    self.handle.cut_off();
-                }
+            if joined.is_pending() && grace.is_over(cx) {
+                self.handle.cut_off();
             }
             joined
         })
@@ -223,6 +216,31 @@ impl<T> Task<T> {
     #[doc(alias = "AbortOnDrop")]
     pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
         CancelOnDrop { task: self }
+    }
+}
+
+/// The time that cancelled tasks have for their cleanups.
+pub(super) struct Grace {
+    duration: Duration,
+    timer: Option<Timer>,
+    is_over: bool,
+}
+
+impl Grace {
+    pub(super) fn new(duration: Duration) -> Self {
+        Self { duration, timer: None, is_over: false }
+    }
+
+    /// `true` once, when it has passed; until then `cx` is woken then. It begins with the first call.
+    pub(super) fn is_over(&mut self, cx: &Context<'_>) -> bool {
+        if self.is_over {
+            return false;
+        }
+        if self.timer.is_none() {
+            self.timer = Timer::arm(When::After(nanos(self.duration)), cx, "`cancel_and_wait`");
+        }
+        self.is_over = self.timer.as_ref().is_none_or(|timer| timer.poll(cx, "grace").is_ready());
+        self.is_over
     }
 }
 

@@ -5,9 +5,11 @@ use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 
+use super::task::Grace;
 use super::{JoinError, Outcome, Task, TaskRef, create_task};
 use crate::runtime::{CancelReason, Watch};
 
@@ -152,16 +154,27 @@ impl<T> TaskSet<T> {
         }
     }
 
-    /// Cancels all tasks, waits until they have ended, and empties the set. Their outputs are dropped; a panic is reported, as
+    /// Cancels all tasks, waits until they have ended, with the [cleanups](crate::with_cleanup) that they leave, and empties the set. When
+    /// `grace` is over, the cleanups that are left are dropped, and reported. The outputs are dropped; a panic is reported, as
     /// that of a detached task.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, it has cancelled all, and the set has those that have not ended yet.
     #[doc(alias = "shutdown")]
-    pub async fn cancel_and_wait(&mut self) {
+    pub async fn cancel_and_wait(&mut self, grace: Duration) {
         self.cancel_all();
-        poll_fn(|cx| self.poll_all_ended(cx)).await;
+        let mut grace = Grace::new(grace);
+        poll_fn(|cx| {
+            let ended = self.poll_all_ended(cx);
+            if ended.is_pending() && grace.is_over(cx) {
+                for task in self.tasks.iter().flatten() {
+                    task.handle().cut_off();
+                }
+            }
+            ended
+        })
+        .await;
     }
 
     fn poll_next_result(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, JoinError>>>

@@ -135,7 +135,7 @@ fn what_waits_for_the_first_is_send_when_its_members_are() {
     assert_send_value(outputs.next());
     let mut set: TaskSet<Local> = TaskSet::new();
     assert_send_value(set.next());
-    assert_send_value(set.cancel_and_wait());
+    assert_send_value(set.cancel_and_wait(Duration::from_secs(5)));
     assert_send_value(async {
         let mut task = oneloop::create_task(async { Local::default() });
         oneloop::select! {

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use super::super::buffer::Refusal;
 
@@ -32,6 +33,13 @@ impl<T> fmt::Display for PutError<T> {
 }
 
 impl<T> Error for PutError<T> {}
+
+/// The item is dropped.
+impl<T> From<PutError<T>> for io::Error {
+    fn from(error: PutError<T>) -> Self {
+        Self::new(io::ErrorKind::BrokenPipe, error.to_string())
+    }
+}
 
 /// The item could not be put at once; asyncio's `QueueFull` and `QueueShutDown`.
 #[derive(Clone, Copy, PartialEq, Eq)]

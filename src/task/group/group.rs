@@ -7,13 +7,14 @@ use std::rc::Rc;
 
 use super::child::{self, BoxedChild};
 use super::{GroupOutcome, Ready, StartError, start};
-use crate::runtime::Children;
-use crate::sync::Event;
+use crate::runtime::{Children, Place};
+use crate::sync::{Event, WaitQueue};
 use crate::task::Task;
 
 /// A group of tasks, as its body sees it; see [`task_group`](crate::task_group).
 ///
-/// A child that creates children takes a clone along.
+/// A child that creates children takes a clone along. A function that takes a group and what its children borrow says so by
+/// one lifetime: `fn spawn<'env>(group: &Group<'env, io::Error>, url: &'env str)`.
 ///
 /// It stays on its thread:
 ///
@@ -32,12 +33,19 @@ pub(super) struct Shared<'env, E> {
     /// It takes no more children.
     pub(super) is_closed: Cell<bool>,
     pub(super) cancelled: Event,
+    /// Who waits until no child is left.
+    pub(super) joiners: WaitQueue,
 }
 
 impl<'env, E: 'static> Group<'env, E> {
     pub(super) fn new() -> Self {
         let children = Children::new("`task_group`");
-        let shared = Shared { children, is_closed: Cell::new(false), cancelled: Event::new() };
+        let shared = Shared {
+            children,
+            is_closed: Cell::new(false),
+            cancelled: Event::new(),
+            joiners: WaitQueue::new(),
+        };
         Self { shared: Rc::new(shared) }
     }
 
@@ -72,8 +80,17 @@ impl<'env, E: 'static> Group<'env, E> {
         F: Future<Output: GroupOutcome<E, Value = V>> + 'env,
         V: 'static,
     {
-        self.try_create_task(future).unwrap_or_else(|future| {
-            let task = Task::of(self.shared.children.create_cancelled(Location::caller()));
+        self.create_task_at(Location::caller(), future)
+    }
+
+    /// As [`Group::create_task`], on behalf of the code at `place`.
+    pub(super) fn create_task_at<F, V>(&self, place: Place, future: F) -> Task<V>
+    where
+        F: Future<Output: GroupOutcome<E, Value = V>> + 'env,
+        V: 'static,
+    {
+        self.try_create_task_at(place, future).unwrap_or_else(|future| {
+            let task = Task::of(self.shared.children.create_cancelled(place));
             // With the handle in place, a panic in this drop leaves nothing behind.
             drop(future);
             task
@@ -91,11 +108,19 @@ impl<'env, E: 'static> Group<'env, E> {
         F: Future<Output: GroupOutcome<E, Value = V>> + 'env,
         V: 'static,
     {
+        self.try_create_task_at(Location::caller(), future)
+    }
+
+    fn try_create_task_at<F, V>(&self, place: Place, future: F) -> Result<Task<V>, F>
+    where
+        F: Future<Output: GroupOutcome<E, Value = V>> + 'env,
+        V: 'static,
+    {
         if self.shared.is_closed.get() {
             return Err(future);
         }
         let child = child::boxed(future);
-        Ok(Task::of(self.shared.children.create(child, Location::caller())))
+        Ok(Task::of(self.shared.children.create(child, place)))
     }
 
     /// Creates a child, and waits until it says that it is ready, by [`Ready::set`]; gives what it set. Trio's `nursery.start`.
@@ -132,13 +157,14 @@ impl<'env, E: 'static> Group<'env, E> {
     /// }))?;
     /// # io::Result::Ok(())
     /// ```
-    pub async fn start<V, C, R>(&self, child: C) -> Result<V, StartError<E>>
+    #[track_caller]
+    pub fn start<V, C, R>(&self, child: C) -> impl Future<Output = Result<V, StartError<E>>>
     where
         C: AsyncFnOnce(Ready<V>) -> R + 'env,
         R: GroupOutcome<E>,
         V: 'static,
     {
-        start::start(self, child).await
+        start::start(self, child, Location::caller())
     }
 
     /// Cancels the children, and takes no more of them. Never the body: it sees [`cancelled`](Group::cancelled), and its output is the
@@ -147,6 +173,31 @@ impl<'env, E: 'static> Group<'env, E> {
         self.shared.is_closed.set(true);
         self.shared.children.cancel_all();
         self.shared.cancelled.set();
+    }
+
+    /// Waits until no child is left, for a body that has something to do then; the group itself waits for all children
+    /// anyway. A child would wait for itself, for ever.
+    ///
+    /// # Examples
+    ///
+    /// What is left after a while is cancelled:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// oneloop::Builder::new().virtual_time(true).run(oneloop::task_group(async |group| {
+    ///     group.create_task(oneloop::sleep(Duration::from_secs(1)));
+    ///     group.create_task(std::future::pending::<()>());
+    ///     if oneloop::timeout(Duration::from_secs(5), group.join()).await.is_err() {
+    ///         assert_eq!(group.len(), 1);
+    ///         group.cancel();
+    ///     }
+    /// }));
+    /// ```
+    pub async fn join(&self) {
+        while !self.is_empty() {
+            self.shared.joiners.wait().await;
+        }
     }
 
     /// Waits until the group is cancelled, or fails.

@@ -23,9 +23,10 @@ const POLLS_MAX: usize = 64;
 ///
 /// Nothing outlives the group. So its tasks, its children, may borrow what was declared before it, and no error is lost:
 ///
-/// - The first `Err` or panic, of a child or of the body, cancels all children and the body. When they have ended, with
-///   their [cleanups](crate::with_cleanup), all errors come back in one [`GroupError`], each with its task's name and place. A
-///   panic goes on in whoever awaits the group; errors that came beside it are dropped.
+/// - The first `Err` or panic, of a child or of the body, cancels all children and the body. Those that had been woken before
+///   a child failed have their turn first, and may fail too. When all have ended, with their [cleanups](crate::with_cleanup),
+///   all errors come back in one [`GroupError`], each with its task's name and place. A panic goes on in whoever awaits the
+///   group; errors that came beside it are dropped.
 /// - A child that is cancelled by itself is no error. [`Group::cancel`] cancels all children, and not the body.
 /// - Dropping the group's future drops the body, then the children. Their cleanups are the enclosing task's.
 ///
@@ -33,11 +34,21 @@ const POLLS_MAX: usize = 64;
 /// Children end with `()` or with `Result<_, E>`, mixed freely. Where a closure leaves `E` open, name it: `async |group| ->
 /// io::Result<()> { .. }`.
 ///
-/// The variable of a loop, as everything that the body itself declares, ends before the children do: a child takes it along by
-/// `async move`, and references to what lies outside with it.
+/// Outside means outside of the closure. What the body itself declares, a loop's variable too, ends before the children do: a
+/// child takes it along by `async move`, and references to what lies outside with it. What should end with the body, such as
+/// a listener that is to be closed while the last connections drain, is moved into it: `async move |group| { .. }`.
 ///
 /// The children are tasks like others, with a [`Task`](crate::Task) handle, a name and a place in [`all_tasks`](crate::all_tasks), and
 /// are polled inside the task that awaits the group.
+///
+/// # When it does not compile
+///
+/// - "type mismatch resolving `<() as Outcome>::Error`", "expected `Error`, found `Infallible`": children may fail, but the body
+///   ends with `()`. End it with `Ok(())`, and name the error: `async |group| -> io::Result<()> { .. Ok(()) }`.
+/// - "async block may outlive the current function", "`x` does not live long enough": the child borrows from the body; see
+///   above.
+/// - A function that takes a group and what its children borrow names the lifetime twice:
+///   `fn spawn<'env>(group: &Group<'env, io::Error>, url: &'env str)`.
 ///
 /// # Cancel safety
 ///
@@ -86,7 +97,14 @@ where
     // The call is a part of the body: it may create children, and panic.
     let inner = group.clone();
     let body = Some(async move { body(inner).await });
-    let running = Running { body, group, value: None, failures: Failures::new(), left: None };
+    let running = Running {
+        body,
+        group,
+        value: None,
+        stage: Stage::Open,
+        failures: Failures::new(),
+        left: None,
+    };
     B::joined(running.await)
 }
 
@@ -97,6 +115,7 @@ pin_project! {
         body: Option<F>,
         group: Group<'env, E>,
         value: Option<V>,
+        stage: Stage,
         failures: Failures<E>,
         // What the body left when it was dropped.
         left: Option<LeftCleanups>,
@@ -107,6 +126,14 @@ pin_project! {
             this.drop_all();
         }
     }
+}
+
+enum Stage {
+    Open,
+    /// A child has failed, and so many were woken before: they have their turn, and can fail too, before all are cancelled.
+    LastTurns(usize),
+    /// All were cancelled.
+    Stopped,
 }
 
 /// What went wrong so far.
@@ -140,11 +167,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         for _ in 0..POLLS_MAX {
             let woken = self.group.shared.children.next_woken();
+            let has_turn = woken.is_some();
             match woken {
                 Some(Woken::Body(turn)) => self.as_mut().poll_body(turn),
                 Some(Woken::Child(turn, job)) => self.as_mut().poll_child(turn, job),
                 Some(Woken::Cancelled(turn, job)) => self.as_mut().drop_child(turn, job),
                 Some(Woken::Ended) => {}
+                None if matches!(self.stage, Stage::LastTurns(_)) => {}
                 None if self.is_over() => {
                     if let Some(left) = &self.left {
                         ready!(left.poll_done(cx));
@@ -155,6 +184,12 @@ where
                     self.group.shared.children.wait(cx);
                     return Poll::Pending;
                 }
+            }
+            if !self.group.shared.joiners.is_empty() && self.group.is_empty() {
+                self.group.shared.joiners.wake_all();
+            }
+            if let Stage::LastTurns(left) = self.stage {
+                self.as_mut().count_turn(left, has_turn);
             }
         }
         cx.waker().wake_by_ref();
@@ -196,7 +231,9 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
             }
             Err(payload) => this.failures.add_panic(payload),
         }
-        self.fail();
+        if let Stage::Open = self.stage {
+            self.stop();
+        }
     }
 
     /// The child is the current task, until `suspend` or `end`.
@@ -217,7 +254,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 let task = children.label();
                 children.end(turn, Ending::Failed);
                 self.as_mut().project().failures.errors.push(TaskError::new(error, &task));
-                self.fail();
+                self.child_failed();
             }
             Err(payload) => {
                 if let Some(second) = drop_caught(job) {
@@ -247,14 +284,37 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         };
         children.end(turn, ending);
         self.as_mut().project().failures.add_panic(payload);
-        self.fail();
+        self.child_failed();
     }
 
-    /// Something has failed: no child or body goes on.
+    /// The group takes no more children, and ends when those that were woken before have had their turn; as with asyncio,
+    /// where the news come after the round.
     #[cold]
-    fn fail(mut self: Pin<&mut Self>) {
+    fn child_failed(mut self: Pin<&mut Self>) {
+        if let Stage::Open = self.stage {
+            self.group.shared.is_closed.set(true);
+            // One more than there are, since the turn that failed is counted too.
+            let turns = self.group.shared.children.woken() + 1;
+            *self.as_mut().project().stage = Stage::LastTurns(turns);
+        }
+    }
+
+    /// One of the last turns is over; without one, all are, for some had nothing to do any more.
+    #[cold]
+    fn count_turn(mut self: Pin<&mut Self>, left: usize, has_turn: bool) {
+        if has_turn && left > 1 {
+            *self.as_mut().project().stage = Stage::LastTurns(left - 1);
+        } else {
+            self.stop();
+        }
+    }
+
+    /// No child or body goes on.
+    #[cold]
+    fn stop(mut self: Pin<&mut Self>) {
         self.group.cancel();
         let mut this = self.as_mut().project();
+        *this.stage = Stage::Stopped;
         if this.body.is_none() {
             return;
         }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use super::{Group, GroupOutcome};
+use crate::runtime;
 use crate::task::Task;
 
 /// With this a child that was [started](Group::start) says that it is ready.
@@ -85,6 +86,7 @@ impl<E> StartError<E> {
 pub(super) async fn start<'env, V, C, R, E>(
     group: &Group<'env, E>,
     child: C,
+    created_at: runtime::Place,
 ) -> Result<V, StartError<E>>
 where
     C: AsyncFnOnce(Ready<V>) -> R + 'env,
@@ -97,7 +99,7 @@ where
         starter: RefCell::default(),
     });
     let early_error = Rc::new(Cell::new(None));
-    let task = group.create_task({
+    let task = group.create_task_at(created_at, {
         let (place, early_error) = (Rc::clone(&place), Rc::clone(&early_error));
         async move {
             let outcome = child(Ready { place: Rc::clone(&place) }).await;

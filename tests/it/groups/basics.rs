@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use oneloop::task::Ready;
+use oneloop::task::{Ready, TaskError};
 use oneloop::{
     Task, TaskRef, all_tasks, create_task, current_task, sleep, task_group, time, timeout,
     with_cleanup, yield_now,
@@ -136,13 +136,35 @@ async fn all_errors_come_back_in_order_and_that_of_the_body_last() {
         for error in ["first", "second"] {
             group.create_task(async move { Err::<(), _>(error) }).named(error);
         }
+        group.create_task(async {
+            yield_now().await;
+            Err::<(), _>("too late: it was woken after the first error")
+        });
         yield_now().await;
-        unreachable!("the first error cancels the body")
+        Err("body")
     })
     .await;
     let error = result.unwrap_err();
     assert_eq!(error.first().task_name(), "first");
-    assert_eq!(error.errors().len(), 1, "the second was cancelled before its first step");
+    let errors: Vec<_> = error.into_errors().into_iter().map(TaskError::into_error).collect();
+    assert_eq!(errors, ["first", "second", "body"]);
+}
+
+#[oneloop::test(virtual_time)]
+async fn children_that_were_woken_together_all_give_their_errors() {
+    let result = task_group(async |group| -> Result<(), u32> {
+        for error in 0..200 {
+            group.create_task(async move {
+                sleep(SECOND).await;
+                Err::<(), _>(error)
+            });
+        }
+        pending().await
+    })
+    .await;
+    let errors = result.unwrap_err().into_errors();
+    let errors: Vec<_> = errors.into_iter().map(TaskError::into_error).collect();
+    assert_eq!(errors, (0..200).collect::<Vec<_>>());
 }
 
 #[oneloop::test(virtual_time)]
@@ -161,7 +183,7 @@ async fn a_panic_is_raised_again_after_the_siblings_are_gone() {
     });
     let caught = futures::FutureExt::catch_unwind(AssertUnwindSafe(group)).await;
     assert_eq!(*caught.unwrap_err().downcast_ref::<&str>().unwrap(), "boom");
-    assert_eq!(log.take(), [""; 0], "it was cancelled before its first step");
+    assert_eq!(log.take(), ["clean"]);
 }
 
 #[oneloop::test(virtual_time)]
@@ -300,6 +322,42 @@ async fn start_waits_until_the_child_is_ready() {
     })
     .await;
     assert_eq!(result.unwrap_err().into_first(), "late");
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_child_that_was_started_names_the_place_of_the_call() {
+    let result = task_group(async |group| -> Result<(), &str> {
+        let started = group.start(async |ready| {
+            ready.set(());
+            yield_now().await;
+            Err::<(), _>("late")
+        });
+        started.await.unwrap();
+        pending().await
+    })
+    .await;
+    assert!(result.unwrap_err().first().place().file().ends_with("basics.rs"));
+}
+
+#[oneloop::test(virtual_time)]
+async fn join_waits_until_no_child_is_left() {
+    let start = time::now();
+    task_group(async |group| {
+        group.join().await;
+        group.create_task(sleep(SECOND));
+        group.create_task(sleep(2 * SECOND));
+        group.join().await;
+        assert!(group.is_empty());
+        assert_eq!(time::now() - start, 2 * SECOND);
+        let stuck = group.create_task(pending::<()>());
+        let (joined, cancelled) = oneloop::gather!(timeout(SECOND, group.join()), async {
+            yield_now().await;
+            stuck.cancel()
+        })
+        .await;
+        assert!(joined.is_ok() && cancelled);
+    })
+    .await;
 }
 
 #[oneloop::test(virtual_time)]

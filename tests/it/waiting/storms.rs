@@ -226,7 +226,7 @@ async fn task_sets_lose_nothing_whatever_happens() {
         match dice.roll(4) {
             0 | 1 => assert_eq!(set.by_ref().count().await, model),
             2 => {
-                set.cancel_and_wait().await;
+                set.cancel_and_wait(Duration::from_secs(5)).await;
                 assert_eq!((set.len(), live.count()), (0, 0));
             }
             _ => {}

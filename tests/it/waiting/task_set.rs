@@ -151,9 +151,9 @@ fn cancel_and_wait_waits_and_reports_panics() {
         set.create_task(async { throw("one") });
         set.create_task(hold(on_drop(|| throw("two"))));
         yield_now().await;
-        set.cancel_and_wait().await;
+        set.cancel_and_wait(Duration::from_secs(5)).await;
         assert_eq!((set.len(), Rc::strong_count(&live)), (0, 1));
-        set.cancel_and_wait().await;
+        set.cancel_and_wait(Duration::from_secs(5)).await;
         set.create_task(ready(()));
         assert!(set.next().await.unwrap().is_ok(), "it can be used again");
     });
@@ -166,7 +166,11 @@ fn cancel_and_wait_waits_and_reports_panics() {
 async fn a_cancel_and_wait_that_is_dropped_has_cancelled_all() {
     let mut set = set_of([5, 6]);
     yield_now().await;
-    assert!(poll_once(&mut set.cancel_and_wait().boxed_local()).await.is_pending());
+    assert!(
+        poll_once(&mut set.cancel_and_wait(Duration::from_secs(5)).boxed_local())
+            .await
+            .is_pending()
+    );
     assert_eq!(set.len(), 2);
     assert!(set.next().await.unwrap().unwrap_err().is_cancelled());
     assert!(set.next().await.unwrap().unwrap_err().is_cancelled());
@@ -309,4 +313,25 @@ async fn on_another_thread_it_says_where_it_belongs() {
     let (message, mut set) = there.join().unwrap();
     assert!(message.contains("belongs to the loop of thread"), "{message}");
     assert_eq!(set.next().await.unwrap().unwrap(), 1);
+}
+
+#[oneloop::test(virtual_time)]
+async fn cancel_and_wait_gives_cleanups_their_time_and_no_more() {
+    let cleaned = Rc::new(Cell::new(0));
+    let mut set = TaskSet::new();
+    for seconds in [1, 60] {
+        let cleaned = cleaned.clone();
+        set.create_task(async move {
+            let _guard = oneloop::with_cleanup(cleaned, async move |cleaned| {
+                sleep(Duration::from_secs(seconds)).await;
+                cleaned.set(cleaned.get() + 1);
+            });
+            pending::<()>().await;
+        });
+    }
+    yield_now().await;
+    let start = now();
+    set.cancel_and_wait(Duration::from_secs(2)).await;
+    assert!(set.is_empty());
+    assert_eq!((cleaned.get(), now() - start), (1, Duration::from_secs(2)));
 }

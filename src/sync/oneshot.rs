@@ -239,8 +239,11 @@ impl<T> Future for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.is_closed.set(true);
-        self.shared.receiver.clear();
-        self.shared.sender.wake();
+        // Where the sender is gone nobody waits, and a waker that is left goes with the channel.
+        if !self.shared.is_sender_done.get() {
+            self.shared.receiver.clear();
+            self.shared.sender.wake();
+        }
     }
 }
 

@@ -162,11 +162,12 @@ macro_rules! __select {
     };
 
     // `@whole`: the guards; then the futures, of which nothing is left at the end of the statement; then the handlers. The
-    // losers are dropped while the outputs lie in a variable: as the value of a block they would leak if such a drop panics.
+    // losers are dropped while the outputs lie in variables: as the value of a block they would leak if such a drop panics.
+    // `move`, so that each poll finds the futures by one pointer and not by a pointer to it.
     (@whole $order:ident [$(($f:ident $o:ident $i:literal [$($guard:expr)?] $pattern:tt ($future:expr) $handler:tt))+] $else:tt) => {{
         $($(let $f: bool = $guard;)?)+
         let ($($o,)+) = $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
-            let outputs = ::std::future::poll_fn(|cx: &mut ::std::task::Context<'_>| {
+            let outputs = ::std::future::poll_fn(move |cx: &mut ::std::task::Context<'_>| {
                 $(let mut $o = ::std::option::Option::None;)+
                 'polls: {
                     $crate::__select!(@polls $order 'polls cx [$(($f $o $i $pattern))+]);
@@ -174,10 +175,10 @@ macro_rules! __select {
                         return ::std::task::Poll::Pending;
                     }
                 }
+                $($f.set(::std::option::Option::None);)+
                 ::std::task::Poll::Ready(($($o,)+))
             })
             .await;
-            $($f.set(::std::option::Option::None);)+
             outputs
         });
         $crate::__select!(@handlers [$(($o $pattern $handler))+] $else)

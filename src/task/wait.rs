@@ -135,15 +135,8 @@ impl<T> Wait<'_, T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // Where nothing has to be waited for, nothing has to be watched.
-        let is_enough = |task: &Task<T>| task.is_finished() && (self.is_enough)(task);
-        if self.tasks.iter().any(is_enough) {
-            return Poll::Ready(());
-        }
         let mut watch = Watch::new("`wait`");
-        for task in &*self.tasks {
-            watch.add(task.handle());
-        }
+        watch.add_all(|index| self.tasks.get(index).map(Task::handle));
         let left = self.tasks.len();
         self.stage = Stage::Waiting { watch, is_left: vec![true; left], left };
         Poll::Ready(())
@@ -154,14 +147,16 @@ impl<T> Wait<'_, T> {
         let Stage::Waiting { watch, is_left, left } = &mut self.stage else {
             return Poll::Ready(());
         };
+        let mut is_enough = false;
         loop {
             let task_at = |index: usize| is_left.get(index)?.then(|| self.tasks[index].handle());
             let Ok(Some(index)) = watch.take_ended(task_at) else { break };
             is_left[index] = false;
             *left -= 1;
-            if *left == 0 || (self.is_enough)(&self.tasks[index]) {
-                return Poll::Ready(());
-            }
+            is_enough = is_enough || *left == 0 || (self.is_enough)(&self.tasks[index]);
+        }
+        if is_enough {
+            return Poll::Ready(());
         }
         watch.wait(cx);
         Poll::Pending
@@ -169,13 +164,17 @@ impl<T> Wait<'_, T> {
 
     fn take_ended(&mut self) -> Vec<Task<T>> {
         let mut ended = Vec::new();
-        self.tasks.retain_mut(|task| {
-            let has_ended = task.is_finished();
-            if has_ended {
-                ended.push(task.take());
-            }
-            !has_ended
-        });
+        let stage = mem::replace(&mut self.stage, Stage::Ready);
+        if let Stage::Waiting { is_left, .. } = &stage {
+            let mut is_left = is_left.iter();
+            self.tasks.retain_mut(|task| {
+                let stays = is_left.next().is_none_or(|&is_left| is_left);
+                if !stays {
+                    ended.push(task.take());
+                }
+                stays
+            });
+        }
         ended
     }
 }
@@ -190,7 +189,6 @@ impl<T> Future for Wait<'_, T> {
             Stage::Yielding | Stage::Waiting { .. } => {}
         }
         ready!(self.poll_ended(cx));
-        drop(mem::replace(&mut self.stage, Stage::Ready));
         Poll::Ready(self.take_ended())
     }
 }

@@ -1,4 +1,6 @@
-//! The same work on oneloop and on other runtimes, side by side, in one table.
+//! The same work on oneloop and on other runtimes, side by side, in one table;
+//! and in a second one the same with other libraries of locks, queues and the
+//! like. That one is described in `primitives/mod.rs`.
 //!
 //! ```sh
 //! export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
@@ -57,6 +59,7 @@ mod harness;
 mod mio_work;
 mod monoio_work;
 mod oneloop_work;
+mod primitives;
 mod smol_work;
 mod table;
 mod tokio_work;
@@ -66,7 +69,7 @@ use std::{env, io};
 
 use harness::measure_in_child;
 use table::Table;
-use works::{WORKS, measure};
+use works::{WORKS, Work, measure};
 
 /// A runtime, its works and its echo server.
 struct Entry {
@@ -84,7 +87,7 @@ const fn runtime(
     Entry { name, measure: Some(measure), serve }
 }
 
-/// The columns of the table.
+/// The columns of the first table.
 const RUNTIMES: &[Entry] = &[
     runtime("oneloop", measure::<oneloop_work::Oneloop>, oneloop_work::serve),
     runtime("tokio", measure::<tokio_work::Tokio>, tokio_work::serve),
@@ -109,8 +112,7 @@ fn main() -> io::Result<()> {
     match args[..] {
         ["--measure", work, name] => {
             harness::limit_seconds(120);
-            let measure = find(name).measure.expect("a bare loop has no works");
-            println!("{}", measure(work));
+            println!("{}", measure_here(work, name));
             Ok(())
         }
         ["--serve", name] => serve(name, 0, None),
@@ -137,41 +139,96 @@ fn serve(name: &str, port: u16, cpu: Option<usize>) -> io::Result<()> {
     (find(name).serve)(port)
 }
 
-/// Measures what `args` ask for and prints the table.
+/// The figure of a work of either table.
+fn measure_here(work: &str, name: &str) -> f64 {
+    if primitives::WORKS.iter().any(|known| known.name == work) {
+        harness::pin_to_cpu(1);
+        let run = primitives::find(work, name);
+        return run.unwrap_or_else(|| panic!("{name:?} has no work {work:?}"))();
+    }
+    find(name).measure.expect("a bare loop has no works")(work)
+}
+
+/// A table: its columns, its rows, and what is in a cell, measured once.
+struct Comparison {
+    columns: Vec<&'static str>,
+    works: &'static [Work],
+    /// By work and column; `None` if there is no such figure.
+    measure: fn(&str, &str) -> Option<Result<f64, String>>,
+}
+
+fn comparisons() -> [Comparison; 2] {
+    let runtimes = Comparison {
+        columns: RUNTIMES.iter().map(|entry| entry.name).collect(),
+        works: WORKS,
+        measure: |work, name| match work {
+            "echo_64" => Some(echo::measure_in_child(name)),
+            _ => find(name).measure.map(|_| measure_in_child(work, name)),
+        },
+    };
+    let primitives = Comparison {
+        columns: primitives::PEERS.iter().map(|&(name, _)| name).collect(),
+        works: primitives::WORKS,
+        measure: |work, name| primitives::find(work, name).map(|_| measure_in_child(work, name)),
+    };
+    [runtimes, primitives]
+}
+
+/// Measures what `args` ask for and prints the tables.
 fn compare(args: &[&str]) -> io::Result<()> {
-    let (mut rounds, mut runtimes, mut names) = (7, None, Vec::new());
+    let (mut rounds, mut chosen, mut names) = (7, None, Vec::new());
+    let mut comparisons = comparisons();
     let mut args = args.iter();
     while let Some(&arg) = args.next() {
         match arg {
             "--rounds" => rounds = number(args.next().expect(USAGE)),
-            "--runtimes" => runtimes = Some(args.next().expect(USAGE).split(',')),
-            name if WORKS.iter().any(|work| work.name == name) => names.push(name),
+            "--runtimes" => {
+                chosen = Some(args.next().expect(USAGE).split(',').collect::<Vec<_>>());
+            }
+            name if comparisons.iter().any(|table| table.has_work(name)) => names.push(name),
             unknown => panic!("no work is called {unknown:?}\n{USAGE}"),
         }
     }
-    let entries: Vec<&Entry> = match runtimes {
-        Some(chosen) => chosen.map(find).collect(),
-        None => RUNTIMES.iter().collect(),
-    };
-    let mut table = Table::new(entries.iter().map(|entry| entry.name).collect());
-    for work in WORKS.iter().filter(|work| names.is_empty() || names.contains(&work.name)) {
-        let row = table.add_row(work.name, work.unit);
-        for round in 0..work.rounds.min(rounds) {
-            eprintln!("{}, round {}", work.name, round + 1);
-            for (column, entry) in entries.iter().enumerate() {
-                if row.has_failed(column) {
-                    continue; // it may have taken long to fail
-                }
-                if work.name == "echo_64" {
-                    row.keep_best(column, echo::measure_in_child(entry.name));
-                } else if entry.measure.is_some() {
-                    row.keep_best(column, measure_in_child(work.name, entry.name));
+    if let Some(chosen) = chosen {
+        for name in &chosen {
+            let is_known = comparisons.iter().any(|table| table.columns.contains(name));
+            assert!(is_known, "no runtime and no library is called {name:?}");
+        }
+        for table in &mut comparisons {
+            table.columns.retain(|column| chosen.contains(column));
+        }
+    }
+    for table in comparisons {
+        table.measure_and_print(rounds, &names);
+    }
+    Ok(())
+}
+
+impl Comparison {
+    fn has_work(&self, name: &str) -> bool {
+        self.works.iter().any(|work| work.name == name)
+    }
+
+    /// Nothing is printed if none of the works is in this table.
+    fn measure_and_print(self, rounds: usize, names: &[&str]) {
+        let mut table = Table::new(self.columns.clone());
+        for work in self.works.iter().filter(|work| names.is_empty() || names.contains(&work.name))
+        {
+            let row = table.add_row(work.name, work.unit);
+            for round in 0..work.rounds.min(rounds) {
+                eprintln!("{}, round {}", work.name, round + 1);
+                for (column, name) in self.columns.iter().enumerate() {
+                    if row.has_failed(column) {
+                        continue; // it may have taken long to fail
+                    }
+                    if let Some(figure) = (self.measure)(work.name, name) {
+                        row.keep_best(column, figure);
+                    }
                 }
             }
         }
+        table.print();
     }
-    table.print();
-    Ok(())
 }
 
 fn find(name: &str) -> &'static Entry {

@@ -53,7 +53,11 @@ impl Table {
         self.rows.last_mut().expect("it was just pushed")
     }
 
+    /// Nothing, if there is no row.
     pub fn print(&self) {
+        if self.rows.is_empty() {
+            return;
+        }
         println!(
             "| work | unit | {} | oneloop / tokio | oneloop / best peer |",
             self.columns.join(" | ")
@@ -79,7 +83,7 @@ impl Table {
 /// A reason is told once, where it first appears.
 fn cell<'a>(figure: Option<&'a Figure>, reasons: &mut Vec<&'a str>) -> String {
     match figure {
-        None => String::new(),
+        None => "–".to_owned(),
         Some(Ok(figure)) if *figure < 100.0 => format!("{figure:.1}"),
         Some(Ok(figure)) => format!("{figure:.0}"),
         Some(Err(reason)) if reasons.contains(&reason.as_str()) => "n/a".to_owned(),

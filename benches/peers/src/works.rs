@@ -1,4 +1,4 @@
-//! The works, each written once for all runtimes.
+//! The works of the first table, each written once for all runtimes.
 
 use std::{
     cell::{Cell, RefCell},
@@ -42,7 +42,7 @@ pub struct Work {
     pub rounds: usize,
 }
 
-const fn work(name: &'static str, unit: &'static str, rounds: usize) -> Work {
+pub const fn work(name: &'static str, unit: &'static str, rounds: usize) -> Work {
     Work { name, unit, rounds }
 }
 
@@ -231,7 +231,7 @@ fn hours(milliseconds: u32) -> Duration {
     Duration::from_millis(3_600_000 + u64::from(milliseconds))
 }
 
-async fn poll_once(mut future: Pin<&mut impl Future>) {
+pub async fn poll_once(mut future: Pin<&mut impl Future>) {
     poll_fn(|cx| {
         assert!(future.as_mut().poll(cx).is_pending());
         Poll::Ready(())

@@ -1,0 +1,67 @@
+//! The second table: locks, queues, groups and the like. What takes part are
+//! libraries rather than runtimes, so the runtime under them is oneloop, and
+//! only the primitive differs; tokio's run on tokio, whose sockets and timers
+//! they are made for, and which its tasks and time limits need.
+//!
+//! * `oneloop` and `tokio`: `current_thread` with `tokio::spawn` and
+//!   `JoinSet::spawn`; `tokio LocalSet`: `LocalSet` inside it, with `spawn_local`.
+//! * `local-sync`: without atomics, from the makers of monoio.
+//! * `async-lock`, `async-channel`: smol's.
+//! * `futures`: its locks and channels; `FuturesUnordered` in one task in the
+//!   place of a group or a set of tasks; but to `wait_all` and `wait_first` it
+//!   and `select_all` are given oneloop's tasks.
+//!
+//! Each file here has the works that its peer can do. The works are in `works.rs`.
+
+mod async_channel;
+mod async_lock;
+mod futures;
+mod local_sync;
+mod oneloop;
+mod tokio;
+mod works;
+
+use crate::{
+    oneloop_work::Oneloop,
+    tokio_work::{Tokio, TokioLocalSet},
+    works::{Work, work},
+};
+
+/// What a peer can do: the name of each work and the work itself.
+type Works = Vec<(&'static str, fn() -> f64)>;
+
+/// The columns of the table.
+pub const PEERS: &[(&str, fn() -> Works)] = &[
+    ("oneloop", oneloop::works),
+    ("tokio", tokio::works::<Tokio>),
+    ("tokio LocalSet", tokio::works::<TokioLocalSet>),
+    ("local-sync", local_sync::works),
+    ("async-lock", async_lock::works),
+    ("async-channel", async_channel::works),
+    ("futures", futures::works),
+];
+
+/// The rows of the table.
+pub const WORKS: &[Work] = &[
+    work("lock", "ns per lock", 99),
+    work("lock_8", "ns per lock", 99),
+    work("semaphore", "ns per permit", 99),
+    work("semaphore_8", "ns per permit", 99),
+    work("queue_1_1", "ns per item", 99),
+    work("queue_8_1", "ns per item", 99),
+    work("oneshot", "ns per value", 99),
+    work("broadcast_100", "ns per receipt", 99),
+    work("group_100", "ns per child", 99),
+    work("group_10000", "ns per child", 99),
+    work("task_set", "ns per task", 99),
+    work("wait_all", "ns per task", 99),
+    work("wait_first", "ns per task listed", 99),
+    work("select_3", "ns per select", 99),
+    work("timeout_ready", "ns per timeout", 99),
+];
+
+/// The work of that name of a peer, if it has it.
+pub fn find(work: &str, peer: &str) -> Option<fn() -> f64> {
+    let (_, works) = PEERS.iter().find(|(name, _)| *name == peer)?;
+    works().into_iter().find_map(|(name, run)| (name == work).then_some(run))
+}

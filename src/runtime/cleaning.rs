@@ -143,6 +143,9 @@ impl State {
             self.wake(waiter);
         }
         self.tasks.set_has_cleanups(owner, false);
+        // The cleaner ends too. What the owner's output leaves when it is dropped now is no affair of either.
+        self.tasks.orphan(cleanups.cleaner);
+        self.current = NO_SLOT;
         if let Some(ending) = cleanups.ending {
             let child = self.tasks.child(owner);
             self.finish(owner, ending);

@@ -432,8 +432,9 @@ impl Tasks {
 
     /// That of a cleaner is its owner's.
     pub(super) fn label(&self, mut slot: u32) -> TaskLabel {
-        while let Some(record) = self.get(slot).filter(|record| record.is_cleaner) {
-            slot = record.parent;
+        let owner = |record: &Record| record.is_cleaner.then_some(record.parent);
+        while let Some(owner) = self.get(slot).and_then(owner).filter(|&owner| owner != NO_SLOT) {
+            slot = owner;
         }
         let name = match self.names.get(slot) {
             None if slot == MAIN => Some("main".to_owned()),
@@ -515,6 +516,13 @@ impl Tasks {
         if let Some(record) = self.record(slot) {
             record.work = Work::NOWHERE;
             self.living += 1;
+        }
+    }
+
+    /// The owner of this cleaner is about to go, and somebody else to have its slot.
+    pub(super) fn orphan(&mut self, cleaner: u32) {
+        if let Some(record) = self.record(cleaner) {
+            record.parent = NO_SLOT;
         }
     }
 

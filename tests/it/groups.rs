@@ -1,4 +1,6 @@
 //! `task_group`: children that borrow, end with their group, and whose errors come back together.
 
+mod asyncio;
 mod basics;
 mod hostile;
+mod trio;

@@ -251,10 +251,10 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 Some(payload) => self.child_panicked(turn, payload),
             },
             Ok(Poll::Ready(Err(error))) => {
-                let task = children.label();
+                let (task, woken) = (children.label(), children.woken());
                 children.end(turn, Ending::Failed);
                 self.as_mut().project().failures.errors.push(TaskError::new(error, &task));
-                self.child_failed();
+                self.child_failed(woken);
             }
             Err(payload) => {
                 if let Some(second) = drop_caught(job) {
@@ -277,6 +277,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
     #[cold]
     fn child_panicked(mut self: Pin<&mut Self>, turn: ChildTurn, payload: Payload) {
         let children = &self.group.shared.children;
+        let woken = children.woken();
         let ending = if children.has_handle(&turn) {
             Ending::Panicked(Box::new(panic_message(&*payload).to_owned()))
         } else {
@@ -284,18 +285,17 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         };
         children.end(turn, ending);
         self.as_mut().project().failures.add_panic(payload);
-        self.child_failed();
+        self.child_failed(woken);
     }
 
-    /// The group takes no more children, and ends when those that were woken before have had their turn; as with asyncio,
-    /// where the news come after the round.
+    /// The group takes no more children, and ends when those that were `woken` before have had their turn; as with asyncio,
+    /// where the news come after the round. Whoever awaited the child was woken by its end, and has none.
     #[cold]
-    fn child_failed(mut self: Pin<&mut Self>) {
+    fn child_failed(mut self: Pin<&mut Self>, woken: usize) {
         if let Stage::Open = self.stage {
             self.group.shared.is_closed.set(true);
-            // One more than there are, since the turn that failed is counted too.
-            let turns = self.group.shared.children.woken() + 1;
-            *self.as_mut().project().stage = Stage::LastTurns(turns);
+            // The turn that failed is counted too.
+            *self.as_mut().project().stage = Stage::LastTurns(woken + 1);
         }
     }
 

@@ -167,7 +167,7 @@ fn comparisons() -> [Comparison; 2] {
         },
     };
     let primitives = Comparison {
-        columns: primitives::PEERS.iter().map(|&(name, _)| name).collect(),
+        columns: primitives::PEERS.iter().map(|peer| peer.name).collect(),
         works: primitives::WORKS,
         measure: |work, name| primitives::find(work, name).map(|_| measure_in_child(work, name)),
     };

@@ -27,18 +27,30 @@ use crate::{
     works::{Work, work},
 };
 
+/// A work of one peer, which gives its figure.
+type Run = fn() -> f64;
+
 /// What a peer can do: the name of each work and the work itself.
-type Works = Vec<(&'static str, fn() -> f64)>;
+type Works = Vec<(&'static str, Run)>;
+
+pub struct Peer {
+    pub name: &'static str,
+    works: fn() -> Works,
+}
+
+const fn peer(name: &'static str, works: fn() -> Works) -> Peer {
+    Peer { name, works }
+}
 
 /// The columns of the table.
-pub const PEERS: &[(&str, fn() -> Works)] = &[
-    ("oneloop", oneloop::works),
-    ("tokio", tokio::works::<Tokio>),
-    ("tokio LocalSet", tokio::works::<TokioLocalSet>),
-    ("local-sync", local_sync::works),
-    ("async-lock", async_lock::works),
-    ("async-channel", async_channel::works),
-    ("futures", futures::works),
+pub const PEERS: &[Peer] = &[
+    peer("oneloop", oneloop::works),
+    peer("tokio", tokio::works::<Tokio>),
+    peer("tokio LocalSet", tokio::works::<TokioLocalSet>),
+    peer("local-sync", local_sync::works),
+    peer("async-lock", async_lock::works),
+    peer("async-channel", async_channel::works),
+    peer("futures", futures::works),
 ];
 
 /// The rows of the table.
@@ -61,7 +73,7 @@ pub const WORKS: &[Work] = &[
 ];
 
 /// The work of that name of a peer, if it has it.
-pub fn find(work: &str, peer: &str) -> Option<fn() -> f64> {
-    let (_, works) = PEERS.iter().find(|(name, _)| *name == peer)?;
-    works().into_iter().find_map(|(name, run)| (name == work).then_some(run))
+pub fn find(work: &str, peer: &str) -> Option<Run> {
+    let peer = PEERS.iter().find(|known| known.name == peer)?;
+    (peer.works)().into_iter().find_map(|(name, run)| (name == work).then_some(run))
 }

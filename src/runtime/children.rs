@@ -49,6 +49,7 @@ pub(crate) struct Children<J> {
 }
 
 struct Entry<J> {
+    /// Somebody else may have it once the child has ended, which the group is told only in its next poll.
     slot: u32,
     number: u64,
     is_running: bool,
@@ -129,9 +130,8 @@ impl<J> Children<J> {
         let number = self.created.replace(self.created.get() + 1);
         let entry = Entry { slot: NO_SLOT, number, is_running: false, job: Some(job) };
         let index = self.entries.borrow_mut().insert(entry);
-        let HandleKey { run, slot: list } = self.key;
-        let handle = with_loop(run, |state| {
-            let member = Member { list, index: key::slot(index) };
+        let member = self.member(index);
+        let handle = with_loop(self.key.run, |state| {
             let slot = state.tasks.create_child(member, place, state.current);
             state.start_vars(slot);
             TaskHandle::of(state, slot)
@@ -187,14 +187,19 @@ impl<J> Children<J> {
 
     /// Marks all for cancellation: each is dropped in its turn.
     pub(crate) fn cancel_all(&self) {
-        let slots: Vec<u32> = self.entries.borrow().iter().map(|(_, entry)| entry.slot).collect();
+        let children: Vec<_> = {
+            let entries = self.entries.borrow();
+            entries.iter().map(|(index, entry)| (entry.slot, self.member(index))).collect()
+        };
         // That of a group that has ended is legal anywhere.
-        if slots.is_empty() {
+        if children.is_empty() {
             return;
         }
         self.with(|state, _| {
-            for slot in slots {
-                state.cancel(slot, CancelReason::GroupCancelled);
+            for (slot, member) in children {
+                if state.tasks.child(slot) == Some(member) {
+                    state.cancel(slot, CancelReason::GroupCancelled);
+                }
             }
         });
     }
@@ -282,22 +287,28 @@ impl<J> Children<J> {
     /// The group goes before its children: takes their futures out, to be dropped one by one.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = (Abandoned, Option<J>)> + use<J> {
         let (key, entries) = (self.key, self.entries.take());
-        entries.into_iter().map(move |(_, Entry { slot, job, .. })| {
-            (Abandoned { key: HandleKey { slot, ..key } }, job)
+        entries.into_iter().map(move |(index, Entry { slot, job, .. })| {
+            let member = Member { list: key.slot, index: key::slot(index) };
+            (Abandoned { key: HandleKey { slot, ..key }, member }, job)
         })
+    }
+
+    fn member(&self, index: usize) -> Member {
+        Member { list: self.key.slot, index: key::slot(index) }
     }
 }
 
 /// A child that its group has given up.
 pub(crate) struct Abandoned {
     key: HandleKey,
+    member: Member,
 }
 
 impl Abandoned {
     /// Its future has been dropped. Returns what it still waits for, if its loop runs here.
     pub(crate) fn end(self) -> Option<LeftCleanups> {
-        let HandleKey { run, slot } = self.key;
-        let end = move || with_loop(run, |state| state.end_abandoned(slot));
+        let Self { key: HandleKey { run, slot }, member } = self;
+        let end = move || with_loop(run, |state| state.end_abandoned(slot, member));
         end().unwrap_or_else(|_| {
             registry::send_home(run, move || {
                 drop(end());
@@ -347,7 +358,10 @@ impl State {
     }
 
     /// The child's future is gone, and soon its group. If it has cleanups, it belongs to the loop until they are done.
-    fn end_abandoned(&mut self, slot: u32) -> Option<LeftCleanups> {
+    fn end_abandoned(&mut self, slot: u32, member: Member) -> Option<LeftCleanups> {
+        if self.tasks.child(slot) != Some(member) {
+            return None;
+        }
         if self.tasks.is_living(slot) && !self.tasks.is_cleaning(slot) {
             self.tasks.mark_cancelled(slot, CancelReason::GroupDropped);
             self.finish(slot, Ending::Cancelled);

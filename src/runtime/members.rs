@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use super::waiter::Waiter;
 
 /// A member's tenancy of a slot; also what makes a task a child of a group.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Member {
     /// The gathering's ready list.
     pub(super) list: u32,

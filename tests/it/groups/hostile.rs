@@ -693,3 +693,32 @@ async fn groups_inside_other_combinators_are_woken_by_their_children() {
     assert_eq!(time::now() - start, 6 * SECOND);
     assert_eq!(ended, 3);
 }
+
+#[oneloop::test(virtual_time)]
+async fn a_child_that_has_just_cleaned_is_not_mistaken_for_who_has_its_slot_now() {
+    for drops in [true, false] {
+        let place = Rc::new(RefCell::new(None));
+        let inner = place.clone();
+        let mut group: Boxed<()> = Box::pin(task_group(async move |group| {
+            group.create_task(async {
+                drop(with_cleanup((), async |()| sleep(SECOND).await));
+            });
+            *inner.borrow_mut() = Some(group.clone());
+            pending::<()>().await;
+        }));
+        poll_once(&mut group).await;
+        let before = names().len();
+        sleep(SECOND).await;
+        assert_eq!(names().len(), before - 1, "the child has ended, and its group has not seen it");
+        let others: Vec<_> = (0..3).map(|_| create_task(sleep(SECOND))).collect();
+        let kept: Group<'static, std::convert::Infallible> = place.take().unwrap();
+        if drops {
+            drop(group);
+        } else {
+            kept.cancel();
+        }
+        for other in others {
+            other.await.unwrap();
+        }
+    }
+}

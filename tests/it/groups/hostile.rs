@@ -708,7 +708,7 @@ async fn a_child_that_has_just_cleaned_is_not_mistaken_for_who_has_its_slot_now(
         }));
         poll_once(&mut group).await;
         let before = names().len();
-        sleep(SECOND).await;
+        sleep(2 * SECOND).await;
         assert_eq!(names().len(), before - 1, "the child has ended, and its group has not seen it");
         let others: Vec<_> = (0..3).map(|_| create_task(sleep(SECOND))).collect();
         let kept: Group<'static, std::convert::Infallible> = place.take().unwrap();

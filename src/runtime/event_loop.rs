@@ -64,15 +64,15 @@ pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
 fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
     let limit = with(|state| state.pace.start_round()).unwrap_or(0);
     let mut polls = 0;
-    let mut settled = None;
+    let mut suspended = None;
     loop {
         let mut next = None;
         let mut is_done = true;
         with(|state| {
-            if let Some((slot, settled)) = settled.take() {
-                state.settle(slot, settled);
+            if let Some((slot, job)) = suspended.take() {
+                state.suspend(slot, job);
             }
-            // What that has deferred comes first: it may cancel the next task.
+            // What was deferred comes first: it may cancel the next task.
             is_done = state.deferred.is_empty();
             if is_done && polls < limit {
                 next = state.next();
@@ -81,7 +81,13 @@ fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
         match next {
             Some(Next { key, step }) => {
                 polls += 1;
-                settled = Some((key.slot(), take_step(key, step, poll_main)?));
+                match take_step(key, step, poll_main)? {
+                    // Not before the next task is taken, in one go: this is what happens most.
+                    Settled::Suspended(job) => suspended = Some((key.slot(), job)),
+                    settled @ (Settled::Main | Settled::Ended(_)) => {
+                        with(|state| state.settle(key.slot(), settled));
+                    }
+                }
             }
             None if is_done => return ControlFlow::Continue(polls),
             None => {}

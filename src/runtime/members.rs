@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::key::NO_SLOT;
 use super::waiter::Waiter;
 
 /// A member's tenancy of a slot; also what makes a task a child of a group.
@@ -15,6 +16,10 @@ pub(super) struct Member {
     pub(super) list: u32,
     /// Which member of the gathering.
     pub(super) index: u32,
+}
+
+impl Member {
+    pub(super) const NONE: Self = Self { list: NO_SLOT, index: 0 };
 }
 
 /// Which members of one gathering were woken, in the order of the wakes.

@@ -4,7 +4,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::mem;
 use std::panic::Location;
 
 use super::job::BoxedJob;
@@ -63,53 +62,45 @@ impl fmt::Display for CancelReason {
     }
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "they are independent, and small")]
 pub(super) struct Record {
-    pub(super) work: Work,
+    /// The future while waiting, the output when done. A child's future is in its group.
+    pub(super) job: Option<BoxedJob>,
+    /// Which member of which group it is; its list is [`NO_SLOT`] if it is no child, or has ended.
+    pub(super) member: Member,
     pub(super) joiner: Waiter,
     pub(super) place: Place,
     pub(super) parent: u32,
     pub(super) phase: Phase,
     pub(super) cancel: Option<CancelReason>,
-    pub(super) has_handle: bool,
-    pub(super) is_named: bool,
+    pub(super) flags: Flags,
+}
+
+/// What is so of a task, or is not: in one byte, since a slot has no more to spare.
+#[derive(Clone, Copy)]
+pub(super) struct Flags(u8);
+
+impl Flags {
+    pub(super) const HAS_HANDLE: Self = Self(1);
+    pub(super) const IS_NAMED: Self = Self(1 << 1);
     /// Somebody said that nobody will await it: errors are reported.
-    pub(super) is_detached: bool,
+    pub(super) const IS_DETACHED: Self = Self(1 << 2);
     /// It has an entry among the state's cleanups.
-    pub(super) has_cleanups: bool,
+    pub(super) const HAS_CLEANUPS: Self = Self(1 << 3);
     /// It may leave no more cleanups: its time for them is over.
-    pub(super) is_hurried: bool,
+    pub(super) const IS_HURRIED: Self = Self(1 << 4);
     /// It is no task of the user's, but runs the cleanups of its parent.
-    pub(super) is_cleaner: bool,
-}
+    pub(super) const IS_CLEANER: Self = Self(1 << 5);
 
-/// What a task is made of. Two variants, so that it is no larger than a job.
-pub(super) enum Work {
-    /// The future while waiting, the output when done.
-    Job(BoxedJob),
-    /// Not here. The future of a child is in its group, as this member of it.
-    Elsewhere(Member),
-}
-
-impl Work {
-    /// Main; a task that is being polled; one whose output was taken.
-    pub(super) const NOWHERE: Self = Self::Elsewhere(Member { list: NO_SLOT, index: 0 });
-
-    pub(super) fn job(&self) -> Option<&BoxedJob> {
-        match self {
-            Self::Job(job) => Some(job),
-            Self::Elsewhere(_) => None,
-        }
+    pub(super) fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
     }
 
-    pub(super) fn take_job(&mut self) -> Option<BoxedJob> {
-        match mem::replace(self, Self::NOWHERE) {
-            Self::Job(job) => Some(job),
-            elsewhere @ Self::Elsewhere(_) => {
-                *self = elsewhere;
-                None
-            }
-        }
+    pub(super) fn set(&mut self, flag: Self) {
+        self.0 |= flag.0;
+    }
+
+    pub(super) fn clear(&mut self, flag: Self) {
+        self.0 &= !flag.0;
     }
 }
 
@@ -146,28 +137,25 @@ pub(crate) enum Ending {
 }
 
 impl Record {
-    pub(super) fn new(work: Work, place: Place, parent: u32) -> Self {
+    pub(super) fn new(job: Option<BoxedJob>, place: Place, parent: u32) -> Self {
         Self {
-            work,
+            job,
+            member: Member::NONE,
             joiner: Waiter::NOBODY,
             place,
             parent,
             phase: Phase::Waiting,
             cancel: None,
-            has_handle: true,
-            is_named: false,
-            is_detached: false,
-            has_cleanups: false,
-            is_hurried: false,
-            is_cleaner: false,
+            flags: Flags::HAS_HANDLE,
         }
     }
 
     #[inline]
     pub(super) fn child(&self) -> Option<Member> {
-        match self.work {
-            Work::Elsewhere(member) if member.list != NO_SLOT => Some(member),
-            Work::Elsewhere(_) | Work::Job(_) => None,
-        }
+        (self.member.list != NO_SLOT).then_some(self.member)
+    }
+
+    pub(super) fn has(&self, flag: Flags) -> bool {
+        self.flags.has(flag)
     }
 }

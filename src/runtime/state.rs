@@ -300,12 +300,21 @@ impl State {
 
     /// The current task was polled or dropped.
     pub(super) fn settle(&mut self, slot: u32, settled: Settled) {
-        self.current = NO_SLOT;
         match settled {
-            Settled::Main => {}
-            Settled::Suspended(job) => self.tasks.suspend(slot, job),
-            Settled::Ended(ending) => self.finish(slot, ending),
+            Settled::Main => self.current = NO_SLOT,
+            Settled::Suspended(job) => self.suspend(slot, job),
+            Settled::Ended(ending) => {
+                self.current = NO_SLOT;
+                self.finish(slot, ending);
+            }
         }
+    }
+
+    /// The current task was polled, and waits.
+    #[inline]
+    pub(super) fn suspend(&mut self, slot: u32, job: BoxedJob) {
+        self.current = NO_SLOT;
+        self.tasks.suspend(slot, job);
     }
 
     /// The task's future is gone. Unless cleanups are left, it has ended: wakes whoever awaits it, or sees to what nobody

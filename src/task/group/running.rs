@@ -61,7 +61,7 @@ const POLLS_MAX: usize = 64;
 ///         for name in &names {
 ///             group.create_task(async {
 ///                 oneloop::sleep(Duration::from_millis(1)).await;
-///                 greetings.borrow_mut().push(format!("hello {name}"));
+///                 greetings.borrow_mut().push("hello ".to_owned() + name);
 ///             });
 ///         }
 ///     })

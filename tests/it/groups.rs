@@ -3,4 +3,6 @@
 mod asyncio;
 mod basics;
 mod hostile;
+mod reentry;
+mod storm;
 mod trio;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -312,10 +313,10 @@ fn guards_that_are_dropped_while_the_loop_closes_are_cleaned_or_reported() {
         });
         #[expect(clippy::mem_forget, reason = "handles that outlive the loop")]
         for handle in [pending_task, never_begun] {
-            std::mem::forget(handle);
+            mem::forget(handle);
         }
         #[expect(clippy::mem_forget, reason = "a handle that outlives the loop")]
-        std::mem::forget(ended);
+        mem::forget(ended);
     });
     assert_eq!(log.take(), ["never begun", "task's"], "in the order of the run queue");
     let reported = unhandled.take();

@@ -4,7 +4,7 @@
 //! group twice, and on the life of exception objects.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
@@ -343,7 +343,7 @@ async fn a_failed_group_takes_no_more_children_and_drops_their_futures() {
         let late = group.create_task(async move { drop(held) });
         assert_eq!(Rc::strong_count(&value), 1, "the future was dropped at once");
         assert!(late.is_finished());
-        let future = group.try_create_task(std::future::ready(())).unwrap_err();
+        let future = group.try_create_task(ready(())).unwrap_err();
         future.await;
     })
     .await;

@@ -1,22 +1,22 @@
-//! Groups in bad company: dropped, leaked and moved half way, with children and wakers that come back into the group.
+//! Groups in bad company: dropped, leaked and moved half way; and handles that live longer.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::future::{pending, poll_fn};
+use std::convert::Infallible;
+use std::future::{pending, poll_fn, ready};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 
+use oneloop::task::Ready;
 use oneloop::{
-    Builder, Group, Runtime, Task, TaskRef, all_tasks, create_task, current_task, gather, sleep,
+    Builder, Group, Runtime, Task, TaskRef, all_tasks, create_task, current_task, sleep,
     task_group, time, timeout, with_cleanup, yield_now,
 };
 
@@ -24,10 +24,10 @@ use crate::cleanups::Log;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Calls `f` when dropped.
-struct OnDrop<F: FnMut()>(F);
+pub(super) struct OnDrop<F: FnMut()>(pub(super) F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
@@ -36,7 +36,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 }
 
 /// Polls `future` once; it is expected to wait.
-async fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) {
+pub(super) async fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) {
     poll_fn(|cx| {
         assert!(future.as_mut().poll(cx).is_pending());
         Poll::Ready(())
@@ -44,7 +44,7 @@ async fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) {
     .await;
 }
 
-fn names() -> Vec<String> {
+pub(super) fn names() -> Vec<String> {
     all_tasks().iter().map(TaskRef::name).collect()
 }
 
@@ -186,7 +186,8 @@ async fn ten_thousand_children_go_with_their_group() {
 
 #[test]
 fn a_leaked_groups_handles_are_cancelled_with_the_loop() {
-    let handle = oneloop::run(async {
+    let kept = Rc::new(Cell::new(None));
+    oneloop::run(async {
         let place = Rc::new(Cell::new(None));
         let inner = place.clone();
         let mut group: Boxed<()> = Box::pin(task_group(async move |group| {
@@ -203,8 +204,9 @@ fn a_leaked_groups_handles_are_cancelled_with_the_loop() {
         assert!(handle.cancel(), "it is asked");
         yield_now().await;
         assert!(!handle.is_finished(), "but nobody polls its group");
-        handle
+        kept.set(Some(handle));
     });
+    let handle = kept.take().unwrap();
     assert!(handle.is_finished() && !handle.cancel());
     let error = oneloop::run(handle).unwrap_err();
     assert!(error.is_cancelled());
@@ -237,15 +239,15 @@ fn a_group_polled_on_another_loop_says_where_it_belongs_and_leaves_nothing() {
     let held = value.clone();
     let mut group: Boxed<()> = Box::pin(task_group(async move |group| {
         group.create_task(async move {
-            let _held = held;
             sleep(SECOND).await;
+            drop(held);
         });
         let late = group.clone();
         *inner.borrow_mut() = Some(move || drop(late.create_task(async {})));
         pending::<()>().await;
     }));
     home.run(poll_once(&mut group));
-    let message = |payload: Box<dyn std::any::Any + Send>| *payload.downcast::<String>().unwrap();
+    let message = |payload: Box<dyn Any + Send>| *payload.downcast::<String>().unwrap();
     let panicked =
         catch_unwind(AssertUnwindSafe(|| away.run(async { place.borrow().as_ref().unwrap()() })));
     assert!(message(panicked.unwrap_err()).starts_with("this task group belongs to a `Runtime`"));
@@ -283,14 +285,14 @@ async fn a_group_may_move_to_another_task_half_way() {
 
 #[oneloop::test(virtual_time)]
 async fn a_group_handle_that_outlives_its_group_creates_cancelled_tasks() {
-    let kept: Group<'_, std::convert::Infallible> = {
+    let kept: Group<'_, Infallible> = {
         let place = Cell::new(None);
         task_group(async |group| place.set(Some(group))).await;
         place.take().unwrap()
     };
     assert!(kept.create_task(async {}).await.unwrap_err().is_cancelled());
     assert!(kept.try_create_task(async {}).is_err());
-    assert!(kept.start(async |ready: oneloop::task::Ready<()>| ready.set(())).await.is_err());
+    assert!(kept.start(async |ready: Ready<()>| ready.set(())).await.is_err());
     kept.set_limit(1);
     assert_eq!((kept.len(), names().len()), (0, 1));
 
@@ -306,7 +308,7 @@ async fn a_group_handle_that_outlives_its_group_creates_cancelled_tasks() {
         }));
         let _ready = poll_fn(|cx| Poll::Ready(group.as_mut().poll(cx))).await;
         drop(group);
-        let kept: Group<'_, std::convert::Infallible> = place.take().unwrap();
+        let kept: Group<'_, Infallible> = place.take().unwrap();
         assert!(kept.create_task(async {}).await.unwrap_err().is_cancelled(), "{extra}");
     }
 }
@@ -319,7 +321,7 @@ fn a_group_handle_that_outlives_its_loop_can_be_cancelled_and_dropped() {
         group.create_task(async {});
         *inner.borrow_mut() = Some(group);
     }));
-    let group: Group<'static, std::convert::Infallible> = place.take().unwrap();
+    let group: Group<'static, Infallible> = place.take().unwrap();
     group.cancel();
     assert!(group.is_cancelled() && group.is_empty());
     assert_eq!(format!("{group:?}"), "Group { len: 0, is_cancelled: true, .. }");
@@ -330,10 +332,10 @@ async fn a_body_whose_call_panics_leaves_no_child() {
     let place = Cell::new(None);
     let value = Rc::new(());
     let held = value.clone();
-    let group = task_group(|group: Group<'_, std::convert::Infallible>| {
+    let group = task_group(|group: Group<'_, Infallible>| {
         place.set(Some(group.create_task(async move { drop(held) })));
         assert!(group.is_empty(), "boom");
-        std::future::ready(())
+        ready(())
     });
     let payload = AssertUnwindSafe(group).catch_unwind().await.unwrap_err();
     assert_eq!(*payload.downcast_ref::<&str>().unwrap(), "boom");
@@ -370,7 +372,7 @@ async fn a_child_is_cancelled_from_another_thread_by_a_sibling_or_while_it_is_he
         assert!(held.await.unwrap_err().is_cancelled());
         assert_eq!(group.len(), 2);
         let handle = &first;
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(move || assert!(handle.cancel()));
         });
         assert!(first.await.unwrap_err().is_cancelled());
@@ -429,271 +431,6 @@ async fn held_children_that_are_cancelled_neither_start_nor_take_a_place() {
     assert_eq!(order.into_inner(), [0, 2, 5, 6, 7, 8]);
 }
 
-// Drops that come back into the group.
-
-#[oneloop::test(virtual_time)]
-async fn a_childs_drop_may_create_children_cancel_the_group_and_drop_handles() {
-    for way in 0..3 {
-        let handles = Rc::new(RefCell::new(Vec::new()));
-        let refused = Rc::new(Cell::new(0));
-        let mut group: Boxed<()> = Box::pin({
-            let (handles, refused) = (handles.clone(), refused.clone());
-            task_group(async move |group| {
-                for _ in 0..5 {
-                    let (group_of_child, handles_of_child, refused) =
-                        (group.clone(), handles.clone(), refused.clone());
-                    let on_drop = OnDrop(move || {
-                        group_of_child.cancel();
-                        let late = group_of_child.create_task(async { unreachable!("closed") });
-                        refused.set(refused.get() + usize::from(late.is_finished()));
-                        handles_of_child.borrow_mut().pop();
-                        group_of_child.set_limit(1);
-                    });
-                    handles.borrow_mut().push(group.create_task(async move {
-                        let _on_drop = on_drop;
-                        pending::<()>().await;
-                    }));
-                }
-                group.cancelled().await;
-            })
-        });
-        poll_once(&mut group).await;
-        match way {
-            0 => drop(group),
-            1 => {
-                handles.borrow()[0].cancel();
-                group.await;
-            }
-            _ => assert!(timeout(SECOND, group).await.is_err()),
-        }
-        assert_eq!((refused.get(), handles.borrow().len()), (5, 0), "{way}");
-        assert_eq!(names(), ["main"]);
-    }
-}
-
-#[oneloop::test(virtual_time)]
-async fn of_children_whose_drops_panic_each_is_dropped_and_the_first_panic_counts() {
-    let dropped = Rc::new(Cell::new(0));
-    let make = || -> Boxed<()> {
-        let dropped = dropped.clone();
-        Box::pin(task_group(async move |group| {
-            for number in 0..5 {
-                let dropped = dropped.clone();
-                let on_drop = OnDrop(move || {
-                    dropped.set(dropped.get() + 1);
-                    std::panic::panic_any(number);
-                });
-                group.create_task(async move {
-                    let _on_drop = on_drop;
-                    pending::<()>().await;
-                });
-            }
-            group.cancelled().await;
-        }))
-    };
-    let mut group = make();
-    poll_once(&mut group).await;
-    let payload = catch_unwind(AssertUnwindSafe(|| drop(group))).unwrap_err();
-    assert_eq!((*payload.downcast_ref::<i32>().unwrap(), dropped.take()), (0, 5));
-
-    let mut group = make();
-    poll_once(&mut group).await;
-    let unwinding = catch_unwind(AssertUnwindSafe(move || {
-        let _group = group;
-        panic!("outer");
-    }));
-    assert_eq!(*unwinding.unwrap_err().downcast_ref::<&str>().unwrap(), "outer");
-    assert_eq!(dropped.take(), 5);
-    assert_eq!(names(), ["main"]);
-}
-
-// Wakers and fairness.
-
-/// Wakes through it come back into a group, once each.
-struct Hostile {
-    wakes: AtomicUsize,
-    is_armed: AtomicBool,
-}
-
-thread_local! {
-    static COME_BACK: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
-}
-
-impl Wake for Hostile {
-    fn wake(self: Arc<Self>) {
-        self.wakes.fetch_add(1, Ordering::Relaxed);
-        if self.is_armed.swap(false, Ordering::Relaxed) {
-            let come_back = COME_BACK.with_borrow(Clone::clone);
-            come_back.unwrap()();
-            self.is_armed.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-#[oneloop::test(virtual_time)]
-async fn a_foreign_waker_may_create_children_and_cancel_the_group_when_it_is_woken() {
-    for cancels in [false, true] {
-        let hostile =
-            Arc::new(Hostile { wakes: AtomicUsize::new(0), is_armed: AtomicBool::new(true) });
-        let waker = Waker::from(hostile.clone());
-        let ran = Rc::new(Cell::new(0));
-        let place = Rc::new(RefCell::new(None));
-        let (inner, count) = (place.clone(), ran.clone());
-        let mut group: Boxed<()> = Box::pin(task_group(async move |group| {
-            *inner.borrow_mut() = Some(group.clone());
-            group.create_task(async move {
-                sleep(SECOND).await;
-                count.set(count.get() + 1);
-            });
-            pending::<()>().await;
-        }));
-        let mut cx = Context::from_waker(&waker);
-        assert!(group.as_mut().poll(&mut cx).is_pending());
-        let kept: Group<'static, std::convert::Infallible> = place.take().unwrap();
-        let (again, count) = (kept.clone(), ran.clone());
-        COME_BACK.set(Some(Rc::new(move || {
-            let count = count.clone();
-            again.create_task(async move { count.set(count.get() + 1) });
-            if cancels {
-                again.cancel();
-            }
-        })));
-        kept.create_task(async {});
-        sleep(2 * SECOND).await;
-        assert!(hostile.wakes.load(Ordering::Relaxed) > 0);
-        let before = kept.len();
-        assert!(group.as_mut().poll(&mut cx).is_pending());
-        assert!(before > 2 - usize::from(cancels) && kept.is_empty());
-        assert_eq!(ran.get(), if cancels { 0 } else { 2 });
-        drop(group);
-        drop(kept);
-        COME_BACK.set(None);
-        assert_eq!(names(), ["main"]);
-    }
-}
-
-#[oneloop::test(virtual_time)]
-async fn a_child_that_is_always_ready_starves_nobody() {
-    let turns = Rc::new(Cell::new(0));
-    let outside = turns.clone();
-    let other = create_task(async move {
-        for _ in 0..10 {
-            outside.set(outside.get() + 1);
-            yield_now().await;
-        }
-    });
-    let polls = Cell::new(0);
-    task_group(async |group| {
-        let busy = group.create_task(poll_fn(|cx| {
-            polls.set(polls.get() + 1);
-            cx.waker().wake_by_ref();
-            Poll::<()>::Pending
-        }));
-        let sibling = group.create_task(async {
-            for _ in 0..10 {
-                yield_now().await;
-            }
-        });
-        sibling.await.unwrap();
-        other.await.unwrap();
-        busy.cancel();
-    })
-    .await;
-    assert_eq!(turns.get(), 10);
-    assert!(polls.get() < 12 * 64, "{}", polls.get());
-}
-
-#[oneloop::test(virtual_time)]
-async fn a_child_that_is_woken_while_it_becomes_ready_is_not_polled_again() {
-    let polls = Cell::new(0);
-    task_group(async |group| {
-        for keep in [false, true] {
-            let child = group.create_task(poll_fn(|cx| {
-                polls.set(polls.get() + 1);
-                cx.waker().wake_by_ref();
-                Poll::Ready(())
-            }));
-            if keep {
-                child.await.unwrap();
-            }
-        }
-        // These take the slots of those.
-        for _ in 0..10 {
-            group.create_task(yield_now()).await.unwrap();
-        }
-    })
-    .await;
-    assert_eq!(polls.get(), 2);
-    assert_eq!(names(), ["main"]);
-}
-
-#[oneloop::test(virtual_time)]
-async fn after_each_poll_of_a_child_its_outer_task_is_current_again() {
-    let name = || current_task().unwrap().name();
-    let cleaned = Log::default();
-    let outer = create_task({
-        let cleaned = cleaned.clone();
-        async move {
-            let caught = AssertUnwindSafe(task_group(async |group| {
-                group
-                    .create_task(async {
-                        yield_now().await;
-                        let eager = oneloop::task::Builder::new().eager(true).name("eager");
-                        let eager = eager.create_task(async move {
-                            let first = name();
-                            yield_now().await;
-                            (first, name())
-                        });
-                        assert_eq!(name(), "child", "an eager task was polled inside");
-                        let (first, second) = eager.await.unwrap();
-                        assert_eq!((first.as_str(), second.as_str()), ("eager", "eager"));
-                        drop(with_cleanup(cleaned.clone(), async move |log| log.add(name())));
-                    })
-                    .named("child");
-                for _ in 0..5 {
-                    assert_eq!(name(), "outer");
-                    yield_now().await;
-                }
-                sleep(SECOND).await;
-                group.create_task(async { panic!("boom") });
-                drop(with_cleanup(cleaned.clone(), async move |log| log.add(name())));
-                sleep(SECOND).await;
-            }));
-            assert!(caught.catch_unwind().await.is_err());
-            assert_eq!(name(), "outer");
-        }
-    })
-    .named("outer");
-    outer.await.unwrap();
-    assert_eq!(cleaned.take(), ["child", "outer"]);
-}
-
-// Combinators.
-
-#[oneloop::test(virtual_time)]
-async fn groups_inside_other_combinators_are_woken_by_their_children() {
-    let make = |seconds: u32| {
-        task_group(async move |group| {
-            group.create_task(sleep(seconds * SECOND)).await.unwrap();
-        })
-    };
-    let start = time::now();
-    gather!(make(1), make(2)).await;
-    assert_eq!(time::now() - start, 2 * SECOND);
-    let mut groups: FuturesUnordered<_> = (1..4).map(make).collect();
-    let mut ended = 0;
-    while groups.next().await.is_some() {
-        ended += 1;
-        assert_eq!(time::now() - start, (2 + ended) * SECOND);
-    }
-    // As in `select!`: the loser is dropped half way.
-    let slow = std::pin::pin!(make(10));
-    let quick = std::pin::pin!(make(1));
-    futures::future::select(slow, quick).await;
-    assert_eq!(time::now() - start, 6 * SECOND);
-    assert_eq!(ended, 3);
-}
-
 #[oneloop::test(virtual_time)]
 async fn a_child_that_has_just_cleaned_is_not_mistaken_for_who_has_its_slot_now() {
     for drops in [true, false] {
@@ -711,7 +448,7 @@ async fn a_child_that_has_just_cleaned_is_not_mistaken_for_who_has_its_slot_now(
         sleep(2 * SECOND).await;
         assert_eq!(names().len(), before - 1, "the child has ended, and its group has not seen it");
         let others: Vec<_> = (0..3).map(|_| create_task(sleep(SECOND))).collect();
-        let kept: Group<'static, std::convert::Infallible> = place.take().unwrap();
+        let kept: Group<'static, Infallible> = place.take().unwrap();
         if drops {
             drop(group);
         } else {

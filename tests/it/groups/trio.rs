@@ -34,7 +34,7 @@ async fn a_group_stays_open_as_long_as_one_child_runs() {
 
 #[oneloop::test(virtual_time)]
 async fn a_group_may_be_passed_down_so_that_a_callee_creates_tasks_in_its_callers_life() {
-    async fn serve<'env>(group: &Group<'env, &'static str>, count: &'env Cell<u32>) {
+    fn serve<'env>(group: &Group<'env, &'static str>, count: &'env Cell<u32>) {
         for _ in 0..3 {
             group.create_task(async {
                 sleep(SECOND).await;
@@ -44,7 +44,7 @@ async fn a_group_may_be_passed_down_so_that_a_callee_creates_tasks_in_its_caller
     }
     let count = Cell::new(0);
     task_group(async |group| -> Result<(), &'static str> {
-        serve(&group, &count).await;
+        serve(&group, &count);
         assert_eq!(count.get(), 0);
         Ok(())
     })

@@ -144,9 +144,21 @@ impl<J> Children<J> {
         if self.running.get() < self.limit.get() {
             self.start(index, number);
         } else {
-            self.held.borrow_mut().push_back(Held { index, number });
+            self.hold(Held { index, number });
         }
         handle
+    }
+
+    fn hold(&self, child: Held) {
+        let (mut held, entries) = (self.held.borrow_mut(), self.entries.borrow());
+        // Those that were cancelled while they were held may not pile up.
+        if held.len() > 2 * entries.len() {
+            let is_there = |Held { index, number }: &Held| {
+                entries.get(*index).is_some_and(|entry| entry.number == *number)
+            };
+            held.retain(is_there);
+        }
+        held.push_back(child);
     }
 
     /// To queue it can wake whoever awaits the group, which may be the code of others.

@@ -5,6 +5,9 @@ use std::task::{Context, Poll};
 
 /// Lets every other runnable task run once, then goes on; asyncio's `sleep(0)`.
 ///
+/// Inside a [`task_group`](crate::task_group), a [`gather!`](crate::gather!) or the like, which are polled as one, the other
+/// members that are runnable come first, and other tasks after 64 of their polls at most.
+///
 /// # Examples
 ///
 /// ```

@@ -334,6 +334,10 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         this.group.shared.is_closed.set(true);
         let Failures { mut errors, of_body, panic } = mem::replace(this.failures, Failures::new());
         if let Some(payload) = panic {
+            // Before it goes on: a second panic, while the stack unwinds, would abort the process.
+            if let Some(second) = drop_caught((errors, of_body, this.value.take())) {
+                discard(second);
+            }
             panic::resume_unwind(payload);
         }
         errors.extend(of_body);

@@ -28,6 +28,24 @@ const SECOND: Duration = Duration::from_secs(1);
 // Drops that come back into the group.
 
 #[oneloop::test(virtual_time)]
+async fn an_error_whose_drop_panics_beside_a_panic_does_not_abort() {
+    #[derive(Debug)]
+    struct Hostile;
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    let group = task_group(async |group| -> Result<(), Hostile> {
+        group.create_task(async { Err::<(), _>(Hostile) });
+        group.create_task(async { panic!("boom") });
+        pending().await
+    });
+    let payload = AssertUnwindSafe(group).catch_unwind().await.unwrap_err();
+    assert_eq!(*payload.downcast_ref::<&str>().unwrap(), "boom");
+}
+
+#[oneloop::test(virtual_time)]
 async fn a_childs_drop_may_create_children_cancel_the_group_and_drop_handles() {
     for way in 0..3 {
         let handles = Rc::new(RefCell::new(Vec::new()));

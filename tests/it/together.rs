@@ -1,0 +1,3 @@
+//! How the parts work together: groups, cleanups, limits of time, context variables, what waits for tasks.
+
+mod limits;

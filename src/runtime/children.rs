@@ -171,7 +171,13 @@ impl<J> Children<J> {
         *is_running = true;
         drop(entries);
         self.running.set(self.running.get() + 1);
-        self.with(|state, _| state.queue(slot));
+        let member = self.member(index);
+        self.with(|state, _| {
+            // Or cancelled and cleaned up, and somebody else may have its slot.
+            if state.tasks.child(slot) == Some(member) {
+                state.queue(slot);
+            }
+        });
     }
 
     /// A task that is cancelled already, where the group takes no more children.

@@ -292,10 +292,12 @@ impl Drop for Cleaner {
     }
 }
 
-/// Calls `f` with `owner` as the current task, for the cleaner, which is it now; what `f` leaves belongs to the cleaner.
+/// Calls `f` with `owner` as the current task, for the cleaner, which is it now; what `f` leaves belongs to the cleaner. Where
+/// the owner is a cleaner itself, the current task is the one that both clean up after.
 fn as_owner<R>(owner: u32, f: impl FnOnce() -> R) -> R {
     let cleaner = with(|state| {
-        state.cleaner = mem::replace(&mut state.current, owner);
+        let task = state.tasks.cleaned_task(owner);
+        state.cleaner = mem::replace(&mut state.current, task);
         state.cleaner
     });
     let result = f();
@@ -403,7 +405,7 @@ impl Drop for LeftCleanups {
 pub(crate) fn keep_maker(maker: Box<dyn Any>) -> Option<HandleKey> {
     let mut maker = Some(maker);
     with(|state| {
-        let slot = key::slot(state.cleaning.makers.insert(maker.take()?));
+        let slot = key::slot(state.cleaning.makers.insert(Some(maker.take()?)));
         Some(HandleKey { run: state.run_number(), slot })
     })
     .flatten()
@@ -412,7 +414,7 @@ pub(crate) fn keep_maker(maker: Box<dyn Any>) -> Option<HandleKey> {
 /// Takes it back. `None`: its loop does not run here, or has ended.
 pub(crate) fn take_maker(key: HandleKey) -> Option<Box<dyn Any>> {
     let take = |state: &mut State| state.cleaning.makers.try_remove(key.slot as usize);
-    with_loop(key.run, take).ok().flatten()
+    with_loop(key.run, take).ok().flatten().flatten()
 }
 
 /// Drops it at home, on behalf of a guard that cannot use it.

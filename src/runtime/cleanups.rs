@@ -31,8 +31,9 @@ pub(super) struct Cleaning {
     pub(super) timeout: Nanos,
     /// The loop is ending, and so has the time for cleanups.
     pub(super) is_over: bool,
-    /// What makes a cleanup of its guard's value, while the guard is there.
-    pub(super) makers: Slab<Box<dyn Any>>,
+    /// What makes a cleanup of its guard's value. The place is the guard's as long as that is there; at the end of the loop
+    /// it is emptied.
+    pub(super) makers: Slab<Option<Box<dyn Any>>>,
 }
 
 /// A cleanup that has been accepted.
@@ -77,6 +78,11 @@ impl Cleaning {
             is_over: false,
             makers: Slab::new(),
         }
+    }
+
+    /// At the end of the loop.
+    pub(super) fn take_makers(&mut self) -> impl Iterator<Item = Box<dyn Any>> + '_ {
+        self.makers.iter_mut().filter_map(|(_, maker)| maker.take())
     }
 
     /// Grows with every drop that leaves something to be waited for.

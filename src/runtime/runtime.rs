@@ -16,6 +16,7 @@ use super::event_loop::{self, Park, Turn};
 use super::handle::Handle;
 use super::job::MaybeDone;
 use super::key::NO_SLOT;
+use super::limit;
 use super::record::Payload;
 use super::state::State;
 
@@ -77,7 +78,7 @@ impl Runtime {
             );
         }
         self.check_process();
-        self.inside(|| run_main(main.into_future(), place))
+        self.inside(|| limit::unlimited(|| run_main(main.into_future(), place)))
     }
 
     /// A way to this loop from other threads.
@@ -130,7 +131,7 @@ impl Runtime {
                 state.pace.start();
                 state.running_since = Some(place);
             });
-            let turn = event_loop::turn(&mut |_| Poll::Pending, Park::InHost);
+            let turn = limit::unlimited(|| event_loop::turn(&mut |_| Poll::Pending, Park::InHost));
             with(|state| state.running_since = None);
             turn
         })
@@ -196,7 +197,8 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.inside(event_loop::close);
+        // The code that drops this may be another loop's, and have limits there.
+        self.inside(|| limit::unlimited(event_loop::close));
         // The wakers of others that it still holds.
         if let Some(payload) = context::drop_caught(self.state.take()) {
             context::discard(payload);

@@ -416,7 +416,7 @@ impl State {
             self.defer_unclaimed_of(slot);
         }
         self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
-        self.deferred.extend(self.cleaning.makers.drain().map(Deferred::DropMaker));
+        self.deferred.extend(self.cleaning.take_makers().map(Deferred::DropMaker));
         let (mail, unpark) = self.registered.close();
         self.deferred.extend(mail.calls.into_iter().map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));

@@ -439,12 +439,18 @@ impl Tasks {
         }
     }
 
-    /// That of a cleaner is its owner's.
-    pub(super) fn label(&self, mut slot: u32) -> TaskLabel {
+    /// The task whose cleanups the cleaner in `slot` runs, if it is one; its owner may be a cleaner too.
+    pub(super) fn cleaned_task(&self, mut slot: u32) -> u32 {
         let owner = |record: &Record| record.has(Flags::IS_CLEANER).then_some(record.parent);
         while let Some(owner) = self.get(slot).and_then(owner).filter(|&owner| owner != NO_SLOT) {
             slot = owner;
         }
+        slot
+    }
+
+    /// That of a cleaner is its owner's.
+    pub(super) fn label(&self, slot: u32) -> TaskLabel {
+        let slot = self.cleaned_task(slot);
         let name = match self.names.get(slot) {
             None if slot == MAIN => Some("main".to_owned()),
             name => name.cloned(),

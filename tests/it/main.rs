@@ -15,5 +15,6 @@ mod sync;
 mod tasks;
 mod tcp;
 mod time;
+mod together;
 mod waiting;
 mod wakers;

@@ -1,0 +1,4 @@
+//! How the parts work together: groups, cleanups, limits of time, context variables, what waits for tasks.
+
+mod cleaning;
+mod limits;

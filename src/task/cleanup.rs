@@ -109,6 +109,8 @@ struct Guarded<T> {
 impl<T: 'static> Cleanup<T> {
     /// Runs the cleanup now, in line. An error is reported, as it is for a guard that was dropped.
     ///
+    /// The cleanup lies in the future that this gives, which is therefore not `Send`, unlike the guard.
+    ///
     /// # Cancel safety
     ///
     /// Dropped half way, the rest goes on as a cleanup.

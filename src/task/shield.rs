@@ -15,7 +15,9 @@ use crate::runtime::{self, BoxedCleanup, Place};
 /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout). What should live longer belongs into a [task](crate::create_task): dropping its handle does
 /// not stop it.
 ///
-/// A shield that is dropped before its first poll drops the future, which then never runs.
+/// # Cancel safety
+///
+/// Dropped once it has begun, it goes on. Dropped before its first poll, it drops the future, which then never runs.
 ///
 /// # Panics
 ///

@@ -26,7 +26,7 @@ use oneloop::task::{
     DropGuard, FirstCompleted, FirstError, FirstOk, Gather, Group, GroupError, Race, Scope, Shield,
     StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
-use oneloop::time::{Interval, MissedTicks, Sleep, Timeout};
+use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
     TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
@@ -142,7 +142,7 @@ fn what_holds_futures_is_send_when_they_are() {
     assert_send_value(oneloop::try_gather!(ready(io::Result::Ok(1)), ready(io::Result::Ok("x"))));
     assert_send_value(oneloop::timeout(Duration::ZERO, async { oneloop::yield_now().await }));
     assert_send_value(oneloop::move_on_after(Duration::ZERO, oneloop::sleep(Duration::ZERO)));
-    assert_send_value(oneloop::move_on_at(oneloop::time::now(), oneloop::sleep(Duration::ZERO)));
+    assert_send_value(oneloop::move_on_at(now(), oneloop::sleep(Duration::ZERO)));
     assert_send_value(oneloop::gather([async { oneloop::sleep(Duration::ZERO).await }]));
     assert_not_send!(Timeout<Ready<Local>>, Gather<Ready<Local>>, Race<Ready<Local>>);
     assert_not_send!(AsCompleted<Ready<Local>>, FirstOk<Ready<Result<Local, u8>>>);

@@ -11,9 +11,10 @@ use super::wait_queue::WaitQueue;
 /// `wait` takes the guard of a lock and gives it back: whenever it returns, the lock is held. If it is dropped before, the lock is not
 /// held, or is released, and there is no guard that could say otherwise.
 ///
-/// Waiters are notified first come, first served. A notification is remembered by nobody, so look at the value first, while the lock
-/// is held; [`wait_for`](Self::wait_for) and [`wait_while`](Self::wait_while) do. A waiter that was notified by [`notify_one`](Self::notify_one)
-/// or [`notify`](Self::notify), and is dropped before it has the lock again, passes the notification on.
+/// Waiters are notified first come, first served. A notification is remembered by nobody, so look at the value first, while
+/// the lock is held; [`wait_for`](Self::wait_for) and [`wait_while`](Self::wait_while) do. A waiter that was notified by
+/// [`notify_one`](Self::notify_one) or [`notify`](Self::notify), and is dropped before it has the lock again, passes the
+/// notification on.
 ///
 /// As with std's `Condvar`, a condition does not know its lock, and notifying does not need it. Use one with one lock:
 /// with several, a notification may reach a waiter whose value has not changed.

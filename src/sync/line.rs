@@ -5,8 +5,9 @@
 //! - Its future holds an `Option<WaitKey>`. The first poll tries without waiting, but only if the [`Line`] is empty, or it would
 //!   overtake. If that fails it clones the waker, *tries again* (a clone is the code of others, which may have changed
 //!   everything), and then calls [`Line::join`] with the waiter's own data: how much it wants, room for what it gets.
-//! - Whoever has something to give calls [`Line::grant_if`] or [`Line::grant`]: the first waiter's data is changed, its wait is over, and it is
-//!   woken. What was granted belongs to it from this moment, although it has not run yet: nobody else can take it.
+//! - Whoever has something to give calls [`Line::grant_if`] or [`Line::grant`]: the first waiter's data is changed, its
+//!   wait is over, and it is woken. What was granted belongs to it from this moment, although it has not run yet: nobody
+//!   else can take it.
 //! - A later poll calls [`Line::poll`], which is ready with the data once it was granted.
 //! - Its `drop` calls [`Line::leave`]. [`Left::Granted`]: it was given something that it never saw, so pass that on. [`Left::Waiting`]:
 //!   it may have stood in the way of those behind it, so look whether the new first one can be granted something.

@@ -161,6 +161,7 @@ impl<T: Debug> Debug for Lock<T> {
 
 /// The lock is held, and the value at hand, until it is dropped: the guard of [`Lock::lock`].
 #[must_use = "a guard that is dropped at once releases the lock"]
+#[doc(alias = "MutexGuard")]
 pub struct LockGuard<'a, T> {
     // Fields are dropped in this order: the value is free before whoever is next is woken.
     value: RefMut<'a, T>,
@@ -212,6 +213,7 @@ impl<T: Display> Display for LockGuard<'_, T> {
 
 /// The lock is held until it is dropped: the guard of [`Lock::lock_owned`].
 #[must_use = "a guard that is dropped at once releases the lock"]
+#[doc(alias = "OwnedMutexGuard")]
 pub struct OwnedLockGuard<T> {
     lock: Rc<Lock<T>>,
     /// `None` only while it is put back.

@@ -142,6 +142,7 @@ impl<T> Drop for Held<'_, T> {
 
 /// The value may be read until it is dropped: the guard of [`RwLock::read`].
 #[must_use = "a guard that is dropped at once releases the lock"]
+#[doc(alias = "RwLockReadGuard")]
 pub struct ReadGuard<'a, T> {
     // Fields are dropped in this order: the value is free before whoever is next is woken.
     value: Ref<'a, T>,
@@ -150,6 +151,7 @@ pub struct ReadGuard<'a, T> {
 
 /// The value may be read and written until it is dropped: the guard of [`RwLock::write`].
 #[must_use = "a guard that is dropped at once releases the lock"]
+#[doc(alias = "RwLockWriteGuard")]
 pub struct WriteGuard<'a, T> {
     value: RefMut<'a, T>,
     held: Held<'a, T>,

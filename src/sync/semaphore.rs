@@ -213,6 +213,7 @@ impl Debug for Semaphore {
 /// Permits of a [`Semaphore`], released when it is dropped.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once is released at once"]
+#[doc(alias = "SemaphorePermit")]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
     count: usize,
@@ -239,6 +240,7 @@ impl Drop for Permit<'_> {
 /// Permits of a [`Semaphore`] that borrow nothing, released when it is dropped.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once is released at once"]
+#[doc(alias = "OwnedSemaphorePermit")]
 pub struct OwnedPermit {
     semaphore: Rc<Semaphore>,
     count: usize,

@@ -136,6 +136,7 @@ impl Debug for WaitQueue {
 /// The future of [`WaitQueue::wait`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
+#[doc(alias = "Notified")]
 pub struct Wait<'a> {
     queue: &'a WaitQueue,
     state: State,

@@ -77,6 +77,7 @@ impl Builder {
     /// If no loop runs on this thread.
     #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
     #[track_caller]
+    #[doc(alias = "spawn")]
     pub fn create_task<F>(self, future: F) -> Task<F::Output>
     where
         F: Future + 'static,

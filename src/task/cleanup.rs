@@ -11,20 +11,21 @@ use crate::runtime::{self, BoxedCleanup, HandleKey, Place};
 /// Guards `value`: when the guard is dropped, the async function `cleanup` gets the value, and is awaited to its end.
 ///
 /// However the guard is dropped: at the end of its scope, by `return` or `?`, by a [`timeout`](crate::timeout), a
-/// [`cancel`](crate::Task::cancel), a lost [`select!`](crate::select!), a panic, or the end of [`run`](crate::run). It is what `async with` and an `await` in
-/// `finally` are in Python, and what `drop` cannot do in Rust.
+/// [`cancel`](crate::Task::cancel), a lost [`select!`](crate::select!), a panic, or the end of [`run`](crate::run). It is
+/// what `async with` and an `await` in `finally` are in Python, and what `drop` cannot do in Rust.
 ///
 /// The cleanup belongs to the task that is current at the drop, and runs beside it, with it as
-/// [`current_task`](crate::current_task). A task's cleanups run one after another, in the order in which their guards were dropped.
-/// The task ends when they have: whoever awaits it, its [group](crate::task_group) and `run` wait for them, and so do
-/// [`timeout`](crate::timeout), [`move_on_after`](crate::move_on_after) and
+/// [`current_task`](crate::current_task). A task's cleanups run one after another, in the order in which their guards were
+/// dropped. The task ends when they have: whoever awaits it, its [group](crate::task_group) and `run` wait for them, and so
+/// do [`timeout`](crate::timeout), [`move_on_after`](crate::move_on_after) and
 /// [`CancelToken::run_until_cancelled`](crate::CancelToken::run_until_cancelled) for those of what they have dropped;
-/// [`select!`](crate::select!) and the races do not. Value and function are owned, for they may outlive the caller. No `cancel` reaches them. Each may take
-/// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by default.
+/// [`select!`](crate::select!) and the races do not. Value and function are owned, for they may outlive the caller. No
+/// `cancel` reaches them. Each may take [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by
+/// default.
 ///
 /// An error or a panic of the cleanup changes nothing about the task's result; it is reported, as is a cleanup that was cut
-/// off ([`Builder::on_unhandled`](crate::Builder::on_unhandled)). A guard that is dropped on another thread, or after the loop, drops its value, and that is
-/// reported too.
+/// off ([`Builder::on_unhandled`](crate::Builder::on_unhandled)). A guard that is dropped on another thread, or after the
+/// loop, drops its value, and that is reported too.
 ///
 /// From Python's `finally`; the bound is Trio's advice for shielded clean-up.
 ///
@@ -108,6 +109,8 @@ struct Guarded<T> {
 
 impl<T: 'static> Cleanup<T> {
     /// Runs the cleanup now, in line. An error is reported, as it is for a guard that was dropped.
+    ///
+    /// The cleanup lies in the future that this gives, which is therefore not `Send`, unlike the guard.
     ///
     /// # Cancel safety
     ///

@@ -13,7 +13,8 @@ use super::unfinished::Unfinished;
 /// seen, in their order.
 ///
 /// For the first success, [`first_ok`](super::first_ok); for a few futures of different types, [`select!`](crate::select!).
-/// A loser that is a [`Task`](crate::Task) is only detached: pass [`cancel_on_drop`](crate::Task::cancel_on_drop) for tasks that should stop.
+/// A loser that is a [`Task`](crate::Task) is only detached: pass [`cancel_on_drop`](crate::Task::cancel_on_drop) for tasks
+/// that should stop.
 ///
 /// # Cancel safety
 ///

@@ -21,8 +21,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 ///   accepted and changes nothing.
 /// - The output of the first that is ready is matched with its **pattern**. If it does not match, it is dropped, the branch is
 ///   disabled, and the others go on. If all branches are disabled, **`else`** runs; without `else` that is a panic.
-/// - **All futures are dropped before the handler runs**, the winner's first, the others in their order. So a handler may use what they had borrowed, and
-///   `?`, `break`, `continue`, `return` and `.await`. The handler's value is that of the `select!`.
+/// - **All futures are dropped before the handler runs**, the winner's first, the others in their order. So a handler may
+///   use what they had borrowed, and `?`, `break`, `continue`, `return` and `.await`. The handler's value is that of the
+///   `select!`.
 ///
 /// A future that loses is dropped, and with it what it has done half way: see "Cancel safety" of what you await. To keep
 /// a future, in a loop say, make it outside and pass it by reference: `&mut task`, or `future.as_mut()` after `pin!`. Then it

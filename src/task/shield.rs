@@ -10,12 +10,14 @@ use crate::runtime::{self, BoxedCleanup, Place};
 /// Awaits `future` such that it goes on to its end also when this is dropped before: by a cancel, a timeout, a lost race.
 /// Asyncio's `shield`.
 ///
-/// It runs inside the task that awaits it. Dropped once it has begun, it becomes a [cleanup](crate::with_cleanup) of the task
-/// that is current then: that task ends when the future has, whose output is dropped; it may take
-/// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout). What should live longer belongs into a [task](crate::create_task): dropping its handle does
-/// not stop it.
+/// It runs inside the task that awaits it. Dropped once it has begun, it becomes a [cleanup](crate::with_cleanup) of the
+/// task that is current then: that task ends when the future has, whose output is dropped; it may take
+/// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout). What should live longer belongs into a
+/// [task](crate::create_task): dropping its handle does not stop it.
 ///
-/// A shield that is dropped before its first poll drops the future, which then never runs.
+/// # Cancel safety
+///
+/// Dropped once it has begun, it goes on. Dropped before its first poll, it drops the future, which then never runs.
 ///
 /// # Panics
 ///

@@ -34,6 +34,7 @@ pub fn all_tasks() -> Vec<TaskRef> {
 
 /// A task from outside: it can be looked at and cancelled, not awaited. Plain data: keeps nothing alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[doc(alias = "AbortHandle")]
 pub struct TaskRef {
     id: TaskId,
 }

@@ -10,8 +10,8 @@ use crate::runtime::{Gathering, MaybeDone};
 /// Runs a few futures at once, of whatever types, and gives their outputs as a tuple; asyncio's `gather`.
 ///
 /// `gather!(a, b)` is a future: `.await` stands outside. All run to their end, in the task that awaits it, and each is
-/// polled only when it was woken. Dropping it drops all. For a list of futures of one type, the function [`gather`](fn@crate::gather). Up to 12
-/// futures.
+/// polled only when it was woken. Dropping it drops all. For a list of futures of one type, the function
+/// [`gather`](fn@crate::gather). Up to 12 futures.
 ///
 /// # Examples
 ///
@@ -38,8 +38,8 @@ macro_rules! gather {
 /// Runs a few futures at once, until the first error: then drops the others and gives that error. If all succeed, gives
 /// their values as a tuple.
 ///
-/// `try_gather!(a, b)` is a future: `.await` stands outside. The error type is the same for all. For a list of futures of one type, the function
-/// [`try_gather`](fn@crate::try_gather). Up to 12 futures.
+/// `try_gather!(a, b)` is a future: `.await` stands outside. The error type is the same for all. For a list of futures of
+/// one type, the function [`try_gather`](fn@crate::try_gather). Up to 12 futures.
 ///
 /// # Examples
 ///

@@ -66,6 +66,7 @@ pub trait WaitUntil<T>: sealed::Sealed {
 
 /// [`wait`] until one task has ended, in whichever way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "FIRST_COMPLETED")]
 pub struct FirstCompleted;
 
 /// [`wait`] until one task has ended with an `Err` or a panic; if none does, until all have. A cancelled one is no error.

@@ -70,6 +70,7 @@ pub fn now() -> Instant {
 ///     .unwrap();
 /// });
 /// ```
+#[doc(alias = "current_effective_deadline")]
 pub fn deadline() -> Option<Instant> {
     runtime::deadline().map(runtime::to_instant)
 }

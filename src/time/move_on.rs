@@ -34,6 +34,10 @@ pub async fn move_on_after<F: IntoFuture>(duration: Duration, future: F) -> Opti
 }
 
 /// As [`move_on_after`], until a moment by the [loop's clock](super::now); Trio's `move_on_at`.
+///
+/// # Cancel safety
+///
+/// That of `future`.
 pub async fn move_on_at<F: IntoFuture>(deadline: Instant, future: F) -> Option<F::Output> {
     timeout_at(deadline, future).await.ok()
 }

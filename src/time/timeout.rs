@@ -16,7 +16,8 @@ use crate::runtime::{
 /// Gives `future` so much time, counted from the first poll, then drops it and gives [`TimeoutError`]; asyncio's
 /// `timeout`. If that leaves [cleanups](crate::with_cleanup), it waits for them first, as asyncio does.
 ///
-/// The future is polled before the clock is looked at: one that is ready always wins, even with `Duration::ZERO`. `Duration::MAX` is no limit.
+/// The future is polled before the clock is looked at: one that is ready always wins, even with `Duration::ZERO`.
+/// `Duration::MAX` is no limit.
 ///
 /// Limits nest: the code inside stops at the earliest of them, which it can ask for by [`deadline`](super::deadline). Where the
 /// time of two is up when their task comes to run, the outer one ends the wait, as in asyncio and Trio: what would go on after

@@ -1,6 +1,6 @@
 //! Which types are `Send`, `Sync` and `Unpin`, as the API promises; and how large the small ones are.
 //!
-//! That `Runtime` and `Builder` are not `Send` is proven by `compile_fail` examples in their documentation.
+//! What is not `Send` has a `compile_fail` example in its documentation too, where users may wonder.
 
 use std::cell::Cell;
 use std::future::{Ready, ready};
@@ -22,10 +22,11 @@ use oneloop::sync::{
     Wait, WaitQueue, WriteGuard, broadcast, channel, oneshot, watch,
 };
 use oneloop::task::{
-    self, All, AsCompleted, CallHandle, CancelToken, Cancelled, ContextVar, DropGuard,
-    FirstCompleted, FirstError, FirstOk, Gather, Race, StaggeredRace, TryGather, YieldNow,
+    self, All, AsCompleted, CallHandle, CancelToken, Cancelled, Cleanup, Context, ContextVar,
+    DropGuard, FirstCompleted, FirstError, FirstOk, Gather, Group, GroupError, Race, Scope, Shield,
+    StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
-use oneloop::time::{Interval, MissedTicks, Sleep, Timeout};
+use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
     TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
@@ -44,6 +45,18 @@ fn assert_all<T: Send + Sync + Unpin>() {
 /// For futures that have no name.
 fn assert_send_value<T: Send>(value: T) {
     drop(value);
+}
+
+/// Compiles only if the types are not `Send`: otherwise there would be two traits to choose from.
+macro_rules! assert_not_send {
+    ($($name:ty),* $(,)?) => {{
+        trait Either<Case> {
+            fn choose() {}
+        }
+        impl<T: ?Sized> Either<()> for T {}
+        impl<T: ?Sized + Send> Either<u8> for T {}
+        $(<$name as Either<_>>::choose();)*
+    }};
 }
 
 /// What is not `Send`, as the outputs of tasks may be.
@@ -86,6 +99,9 @@ fn timers_are_send_and_sync() {
 #[test]
 fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<JoinError>();
+    assert_all::<GroupError<io::Error>>();
+    assert_all::<TaskError<io::Error>>();
+    assert_all::<StartError<io::Error>>();
     assert_all::<TimeoutError>();
     assert_all::<Closed>();
     assert_all::<CancelReason>();
@@ -126,7 +142,26 @@ fn what_holds_futures_is_send_when_they_are() {
     assert_send_value(oneloop::try_gather!(ready(io::Result::Ok(1)), ready(io::Result::Ok("x"))));
     assert_send_value(oneloop::timeout(Duration::ZERO, async { oneloop::yield_now().await }));
     assert_send_value(oneloop::move_on_after(Duration::ZERO, oneloop::sleep(Duration::ZERO)));
+    assert_send_value(oneloop::move_on_at(now(), oneloop::sleep(Duration::ZERO)));
     assert_send_value(oneloop::gather([async { oneloop::sleep(Duration::ZERO).await }]));
+    assert_not_send!(Timeout<Ready<Local>>, Gather<Ready<Local>>, Race<Ready<Local>>);
+    assert_not_send!(AsCompleted<Ready<Local>>, FirstOk<Ready<Result<Local, u8>>>);
+}
+
+#[test]
+fn what_cleans_is_send_when_what_it_guards_is() {
+    assert_all::<Cleanup<String>>();
+    assert_not_send!(Cleanup<Local>);
+    assert_all::<Shield<Sleep>>();
+    assert_not_send!(Shield<Ready<Local>>);
+    assert_send_value(oneloop::shield(async { oneloop::yield_now().await }));
+    // The function of a guard lies in the loop, so it counts for nothing.
+    assert_send_value(async {
+        let local = Local::default();
+        let guard = oneloop::with_cleanup(1, async move |_| drop(local));
+        oneloop::yield_now().await;
+        drop(guard);
+    });
 }
 
 #[test]
@@ -136,6 +171,15 @@ fn what_waits_for_the_first_is_send_when_its_members_are() {
     let mut set: TaskSet<Local> = TaskSet::new();
     assert_send_value(set.next());
     assert_send_value(set.cancel_and_wait(Duration::from_secs(5)));
+    let mut tasks: Vec<Task<Local>> = Vec::new();
+    assert_send_value(oneloop::wait(&mut tasks, FirstCompleted));
+    assert_send_value(async {
+        oneloop::select! {
+            random;
+            () = oneloop::sleep(Duration::ZERO) => {}
+            () = oneloop::yield_now() => {}
+        }
+    });
     assert_send_value(async {
         let mut task = oneloop::create_task(async { Local::default() });
         oneloop::select! {
@@ -203,6 +247,10 @@ fn futures_of_sockets_are_send() {
 #[test]
 fn other_futures_are_send() {
     assert_send_value(signal::ctrl_c());
+    assert_send_value(async {
+        let task = oneloop::create_task(async { Local::default() });
+        drop(task.cancel_and_wait(Duration::ZERO).await);
+    });
     assert_send_value(testing::advance(Duration::ZERO));
     let mut interval = oneloop::interval(Duration::from_secs(1));
     assert_send_value(interval.tick());
@@ -214,18 +262,6 @@ fn other_futures_are_send() {
     });
 }
 
-/// Compiles only if the types are not `Send`: otherwise there would be two traits to choose from.
-macro_rules! assert_not_send {
-    ($($name:ty),* $(,)?) => {{
-        trait Either<Case> {
-            fn choose() {}
-        }
-        impl<T: ?Sized> Either<()> for T {}
-        impl<T: ?Sized + Send> Either<u8> for T {}
-        $(<$name as Either<_>>::choose();)*
-    }};
-}
-
 #[test]
 fn what_tasks_share_stays_on_its_thread() {
     assert_not_send!(WaitQueue, Wait<'_>, Event, Condition, Barrier, OnceCell<u8>);
@@ -235,6 +271,14 @@ fn what_tasks_share_stays_on_its_thread() {
     assert_not_send!(CapacityLimiter, Token<'_>, OwnedToken, Borrower);
     assert_unpin::<Wait<'_>>();
     assert_all::<BrokenBarrier>();
+}
+
+#[test]
+fn groups_and_contexts_stay_on_their_thread() {
+    assert_not_send!(Group<'_, io::Error>, task::Ready<u8>);
+    // They hold the values of context variables.
+    assert_not_send!(Context, Scope<Sleep>, task::Builder);
+    assert_not_send!(Runtime, oneloop::Builder);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::task::Task;
 /// A group of tasks, as its body sees it; see [`task_group`](crate::task_group).
 ///
 /// A child that creates children takes a clone along. A function that takes a group and what its children borrow says so by
-/// one lifetime: `fn spawn<'env>(group: &Group<'env, io::Error>, url: &'env str)`.
+/// one lifetime: `fn fetch_all<'env>(group: &Group<'env, io::Error>, urls: &'env [String])`.
 ///
 /// It stays on its thread:
 ///
@@ -178,6 +178,10 @@ impl<'env, E: 'static> Group<'env, E> {
     /// Waits until no child is left, for a body that has something to do then; the group itself waits for all children
     /// anyway. A child would wait for itself, for ever.
     ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
     /// # Examples
     ///
     /// What is left after a while is cancelled:
@@ -201,6 +205,27 @@ impl<'env, E: 'static> Group<'env, E> {
     }
 
     /// Waits until the group is cancelled, or fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// A body that has a result to give also when its group is cancelled:
+    ///
+    /// ```
+    /// oneloop::run(async {
+    ///     let served = oneloop::task_group(async |group| -> Result<u32, String> {
+    ///         let stop = group.clone();
+    ///         group.create_task(async move { stop.cancel() });
+    ///         group.cancelled().await;
+    ///         Ok(7)
+    ///     })
+    ///     .await;
+    ///     assert_eq!(served.unwrap(), 7);
+    /// });
+    /// ```
     pub async fn cancelled(&self) {
         self.shared.cancelled.wait().await;
     }

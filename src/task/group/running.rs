@@ -48,7 +48,7 @@ const POLLS_MAX: usize = 64;
 /// - "async block may outlive the current function", "`x` does not live long enough": the child borrows from the body; see
 ///   above.
 /// - A function that takes a group and what its children borrow names the lifetime twice:
-///   `fn spawn<'env>(group: &Group<'env, io::Error>, url: &'env str)`.
+///   `fn fetch_all<'env>(group: &Group<'env, io::Error>, urls: &'env [String])`.
 ///
 /// # Cancel safety
 ///

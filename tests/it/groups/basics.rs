@@ -10,8 +10,8 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use oneloop::task::{Ready, TaskError};
 use oneloop::{
-    Task, TaskRef, all_tasks, create_task, current_task, sleep, task_group, time, timeout,
-    with_cleanup, yield_now,
+    CancelReason, Task, TaskRef, all_tasks, create_task, current_task, sleep, task_group, time,
+    timeout, with_cleanup, yield_now,
 };
 
 use crate::cleanups::Log;
@@ -194,6 +194,44 @@ async fn a_child_cancelled_by_itself_is_no_error() {
         assert!(child.await.unwrap_err().is_cancelled());
     })
     .await;
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_handle_says_why_there_is_no_value() {
+    let place: Cell<Option<Task<()>>> = Cell::new(None);
+    let why = async || {
+        let error = place.take().unwrap().await.unwrap_err();
+        let name = format!("task `{}` ", error.task_name());
+        (error.reason(), error.is_failed(), error.to_string().replace(&name, "it "))
+    };
+    task_group(async |group| {
+        place.set(Some(group.create_task(pending::<()>())));
+        group.cancel();
+    })
+    .await;
+    let reason = Some(CancelReason::GroupCancelled);
+    assert_eq!(why().await, (reason, false, "it was cancelled with its group".to_owned()));
+
+    let group = task_group(async |group| {
+        place.set(Some(group.create_task(pending::<()>())));
+    });
+    assert!(timeout(Duration::ZERO, group).await.is_err());
+    let reason = Some(CancelReason::GroupDropped);
+    let text = "it was cancelled because its group was dropped".to_owned();
+    assert_eq!(why().await, (reason, false, text));
+
+    let failed = task_group(async |group| {
+        place.set(Some(group.create_task(async { Err::<(), _>("no") })));
+        Ok(())
+    });
+    assert!(failed.await.is_err());
+    assert_eq!(why().await, (None, true, "it failed, and its group has the error".to_owned()));
+
+    let asked = create_task(pending::<()>());
+    asked.cancel();
+    place.set(Some(asked));
+    let reason = Some(CancelReason::Requested);
+    assert_eq!(why().await, (reason, false, "it was cancelled by request".to_owned()));
 }
 
 #[oneloop::test(virtual_time)]

@@ -196,7 +196,9 @@ async fn an_error_before_it_is_ready_comes_back_from_start_and_the_group_goes_on
             yield_now().await;
             Err::<(), _>("early")
         });
-        assert_eq!(error.await.unwrap_err().into_error(), Some("early"));
+        let error = error.await.unwrap_err();
+        assert!(error.is_failed() && !error.is_cancelled() && !error.is_never_ready());
+        assert_eq!(error.into_error(), Some("early"));
         Ok(sibling.await.unwrap())
     })
     .await;

@@ -313,6 +313,18 @@ async fn a_dropped_group_leaves_the_wait_for_a_child_that_cleans() {
 }
 
 #[oneloop::test(virtual_time)]
+async fn a_limit_of_0_is_refused_and_the_group_goes_on() {
+    let is_done = Cell::new(false);
+    task_group(async |group| {
+        let refused = catch_unwind(AssertUnwindSafe(|| group.set_limit(0))).unwrap_err();
+        assert!(refused.downcast_ref::<&str>().unwrap().contains("pass 1 or more"));
+        group.create_task(async { is_done.set(true) });
+    })
+    .await;
+    assert!(is_done.get());
+}
+
+#[oneloop::test(virtual_time)]
 async fn a_limit_holds_children_back() {
     let (running, most) = (Cell::new(0), Cell::new(0));
     let start = time::now();

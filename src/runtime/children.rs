@@ -222,6 +222,12 @@ impl<J> Children<J> {
         });
     }
 
+    /// Lets the group be polled, without a turn for any child.
+    pub(crate) fn wake_group(&self) {
+        let HandleKey { run, slot: list } = self.key;
+        with_loop(run, |state| state.wake_member(NO_SLOT, Member { list, index: BODY })).ok();
+    }
+
     /// How many are to have a turn.
     pub(crate) fn woken(&self) -> usize {
         self.with(|state, list| state.ready_lists[list as usize].ready.len())

@@ -159,7 +159,7 @@ impl CancelToken {
     ///
     /// Dropped before it is ready, it leaves nothing behind.
     pub fn cancelled(&self) -> Cancelled {
-        Cancelled { token: self.clone(), waiter: None, alarm: None }
+        Cancelled { token: self.clone(), waiter: None, timer: None }
     }
 
     /// Runs `future` until it is ready or the token is cancelled; then the future is dropped, and the result is `None`, after
@@ -271,14 +271,14 @@ pub struct Cancelled {
     token: CancelToken,
     waiter: Option<u64>,
     /// For the deadline that the token had, or for an earlier one.
-    alarm: Option<(Nanos, Timer)>,
+    timer: Option<(Nanos, Timer)>,
 }
 
 impl Cancelled {
     /// Ready when `deadline` has come, by the timer that was armed for it.
     #[track_caller]
-    fn poll_alarm(&mut self, deadline: Nanos, cx: &Context<'_>) -> Poll<()> {
-        if let Some((armed_for, timer)) = &self.alarm {
+    fn poll_timer(&mut self, deadline: Nanos, cx: &Context<'_>) -> Poll<()> {
+        if let Some((armed_for, timer)) = &self.timer {
             if *armed_for <= deadline {
                 // Where the deadline was moved away, the early timer serves until it has expired.
                 if timer.poll(cx, "`Cancelled`").is_pending() {
@@ -286,13 +286,13 @@ impl Cancelled {
                 }
             }
         }
-        self.alarm = None;
+        self.timer = None;
         if deadline == NEVER {
             return Poll::Pending;
         }
         let timer = Timer::arm(When::At(deadline), cx, "a `CancelToken` with a deadline");
-        self.alarm = timer.map(|timer| (deadline, timer));
-        if self.alarm.is_some() { Poll::Pending } else { Poll::Ready(()) }
+        self.timer = timer.map(|timer| (deadline, timer));
+        if self.timer.is_some() { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -308,11 +308,11 @@ impl Future for Cancelled {
             let handle = &this.token.handle;
             let waits = handle.lock().wait(handle.index, &mut this.waiter, waker);
             let Ok((deadline, former)) = waits else {
-                this.alarm = None;
+                this.timer = None;
                 return Poll::Ready(());
             };
             drop(former);
-            if this.poll_alarm(deadline, cx).is_pending() {
+            if this.poll_timer(deadline, cx).is_pending() {
                 return Poll::Pending;
             }
             // Unless the deadline was moved just now, this cancels the token.

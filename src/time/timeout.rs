@@ -83,13 +83,13 @@ pin_project! {
         // `None` once the time is up.
         #[pin]
         future: Option<F>,
-        alarm: Alarm,
+        limit: Limit,
     }
 }
 
 /// What a timeout waits for, beside its future.
 #[derive(Debug)]
-enum Alarm {
+enum Limit {
     New(When),
     /// Without a timer, the time is up.
     Set(Nanos, Option<Timer>),
@@ -98,7 +98,7 @@ enum Alarm {
     Over,
 }
 
-impl Alarm {
+impl Limit {
     /// When the time is up.
     fn when(&self) -> When {
         match *self {
@@ -138,7 +138,7 @@ impl<F> Timeout<F> {
     where
         F: Future,
     {
-        Self { future: Some(future.into_future()), alarm: Alarm::New(when) }
+        Self { future: Some(future.into_future()), limit: Limit::New(when) }
     }
 }
 
@@ -149,21 +149,21 @@ impl<F: Future> Future for Timeout<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(future) = this.future.as_mut().as_pin_mut() {
-            if let Poll::Ready(output) = runtime::around(this.alarm.when(), || future.poll(cx)) {
+            if let Poll::Ready(output) = runtime::around(this.limit.when(), || future.poll(cx)) {
                 return Poll::Ready(Ok(output));
             }
-            ready!(this.alarm.poll(cx));
+            ready!(this.limit.poll(cx));
             if runtime::is_overdue() {
                 // The limit around this one goes first, in this poll or after the next look at the clock. Should it have
                 // been moved by then, this one is asked again.
-                *this.alarm = Alarm::New(When::After(1));
-                ready!(this.alarm.poll(cx));
+                *this.limit = Limit::New(When::After(1));
+                ready!(this.limit.poll(cx));
             }
             // Before the error is seen, also where the `Timeout` lives on.
             let left = dropping(|| this.future.set(None));
-            *this.alarm = left.map_or(Alarm::Over, |left| Alarm::Cleanups(Box::new(left)));
+            *this.limit = left.map_or(Limit::Over, |left| Limit::Cleanups(Box::new(left)));
         }
-        ready!(this.alarm.poll(cx));
+        ready!(this.limit.poll(cx));
         Poll::Ready(Err(TimeoutError(())))
     }
 }

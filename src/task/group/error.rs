@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::panic::Location;
 
-use crate::runtime::TaskLabel;
+use crate::runtime::{TaskId, TaskLabel};
 
 /// The errors of a [group](crate::task_group): at least one, in the order in which they came, that of the body last. Python's
 /// `ExceptionGroup`.
@@ -44,6 +44,12 @@ pub struct TaskError<E> {
 impl<E> TaskError<E> {
     pub(super) fn new(error: E, task: &TaskLabel) -> Self {
         Self { error, name: task.name(), place: task.place }
+    }
+
+    /// As the error of the current task. `None`: there is none, which cannot be where a task fails.
+    pub(super) fn of_current(error: E) -> Option<Self> {
+        let label = TaskId::current().and_then(TaskId::label)?;
+        Some(Self::new(error, &label))
     }
 
     /// The error.

@@ -1,12 +1,12 @@
 //! `Group`: what the body and the children of a group hold of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
 use super::child::{self, BoxedChild};
-use super::{GroupOutcome, Ready, StartError, start};
+use super::{GroupOutcome, Ready, StartError, TaskError, start};
 use crate::runtime::{Children, Place};
 use crate::sync::{Event, WaitQueue};
 use crate::task::Task;
@@ -33,6 +33,8 @@ pub(super) struct Shared<'env, E> {
     /// It takes no more children.
     pub(super) is_closed: Cell<bool>,
     pub(super) cancelled: Event,
+    /// Errors of children that nobody takes who has started them.
+    pub(super) left_errors: RefCell<Vec<TaskError<E>>>,
     /// Who waits until no child is left.
     pub(super) joiners: WaitQueue,
 }
@@ -44,6 +46,7 @@ impl<'env, E: 'static> Group<'env, E> {
             children,
             is_closed: Cell::new(false),
             cancelled: Event::new(),
+            left_errors: RefCell::default(),
             joiners: WaitQueue::new(),
         };
         Self { shared: Rc::new(shared) }
@@ -95,6 +98,12 @@ impl<'env, E: 'static> Group<'env, E> {
             drop(future);
             task
         })
+    }
+
+    /// The error of a child that nobody else takes makes the group fail.
+    pub(super) fn take_over(&self, error: TaskError<E>) {
+        self.shared.left_errors.borrow_mut().push(error);
+        self.shared.children.wake_group();
     }
 
     /// As [`create_task`](Group::create_task), for a group that may take no more children.

@@ -166,6 +166,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         for _ in 0..POLLS_MAX {
+            self.as_mut().take_left_errors();
             let woken = self.group.shared.children.next_woken();
             let has_turn = woken.is_some();
             match woken {
@@ -200,6 +201,17 @@ where
 impl<'env, F, V, E> Running<'env, F, V, E> {
     fn is_over(&self) -> bool {
         self.body.is_none() && self.group.is_empty()
+    }
+
+    /// Those that came with the drop of a `start`, as that of the body.
+    fn take_left_errors(mut self: Pin<&mut Self>) {
+        let errors = self.group.shared.left_errors.take();
+        if errors.is_empty() {
+            return;
+        }
+        let woken = self.group.shared.children.woken();
+        self.as_mut().project().failures.errors.extend(errors);
+        self.child_failed(woken);
     }
 
     fn poll_body<B>(mut self: Pin<&mut Self>, turn: BodyTurn)

@@ -7,11 +7,11 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use super::{Group, GroupOutcome};
+use super::{Group, GroupOutcome, TaskError};
 use crate::runtime;
-use crate::task::Task;
+use crate::task::CancelOnDrop;
 
 /// With this a child that was [started](Group::start) says that it is ready.
 #[must_use = "whoever has started the child waits for `set`"]
@@ -83,6 +83,18 @@ impl<E> StartError<E> {
     }
 }
 
+/// A child that is being started, as whoever waits for it sees it. Until it is ready, it goes with this.
+struct Starting<'a, 'env, V, E: 'static> {
+    group: &'a Group<'env, E>,
+    /// `None` once it is ready.
+    task: Option<CancelOnDrop<()>>,
+    place: Rc<Place<V>>,
+    early_error: Rc<EarlyError<E>>,
+}
+
+/// The error of a child that was not ready yet: it is for whoever has started it.
+type EarlyError<E> = Cell<Option<TaskError<E>>>;
+
 pub(super) async fn start<'env, V, C, R, E>(
     group: &Group<'env, E>,
     child: C,
@@ -99,50 +111,66 @@ where
         starter: RefCell::default(),
     });
     let early_error = Rc::new(Cell::new(None));
-    let task = group.create_task_at(created_at, {
+    let run = {
         let (place, early_error) = (Rc::clone(&place), Rc::clone(&early_error));
+        // As a function of its own it would want the output to outlive the group.
         async move {
             let outcome = child(Ready { place: Rc::clone(&place) }).await;
-            match outcome.into_group_result() {
-                Ok(_value) => Ok(()),
-                Err(error) if place.is_set.get() => Err(error),
-                Err(error) => {
-                    early_error.set(Some(error));
-                    Ok(())
-                }
-            }
+            child_ended(outcome.into_group_result(), &place, &early_error)
         }
-    });
-    // Until it is ready, the child goes with whoever waits for it.
-    let mut task = task.cancel_on_drop();
-    let ended = poll_fn(|cx| {
-        if let Some(value) = place.value.take() {
-            return Poll::Ready(Err(value));
-        }
-        let waker = cx.waker().clone();
-        let former = place.starter.replace(Some(waker));
-        drop(former);
-        Pin::new(&mut task).poll(cx).map(Ok)
-    });
-    let cause = match ended.await {
-        Err(value) => return Ok(detach(task.into_inner(), value)),
-        // It may have become ready and ended in one poll.
-        Ok(Ok(())) => match (place.value.take(), early_error.take()) {
-            (Some(value), _) => return Ok(value),
-            (None, Some(error)) => Cause::Failed(error),
-            (None, None) => Cause::NeverReady,
-        },
-        Ok(Err(_)) => match place.value.take() {
-            Some(value) => return Ok(value),
-            None => Cause::Cancelled,
-        },
     };
-    Err(StartError { cause })
+    let task = Some(group.create_task_at(created_at, run).cancel_on_drop());
+    let mut starting = Starting { group, task, place, early_error };
+    let started = poll_fn(|cx| starting.poll(cx)).await;
+    started.map_err(|cause| StartError { cause })
 }
 
-fn detach<V>(task: Task<()>, value: V) -> V {
-    drop(task);
-    value
+/// What the group is told of a child's end.
+fn child_ended<T, V, E>(
+    result: Result<T, E>,
+    place: &Place<V>,
+    early_error: &EarlyError<E>,
+) -> Result<(), E> {
+    match result {
+        Ok(_value) => Ok(()),
+        Err(error) if place.is_set.get() => Err(error),
+        Err(error) => {
+            early_error.set(TaskError::of_current(error));
+            Ok(())
+        }
+    }
+}
+
+impl<V, E> Starting<'_, '_, V, E> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<V, Cause<E>>> {
+        if let Some(value) = self.place.value.take() {
+            drop(self.task.take().map(CancelOnDrop::into_inner));
+            return Poll::Ready(Ok(value));
+        }
+        let waker = cx.waker().clone();
+        let former = self.place.starter.replace(Some(waker));
+        drop(former);
+        let task = self.task.as_mut().expect("polled only until it is ready");
+        let ended = ready!(Pin::new(task).poll(cx));
+        // It may have become ready and ended in one poll.
+        if let Some(value) = self.place.value.take() {
+            return Poll::Ready(Ok(value));
+        }
+        Poll::Ready(Err(match (ended, self.early_error.take()) {
+            (_, Some(error)) => Cause::Failed(error.into_error()),
+            (Ok(()), None) => Cause::NeverReady,
+            (Err(_), None) => Cause::Cancelled,
+        }))
+    }
+}
+
+/// An error that nobody here will take is the group's.
+impl<V, E> Drop for Starting<'_, '_, V, E> {
+    fn drop(&mut self) {
+        if let Some(error) = self.early_error.take() {
+            self.group.take_over(error);
+        }
+    }
 }
 
 impl<E: fmt::Display> fmt::Display for StartError<E> {

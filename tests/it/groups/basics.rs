@@ -390,6 +390,39 @@ async fn a_child_that_was_started_names_the_place_of_the_call() {
 }
 
 #[oneloop::test(virtual_time)]
+async fn an_early_error_that_nobody_takes_is_the_groups() {
+    async fn fail_after_a_second<V>(_ready: Ready<V>) -> Result<(), &'static str> {
+        sleep(SECOND).await;
+        Err("early")
+    }
+    // Whoever has started it is cancelled in the same moment, by a sibling ...
+    let result = task_group(async |group| -> Result<(), &str> {
+        group.create_task(async {
+            sleep(SECOND).await;
+            Err::<(), _>("sibling")
+        });
+        group.start(fail_after_a_second::<()>).await.unwrap_err();
+        Ok(())
+    })
+    .await;
+    let errors = result.unwrap_err().into_errors().into_iter().map(TaskError::into_error);
+    assert_eq!(errors.collect::<Vec<_>>(), ["sibling", "early"]);
+
+    // ... or has given up.
+    let result = task_group(async |group| -> Result<(), &str> {
+        let mut start = Box::pin(group.start(fail_after_a_second::<()>));
+        assert!(futures::FutureExt::now_or_never(&mut start).is_none());
+        sleep(2 * SECOND).await;
+        drop(start);
+        pending().await
+    })
+    .await;
+    let error = result.unwrap_err();
+    assert!(error.first().place().file().ends_with("basics.rs"));
+    assert_eq!(error.into_first(), "early");
+}
+
+#[oneloop::test(virtual_time)]
 async fn join_waits_until_no_child_is_left() {
     let start = time::now();
     task_group(async |group| {

@@ -2,3 +2,4 @@
 
 mod cleaning;
 mod limits;
+mod storm;

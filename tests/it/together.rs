@@ -3,3 +3,4 @@
 mod cleaning;
 mod limits;
 mod storm;
+mod waiting;

@@ -207,7 +207,7 @@ async fn alone(world: &Rc<World>, around: &Rc<Around>) {
         4 => {
             let handles = world.handles.borrow();
             if !handles.is_empty() {
-                handles[world.below(u32::try_from(handles.len()).unwrap()) as usize].cancel();
+                handles[world.below(u32::try_from(handles.len()).expect("few")) as usize].cancel();
             }
         }
         5 if world.below(6) == 0 => resume_unwind(Box::new("stormy")),
@@ -283,7 +283,10 @@ async fn beside(world: &Rc<World>, around: &Rc<Around>, depth: u32) {
             while outputs.next().await.is_some() && world.below(3) > 0 {}
         }
         4 => {
-            let parts = [part(), part()].map(async |part| Err::<(), _>(part.await));
+            let parts = [part(), part()].map(async |part| {
+                part.await;
+                Err::<(), ()>(())
+            });
             drop(oneloop::staggered_race(parts, MS).await);
         }
         _ => drop(AssertUnwindSafe(part()).catch_unwind().await),
@@ -295,7 +298,7 @@ fn create(world: &Rc<World>, around: &Around, depth: u32) -> Task<()> {
     let (inner, part) = (world.clone(), part(world, &Around::nothing(), depth));
     let is_eager = world.below(4) == 0;
     let task = task::Builder::new().eager(is_eager).create_task(async move {
-        inner.born(current_task().unwrap().key(), value);
+        inner.born(current_task().expect("a task runs").key(), value);
         part.await;
     });
     world.born(task.key(), value);
@@ -347,7 +350,7 @@ fn child(
     // That of whoever creates it, which runs inside the same limits.
     let value = VAR.get().unwrap_or(0);
     let task = group.create_task(async move {
-        inner.born(current_task().unwrap().key(), value);
+        inner.born(current_task().expect("a task runs").key(), value);
         part.await;
         if inner.below(5) == 0 && depth < 6 {
             drop(child(&inner, &of_group, depth + 1, &siblings));
@@ -374,7 +377,7 @@ async fn group(world: &Rc<World>, around: &Rc<Around>, depth: u32) {
             group.set_limit(1 + world.below(2) as usize);
         }
         let mut tasks = Vec::new();
-        for _ in 0..1 + world.below(4) {
+        for _ in 0..=world.below(4) {
             tasks.push(child(&world, &of_children, depth, &group));
         }
         part(&world, &around, depth).await;
@@ -408,7 +411,7 @@ fn schedule(seed: u64, runtime: &mut Runtime) -> u32 {
     let inner = world.clone();
     runtime.run(async move {
         VAR.set(1);
-        inner.born(current_task().unwrap().key(), 1);
+        inner.born(current_task().expect("a task runs").key(), 1);
         let main = part(&inner, &Around::nothing(), 0);
         drop(AssertUnwindSafe(main).catch_unwind().await);
         let rounds = 200 + inner.below(20);

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -431,8 +432,8 @@ fn schedule(seed: u64, runtime: &mut Runtime) -> u32 {
     world.checks.get()
 }
 
-fn storm(seeds: std::ops::Range<u64>) {
-    let new = || Builder::new().virtual_time(true).on_unhandled(|_| {}).build().unwrap();
+fn storm(seeds: Range<u64>) {
+    let new = || Builder::new().virtual_time(true).on_unhandled(|_| {}).build().expect("a loop");
     let (mut checks, mut runtime) = (0, new());
     for seed in seeds {
         // Some runs share a loop, and its slots.

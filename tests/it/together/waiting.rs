@@ -5,6 +5,8 @@ use std::future::{pending, poll_fn};
 use std::mem;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -12,8 +14,8 @@ use std::time::Duration;
 use oneloop::sync::{Lock, Queue, Semaphore};
 use oneloop::task::{All, FirstCompleted};
 use oneloop::{
-    Builder, Runtime, Task, TaskSet, all_tasks, create_task, gather, sleep, task_group, timeout,
-    wait, with_cleanup, yield_now,
+    Builder, JoinError, Runtime, Task, TaskSet, all_tasks, create_task, gather, sleep, task_group,
+    timeout, wait, with_cleanup, yield_now,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -59,7 +61,7 @@ async fn children_of_a_group_that_is_dropped_end_after_their_cleanups_for_those_
     let mut set = set.into_inner();
     let ended = wait(&mut tasks, All).await;
     let results = gather(ended).await;
-    assert!(results[0].as_ref().is_err_and(|error| error.is_cancelled()));
+    assert!(results[0].as_ref().is_err_and(JoinError::is_cancelled));
     assert!(results[1].is_ok());
     // What the drop of the group has dropped has left its cleanup to this task, and ended at once.
     assert!(set.next().await.unwrap().is_err());
@@ -97,7 +99,7 @@ async fn entries_of_a_wait_that_was_dropped_mean_nothing_to_the_next_group_or_ga
 #[test]
 fn those_who_wait_for_children_of_a_leaked_group_are_told_when_the_loop_ends() {
     let mut runtime = Runtime::new().unwrap();
-    let child = runtime.run(async {
+    let [child] = runtime.run(async {
         let child = Rc::new(RefCell::new(None::<Task<()>>));
         let place = child.clone();
         let mut group = Box::pin(task_group(async move |group| {
@@ -107,7 +109,7 @@ fn those_who_wait_for_children_of_a_leaked_group_are_told_when_the_loop_ends() {
         poll_fn(|cx| Poll::Ready(group.as_mut().poll(cx).is_pending())).await;
         mem::forget(group);
         let taken = child.borrow_mut().take();
-        taken.unwrap()
+        [taken.unwrap()]
     });
     let mut set = TaskSet::new();
     runtime.run(async { yield_now().await });
@@ -174,7 +176,7 @@ fn a_loop_in_a_thread_local_ends_with_its_groups_and_cleanups() {
     thread_local! {
         static LOOP: RefCell<Option<Runtime>> = const { RefCell::new(None) };
     }
-    let clean = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let clean = Arc::new(AtomicBool::new(false));
     let log = clean.clone();
     let end = move || {
         let mut runtime = Builder::new().virtual_time(true).build().unwrap();
@@ -186,7 +188,7 @@ fn a_loop_in_a_thread_local_ends_with_its_groups_and_cleanups() {
                             group.create_task(sleep(MS));
                         })
                         .await;
-                        log.store(true, std::sync::atomic::Ordering::Relaxed);
+                        log.store(true, Ordering::Relaxed);
                     });
                     pending::<()>().await;
                 });
@@ -197,5 +199,5 @@ fn a_loop_in_a_thread_local_ends_with_its_groups_and_cleanups() {
         LOOP.set(Some(runtime));
     };
     thread::spawn(end).join().unwrap();
-    assert!(clean.load(std::sync::atomic::Ordering::Relaxed));
+    assert!(clean.load(Ordering::Relaxed));
 }

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
-use std::mem;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -107,7 +106,7 @@ fn those_who_wait_for_children_of_a_leaked_group_are_told_when_the_loop_ends() {
             pending::<()>().await;
         }));
         poll_fn(|cx| Poll::Ready(group.as_mut().poll(cx).is_pending())).await;
-        mem::forget(group);
+        Box::leak(Box::new(group));
         let taken = child.borrow_mut().take();
         [taken.unwrap()]
     });

@@ -185,7 +185,7 @@ impl<T> TaskSet<T> {
             return Poll::Ready(None);
         }
         let Some(watch) = &mut self.watch else { return Poll::Ready(None) };
-        let task_at = |place: usize| self.tasks[place].as_ref().map(Task::handle);
+        let task_at = |place: usize| self.tasks.get(place)?.as_ref().map(Task::handle);
         let ended = match watch.poll_ended(cx, task_at) {
             Ok(polled) => self.take_from(ready!(polled)),
             Err(_) => self.take_of_ended_loop(),
@@ -207,7 +207,7 @@ impl<T> TaskSet<T> {
 
     fn take_ended(&mut self) -> Option<Task<T>> {
         let watch = self.watch.as_mut()?;
-        let task_at = |place: usize| self.tasks[place].as_ref().map(Task::handle);
+        let task_at = |place: usize| self.tasks.get(place)?.as_ref().map(Task::handle);
         match watch.take_ended(task_at) {
             Ok(place) => self.take_from(place?),
             Err(_) => self.take_of_ended_loop(),

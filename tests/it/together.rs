@@ -2,3 +2,5 @@
 
 mod cleaning;
 mod limits;
+mod storm;
+mod waiting;

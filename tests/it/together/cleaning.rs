@@ -108,10 +108,10 @@ fn guards_that_are_made_at_the_end_of_the_loop_are_not_mistaken_for_others() {
     let said = Rc::new(RefCell::new(Vec::new()));
     let log = said.clone();
     let hook = move |unhandled: &oneloop::Unhandled| log.borrow_mut().push(unhandled.to_string());
-    let task = Builder::new().on_unhandled(hook).run(async {
+    let [task] = Builder::new().on_unhandled(hook).run(async {
         let task = create_task(async { Left(Some(with_cleanup(1, async |_| {}))) });
         yield_now().await;
-        task
+        [task]
     });
     drop(task);
     let said = said.borrow();

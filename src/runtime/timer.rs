@@ -18,6 +18,8 @@ pub(crate) struct Timer {
 impl Timer {
     /// Arms a timer on this thread's loop, which wakes `cx` when it expires. `None`: that moment is now or has passed.
     #[track_caller]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as `start`")]
     pub(crate) fn arm(when: When, cx: &Context<'_>, what: &str) -> Option<Self> {
         Self::start(when, cx, what).1
     }

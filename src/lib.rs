@@ -298,8 +298,9 @@
 //! without output a [`JoinError`]; the last two turn into the first, so `?` works in a function that returns `io::Result`.
 //!
 //! A panic ends its task and nothing else: it is caught at the task's edge and reaches whoever awaits the task. What nobody
-//! can see any more, because the handle is gone, is reported once: through the `log` crate (to standard error where the program has no logger), or by the hook of
-//! [`Builder::on_unhandled`]. A panic of the future given to [`run`] goes on in its caller.
+//! can see any more, because the handle is gone, is reported once: through the `log` crate (to standard error where the
+//! program has no logger), or by the hook of [`Builder::on_unhandled`]. A panic of the future given to [`run`] goes on in its
+//! caller.
 //!
 //! ```
 //! oneloop::run(async {

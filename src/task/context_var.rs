@@ -107,7 +107,8 @@ impl<T: 'static> ContextVar<T> {
     /// Runs `future` with the variable set to `value`, and in a context of its own: what it sets is not seen outside.
     ///
     /// It begins with a copy of the context of the task that polls it first, and does not see what that task sets later. It stays
-    /// a part of that task; the tasks that it creates start with its values. So does its `drop`.
+    /// a part of that task; the tasks that it creates start with its values. So does its `drop`. A
+    /// [cleanup](crate::with_cleanup) that it leaves is the task's, and has the task's values.
     ///
     /// # Cancel safety
     ///

@@ -13,7 +13,8 @@ use super::{Group, GroupOutcome, TaskError};
 use crate::runtime;
 use crate::task::CancelOnDrop;
 
-/// With this a child that was [started](Group::start) says that it is ready.
+/// With this a child that was [started](Group::start) says that it is ready. A child that drops it and goes on keeps whoever
+/// has started it waiting until it ends.
 #[must_use = "whoever has started the child waits for `set`"]
 pub struct Ready<V> {
     place: Rc<Place<V>>,

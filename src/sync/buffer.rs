@@ -45,7 +45,7 @@ pub(super) struct Buffer<T, S: Store<T>> {
 
 /// What a waiter is woken with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
+pub(super) enum Answer {
     /// An item, or room for one; at first, what the waiter hopes for.
     Promise,
     /// There will be none.

@@ -32,6 +32,7 @@ mod buffer;
 mod capacity_limiter;
 pub mod channel;
 mod condition;
+mod count;
 mod error;
 mod event;
 mod line;

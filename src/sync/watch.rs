@@ -51,6 +51,7 @@ use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
 
+use super::count::Count;
 pub use super::error::RecvError;
 use super::watchers::Watchers;
 
@@ -59,8 +60,8 @@ struct Shared<T> {
     value: RefCell<Rc<T>>,
     /// Grows with each value.
     version: Cell<u64>,
-    senders: Cell<usize>,
-    receivers: Cell<usize>,
+    senders: Count,
+    receivers: Count,
     /// Receivers that wait for the next value.
     changes: Watchers,
     /// Senders that wait for the last receiver to go.
@@ -72,8 +73,8 @@ pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         value: RefCell::new(Rc::new(initial)),
         version: Cell::new(0),
-        senders: Cell::new(1),
-        receivers: Cell::new(1),
+        senders: Count::new(1),
+        receivers: Count::new(1),
         changes: Watchers::new(),
         departures: Watchers::new(),
     });
@@ -157,7 +158,7 @@ impl<T> Sender<T> {
 
     /// A new receiver, which has seen the current value.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.shared.receivers.set(self.shared.receivers.get() + 1);
+        self.shared.receivers.add();
         Receiver { seen: self.shared.version.get(), shared: Rc::clone(&self.shared) }
     }
 
@@ -285,16 +286,14 @@ impl<T> Deref for Ref<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.set(self.shared.senders.get() + 1);
+        self.shared.senders.add();
         Self { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let left = self.shared.senders.get() - 1;
-        self.shared.senders.set(left);
-        if left == 0 {
+        if self.shared.senders.remove() {
             self.shared.changes.wake_all();
         }
     }
@@ -302,16 +301,14 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.shared.receivers.set(self.shared.receivers.get() + 1);
+        self.shared.receivers.add();
         Self { shared: Rc::clone(&self.shared), seen: self.seen }
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let left = self.shared.receivers.get() - 1;
-        self.shared.receivers.set(left);
-        if left == 0 {
+        if self.shared.receivers.remove() {
             self.shared.departures.wake_all();
         }
     }

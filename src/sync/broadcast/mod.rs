@@ -46,21 +46,22 @@ mod error;
 mod receiver;
 mod ring;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 use std::rc::Rc;
 
 pub use self::error::{RecvError, TryRecvError};
 pub use self::receiver::{Receiver, Recv};
 use self::ring::Ring;
+use super::count::Count;
 pub use super::error::SendError;
 use super::watchers::Watchers;
 
 struct Shared<T> {
     /// Never borrowed while anybody's code runs: what leaves it is dropped or cloned outside.
     ring: RefCell<Ring<T>>,
-    senders: Cell<usize>,
-    receivers: Cell<usize>,
+    senders: Count,
+    receivers: Count,
     /// Receivers that have had everything and wait for more.
     arrivals: Watchers,
     /// Senders that wait for the last receiver to go.
@@ -80,8 +81,8 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     );
     let shared = Rc::new(Shared {
         ring: RefCell::new(Ring::new(capacity)),
-        senders: Cell::new(1),
-        receivers: Cell::new(0),
+        senders: Count::new(1),
+        receivers: Count::new(0),
         arrivals: Watchers::new(),
         departures: Watchers::new(),
     });
@@ -146,16 +147,14 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.set(self.shared.senders.get() + 1);
+        self.shared.senders.add();
         Self { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let left = self.shared.senders.get() - 1;
-        self.shared.senders.set(left);
-        if left == 0 {
+        if self.shared.senders.remove() {
             self.shared.arrivals.wake_all();
         }
     }

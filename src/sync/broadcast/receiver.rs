@@ -25,7 +25,7 @@ pub struct Receiver<T> {
 
 impl<T> Receiver<T> {
     pub(super) fn new(shared: Rc<Shared<T>>) -> Self {
-        shared.receivers.set(shared.receivers.get() + 1);
+        shared.receivers.add();
         let position = shared.ring.borrow().end();
         Self { shared, position, waiter: None }
     }
@@ -37,7 +37,7 @@ impl<T> Receiver<T> {
 
     /// A new sender.
     pub fn sender(&self) -> Sender<T> {
-        self.shared.senders.set(self.shared.senders.get() + 1);
+        self.shared.senders.add();
         Sender { shared: Rc::clone(&self.shared) }
     }
 
@@ -109,10 +109,9 @@ fn take_next<T: Clone>(shared: &Shared<T>, position: &mut u64) -> Option<Result<
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.arrivals.leave(&mut self.waiter);
-        let left = self.shared.receivers.get() - 1;
-        self.shared.receivers.set(left);
+        let was_last = self.shared.receivers.remove();
         let unwanted = self.shared.ring.borrow_mut().leave(self.position);
-        if left == 0 {
+        if was_last {
             self.shared.departures.wake_all();
         }
         drop(unwanted);

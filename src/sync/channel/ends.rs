@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::super::buffer::Refusal;
+use super::super::count::Count;
 use super::super::error::{TryRecvError, TrySendError};
 use super::super::watchers::Watchers;
 use super::flow::Flow;
@@ -18,8 +19,8 @@ use crate::runtime::WaitKey;
 /// What all ends share.
 struct Shared<T> {
     flow: Flow<T>,
-    senders: Cell<usize>,
-    receivers: Cell<usize>,
+    senders: Count,
+    receivers: Count,
     /// Senders that wait until nobody receives any more.
     departures: Watchers,
 }
@@ -77,8 +78,8 @@ struct Shared<T> {
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         flow: Flow::new(capacity),
-        senders: Cell::new(1),
-        receivers: Cell::new(1),
+        senders: Count::new(1),
+        receivers: Count::new(1),
         departures: Watchers::new(),
     });
     (Sender { shared: Rc::clone(&shared) }, Receiver { shared, waiter: Cell::new(None) })
@@ -349,16 +350,14 @@ impl<T> Stream for Receiver<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.set(self.shared.senders.get() + 1);
+        self.shared.senders.add();
         Self { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let left = self.shared.senders.get() - 1;
-        self.shared.senders.set(left);
-        if left == 0 {
+        if self.shared.senders.remove() {
             self.shared.close();
         }
     }
@@ -366,7 +365,7 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.shared.receivers.set(self.shared.receivers.get() + 1);
+        self.shared.receivers.add();
         Self { shared: Rc::clone(&self.shared), waiter: Cell::new(None) }
     }
 }
@@ -374,9 +373,7 @@ impl<T> Clone for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.leave_line();
-        let left = self.shared.receivers.get() - 1;
-        self.shared.receivers.set(left);
-        if left == 0 {
+        if self.shared.receivers.remove() {
             self.shared.flow.clear();
             self.shared.departures.wake_all();
         }

@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
-use super::super::buffer::Refusal;
+use super::super::buffer::{Answer, Refusal};
 use super::super::line::{Left, Line};
 use crate::runtime::WaitKey;
 
@@ -33,12 +33,6 @@ struct Offer<T> {
     item: Option<T>,
     /// Which offer came first.
     number: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
-    Promise,
-    Closed,
 }
 
 impl<T> Rendezvous<T> {

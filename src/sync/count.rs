@@ -1,0 +1,28 @@
+//! How many ends of one kind a channel has.
+
+use std::cell::Cell;
+
+pub(super) struct Count(Cell<usize>);
+
+impl Count {
+    pub(super) const fn new(count: usize) -> Self {
+        Self(Cell::new(count))
+    }
+
+    pub(super) fn get(&self) -> usize {
+        self.0.get()
+    }
+
+    /// An end is made.
+    pub(super) fn add(&self) {
+        self.0.set(self.0.get() + 1);
+    }
+
+    /// An end goes. Whether it was the last.
+    #[must_use = "the other side waits for the last one to go"]
+    pub(super) fn remove(&self) -> bool {
+        let left = self.0.get() - 1;
+        self.0.set(left);
+        left == 0
+    }
+}

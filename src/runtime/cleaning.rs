@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::cleanups::{BoxedCleanup, Cleanup, Cleanups};
-use super::clock::{Nanos, When};
+use super::clock::When;
 use super::context::{self, candidate, drop_caught, report_unhandled, with, with_loop};
 use super::key::{self, HandleKey, NO_SLOT};
 use super::record::{CancelReason, Payload, Place, TaskLabel};
@@ -319,11 +319,8 @@ fn report_and_discard(owner: Option<&TaskLabel>, payload: Payload) {
 
 /// Ready when a cleanup has had its time.
 fn poll_limit(limit: &mut Option<Timer>, cx: &Context<'_>) -> Poll<()> {
-    if limit.is_none() {
-        let timeout: Nanos = with(|state| state.cleaning.timeout).unwrap_or(0);
-        *limit = Timer::arm(When::After(timeout), cx, "a cleanup");
-    }
-    limit.as_ref().map_or(Poll::Ready(()), |limit| limit.poll(cx, "cleanup"))
+    let timeout = with(|state| state.cleaning.timeout).unwrap_or(0);
+    Timer::poll_in(limit, When::After(timeout), cx, "cleanup")
 }
 
 /// Cleanups that a task has left behind, to be waited for.

@@ -56,6 +56,20 @@ impl Timer {
         (deadline, Some(timer))
     }
 
+    /// Polls the timer in `place`, which the first call arms; ready when it is due.
+    #[track_caller]
+    pub(crate) fn poll_in(
+        place: &mut Option<Self>,
+        when: When,
+        cx: &Context<'_>,
+        what: &str,
+    ) -> Poll<()> {
+        if place.is_none() {
+            *place = Self::arm(when, cx, what);
+        }
+        place.as_ref().map_or(Poll::Ready(()), |timer| timer.poll(cx, what))
+    }
+
     /// Ready when the timer has expired; otherwise `cx` is woken then.
     #[track_caller]
     pub(crate) fn poll(&self, cx: &Context<'_>, what: &str) -> Poll<()> {

@@ -1,7 +1,6 @@
 //! Plain functions on the loop: `call_soon` and `call_later`.
 
 use std::future::poll_fn;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use super::{Task, create_task};
@@ -57,15 +56,8 @@ pub fn call_soon(f: impl FnOnce() + 'static) -> CallHandle {
 pub fn call_later(delay: Duration, f: impl FnOnce() + 'static) -> CallHandle {
     let deadline = runtime::now().saturating_add(nanos(delay));
     let mut timer = None;
-    let expired = poll_fn(move |cx| {
-        if timer.is_none() {
-            timer = Timer::arm(When::At(deadline), cx, "`call_later`");
-        }
-        if let Some(timer) = &timer {
-            ready!(timer.poll(cx, "call"));
-        }
-        Poll::Ready(())
-    });
+    let expired =
+        poll_fn(move |cx| Timer::poll_in(&mut timer, When::At(deadline), cx, "`call_later`"));
     let call = async move {
         expired.await;
         f();

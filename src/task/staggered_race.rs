@@ -83,10 +83,7 @@ where
         if unfinished.started() == unfinished.total() {
             return Poll::Pending;
         }
-        if self.timer.is_none() {
-            self.timer = Timer::arm(When::After(self.delay), cx, NAME);
-        }
-        self.timer.as_ref().map_or(Poll::Ready(()), |timer| timer.poll(cx, "race"))
+        Timer::poll_in(&mut self.timer, When::After(self.delay), cx, NAME)
     }
 }
 

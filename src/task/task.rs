@@ -236,10 +236,8 @@ impl Grace {
         if self.is_over {
             return false;
         }
-        if self.timer.is_none() {
-            self.timer = Timer::arm(When::After(nanos(self.duration)), cx, "`cancel_and_wait`");
-        }
-        self.is_over = self.timer.as_ref().is_none_or(|timer| timer.poll(cx, "grace").is_ready());
+        let when = When::After(nanos(self.duration));
+        self.is_over = Timer::poll_in(&mut self.timer, when, cx, "`cancel_and_wait`").is_ready();
         self.is_over
     }
 }

@@ -118,14 +118,9 @@ impl Cleanups {
         index.map_or(Waiter::NOBODY, |index| self.waiting.swap_remove(index).waiter)
     }
 
-    /// The cleanup with this ticket has been done. Returns who is to be woken.
+    /// The cleanup with this ticket has been done. Returns those who waited for no more, to be woken.
     pub(super) fn finish(&mut self, ticket: u64) -> Vec<Waiter> {
         self.done = ticket;
-        self.take_waiters(ticket)
-    }
-
-    /// Those who wait for no more than `ticket`.
-    pub(super) fn take_waiters(&mut self, ticket: u64) -> Vec<Waiter> {
         let mut waiters = Vec::new();
         self.waiting.retain_mut(|waiting| {
             let waits = waiting.ticket > ticket;

@@ -433,13 +433,17 @@
 
 mod runtime;
 
+pub mod fs;
 pub mod io;
 pub mod net;
+pub mod process;
 pub mod signal;
 pub mod sync;
 pub mod task;
 pub mod testing;
+pub mod thread;
 pub mod time;
+pub mod workers;
 
 // The loop.
 #[cfg(feature = "macros")]

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::clock::{Clock, nanos};
+use super::locals::{Locals, LoopLocal};
 use super::registry::Place;
 use super::runtime::Runtime;
 use super::state::{State, UnhandledHook};
@@ -37,11 +38,18 @@ pub struct Builder {
     virtual_time: bool,
     cleanup_timeout: Duration,
     on_unhandled: Option<UnhandledHook>,
+    /// Options of the layers above.
+    locals: Locals,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { virtual_time: false, cleanup_timeout: Duration::from_secs(5), on_unhandled: None }
+        Self {
+            virtual_time: false,
+            cleanup_timeout: Duration::from_secs(5),
+            on_unhandled: None,
+            locals: Locals::default(),
+        }
     }
 }
 
@@ -122,8 +130,15 @@ impl Builder {
     pub fn build(self) -> io::Result<Runtime> {
         let clock = Clock::new(self.virtual_time);
         let cleanup_timeout = nanos(self.cleanup_timeout);
-        let state = State::new(Place::take()?, clock, cleanup_timeout, self.on_unhandled);
+        let mut state = State::new(Place::take()?, clock, cleanup_timeout, self.on_unhandled);
+        state.locals = self.locals;
         Ok(Runtime::of(state))
+    }
+
+    /// Puts an option of a layer above into each loop that is built; the last of its type counts.
+    pub(crate) fn with_local<T: LoopLocal>(mut self, value: T) -> Self {
+        drop(self.locals.set(Rc::new(value)));
+        self
     }
 
     /// Makes the loop and [runs](crate::run) `main` on it.

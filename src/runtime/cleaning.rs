@@ -68,6 +68,15 @@ pub(crate) fn leave_wait(left: LeftCleanups) {
     leave(Box::pin(wait), None);
 }
 
+/// Leaves to main what the layers above have to wait for when the loop ends.
+pub(super) fn close_locals() {
+    for local in with(|state| state.locals.all()).unwrap_or_default() {
+        if let Some(future) = local.close() {
+            leave(future, None);
+        }
+    }
+}
+
 /// Nobody else waits for these.
 struct OwnWait {
     left: LeftCleanups,

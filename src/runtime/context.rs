@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use log::{Level, LevelFilter};
 
 use super::key::{NO_SLOT, RunNumber, WakerKey};
+use super::locals::LoopLocal;
 use super::record::{Payload, TaskLabel};
 use super::state::{Candidate, Deferred, State};
 use super::unhandled::Unhandled;
@@ -261,6 +263,25 @@ fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
 /// Wakes `waker`, whose panic, if it is somebody else's, is reported.
 pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
+}
+
+/// What this thread's loop keeps of the type `T`, made now if it is asked for the first time. `None`: no loop runs here.
+pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
+    if let Some(found) = with(|state| state.locals.get())? {
+        return Some(found);
+    }
+    let made = Rc::new(make());
+    let former = with(|state| state.locals.set(Rc::clone(&made)));
+    drop(former);
+    Some(made)
+}
+
+/// At the end of the loop, which still is the thread's.
+pub(super) fn drop_locals() {
+    let locals = with(|state| mem::take(&mut state.locals));
+    if let Some(payload) = drop_caught(locals) {
+        discard(payload);
+    }
 }
 
 /// Drops what may panic when dropped; returns the payload if it does.

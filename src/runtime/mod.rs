@@ -17,7 +17,7 @@
 //! | `waker` | a key as a `std::task::Waker`: home of `unsafe` |
 //! | `job`, `members`, `record`, `tasks` | a future without its type; what is known of a task; their slab, and a task's life |
 //! | `unhandled` | what is reported because nobody awaits it |
-//! | `cleanups` | what tasks leave to be awaited |
+//! | `cleanups`, `locals` | what tasks leave to be awaited; what the layers above keep in a loop |
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
@@ -39,6 +39,7 @@ mod inbox;
 mod job;
 mod key;
 mod limit;
+mod locals;
 mod members;
 mod pace;
 mod reactor;
@@ -81,13 +82,14 @@ pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, to_instant};
-pub(crate) use context::{discard, drop_caught, no_loop, poll_budget, wake_guarded};
+pub(crate) use context::{discard, drop_caught, local, no_loop, poll_budget, wake_guarded};
 pub(crate) use current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use key::HandleKey;
 pub(crate) use limit::around;
-pub(crate) use reactor::{Direction, Interests, SignalPipe};
+pub(crate) use locals::LoopLocal;
+pub(crate) use reactor::{Direction, FdSource, Interests, SignalPipe};
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
 pub(crate) use registration::{Moved, Registration};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};

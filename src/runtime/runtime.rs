@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use super::cleaning;
 use super::clock;
 use super::context::{self, enter, with};
 use super::event_loop::{self, Park, Turn};
@@ -198,7 +199,13 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         // The code that drops this may be another loop's, and have limits there.
-        self.inside(|| limit::unlimited(event_loop::close));
+        self.inside(|| {
+            limit::unlimited(|| {
+                cleaning::close_locals();
+                event_loop::close();
+                context::drop_locals();
+            });
+        });
         // The wakers of others that it still holds.
         if let Some(payload) = context::drop_caught(self.state.take()) {
             context::discard(payload);

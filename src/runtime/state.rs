@@ -19,6 +19,7 @@ use super::clock::{self, Clock, Nanos};
 use super::inbox::{Call, Cancel, Inbox};
 use super::job::BoxedJob;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
+use super::locals::Locals;
 use super::members::{Member, ReadyList, ReadyMember};
 use super::pace::Pace;
 use super::reactor::{EventSource, Reactor, Wait};
@@ -64,6 +65,8 @@ pub(crate) struct State {
     pub(super) closing: bool,
     pub(super) cleaning: Cleaning,
     pub(super) on_unhandled: Option<UnhandledHook>,
+    /// What the layers above keep here.
+    pub(super) locals: Locals,
     pub(super) deferred: VecDeque<Deferred>,
     /// They are being done, further out on the stack.
     pub(super) runs_deferred: bool,
@@ -137,6 +140,7 @@ impl State {
             closing: false,
             cleaning: Cleaning::new(cleanup_timeout),
             on_unhandled,
+            locals: Locals::default(),
             deferred: VecDeque::new(),
             runs_deferred: false,
             registered,

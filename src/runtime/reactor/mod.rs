@@ -6,6 +6,7 @@
 //! poll that follows its release, which holds also where a token has no room for a serial.
 
 mod alarm;
+mod fd;
 mod source;
 
 use std::io;
@@ -24,6 +25,7 @@ use super::clock::{NEVER, Nanos};
 use super::key::{self, Serial};
 use super::waiter::Waiter;
 use alarm::Alarm;
+pub(crate) use fd::FdSource;
 pub(crate) use mio::event::Source as EventSource;
 /// What a signal handler writes to; here because mio has its home here.
 pub(crate) use mio::net::UnixStream as SignalPipe;
@@ -58,6 +60,8 @@ pub(crate) enum Wait {
 #[derive(Clone, Copy)]
 pub(crate) enum Interests {
     Read,
+    Write,
+    Both,
     /// Also urgent data, which the short-read rule depends on: TCP streams.
     Stream,
 }
@@ -213,6 +217,8 @@ impl From<Interests> for Interest {
     fn from(interests: Interests) -> Self {
         match interests {
             Interests::Read => Self::READABLE,
+            Interests::Write => Self::WRITABLE,
+            Interests::Both => Self::READABLE | Self::WRITABLE,
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Interests::Stream => Self::READABLE | Self::WRITABLE | Self::PRIORITY,
             #[cfg(not(any(target_os = "linux", target_os = "android")))]

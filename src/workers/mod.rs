@@ -1,0 +1,1 @@
+//! One event loop on each core.

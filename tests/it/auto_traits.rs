@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use oneloop::io::pipe;
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, WriteHalf,
@@ -86,6 +87,12 @@ fn sockets_are_send_and_sync() {
     assert_all::<OwnedWriteHalf>();
     assert_all::<Incoming<'_>>();
     assert_all::<ReuniteError>();
+}
+
+#[test]
+fn pipes_are_send_and_sync() {
+    assert_all::<pipe::Sender>();
+    assert_all::<pipe::Receiver>();
 }
 
 #[test]

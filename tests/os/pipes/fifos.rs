@@ -1,10 +1,11 @@
 //! Named pipes.
 
+use std::env;
 use std::fs;
 use std::io::{ErrorKind, Result};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ impl Free {
     fn path() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("oneloop-pipe-{}-{number}", std::process::id());
-        Self(std::env::temp_dir().join(name))
+        let name = format!("oneloop-pipe-{}-{number}", process::id());
+        Self(env::temp_dir().join(name))
     }
 
     fn fifo() -> Result<Self> {
@@ -118,8 +119,7 @@ async fn open_sender_waits_for_a_reader_and_try_open_sender_says_that_there_is_n
         sender.write_all(b"hello").await
     });
     yield_now().await;
-    let mut reader =
-        Command::new("cat").arg(&path.0).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut reader = Command::new("cat").arg(&path.0).stdout(Stdio::piped()).spawn()?;
     let stdout = reader.stdout.take().expect("it is piped");
     let stdout = pipe::Receiver::from_owned_fd(stdout)?;
     let mut said = Vec::new();

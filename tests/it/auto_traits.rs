@@ -7,9 +7,11 @@ use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, WriteHalf,
@@ -86,6 +88,21 @@ fn sockets_are_send_and_sync() {
     assert_all::<OwnedWriteHalf>();
     assert_all::<Incoming<'_>>();
     assert_all::<ReuniteError>();
+}
+
+#[test]
+fn pipes_are_send_and_sync() {
+    assert_all::<pipe::Sender>();
+    assert_all::<pipe::Receiver>();
+}
+
+#[test]
+fn descriptors_are_send_and_sync_if_what_holds_them_is() {
+    assert_all::<AsyncFd<OwnedFd>>();
+    assert_all::<AsyncFd<BorrowedFd<'_>>>();
+    assert_not_send!(AsyncFd<Rc<OwnedFd>>);
+    assert_all::<Interest>();
+    assert_all::<FdCallback>();
 }
 
 #[test]

@@ -121,14 +121,16 @@ impl Arrivals {
         }
     }
 
-    /// A forked child must not take out of the pipe what wakes its parent.
+    /// A forked child must not take out of the pipe what wakes its parent; nor does it hear with what it has inherited.
     fn check_process(&self) -> io::Result<()> {
         if self.process == process::id() {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "this {WHAT} belongs to process {}, of which this one is a fork: make another one on a loop of its own",
-            self.process
+            "this {WHAT} belongs to process {}, and process {} is a fork of it: make another one in the child, on a loop of \
+             its own",
+            self.process,
+            process::id()
         )))
     }
 }
@@ -187,6 +189,7 @@ impl Listener {
         loop {
             let count = arrivals.count();
             if *seen != count {
+                arrivals.check_process()?;
                 *seen = count;
                 return Poll::Ready(Ok(()));
             }

@@ -75,16 +75,18 @@ pub(super) struct Arrivals {
 impl Arrivals {
     fn new(kind: SignalKind) -> io::Result<Self> {
         kind.check()?;
+        Self::listen(kind).map_err(|error| kind.refused(&error))
+    }
+
+    fn listen(kind: SignalKind) -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         let pipe = Registration::new(SignalPipe::from_std(reader), Interests::Read, WHAT)?;
         let has_arrived = Arc::new(AtomicBool::new(false));
-        default_action::prepare(kind).map_err(|error| kind.refused(&error))?;
+        default_action::prepare(kind)?;
         // In the order in which the handler does it.
-        let flag = flag::register(kind.as_raw(), Arc::clone(&has_arrived));
-        let flag = Handler(flag.map_err(|error| kind.refused(&error))?);
-        let byte = low_level::pipe::register(kind.as_raw(), writer);
-        let byte = Handler(byte.map_err(|error| kind.refused(&error))?);
+        let flag = Handler(flag::register(kind.as_raw(), Arc::clone(&has_arrived))?);
+        let byte = Handler(low_level::pipe::register(kind.as_raw(), writer)?);
         Ok(Self {
             kind,
             _held: Held::new(kind),

@@ -1,7 +1,7 @@
 //! Signals: Ctrl-C, SIGTERM and the others, as streams.
 //!
 //! [`signal`](signal()) listens for one signal, [`signals`] for several. For the end of a program there is less to write:
-//! [`ctrl_c`] waits for Ctrl-C, [`shutdown`] for Ctrl-C or SIGTERM.
+//! [`ctrl_c`] waits for Ctrl-C, [`shutdown`] for Ctrl-C or SIGTERM, and [`run_until_ctrl_c`] runs a program that Ctrl-C cancels.
 //!
 //! # Who hears a signal
 //!
@@ -34,7 +34,9 @@ mod ctrl_c;
 mod default_action;
 mod kind;
 mod listen;
+mod until_ctrl_c;
 
 pub use ctrl_c::{ctrl_c, shutdown};
 pub use kind::SignalKind;
 pub use listen::{Signals, signal, signals};
+pub use until_ctrl_c::{Interrupted, run_until_ctrl_c};

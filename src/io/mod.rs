@@ -14,6 +14,7 @@ mod lines;
 mod outgoing;
 pub mod pipe;
 mod separators;
+mod stdio;
 mod stream_reader;
 mod stream_writer;
 mod transport;
@@ -23,6 +24,7 @@ pub use error::{IncompleteRead, LimitOverrun};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::Lines;
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 

@@ -45,13 +45,23 @@ fn a_pipe_is_read_without_threads_and_nothing_is_left() -> Result<()> {
 
 #[test]
 fn a_pipe_keeps_its_mode_while_it_is_waited_for() -> Result<()> {
+    let mut program = Program::start(command("give up and read again").stdin(Stdio::piped()))?;
+    assert_eq!(program.says()?, "again");
+    assert_eq!(program.says()?, "again");
+    for fd in 0..3 {
+        assert_eq!(program.flags(fd)? & libc::O_NONBLOCK, 0);
+    }
+    program.process.stdin.take().expect("it is piped").write_all(b"one\n")?;
+    assert!(program.finish()?.ends_with("got \"one\\n\"\n"));
+    Ok(())
+}
+
+#[test]
+fn tasks_that_read_at_the_same_time_share_the_lines() -> Result<()> {
     let mut program = Program::start(command("read by two tasks").stdin(Stdio::piped()))?;
     let mut stdin = program.process.stdin.take().expect("it is piped");
     assert_eq!(program.says()?, "waiting");
     stdin.write_all(b"one\n")?;
-    for fd in 0..3 {
-        assert_eq!(program.flags(fd)? & libc::O_NONBLOCK, 0);
-    }
     stdin.write_all(b"two\nthree\n")?;
     drop(stdin);
     assert_eq!(program.finish()?, "3 [\"one\", \"three\", \"two\"]\n");

@@ -292,10 +292,10 @@ pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     if let Some(found) = with(|state| state.locals.get())? {
         return Some(found);
     }
-    let made = Rc::new(make());
-    let former = with(|state| state.locals.set(Rc::clone(&made)));
+    let value = Rc::new(make());
+    let former = with(|state| state.locals.set(Rc::clone(&value)));
     drop(former);
-    Some(made)
+    Some(value)
 }
 
 /// At the end of the loop, which still is the thread's.

@@ -13,7 +13,8 @@ use super::state::State;
 use super::waiter::Waiter;
 
 /// An I/O object registered with a loop's reactor. Usable on the loop's thread, droppable on each.
-pub(crate) struct Registration<S: EventSource + Send + 'static> {
+#[expect(unnameable_types, reason = "it stands in a trait of `net` that is for streams alone")]
+pub struct Registration<S: EventSource + Send + 'static> {
     /// `None` only after `into_inner` and drop took it.
     io: Option<S>,
     key: HandleKey,

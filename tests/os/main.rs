@@ -2,3 +2,4 @@
 //! module per topic; what changes the state of the process has a binary of its own.
 
 mod threads;
+mod unix;

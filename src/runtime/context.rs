@@ -66,6 +66,11 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
     result
 }
 
+/// Whether a loop runs on this thread.
+pub(crate) fn has_loop() -> bool {
+    with(|_| ()).is_some()
+}
+
 /// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.
 pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> Result<R, NotHere> {
     let mut result = Err(NotHere { run });

@@ -82,7 +82,9 @@ pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, to_instant};
-pub(crate) use context::{discard, drop_caught, local, no_loop, poll_budget, wake_guarded};
+pub(crate) use context::{
+    discard, drop_caught, has_loop, local, no_loop, poll_budget, wake_guarded,
+};
 pub(crate) use current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{BoxedJob, MaybeDone, done, output_of};

@@ -2,6 +2,7 @@
 
 mod listener;
 mod stream;
+mod streams;
 
 pub use listener::{TcpListener, TcpListenerBuilder};
 pub use stream::TcpStream;

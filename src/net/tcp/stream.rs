@@ -44,7 +44,7 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpStream {
-    registration: Registration<Socket>,
+    pub(super) registration: Registration<Socket>,
 }
 
 pub(super) const WHAT: &str = "TcpStream";
@@ -404,7 +404,7 @@ impl TcpStream {
         self.io().take_error()
     }
 
-    fn io(&self) -> &Socket {
+    pub(super) fn io(&self) -> &Socket {
         self.registration.io()
     }
 }

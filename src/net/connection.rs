@@ -3,7 +3,8 @@
 //! The streams themselves say what their methods mean, and know what their family alone can do.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
+use std::os::unix::net as unix;
 
 use crate::runtime::{Direction, EventSource, Moved, Registration};
 
@@ -35,7 +36,7 @@ pub trait ByteStream {
     /// What is registered.
     type Socket: Socket;
     /// The address of an end.
-    type Addr;
+    type Addr: Addr;
 
     /// The socket.
     fn registration(&self) -> &Registration<Self::Socket>;
@@ -46,6 +47,36 @@ pub trait ByteStream {
     ///
     /// Those of the kernel.
     fn peer_addr(&self) -> io::Result<Self::Addr>;
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    fn local_addr(&self) -> io::Result<Self::Addr>;
+
+    /// Makes closing it throw away what was not sent, and tell the peer so, if there is a way.
+    fn reset_when_closed(&self) {}
+}
+
+/// The address of an end of a stream.
+#[doc(hidden)]
+#[expect(unnameable_types, reason = "it keeps to the kinds of streams that there are")]
+pub trait Addr {
+    /// As an address of IP, if it is one.
+    fn ip(self) -> Option<SocketAddr>;
+}
+
+impl Addr for SocketAddr {
+    fn ip(self) -> Option<SocketAddr> {
+        Some(self)
+    }
+}
+
+impl Addr for unix::SocketAddr {
+    fn ip(self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// Reads what is there, waiting for something if need be; 0 is the end.

@@ -5,6 +5,7 @@ mod addr;
 mod connection;
 mod halves;
 mod lookup;
+mod streams;
 mod tcp;
 mod traits;
 mod unix;

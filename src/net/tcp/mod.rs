@@ -2,7 +2,6 @@
 
 mod listener;
 mod stream;
-mod streams;
 
 pub use listener::{TcpListener, TcpListenerBuilder};
 pub use stream::TcpStream;

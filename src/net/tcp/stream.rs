@@ -44,7 +44,7 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpStream {
-    pub(super) registration: Registration<Socket>,
+    registration: Registration<Socket>,
 }
 
 pub(super) const WHAT: &str = "TcpStream";
@@ -404,7 +404,7 @@ impl TcpStream {
         self.io().take_error()
     }
 
-    pub(super) fn io(&self) -> &Socket {
+    fn io(&self) -> &Socket {
         self.registration.io()
     }
 }
@@ -431,6 +431,15 @@ impl ByteStream for TcpStream {
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.peer_addr()
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    fn reset_when_closed(&self) {
+        // A connection that has ended already has nothing to reset.
+        self.set_linger(Some(Duration::ZERO)).ok();
     }
 }
 

@@ -339,6 +339,10 @@ impl ByteStream for UnixStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.peer_addr()
     }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
 }
 
 impl AsRef<Self> for UnixStream {

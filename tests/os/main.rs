@@ -5,3 +5,4 @@ mod fds;
 mod pipes;
 mod streams;
 mod threads;
+mod unix;

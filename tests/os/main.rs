@@ -1,4 +1,5 @@
 //! What reaches the operating system, as programs use it: real sockets, files, processes, signals and threads. One binary, a
 //! module per topic; what changes the state of the process has a binary of its own.
 
+mod fs;
 mod threads;

@@ -7,13 +7,16 @@ use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, WriteHalf,
 };
+use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
     Barrier, Borrower, BrokenBarrier, BrokenPromise, CapacityLimiter, Condition, Event, LifoQueue,
@@ -28,8 +31,8 @@ use oneloop::task::{
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
 use oneloop::{
-    CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
-    TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
+    CancelOnDrop, CancelReason, Closed, Handle, Interrupted, JoinError, Runtime, Task, TaskKey,
+    TaskRef, TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
 };
 
 fn assert_send<T: Send + ?Sized>() {}
@@ -89,6 +92,26 @@ fn sockets_are_send_and_sync() {
 }
 
 #[test]
+fn pipes_are_send_and_sync() {
+    assert_all::<pipe::Sender>();
+    assert_all::<pipe::Receiver>();
+}
+
+#[test]
+fn descriptors_are_send_and_sync_if_what_holds_them_is() {
+    assert_all::<AsyncFd<OwnedFd>>();
+    assert_all::<AsyncFd<BorrowedFd<'_>>>();
+    assert_not_send!(AsyncFd<Rc<OwnedFd>>);
+    assert_all::<Interest>();
+    assert_all::<FdCallback>();
+}
+
+#[test]
+fn signal_listeners_are_send_and_sync() {
+    assert_all::<Signals>();
+}
+
+#[test]
 fn timers_are_send_and_sync() {
     assert_all::<Sleep>();
     assert_all::<Interval>();
@@ -104,6 +127,8 @@ fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<StartError<io::Error>>();
     assert_all::<TimeoutError>();
     assert_all::<Closed>();
+    assert_all::<Interrupted>();
+    assert_all::<SignalKind>();
     assert_all::<CancelReason>();
     assert_all::<Unhandled>();
     assert_all::<Turn>();
@@ -247,6 +272,11 @@ fn futures_of_sockets_are_send() {
 #[test]
 fn other_futures_are_send() {
     assert_send_value(signal::ctrl_c());
+    assert_send_value(signal::shutdown());
+    assert_send_value(async {
+        let mut signals = signal::signal(SignalKind::SIGHUP)?;
+        signals.recv().await
+    });
     assert_send_value(async {
         let task = oneloop::create_task(async { Local::default() });
         drop(task.cancel_and_wait(Duration::ZERO).await);

@@ -3,6 +3,7 @@
 mod halves;
 mod listener;
 mod stream;
+mod streams;
 mod traits;
 
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

@@ -2,6 +2,7 @@
 //! module per topic; what changes the state of the process has a binary of its own.
 
 mod fds;
+mod fs;
 mod pipes;
 mod streams;
 mod threads;

@@ -110,7 +110,9 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         poll_fn(|cx| self.poll_ready(&mut waiting.entry, direction, cx)).await
     }
 
-    fn poll_as<T>(
+    /// As [`Registration::poll_io`], for one of several: the entry, none at first, is its own, and [`Registration::forget`]
+    /// takes it back.
+    pub(crate) fn poll_as<T>(
         &self,
         entry: &mut Option<EntryId>,
         direction: Direction,
@@ -195,6 +197,16 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         }
     }
 
+    /// Who waited at this entry waits no longer.
+    pub(crate) fn forget(&self, direction: Direction, entry: EntryId) {
+        let HandleKey { run, slot } = self.key;
+        // On another thread the entry stays until the next edge, whose wake then is one too many.
+        let _ = with_loop(run, |state| {
+            let forgotten = source(state, slot).map(|source| source.forget(direction, entry));
+            state.release(forgotten.unwrap_or(Waiter::NOBODY));
+        });
+    }
+
     /// Takes the object out, deregistered if that could be done here.
     fn release(&mut self) -> Option<Result<S, S>> {
         let mut io = self.io.take()?;
@@ -238,13 +250,9 @@ struct Waiting<'a, S: EventSource + Send + 'static> {
 
 impl<S: EventSource + Send + 'static> Drop for Waiting<'_, S> {
     fn drop(&mut self) {
-        let Some(id) = self.entry else { return };
-        let HandleKey { run, slot } = self.registration.key;
-        // On another thread the entry stays until the next edge, whose wake then is one too many.
-        let _ = with_loop(run, |state| {
-            let forgotten = source(state, slot).map(|source| source.forget(self.direction, id));
-            state.release(forgotten.unwrap_or(Waiter::NOBODY));
-        });
+        if let Some(entry) = self.entry {
+            self.registration.forget(self.direction, entry);
+        }
     }
 }
 

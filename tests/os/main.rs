@@ -2,4 +2,5 @@
 //! module per topic; what changes the state of the process has a binary of its own.
 
 mod pipes;
+mod process;
 mod threads;

@@ -95,11 +95,11 @@ pub struct MakeTempDir {
 }
 
 /// Both are made the same way.
-struct Making<T> {
+struct Making<T: Send + 'static> {
     stage: Stage<T>,
 }
 
-enum Stage<T> {
+enum Stage<T: Send + 'static> {
     New(Wishes),
     Working(ToThread<io::Result<T>>),
     Over,

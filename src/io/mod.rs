@@ -3,18 +3,25 @@
 //! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
 //! code that is generic over streams.
 //!
-//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out.
+//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
+//! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
 
 mod buffer;
 mod chunks;
+mod copy;
+mod duplex;
+mod duplex_line;
 mod error;
 mod lines;
+mod newlines;
 mod outgoing;
 mod separators;
 mod stream_reader;
 mod stream_writer;
 mod transport;
 
+pub use copy::{copy, copy_bidirectional};
+pub use duplex::{DuplexStream, duplex};
 pub use error::{IncompleteRead, LimitOverrun};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::Lines;

@@ -33,6 +33,7 @@ use oneloop::task::{
     StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
+use oneloop::workers::{OnPanic, Worker, Workers};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, Interrupted, JoinError, Runtime, Task, TaskKey,
     TaskRef, TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
@@ -121,6 +122,20 @@ fn descriptors_are_send_and_sync_if_what_holds_them_is() {
 #[test]
 fn signal_listeners_are_send_and_sync() {
     assert_all::<Signals>();
+}
+
+#[test]
+fn workers_are_send_and_sync() {
+    assert_all::<Worker>();
+    assert_all::<OnPanic>();
+    assert_send::<Workers>();
+    assert_sync::<Workers>();
+    oneloop::workers(1)
+        .run(async |worker| {
+            assert_send_value(worker.stopping());
+            assert_send_value(worker.listen("127.0.0.1:0"));
+        })
+        .unwrap();
 }
 
 #[test]

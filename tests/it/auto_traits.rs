@@ -15,6 +15,7 @@ use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, WriteHalf,
 };
+use oneloop::process::{Child, Command, Stdio};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
     Barrier, Borrower, BrokenBarrier, BrokenPromise, CapacityLimiter, Condition, Event, LifoQueue,
@@ -93,6 +94,27 @@ fn sockets_are_send_and_sync() {
 fn pipes_are_send_and_sync() {
     assert_all::<pipe::Sender>();
     assert_all::<pipe::Receiver>();
+}
+
+fn with_child(mut child: Child) -> impl Future<Output = io::Result<()>> + Send {
+    async move {
+        child.wait().await?;
+        child.communicate("input").await?;
+        child.wait_with_output().await.map(drop)
+    }
+}
+
+#[test]
+fn children_are_send_and_sync() {
+    assert_all::<Child>();
+    assert_all::<Command>();
+    assert_all::<Stdio>();
+    assert_send_value(Command::new("true").output());
+    assert_send_value(Command::new("true").status());
+    oneloop::run(async {
+        let child = Command::new("true").spawn().unwrap();
+        assert_send_value(with_child(child));
+    });
 }
 
 #[test]

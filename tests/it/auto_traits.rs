@@ -96,12 +96,10 @@ fn pipes_are_send_and_sync() {
     assert_all::<pipe::Receiver>();
 }
 
-fn with_child(mut child: Child) -> impl Future<Output = io::Result<()>> + Send {
-    async move {
-        child.wait().await?;
-        child.communicate("input").await?;
-        child.wait_with_output().await.map(drop)
-    }
+async fn with_child(mut child: Child) -> io::Result<()> {
+    child.wait().await?;
+    child.communicate("input").await?;
+    child.wait_with_output().await.map(drop)
 }
 
 #[test]

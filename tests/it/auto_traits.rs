@@ -19,6 +19,7 @@ use oneloop::net::{
     TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
     WriteHalf,
 };
+use oneloop::process::{Child, Command, Stdio};
 use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
@@ -108,6 +109,25 @@ fn sockets_are_send_and_sync() {
 fn pipes_are_send_and_sync() {
     assert_all::<pipe::Sender>();
     assert_all::<pipe::Receiver>();
+}
+
+async fn with_child(mut child: Child) -> io::Result<()> {
+    child.wait().await?;
+    child.communicate("input").await?;
+    child.wait_with_output().await.map(drop)
+}
+
+#[test]
+fn children_are_send_and_sync() {
+    assert_all::<Child>();
+    assert_all::<Command>();
+    assert_all::<Stdio>();
+    assert_send_value(Command::new("true").output());
+    assert_send_value(Command::new("true").status());
+    oneloop::run(async {
+        let child = Command::new("true").spawn().unwrap();
+        assert_send_value(with_child(child));
+    });
 }
 
 #[test]

@@ -118,6 +118,11 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
+/// Whether a loop runs on this thread.
+pub(crate) fn is_here() -> bool {
+    with(|_| ()).is_some()
+}
+
 /// Somebody who wants to be woken.
 pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
     Candidate { waker, key: WAKERS.key_of(waker) }

@@ -14,4 +14,4 @@ pub(crate) use {
 };
 
 pub use current_job::{Cancelled, check_cancelled, is_cancelled};
-pub use to_thread::{ToThread, to_thread};
+pub use to_thread::{Limited, ToThread, to_thread};

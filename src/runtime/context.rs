@@ -271,6 +271,13 @@ pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
 }
 
+/// Reports the panic of a task whose handle, on another thread, has gone.
+pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
+    let task = TaskLabel { name: Some(name), number: 0, place };
+    report_unhandled(&Unhandled::panic(Some(&task), &*payload));
+    discard(payload);
+}
+
 /// Reports the panic of a call on another thread, which nobody awaits.
 pub(crate) fn report_call_panic(place: Place, payload: Payload) {
     report_unhandled(&Unhandled::call_panic(place, &*payload));

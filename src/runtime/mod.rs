@@ -82,6 +82,7 @@ pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
+pub(crate) use context::report_task_panic;
 pub(crate) use context::{cleanup_timeout, is_here, report_call_cut_off, report_call_panic};
 pub(crate) use context::{discard, drop_caught, local, no_loop, poll_budget, wake_guarded};
 pub(crate) use current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};

@@ -85,6 +85,12 @@ impl Values {
     }
 }
 
+impl ThreadsafeValues {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
 impl From<ThreadsafeValues> for Values {
     fn from(ThreadsafeValues { entries }: ThreadsafeValues) -> Self {
         if entries.is_empty() {

@@ -5,6 +5,7 @@
 mod context;
 mod limiter;
 mod pool;
+mod remote;
 mod to_thread;
 
 use std::cell::RefCell;

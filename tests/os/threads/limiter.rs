@@ -85,13 +85,13 @@ fn a_token_outlives_its_loop_without_harm() {
     let limiter = Rc::new(CapacityLimiter::new(1));
     let (mut gate, waiting) = gate();
     let (call, has_begun, ended) = endless(waiting);
-    let call = builder.cleanup_timeout(MS).run(async {
+    let (call,) = builder.cleanup_timeout(MS).run(async {
         let mut call = to_thread(call).limiter(&limiter);
         while has_begun.try_recv().is_err() {
             assert!(poll_once(&mut call).await.is_pending());
             yield_now().await;
         }
-        call
+        (call,)
     });
     assert_eq!(reports.borrow().len(), 1);
     assert_eq!(limiter.borrowed(), 1, "the future is still there");

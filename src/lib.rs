@@ -473,6 +473,10 @@ pub use time::{
     timeout_at, wait_for,
 };
 
+// Cores.
+#[doc(inline)]
+pub use workers::workers;
+
 /// Makes a test of each block of Rust in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

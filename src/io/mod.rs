@@ -3,14 +3,19 @@
 //! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
 //! code that is generic over streams.
 //!
-//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out.
+//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
+//! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
 
 mod async_fd;
 mod buffer;
 mod chunks;
+mod copy;
 mod descriptor;
+mod duplex;
+mod duplex_line;
 mod error;
 mod lines;
+mod newlines;
 mod outgoing;
 pub mod pipe;
 mod separators;
@@ -20,6 +25,8 @@ mod stream_writer;
 mod transport;
 
 pub use async_fd::{AsyncFd, FdCallback, Interest, add_reader, add_writer};
+pub use copy::{copy, copy_bidirectional};
+pub use duplex::{DuplexStream, duplex};
 pub use error::{IncompleteRead, LimitOverrun};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::Lines;
@@ -29,4 +36,4 @@ pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 
 pub(crate) use chunks::{give_chunk, take_chunk};
-pub(crate) use transport::Transport;
+pub(crate) use transport::{Transport, no_address};

@@ -27,4 +27,4 @@ pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 
 pub(crate) use chunks::{give_chunk, take_chunk};
-pub(crate) use transport::Transport;
+pub(crate) use transport::{Transport, no_address};

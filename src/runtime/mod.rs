@@ -92,7 +92,9 @@ pub(crate) use job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use key::HandleKey;
 pub(crate) use limit::around;
 pub(crate) use locals::LoopLocal;
-pub(crate) use reactor::{Direction, EntryId, FdSource, Interests, SignalPipe, pipe_ends};
+pub(crate) use reactor::{
+    Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
+};
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
 pub(crate) use registration::{Moved, Registration};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};

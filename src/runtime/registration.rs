@@ -14,7 +14,8 @@ use super::waiter::Waiter;
 
 /// An I/O object registered with a loop's reactor. Usable on the loop's thread, droppable on each to which the object may go:
 /// `Send` if the object is, since the rest is a key.
-pub(crate) struct Registration<S: EventSource> {
+#[expect(unnameable_types, reason = "it stands in a trait of `net` that is for streams alone")]
+pub struct Registration<S: EventSource> {
     /// `None` only after `into_inner` and drop took it.
     io: Option<S>,
     key: HandleKey,

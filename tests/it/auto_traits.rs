@@ -3,18 +3,21 @@
 //! What is not `Send` has a `compile_fail` example in its documentation too, where users may wonder.
 
 use std::cell::Cell;
+use std::env;
 use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
 use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, WriteHalf,
+    TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
+    WriteHalf,
 };
 use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
@@ -89,6 +92,15 @@ fn sockets_are_send_and_sync() {
     assert_all::<OwnedWriteHalf>();
     assert_all::<Incoming<'_>>();
     assert_all::<ReuniteError>();
+    assert_all::<UnixStream>();
+    assert_all::<UnixListener>();
+    assert_all::<UnixListenerBuilder>();
+    assert_all::<UnixDatagram>();
+    assert_all::<ReadHalf<'_, UnixStream>>();
+    assert_all::<WriteHalf<'_, UnixStream>>();
+    assert_all::<OwnedReadHalf<UnixStream>>();
+    assert_all::<OwnedWriteHalf<UnixStream>>();
+    assert_all::<Incoming<'_, UnixListener>>();
 }
 
 #[test]
@@ -267,6 +279,38 @@ fn futures_of_sockets_are_send() {
     assert_send_value(TcpStream::connect(("localhost", 0)));
     assert_send_value(TcpListener::bind("localhost:0"));
     assert_send_value(TcpListener::builder().bind(addr));
+}
+
+#[test]
+fn futures_of_unix_sockets_are_send() {
+    async fn with_sockets(stream: UnixStream, socket: UnixDatagram) -> io::Result<()> {
+        let mut buf = [0; 4];
+        stream.read(&mut buf).await?;
+        stream.read_exact(&mut buf).await?;
+        stream.write_all(&buf).await?;
+        stream.writable().await?;
+        let (mut read, mut write) = stream.into_split();
+        read.read_exact(&mut buf).await?;
+        write.write(&buf).await?;
+        socket.recv_from(&mut buf).await?;
+        socket.send(&buf).await?;
+        socket.send_to(&buf, "no such path").await?;
+        Ok(())
+    }
+    async fn with_listener(listener: UnixListener) -> io::Result<()> {
+        listener.accept().await?;
+        if let Some(stream) = listener.incoming().next().await {
+            drop(stream?);
+        }
+        Ok(())
+    }
+    oneloop::run(async {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        assert_send_value(with_sockets(stream, UnixDatagram::unbound().unwrap()));
+        let path = env::temp_dir().join(format!("oneloop-send-{}", process::id()));
+        assert_send_value(with_listener(UnixListener::bind(path).unwrap()));
+    });
+    assert_send_value(UnixStream::connect("no such path"));
 }
 
 #[test]

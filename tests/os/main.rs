@@ -4,5 +4,7 @@
 mod fds;
 mod fs;
 mod pipes;
+mod process;
 mod streams;
 mod threads;
+mod unix;

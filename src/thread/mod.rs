@@ -9,10 +9,8 @@ mod remote_task;
 mod to_thread;
 
 #[expect(unused_imports, reason = "for other pools than that of `to_thread`")]
-pub(crate) use {
-    call::Call,
-    pool::{Pool, PoolOptions},
-};
+pub(crate) use pool::{Pool, PoolOptions};
+pub(crate) use {blocking::blocking_pool, call::Call};
 
 pub use current_job::{Cancelled, check_cancelled, is_cancelled};
 pub use remote_task::RemoteTask;

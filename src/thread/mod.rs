@@ -2,6 +2,7 @@
 
 mod blocking;
 mod call;
+pub mod channel;
 mod current_job;
 mod job;
 mod pool;
@@ -14,6 +15,8 @@ pub(crate) use {
     pool::{Pool, PoolOptions},
 };
 
+#[doc(inline)]
+pub use channel::{Receiver, Sender, channel};
 pub use current_job::{Cancelled, check_cancelled, is_cancelled};
 pub use remote_task::RemoteTask;
 pub use to_thread::{Limited, ToThread, to_thread};

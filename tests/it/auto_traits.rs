@@ -13,7 +13,7 @@ use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
+use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
@@ -137,6 +137,17 @@ fn descriptors_are_send_and_sync_if_what_holds_them_is() {
     assert_not_send!(AsyncFd<Rc<OwnedFd>>);
     assert_all::<Interest>();
     assert_all::<FdCallback>();
+}
+
+#[test]
+fn standard_input_and_output_are_send_and_sync() {
+    assert_all::<Stdin>();
+    assert_all::<Stdout>();
+    assert_all::<Stderr>();
+    let (mut line, mut buf) = (String::new(), Vec::new());
+    assert_send_value(stdin().read_line(&mut line));
+    assert_send_value(stdin().read_to_end(&mut buf));
+    assert_send_value(stdout().write_all(b""));
 }
 
 #[test]

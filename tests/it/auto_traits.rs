@@ -3,17 +3,23 @@
 //! What is not `Send` has a `compile_fail` example in its documentation too, where users may wonder.
 
 use std::cell::Cell;
+use std::env;
 use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
+use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, WriteHalf,
+    TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
+    WriteHalf,
 };
+use oneloop::process::{Child, Command, Stdio};
 use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
@@ -88,6 +94,49 @@ fn sockets_are_send_and_sync() {
     assert_all::<OwnedWriteHalf>();
     assert_all::<Incoming<'_>>();
     assert_all::<ReuniteError>();
+    assert_all::<UnixStream>();
+    assert_all::<UnixListener>();
+    assert_all::<UnixListenerBuilder>();
+    assert_all::<UnixDatagram>();
+    assert_all::<ReadHalf<'_, UnixStream>>();
+    assert_all::<WriteHalf<'_, UnixStream>>();
+    assert_all::<OwnedReadHalf<UnixStream>>();
+    assert_all::<OwnedWriteHalf<UnixStream>>();
+    assert_all::<Incoming<'_, UnixListener>>();
+}
+
+#[test]
+fn pipes_are_send_and_sync() {
+    assert_all::<pipe::Sender>();
+    assert_all::<pipe::Receiver>();
+}
+
+async fn with_child(mut child: Child) -> io::Result<()> {
+    child.wait().await?;
+    child.communicate("input").await?;
+    child.wait_with_output().await.map(drop)
+}
+
+#[test]
+fn children_are_send_and_sync() {
+    assert_all::<Child>();
+    assert_all::<Command>();
+    assert_all::<Stdio>();
+    assert_send_value(Command::new("true").output());
+    assert_send_value(Command::new("true").status());
+    oneloop::run(async {
+        let child = Command::new("true").spawn().unwrap();
+        assert_send_value(with_child(child));
+    });
+}
+
+#[test]
+fn descriptors_are_send_and_sync_if_what_holds_them_is() {
+    assert_all::<AsyncFd<OwnedFd>>();
+    assert_all::<AsyncFd<BorrowedFd<'_>>>();
+    assert_not_send!(AsyncFd<Rc<OwnedFd>>);
+    assert_all::<Interest>();
+    assert_all::<FdCallback>();
 }
 
 #[test]
@@ -265,6 +314,38 @@ fn futures_of_sockets_are_send() {
     assert_send_value(TcpStream::connect(("localhost", 0)));
     assert_send_value(TcpListener::bind("localhost:0"));
     assert_send_value(TcpListener::builder().bind(addr));
+}
+
+#[test]
+fn futures_of_unix_sockets_are_send() {
+    async fn with_sockets(stream: UnixStream, socket: UnixDatagram) -> io::Result<()> {
+        let mut buf = [0; 4];
+        stream.read(&mut buf).await?;
+        stream.read_exact(&mut buf).await?;
+        stream.write_all(&buf).await?;
+        stream.writable().await?;
+        let (mut read, mut write) = stream.into_split();
+        read.read_exact(&mut buf).await?;
+        write.write(&buf).await?;
+        socket.recv_from(&mut buf).await?;
+        socket.send(&buf).await?;
+        socket.send_to(&buf, "no such path").await?;
+        Ok(())
+    }
+    async fn with_listener(listener: UnixListener) -> io::Result<()> {
+        listener.accept().await?;
+        if let Some(stream) = listener.incoming().next().await {
+            drop(stream?);
+        }
+        Ok(())
+    }
+    oneloop::run(async {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        assert_send_value(with_sockets(stream, UnixDatagram::unbound().unwrap()));
+        let path = env::temp_dir().join(format!("oneloop-send-{}", process::id()));
+        assert_send_value(with_listener(UnixListener::bind(path).unwrap()));
+    });
+    assert_send_value(UnixStream::connect("no such path"));
 }
 
 #[test]

@@ -1,11 +1,19 @@
-//! TCP, and the names of hosts.
+//! TCP, UDP, and the names of hosts.
 
 mod addr;
+mod connect;
 mod lookup;
+mod options;
+mod resolver;
+mod send_file;
 mod tcp;
 
 pub use addr::ToSocketAddrs;
+pub use connect::{ConnectError, Connector};
+pub use lookup::lookup_host;
+pub use resolver::{Resolver, Resolving, SystemResolver};
+pub use send_file::SendFileError;
 pub use tcp::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, WriteHalf,
+    TcpListenerBuilder, TcpSocket, TcpStream, WriteHalf,
 };

@@ -91,7 +91,7 @@ pub(crate) use limit::around;
 pub(crate) use locals::LoopLocal;
 pub(crate) use reactor::{Direction, FdSource, Interests, SignalPipe};
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
-pub(crate) use registration::{Moved, Registration};
+pub(crate) use registration::{Moved, Registration, check_loop};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};
 pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};

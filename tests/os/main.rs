@@ -1,4 +1,7 @@
 //! What reaches the operating system, as programs use it: real sockets, files, processes, signals and threads. One binary, a
 //! module per topic; what changes the state of the process has a binary of its own.
 
+mod connecting;
+mod send_file;
+mod tcp_socket;
 mod threads;

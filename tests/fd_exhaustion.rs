@@ -16,7 +16,7 @@ use futures::channel::oneshot;
 use log::{LevelFilter, Log, Metadata, Record};
 use nix::libc;
 use nix::unistd::close;
-use oneloop::net::{TcpListener, TcpStream};
+use oneloop::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 use oneloop::{create_task, sleep, time, timeout, yield_now};
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -172,6 +172,41 @@ fn connect_and_bind_without_descriptors_are_errors_with_the_address() -> Result<
             }
             drop(hoard);
             TcpStream::connect(addr).await?;
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn every_socket_that_cannot_be_made_says_so() -> Result<()> {
+    in_child("every_socket_that_cannot_be_made_says_so", || {
+        oneloop::run(async {
+            let listener = TcpListener::bind(ANY_PORT).await?;
+            let addr = listener.local_addr()?;
+            // Names need descriptors too: the operating system reads files.
+            let known = lookup_host("localhost:80").await?;
+            let hoard = hoard();
+            let several = [addr, addr];
+            let errors = [
+                TcpSocket::new_v4().err(),
+                TcpSocket::new_v6().err(),
+                TcpSocket::for_addr(addr).err(),
+                TcpStream::connector().connect(&several[..]).await.err(),
+                UdpSocket::bind(addr).await.err(),
+                UdpSocket::builder().bind(addr).await.err(),
+                UdpSocket::builder().connect(addr).await.err(),
+            ];
+            for error in errors {
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                assert!(error.contains("open files"), "{error}");
+            }
+            let named = lookup_host("localhost:80").await;
+            assert!(named.is_ok() || named.is_err_and(|e| e.to_string().contains("`localhost`")));
+
+            drop(hoard);
+            assert_eq!(lookup_host("localhost:80").await?, known);
+            TcpSocket::new_v4()?.connect(addr).await?;
+            UdpSocket::bind(ANY_PORT).await?;
             Ok(())
         })
     })

@@ -7,6 +7,7 @@ mod options;
 mod resolver;
 mod send_file;
 mod tcp;
+mod udp;
 
 pub use addr::ToSocketAddrs;
 pub use connect::{ConnectError, Connector};
@@ -17,3 +18,4 @@ pub use tcp::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpSocket, TcpStream, WriteHalf,
 };
+pub use udp::{Batch, BatchIter, Datagram, Datagrams, UdpSocket, UdpSocketBuilder};

@@ -2,6 +2,8 @@
 //! module per topic; what changes the state of the process has a binary of its own.
 
 mod connecting;
+mod lookup;
 mod send_file;
 mod tcp_socket;
 mod threads;
+mod udp;

@@ -20,7 +20,7 @@ use nix::libc;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::close;
 use oneloop::io::{AsyncFd, add_reader, add_writer, pipe};
-use oneloop::net::{TcpListener, TcpStream};
+use oneloop::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 use oneloop::signal::{SignalKind, shutdown, signal};
 use oneloop::{create_task, sleep, time, timeout, workers, yield_now};
 
@@ -198,6 +198,41 @@ fn a_listener_for_signals_without_descriptors_is_an_error_and_changes_nothing() 
                 raise(Signal::SIGWINCH)?;
                 listener.recv().await?;
             }
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn every_socket_that_cannot_be_made_says_so() -> Result<()> {
+    in_child("every_socket_that_cannot_be_made_says_so", || {
+        oneloop::run(async {
+            let listener = TcpListener::bind(ANY_PORT).await?;
+            let addr = listener.local_addr()?;
+            // Names need descriptors too: the operating system reads files.
+            let known = lookup_host("localhost:80").await?;
+            let hoard = hoard();
+            let several = [addr, addr];
+            let errors = [
+                TcpSocket::new_v4().err(),
+                TcpSocket::new_v6().err(),
+                TcpSocket::for_addr(addr).err(),
+                TcpStream::connector().connect(&several[..]).await.err(),
+                UdpSocket::bind(addr).await.err(),
+                UdpSocket::builder().bind(addr).await.err(),
+                UdpSocket::builder().connect(addr).await.err(),
+            ];
+            for error in errors {
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                assert!(error.contains("open files"), "{error}");
+            }
+            let named = lookup_host("localhost:80").await;
+            assert!(named.is_ok() || named.is_err_and(|e| e.to_string().contains("`localhost`")));
+
+            drop(hoard);
+            assert_eq!(lookup_host("localhost:80").await?, known);
+            TcpSocket::new_v4()?.connect(addr).await?;
+            UdpSocket::bind(ANY_PORT).await?;
             Ok(())
         })
     })

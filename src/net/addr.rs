@@ -7,8 +7,9 @@ use super::lookup::lookup;
 
 /// What names one or several addresses: a [`SocketAddr`], `(host, port)`, `"host:port"`, or a list of addresses.
 ///
-/// As the trait of the standard library, except that looking up a host's name does not block the loop: it is done on a
-/// thread of its own. An address in digits needs no look-up. The trait cannot be implemented outside oneloop.
+/// As the trait of the standard library, except that looking up a host's name does not block the loop; see
+/// [`lookup_host`](super::lookup_host). An address in digits needs no look-up. The trait cannot be implemented outside
+/// oneloop.
 ///
 /// # Examples
 ///
@@ -37,6 +38,8 @@ pub struct Target(Named);
 
 #[derive(Debug)]
 enum Named {
+    /// The usual case, and that of each datagram: nothing on the heap.
+    Addr(SocketAddr),
     Addrs(Vec<SocketAddr>),
     Host(String, u16),
     Malformed(String),
@@ -44,7 +47,7 @@ enum Named {
 
 impl Target {
     fn addr(addr: impl Into<SocketAddr>) -> Self {
-        Self(Named::Addrs(vec![addr.into()]))
+        Self(Named::Addr(addr.into()))
     }
 
     fn host(host: &str, port: u16) -> Self {
@@ -67,10 +70,19 @@ impl Target {
         }
     }
 
+    /// The address, if it is one and known.
+    pub(super) fn known(&self) -> Option<SocketAddr> {
+        match self.0 {
+            Named::Addr(addr) => Some(addr),
+            Named::Addrs(_) | Named::Host(..) | Named::Malformed(_) => None,
+        }
+    }
+
     /// The addresses, at least one.
     pub(crate) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
         let none = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         match self.0 {
+            Named::Addr(addr) => Ok(vec![addr]),
             Named::Addrs(addrs) if addrs.is_empty() => Err(none("the list of addresses is empty")),
             Named::Addrs(addrs) => Ok(addrs),
             Named::Host(host, port) => lookup(host, port).await,

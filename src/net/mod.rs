@@ -1,10 +1,12 @@
-//! TCP, Unix sockets, and the names of hosts.
+//! TCP, Unix sockets, servers, and the names of hosts.
 
 mod accept;
 mod addr;
 mod connection;
 mod halves;
 mod lookup;
+mod open;
+mod server;
 mod streams;
 mod tcp;
 mod traits;
@@ -13,6 +15,8 @@ mod unix;
 pub use accept::Incoming;
 pub use addr::ToSocketAddrs;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use open::{open_connection, open_unix_connection};
+pub use server::{Server, ServerBuilder, server_closing, start_server, start_unix_server};
 pub use tcp::{TcpListener, TcpListenerBuilder, TcpStream};
 pub use unix::{UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream};
 

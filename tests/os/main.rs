@@ -3,6 +3,7 @@
 
 mod fds;
 mod pipes;
+mod server;
 mod streams;
 mod threads;
 mod unix;

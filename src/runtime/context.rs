@@ -123,6 +123,11 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
+/// Whether a loop runs on this thread.
+pub(crate) fn is_here() -> bool {
+    with(|_| ()).is_some()
+}
+
 /// Somebody who wants to be woken.
 pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
     Candidate { waker, key: WAKERS.key_of(waker) }
@@ -271,6 +276,13 @@ pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
 }
 
+/// Reports the panic of a task whose handle, on another thread, has gone.
+pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
+    let task = TaskLabel { name: Some(name), number: 0, place };
+    report_unhandled(&Unhandled::panic(Some(&task), &*payload));
+    discard(payload);
+}
+
 /// Reports the panic of a call on another thread, which nobody awaits.
 pub(crate) fn report_call_panic(place: Place, payload: Payload) {
     report_unhandled(&Unhandled::call_panic(place, &*payload));
@@ -292,10 +304,10 @@ pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     if let Some(found) = with(|state| state.locals.get())? {
         return Some(found);
     }
-    let made = Rc::new(make());
-    let former = with(|state| state.locals.set(Rc::clone(&made)));
+    let value = Rc::new(make());
+    let former = with(|state| state.locals.set(Rc::clone(&value)));
     drop(former);
-    Some(made)
+    Some(value)
 }
 
 /// At the end of the loop, which still is the thread's.

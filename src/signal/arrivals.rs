@@ -55,8 +55,9 @@ impl Heard {
 
 /// One signal, as it arrives on one loop.
 ///
-/// The handler sets a flag, which counts, and then writes to a pipe, which wakes. Both are needed: the flag lies in memory of
-/// which a forked child has a copy, whereas it shares the pipe. A byte that comes without the flag was written by such a child.
+/// The handler sets a flag, which counts, and then writes to a pipe, which wakes. Both are needed: the flag lies in memory
+/// of which a forked child has a copy, whereas it shares the pipe. A byte that comes without the flag was written by such a
+/// child.
 pub(super) struct Arrivals {
     kind: SignalKind,
     /// Goes first: what comes after that meets the default action, and not a handler whom nobody hears.
@@ -161,8 +162,8 @@ impl Listener {
         Ok(Self { arrivals, seen, entry: None })
     }
 
-    /// Hears what has come since somebody was told whom this function has made; what came before its first call on this loop is
-    /// not heard. The signal is listened for until the loop ends.
+    /// Hears what has come since somebody was told whom this function has made; what came before its first call on this
+    /// loop is not heard. The signal is listened for until the loop ends.
     pub(super) fn remembering(kind: SignalKind) -> io::Result<Self> {
         let heard = Heard::here()?;
         let arrivals = heard.arrivals(kind)?;

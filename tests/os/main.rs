@@ -2,7 +2,9 @@
 //! module per topic; what changes the state of the process has a binary of its own.
 
 mod fds;
+mod fs;
 mod pipes;
+mod process;
 mod server;
 mod streams;
 mod threads;

@@ -65,8 +65,8 @@ impl Target {
         }
         let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         match parts {
-            Some((host, port)) if !host.is_empty() => Self::host(host, port),
-            _ => Self(Named::Malformed(text.to_owned())),
+            Some((host, port)) => Self::host(host, port),
+            None => Self(Named::Malformed(text.to_owned())),
         }
     }
 
@@ -78,6 +78,17 @@ impl Target {
         }
     }
 
+    /// As [`Target::resolve`], for a server: without a host, these are all interfaces, of IPv4 and IPv6.
+    pub(super) async fn resolve_to_listen(self) -> io::Result<Vec<SocketAddr>> {
+        if let Named::Host(host, port) = &self.0 {
+            if host.is_empty() {
+                let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
+                return Ok(any.map(|ip| (ip, *port).into()).to_vec());
+            }
+        }
+        self.resolve().await
+    }
+
     /// The addresses, at least one.
     pub(crate) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
         let none = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
@@ -85,12 +96,18 @@ impl Target {
             Named::Addr(addr) => Ok(vec![addr]),
             Named::Addrs(addrs) if addrs.is_empty() => Err(none("the list of addresses is empty")),
             Named::Addrs(addrs) => Ok(addrs),
+            Named::Host(host, port) if host.is_empty() => Err(malformed(&format!(":{port}"))),
             Named::Host(host, port) => lookup(host, port).await,
-            Named::Malformed(text) => Err(none(&format!(
-                "`{text}` is no address: write `host:port`, as in `127.0.0.1:8888` or `localhost:8888`"
-            ))),
+            Named::Malformed(text) => Err(malformed(&text)),
         }
     }
+}
+
+fn malformed(text: &str) -> io::Error {
+    let what = format!(
+        "`{text}` is no address: write `host:port`, as in `127.0.0.1:8888` or `localhost:8888`"
+    );
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 impl ToSocketAddrs for SocketAddr {

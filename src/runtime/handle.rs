@@ -7,7 +7,7 @@ use std::thread;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use super::context::{with, with_loop};
+use super::context::{NotHere, with, with_loop};
 use super::key::RunNumber;
 use super::{registry, spawn};
 
@@ -54,6 +54,11 @@ impl Handle {
             Some(run) => Self { run },
             None => super::context::no_loop("`Handle::current`"),
         }
+    }
+
+    /// An error where the loop does not run at this moment.
+    pub(crate) fn check_here(self) -> Result<(), NotHere> {
+        with_loop(self.run, |_| ())
     }
 
     /// Whether the loop belongs to this thread, whether or not it runs now.

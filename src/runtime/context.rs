@@ -67,6 +67,11 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
     result
 }
 
+/// Whether a loop runs on this thread.
+pub(crate) fn has_loop() -> bool {
+    with(|_| ()).is_some()
+}
+
 /// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.
 pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> Result<R, NotHere> {
     let mut result = Err(NotHere { run });
@@ -116,11 +121,6 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     }
     cx.waker().wake_by_ref();
     Poll::Pending
-}
-
-/// Whether a loop runs on this thread.
-pub(crate) fn is_here() -> bool {
-    with(|_| ()).is_some()
 }
 
 /// Somebody who wants to be woken.
@@ -304,10 +304,10 @@ pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     if let Some(found) = with(|state| state.locals.get())? {
         return Some(found);
     }
-    let made = Rc::new(make());
-    let former = with(|state| state.locals.set(Rc::clone(&made)));
+    let value = Rc::new(make());
+    let former = with(|state| state.locals.set(Rc::clone(&value)));
     drop(former);
-    Some(made)
+    Some(value)
 }
 
 /// As [`local`], if it was made already.

@@ -7,7 +7,7 @@ use std::thread;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use super::context::{NotHere, with, with_loop};
+use super::context::{with, with_loop};
 use super::key::RunNumber;
 use super::{registry, spawn};
 
@@ -56,9 +56,10 @@ impl Handle {
         }
     }
 
-    /// An error where the loop does not run at this moment.
-    pub(crate) fn check_here(self) -> Result<(), NotHere> {
-        with_loop(self.run, |_| ())
+    /// Says what `what` is and what to do, where this loop does not run.
+    pub(crate) fn check_here(self, what: &str, remedy: &str) -> io::Result<()> {
+        let found = with_loop(self.run, |_| ());
+        found.map_err(|elsewhere| io::Error::other(elsewhere.message(what, remedy)))
     }
 
     /// Whether the loop belongs to this thread, whether or not it runs now.

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -135,18 +136,20 @@ impl<T: 'static> LoopBound<T> {
     }
 
     fn values(&self) -> Option<Rc<Values>> {
-        self.home.check_here().ok()?;
+        self.check_here().ok()?;
         runtime::local_if_made()
+    }
+
+    fn check_here(&self) -> io::Result<()> {
+        let remedy = "use it there, such as by `call_soon_threadsafe` of its `handle`";
+        self.home.check_here("`LoopBound`", remedy)
     }
 
     #[track_caller]
     fn complain(&self) -> ! {
-        match self.home.check_here() {
+        match self.check_here() {
             Ok(()) => panic!("the value of this `LoopBound` was removed: make another one"),
-            Err(elsewhere) => {
-                let remedy = "use it there, such as by `call_soon_threadsafe` of its `handle`";
-                panic!("{}", elsewhere.message("`LoopBound`", remedy))
-            }
+            Err(elsewhere) => panic!("{elsewhere}"),
         }
     }
 }

@@ -11,10 +11,8 @@ mod remote_task;
 mod to_thread;
 
 #[expect(unused_imports, reason = "for other pools than that of `to_thread`")]
-pub(crate) use {
-    call::Call,
-    pool::{Pool, PoolOptions},
-};
+pub(crate) use pool::{Pool, PoolOptions};
+pub(crate) use {blocking::blocking_pool, call::Call};
 
 #[doc(inline)]
 pub use channel::{Receiver, Sender, channel};

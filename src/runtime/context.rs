@@ -123,11 +123,6 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-/// Whether a loop runs on this thread.
-pub(crate) fn is_here() -> bool {
-    with(|_| ()).is_some()
-}
-
 /// Somebody who wants to be woken.
 pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
     Candidate { waker, key: WAKERS.key_of(waker) }
@@ -271,6 +266,11 @@ fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     }
 }
 
+/// Drops what may panic when dropped, which is reported.
+pub(crate) fn drop_reported<T>(value: T) {
+    guard(None, || drop(value));
+}
+
 /// Wakes `waker`, whose panic, if it is somebody else's, is reported.
 pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
@@ -308,6 +308,11 @@ pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     let former = with(|state| state.locals.set(Rc::clone(&value)));
     drop(former);
     Some(value)
+}
+
+/// As [`local`], if it was made already.
+pub(crate) fn local_if_made<T: LoopLocal>() -> Option<Rc<T>> {
+    with(|state| state.locals.get()).flatten()
 }
 
 /// At the end of the loop, which still is the thread's.

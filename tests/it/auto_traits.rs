@@ -35,6 +35,7 @@ use oneloop::task::{
     DropGuard, FirstCompleted, FirstError, FirstOk, Gather, Group, GroupError, Race, Scope, Shield,
     StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
+use oneloop::thread::{self, Limited, LoopBound, RemoteTask, ToThread};
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
 use oneloop::workers::{OnPanic, Worker, Workers};
 use oneloop::{
@@ -83,6 +84,25 @@ fn handles_are_send_and_sync_whatever_the_task_is() {
     assert_all::<TaskRef>();
     assert_all::<TaskKey>();
     assert_all::<Handle>();
+}
+
+#[test]
+fn what_goes_between_threads_is_send_and_sync_where_values_are_send() {
+    assert_all::<ToThread<Cell<u8>>>();
+    assert_all::<RemoteTask<Cell<u8>>>();
+    assert_all::<LoopBound<Local>>();
+    assert_all::<thread::Sender<Cell<u8>>>();
+    assert_send::<thread::channel::Sending<'_, Cell<u8>>>();
+    assert_all::<thread::Cancelled>();
+    assert_send::<thread::Receiver<Cell<u8>>>();
+    assert_send::<thread::channel::Recv<'_, Cell<u8>>>();
+    assert_unpin::<ToThread<PhantomPinned>>();
+    assert_unpin::<RemoteTask<PhantomPinned>>();
+    assert_unpin::<thread::Receiver<PhantomPinned>>();
+    assert_unpin::<thread::channel::Sending<'_, PhantomPinned>>();
+    // The limiter is local.
+    assert_not_send!(Limited<u8>);
+    assert_unpin::<Limited<PhantomPinned>>();
 }
 
 #[test]

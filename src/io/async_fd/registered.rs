@@ -16,7 +16,7 @@ use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 /// `T` owns the descriptor or borrows it: `AsyncFd::new(&socket)`. With [`read_with`](Self::read_with) and
 /// [`write_with`](Self::write_with) any system call waits until it can be done, as asyncio's `loop.sock_recv` and its kin do.
 /// Where another library does the calls, [`readable`](Self::readable) and [`writable`](Self::writable) say when. Where `&T`
-/// can read and write, as `&File` does, this implements [`AsyncRead`](super::AsyncRead) and [`AsyncWrite`](super::AsyncWrite).
+/// can read and write, as `&File` does, this implements [`AsyncRead`](crate::io::AsyncRead) and [`AsyncWrite`](crate::io::AsyncWrite).
 ///
 /// It belongs to the loop on which it was made: it is `Send` if `T` is, and may be dropped anywhere; used elsewhere, each method
 /// gives an error that says so. Dropping it drops `T`, after the loop has forgotten it.

@@ -22,7 +22,7 @@ use nix::unistd::close;
 use oneloop::io::{AsyncFd, add_reader, add_writer, pipe};
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::signal::{SignalKind, shutdown, signal};
-use oneloop::{create_task, sleep, time, timeout, yield_now};
+use oneloop::{create_task, sleep, time, timeout, workers, yield_now};
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
@@ -200,6 +200,42 @@ fn a_listener_for_signals_without_descriptors_is_an_error_and_changes_nothing() 
             }
             Ok(())
         })
+    })
+}
+
+#[test]
+fn workers_without_descriptors_are_an_error() -> Result<()> {
+    in_child("workers_without_descriptors_are_an_error", || {
+        let hoard = hoard();
+        let error = workers(2).run(async |_worker| ()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot listen for SIGINT: "), "{error}");
+        assert!(error.contains("open files"), "{error}");
+        drop(hoard);
+        assert_eq!(workers(2).run(async |worker| worker.index())?, [0, 1]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_worker_that_could_not_listen_finds_the_port_of_the_others_later() -> Result<()> {
+    in_child("a_worker_that_could_not_listen_finds_the_port_of_the_others_later", || {
+        let has_failed = AtomicUsize::new(0);
+        let ports = workers(2).try_run(async |worker| {
+            if worker.index() == 0 {
+                let hoard = hoard();
+                assert!(worker.listen(ANY_PORT).await.is_err());
+                drop(hoard);
+                has_failed.store(1, Ordering::Release);
+            }
+            while has_failed.load(Ordering::Acquire) == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            Ok(worker.listen(ANY_PORT).await?.local_addr()?.port())
+        });
+        let ports: Result<Vec<u16>> = ports;
+        let ports = ports?;
+        assert_eq!(ports[0], ports[1]);
+        Ok(())
     })
 }
 

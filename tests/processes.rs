@@ -213,7 +213,11 @@ fn without_descriptors_there_is_an_error_and_nothing_stays_behind() -> Result<()
     prepared("ulimit -n 64;", name, async || {
         let hoarded = hoard();
         // Before the loop has a reactor, and a listener for signals.
-        assert!(Command::new("true").spawn().is_err());
+        let error = Command::new("true").spawn().map(drop).unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot start `true`: ") && error.contains("open files"),
+            "{error}"
+        );
         drop(hoarded);
         leaves_nothing(async {
             let mut hoarded = hoard();
@@ -238,6 +242,7 @@ fn without_descriptors_there_is_an_error_and_nothing_stays_behind() -> Result<()
             }
             assert!((3..20).contains(&failures), "{failures}");
             for error in errors {
+                assert!(error.starts_with("cannot start `cat`: "), "{error}");
                 assert!(error.contains("open files"), "{error}");
             }
             drop(hoarded);

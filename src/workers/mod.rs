@@ -26,8 +26,10 @@
 
 mod cores;
 mod crew;
+mod end;
 mod listen;
 mod post;
+mod supervise;
 mod worker;
 #[expect(clippy::module_inception, reason = "it has the function of this name")]
 mod workers;

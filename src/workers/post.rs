@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::cores;
 use super::crew::Crew;
+use super::end::End;
 use super::{OnPanic, Worker, Workers};
-use crate::runtime::{Payload, Runtime, discard};
+use crate::runtime::{Runtime, discard};
 use crate::signal::{Asks, run_unless_asked};
 use crate::task::{CancelToken, Cancelled};
 use crate::time::{Sleep, now, sleep};
@@ -22,16 +23,6 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// After so long a run, a panic counts as the first one.
 const CALM: Duration = Duration::from_secs(60);
-
-/// How a worker has ended.
-pub(super) enum End<R> {
-    Ready(R),
-    /// It was asked to stop, before it was ready.
-    Cancelled,
-    Panicked(Payload),
-    /// It has no loop.
-    Failed(io::Error),
-}
 
 /// Where a worker works.
 pub(super) struct Post<'a, F> {

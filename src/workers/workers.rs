@@ -1,21 +1,15 @@
-//! `workers`: the call, its options and its result.
+//! `workers`: the call and its options.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::io::{self, ErrorKind};
-use std::panic::{self, Location};
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::mpsc;
-use std::task::Poll;
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::io;
+use std::panic::Location;
+use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use super::Worker;
-use super::crew::Crew;
-use super::post::{End, Post};
-use crate::runtime::{Builder, Runtime, discard, panic_message};
-use crate::signal::{Interrupted, SignalKind, Signals, signals};
+use super::supervise::supervise;
+use crate::runtime::Builder;
 
 /// So many workers, each with an event loop on a thread of its own; [`Workers::run`] starts them.
 ///
@@ -74,9 +68,9 @@ pub enum OnPanic {
 /// Options of some workers; see [`workers`](workers()) and the [module](super).
 #[must_use = "workers do nothing until `run`"]
 pub struct Workers {
-    count: usize,
+    pub(super) count: usize,
     pub(super) pins: bool,
-    stops_on_signals: bool,
+    pub(super) stops_on_signals: bool,
     pub(super) grace: Duration,
     pub(super) on_panic: OnPanic,
     pub(super) builder: Box<dyn Fn(usize) -> Builder + Send + Sync>,
@@ -86,7 +80,7 @@ impl Workers {
     /// Whether each worker stays on a core of its own; off unless said otherwise. Then its caches stay warm, but nobody
     /// takes its turn when something else runs there. Threads that a worker starts stay there too.
     ///
-    /// Where that cannot be done, [`run`](Self::run) gives an error; on Linux, Android and the BSDs it can.
+    /// Where that cannot be done, [`run`](Self::run) gives an error; on Linux, Android and FreeBSD it can.
     pub fn pin_to_cores(mut self, on: bool) -> Self {
         self.pins = on;
         self
@@ -129,15 +123,16 @@ impl Workers {
     }
 
     /// Calls `main` once for each worker, and runs what it returns on that worker's loop, on a thread called `worker-0` and
-    /// so on. Blocks this thread until all have ended; gives their outputs in order. How they end, the [module](super)
+    /// so on. Blocks this thread until all have ended, and gives their outputs in order. How they end, the [module](super)
     /// says.
     ///
-    /// One that is ready is done; the others go on. Where one error is to end all, its worker calls [`Worker::stop`].
+    /// One that is ready is done; the others go on. Where an error of one is to end all, take [`try_run`](Self::try_run).
     ///
     /// # Errors
     ///
     /// - That of a thread, a loop or a core that cannot be had; then no worker has run, unless it was to be restarted.
-    /// - [`Interrupted`], of the kind `Interrupted`, if a signal has come and some worker was cancelled before it was ready.
+    /// - [`Interrupted`](crate::Interrupted), of the kind `Interrupted`, if a signal has come and some worker was cancelled
+    ///   before it was ready; the outputs of the others are dropped.
     /// - The same kind, if [`Worker::stop`] has done so.
     ///
     /// # Panics
@@ -150,135 +145,51 @@ impl Workers {
         F: AsyncFn(Worker) -> R + Sync,
         R: Send,
     {
-        let place = Location::caller();
-        let crew = Arc::new(Crew::new(self.count));
-        let (ends, stopped_by) = thread::scope(|scope| {
-            let supervised = async {
-                let requests = self.requests()?;
-                let threads = self.start(scope, &crew, &main, place)?;
-                io::Result::Ok((threads, supervise(&crew, requests).await))
-            };
-            let supervised = Runtime::new()?.run_caught(supervised, place);
-            let supervised = supervised.unwrap_or_else(|payload| panic::resume_unwind(payload));
-            let (threads, stopped_by) = supervised?;
-            let end_of =
-                |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(End::Panicked);
-            let ends: Vec<_> = threads.into_iter().map(end_of).collect();
-            io::Result::Ok((ends, stopped_by))
-        })?;
-        let cancelled = match stopped_by {
-            Some(kind) => Interrupted::by(kind).into(),
-            None => {
-                io::Error::new(ErrorKind::Interrupted, "the workers were stopped by one of them")
-            }
-        };
-        outputs(ends, crew.first_panic(), cancelled)
+        supervise(&self, &main, Location::caller())?.outputs()
     }
 
-    fn requests(&self) -> io::Result<Option<Signals>> {
-        let kinds = [SignalKind::SIGINT, SignalKind::SIGTERM];
-        self.stops_on_signals.then(|| signals(kinds)).transpose()
-    }
-
-    /// Starts the threads. They run when all have a loop; where one has none, none does, and all end.
-    fn start<'scope, F, R>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        crew: &Arc<Crew>,
-        main: &'scope F,
-        place: &'static Location<'static>,
-    ) -> io::Result<Vec<ScopedJoinHandle<'scope, End<R>>>>
+    /// As [`run`](Self::run), but the first error of a worker asks the others to stop, and is what this returns.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a worker, by time; else as [`run`](Self::run).
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let occupied = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let addr = occupied.local_addr()?;
+    /// let result = oneloop::workers(2).try_run(async |worker| {
+    ///     let listener = worker.listen(addr).await?;
+    ///     worker.stopping().await;
+    ///     std::io::Result::Ok(listener)
+    /// });
+    /// assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn try_run<F, T, E>(self, main: F) -> Result<Vec<T>, E>
     where
-        F: AsyncFn(Worker) -> R + Sync,
-        R: Send + 'scope,
+        F: AsyncFn(Worker) -> Result<T, E> + Sync,
+        T: Send,
+        E: From<io::Error> + Send,
     {
-        let (has_started, started) = mpsc::channel();
-        let mut threads = Vec::with_capacity(self.count);
-        let mut gates = Vec::with_capacity(self.count);
-        for index in 0..self.count {
-            let post = Post { index, crew: Arc::clone(crew), options: self, main, place };
-            let has_started = has_started.clone();
-            let (gate, opened) = mpsc::channel();
-            let thread = thread::Builder::new().name(format!("worker-{index}"));
-            let thread = thread.spawn_scoped(scope, move || post.work(&has_started, &opened));
-            threads.push(thread.map_err(|error| cannot_start(index, &error))?);
-            gates.push(gate);
-        }
-        if started.iter().take(self.count).all(|has_started| has_started) {
-            for gate in gates {
-                // Whoever does not take it has ended.
-                gate.send(()).ok();
+        let first_error = OnceLock::new();
+        let main = async |worker: Worker| {
+            let result = main(worker.clone()).await;
+            if result.is_err() {
+                first_error.get_or_init(|| worker.index());
+                worker.stop();
             }
-        }
-        Ok(threads)
+            result
+        };
+        let ends = supervise(&self, &main, Location::caller())?;
+        ends.results(first_error.get().copied())
     }
-}
-
-/// Waits until all have ended, and passes on what signals ask for. Gives the first of them.
-async fn supervise(crew: &Crew, mut requests: Option<Signals>) -> Option<SignalKind> {
-    let mut ended = pin!(crew.ended.cancelled());
-    let mut stopped_by = None;
-    loop {
-        let event = poll_fn(|cx| match &mut requests {
-            _ if ended.as_mut().poll(cx).is_ready() => Poll::Ready(None),
-            Some(requests) => requests.poll_recv(cx).map(Some),
-            None => Poll::Pending,
-        });
-        match event.await {
-            None => return stopped_by,
-            Some(Ok(kind)) if stopped_by.is_none() => {
-                stopped_by = Some(kind);
-                crew.stop.cancel();
-            }
-            Some(Ok(_)) => {
-                crew.hurry.cancel();
-                requests = None;
-            }
-            Some(Err(error)) => {
-                log::error!("oneloop: signals are not heard any more: {error}");
-                requests = None;
-            }
-        }
-    }
-}
-
-/// What comes of it all: a panic before an error, and an error before the outputs.
-#[track_caller]
-fn outputs<R>(
-    ends: Vec<End<R>>,
-    first_panic: Option<usize>,
-    cancelled: io::Error,
-) -> io::Result<Vec<R>> {
-    let (mut outputs, mut panics, mut failure, mut is_cancelled) =
-        (Vec::new(), Vec::new(), None, false);
-    for (index, end) in ends.into_iter().enumerate() {
-        match end {
-            End::Ready(output) => outputs.push(output),
-            End::Cancelled => is_cancelled = true,
-            End::Failed(error) => {
-                failure.get_or_insert_with(|| cannot_start(index, &error));
-            }
-            End::Panicked(payload) => panics.push((index, payload)),
-        }
-    }
-    // The others may have panicked because of the first.
-    panics.sort_by_key(|(index, _)| Some(*index) != first_panic);
-    let message = panics
-        .first()
-        .map(|(index, payload)| format!("worker {index} panicked: {}", panic_message(&**payload)));
-    for (_, payload) in panics {
-        discard(payload);
-    }
-    match (message, failure) {
-        (Some(message), _) => panic!("{message}"),
-        (None, Some(error)) => Err(error),
-        (None, None) if is_cancelled => Err(cancelled),
-        (None, None) => Ok(outputs),
-    }
-}
-
-fn cannot_start(index: usize, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot start worker {index}: {error}"))
 }
 
 impl fmt::Debug for Workers {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
+mod channel;
 mod context;
 mod limiter;
 mod pool;

@@ -26,6 +26,7 @@ mod stdio;
 mod stream_reader;
 mod stream_writer;
 mod transport;
+mod writer_control;
 
 pub use async_fd::{AsyncFd, FdCallback, Interest, add_reader, add_writer};
 pub use copy::{copy, copy_bidirectional};
@@ -40,3 +41,4 @@ pub use stream_writer::StreamWriter;
 
 pub(crate) use chunks::{give_chunk, take_chunk};
 pub(crate) use transport::{Transport, no_address};
+pub(crate) use writer_control::WriterControl;

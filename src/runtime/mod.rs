@@ -97,7 +97,7 @@ pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
 };
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
-pub(crate) use registration::{Moved, Registration};
+pub(crate) use registration::{Moved, Registration, check_loop};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};
 pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};

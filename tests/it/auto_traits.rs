@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::env;
+use std::fs::File;
 use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
 use oneloop::net::{
-    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
-    WriteHalf,
+    Batch, BatchIter, ConnectError, Connector, Datagram, Datagrams, Incoming, OwnedReadHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, SendFileError, SystemResolver, TcpListener,
+    TcpListenerBuilder, TcpSocket, TcpStream, UdpSocket, UdpSocketBuilder, UnixDatagram,
+    UnixListener, UnixListenerBuilder, UnixStream, WriteHalf, lookup_host,
 };
 use oneloop::process::{Child, Command, Stdio};
 use oneloop::signal::{SignalKind, Signals};
@@ -86,6 +88,17 @@ fn handles_are_send_and_sync_whatever_the_task_is() {
 #[test]
 fn sockets_are_send_and_sync() {
     assert_all::<TcpStream>();
+    assert_all::<TcpSocket>();
+    assert_all::<Connector>();
+    assert_all::<ConnectError>();
+    assert_all::<SendFileError>();
+    assert_all::<SystemResolver>();
+    assert_all::<UdpSocket>();
+    assert_all::<UdpSocketBuilder>();
+    assert_all::<Datagrams<'_>>();
+    assert_all::<Datagram<'_>>();
+    assert_all::<Batch>();
+    assert_all::<BatchIter<'_>>();
     assert_all::<TcpListener>();
     assert_all::<TcpListenerBuilder>();
     assert_all::<ReadHalf<'_>>();
@@ -325,6 +338,41 @@ fn futures_of_sockets_are_send() {
     assert_send_value(TcpStream::connect(("localhost", 0)));
     assert_send_value(TcpListener::bind("localhost:0"));
     assert_send_value(TcpListener::builder().bind(addr));
+    assert_send_value(TcpStream::connector().connect("localhost:0"));
+    assert_send_value(async move { TcpSocket::new_v4()?.connect(addr).await });
+    assert_send_value(lookup_host("localhost:0"));
+    assert_send_value(UdpSocket::bind("localhost:0"));
+    assert_send_value(UdpSocket::builder().connect("localhost:0"));
+}
+
+#[test]
+fn futures_of_datagrams_and_files_are_send() {
+    async fn with_socket(socket: UdpSocket) -> io::Result<()> {
+        let mut buf = [0; 4];
+        socket.connect("localhost:0").await?;
+        socket.recv_from(&mut buf).await?;
+        socket.recv(&mut buf).await?;
+        socket.peek_from(&mut buf).await?;
+        socket.peek(&mut buf).await?;
+        socket.readable().await?;
+        socket.send_to(&buf, "localhost:0").await?;
+        socket.send(&buf).await?;
+        socket.writable().await?;
+        socket.recv_with(|_| Ok(())).await?;
+        socket.send_with(|_| Ok(())).await?;
+        let mut batch = Batch::new(1, 1);
+        socket.recv_batch(&mut batch).await?;
+        socket.send_batch(&batch.iter().collect::<Vec<_>>()).await?;
+        drop(socket.datagrams().next().await);
+        Ok(())
+    }
+    async fn with_file(stream: TcpStream, file: File) -> io::Result<u64> {
+        stream.send_file(&file, ..).await
+    }
+    assert_send_value(async { with_socket(UdpSocket::bind("localhost:0").await?).await });
+    assert_send_value(async {
+        with_file(TcpStream::connect("localhost:0").await?, File::open("x")?).await
+    });
 }
 
 #[test]

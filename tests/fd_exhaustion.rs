@@ -2,11 +2,13 @@
 //! other test shares descriptors with.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::net::{self, Ipv4Addr};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
-use std::process::Command;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,9 +19,10 @@ use log::{LevelFilter, Log, Metadata, Record};
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::close;
+use oneloop::io::{AsyncFd, add_reader, add_writer, pipe};
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::signal::{SignalKind, shutdown, signal};
-use oneloop::{create_task, sleep, time, timeout, yield_now};
+use oneloop::{create_task, sleep, time, timeout, workers, yield_now};
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
@@ -201,6 +204,42 @@ fn a_listener_for_signals_without_descriptors_is_an_error_and_changes_nothing() 
 }
 
 #[test]
+fn workers_without_descriptors_are_an_error() -> Result<()> {
+    in_child("workers_without_descriptors_are_an_error", || {
+        let hoard = hoard();
+        let error = workers(2).run(async |_worker| ()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot listen for SIGINT: "), "{error}");
+        assert!(error.contains("open files"), "{error}");
+        drop(hoard);
+        assert_eq!(workers(2).run(async |worker| worker.index())?, [0, 1]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_worker_that_could_not_listen_finds_the_port_of_the_others_later() -> Result<()> {
+    in_child("a_worker_that_could_not_listen_finds_the_port_of_the_others_later", || {
+        let has_failed = AtomicUsize::new(0);
+        let ports = workers(2).try_run(async |worker| {
+            if worker.index() == 0 {
+                let hoard = hoard();
+                assert!(worker.listen(ANY_PORT).await.is_err());
+                drop(hoard);
+                has_failed.store(1, Ordering::Release);
+            }
+            while has_failed.load(Ordering::Acquire) == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            Ok(worker.listen(ANY_PORT).await?.local_addr()?.port())
+        });
+        let ports: Result<Vec<u16>> = ports;
+        let ports = ports?;
+        assert_eq!(ports[0], ports[1]);
+        Ok(())
+    })
+}
+
+#[test]
 fn a_loop_without_descriptors_still_sleeps_and_gets_its_reactor_later() -> Result<()> {
     in_child("a_loop_without_descriptors_still_sleeps_and_gets_its_reactor_later", || {
         let hoard = hoard();
@@ -257,6 +296,91 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
             let again = stream.try_read(&mut buf).map_err(|error| error.kind());
             assert_eq!(again, Err(ErrorKind::WouldBlock));
             Ok(())
+        })
+    })
+}
+
+/// Pipes and descriptors of all kinds, made, used, refused and dropped in all the ways there are.
+async fn pipes_and_descriptors(fifo: &Path) -> Result<()> {
+    let (sender, receiver) = pipe::pipe()?;
+    let reader = create_task(async move { receiver.read(&mut [0; 8]).await });
+    yield_now().await;
+    sender.write_all(b"x").await?;
+    assert_eq!(reader.await??, 1);
+    sender.closed().await?;
+    let sender = pipe::Sender::from_owned_fd(sender.into_blocking_fd()?)?;
+    thread::spawn(move || drop(sender)).join().expect("no panic");
+    assert!(pipe::Receiver::from_owned_fd(File::open("/dev/null")?).is_err());
+    assert!(pipe::try_open_sender(fifo).is_err());
+    let receiver = pipe::open_receiver(fifo)?;
+    let cancelled = create_task(async move { receiver.read(&mut [0; 8]).await });
+    let _sender = pipe::open_sender(fifo).await?;
+    cancelled.cancel();
+    assert!(cancelled.await.is_err());
+    assert!(pipe::open_receiver("/dev/null").is_err());
+
+    let (ours, theirs) = StdUnixStream::pair()?;
+    let _callbacks = (add_reader(&ours, || {})?, add_writer(&ours, || {})?);
+    let fd = AsyncFd::new(&ours)?;
+    assert!(AsyncFd::new(&ours).is_err());
+    fd.writable().await?;
+    drop(fd);
+    let theirs = AsyncFd::new(AsyncFd::new(theirs)?.into_inner()?)?;
+    thread::spawn(move || drop(theirs)).join().expect("no panic");
+    assert!(AsyncFd::new(File::open("/dev/null")?).is_err());
+    Ok(())
+}
+
+fn fifo() -> Result<PathBuf> {
+    let path = env::temp_dir().join(format!("oneloop-fd-exhaustion-{}", process::id()));
+    pipe::create_fifo(&path, 0o600)?;
+    Ok(path)
+}
+
+#[test]
+fn pipes_and_descriptors_of_all_kinds_leave_none_behind() -> Result<()> {
+    in_child("pipes_and_descriptors_of_all_kinds_leave_none_behind", || {
+        let fifo = fifo()?;
+        oneloop::run(async {
+            // The first round makes what the loop keeps.
+            pipes_and_descriptors(&fifo).await?;
+            yield_now().await;
+            let before = hoard().len();
+            for _ in 0..30 {
+                pipes_and_descriptors(&fifo).await?;
+            }
+            yield_now().await;
+            assert_eq!(hoard().len(), before);
+            fs::remove_file(&fifo)
+        })
+    })
+}
+
+#[test]
+fn pipes_and_callbacks_without_descriptors_are_errors_that_say_so() -> Result<()> {
+    in_child("pipes_and_callbacks_without_descriptors_are_errors_that_say_so", || {
+        let fifo = fifo()?;
+        oneloop::run(async {
+            let (sender, receiver) = pipe::pipe()?;
+            let (ours, theirs) = StdUnixStream::pair()?;
+            let hoard = hoard();
+            let errors = [
+                pipe::pipe().err(),
+                pipe::open_receiver(&fifo).err(),
+                pipe::open_sender(&fifo).await.err(),
+                add_reader(&ours, || {}).err(),
+            ];
+            for error in errors {
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                assert!(error.contains("open files"), "{error}");
+            }
+            // What needs no new descriptor works.
+            let _registered = (AsyncFd::new(&ours)?, AsyncFd::new(&theirs)?);
+            sender.write_all(b"x").await?;
+            receiver.read_exact(&mut [0; 1]).await?;
+            drop(hoard);
+            pipe::pipe()?;
+            fs::remove_file(&fifo)
         })
     })
 }

@@ -3,26 +3,35 @@
 //! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
 //! code that is generic over streams.
 //!
-//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out.
+//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
+//! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
 
 mod async_fd;
 mod buffer;
 mod chunks;
+mod copy;
 mod descriptor;
+mod duplex;
+mod duplex_line;
 mod error;
 mod lines;
+mod newlines;
 mod outgoing;
 pub mod pipe;
 mod separators;
+mod stdio;
 mod stream_reader;
 mod stream_writer;
 mod transport;
 
 pub use async_fd::{AsyncFd, FdCallback, Interest, add_reader, add_writer};
+pub use copy::{copy, copy_bidirectional};
+pub use duplex::{DuplexStream, duplex};
 pub use error::{IncompleteRead, LimitOverrun};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::Lines;
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 

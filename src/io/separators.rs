@@ -1,5 +1,7 @@
 //! The search for separators in data that comes in pieces: linear, whatever the data and wherever the pieces end.
 
+use super::newlines::position;
+
 /// Searches for several separators at once; the match that ends first counts.
 pub(super) struct Search {
     matchers: Vec<Matcher>,
@@ -116,14 +118,4 @@ impl Matcher {
             self.matched += 1;
         }
     }
-}
-
-/// Where `byte` stands first.
-pub(super) fn position(byte: u8, data: &[u8]) -> Option<usize> {
-    use std::io::BufRead;
-
-    // For a slice the standard library does this with `memchr`, which it does not offer by itself.
-    let mut rest = data;
-    let len = rest.skip_until(byte).unwrap_or(0);
-    (data[..len].last() == Some(&byte)).then(|| len - 1)
 }

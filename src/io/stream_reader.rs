@@ -11,7 +11,9 @@ use futures_io::{AsyncBufRead, AsyncRead};
 use super::buffer::Buffer;
 use super::error::{IncompleteRead, LimitOverrun};
 use super::lines::Lines;
-use super::separators::{Search, position};
+use super::newlines::Newlines;
+use super::separators::Search;
+use crate::runtime::poll_budget;
 
 /// Reads a stream: by bytes, by lines, by messages. Asyncio's `StreamReader`.
 ///
@@ -50,8 +52,7 @@ pub struct StreamReader {
     source: Source,
     buffer: Buffer,
     limit: usize,
-    /// So many bytes at the beginning of the buffer are known to be no newline.
-    searched: usize,
+    newlines: Newlines,
 }
 
 struct Source {
@@ -78,7 +79,7 @@ impl StreamReader {
     /// A reader of `source`, with a limit of 64 KiB.
     pub fn new(source: impl AsyncRead + 'static) -> Self {
         let source = Source { stream: Box::pin(source), state: State::Open };
-        Self { source, buffer: Buffer::default(), limit: LIMIT, searched: 0 }
+        Self { source, buffer: Buffer::default(), limit: LIMIT, newlines: Newlines::default() }
     }
 
     /// Sets how many bytes may come before a separator; asyncio's `limit`.
@@ -280,26 +281,23 @@ impl StreamReader {
     }
 
     fn take(&mut self, len: usize) -> &[u8] {
-        self.searched = self.searched.saturating_sub(len);
+        self.newlines.consume(len);
         self.buffer.take(len)
     }
 
     fn take_vec(&mut self, len: usize) -> Vec<u8> {
-        self.searched = self.searched.saturating_sub(len);
+        self.newlines.consume(len);
         self.buffer.take_vec(len)
     }
 
     /// The length of the next line, newline included; 0 at the end.
     pub(super) fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            let unsearched = &self.buffer.data()[self.searched..];
-            if let Some(at) = position(b'\n', unsearched) {
-                let len = self.searched + at;
-                self.check_limit(len)?;
-                return Poll::Ready(Ok(len + 1));
+            if let Some(newline) = self.newlines.first(self.buffer.data()) {
+                self.check_limit(newline)?;
+                return Poll::Ready(Ok(newline + 1));
             }
-            self.searched = self.buffer.len();
-            self.check_limit(self.searched)?;
+            self.check_limit(self.newlines.searched())?;
             if ready!(self.poll_fill(cx))? == 0 {
                 return Poll::Ready(Ok(self.buffer.len()));
             }
@@ -362,6 +360,8 @@ impl StreamReader {
         if !matches!(self.source.state, State::Open) {
             return self.source.poll_read(cx, &mut []);
         }
+        // A stream that is always ready must not keep the others from running.
+        ready!(poll_budget(cx));
         let result = self.source.poll_read(cx, self.buffer.room());
         match result {
             Poll::Ready(Ok(len)) if len > 0 => self.buffer.filled(len),
@@ -428,7 +428,7 @@ impl Drop for Filling<'_> {
             let mut bytes = self.buf[..self.filled].to_vec();
             bytes.extend_from_slice(self.reader.buffer.data());
             self.reader.buffer = Buffer::of(bytes);
-            self.reader.searched = 0;
+            self.reader.newlines = Newlines::default();
         }
     }
 }

@@ -68,7 +68,7 @@ impl Target {
     }
 
     /// The addresses, at least one.
-    pub(super) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
+    pub(crate) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
         let none = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         match self.0 {
             Named::Addrs(addrs) if addrs.is_empty() => Err(none("the list of addresses is empty")),

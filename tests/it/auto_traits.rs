@@ -13,12 +13,13 @@ use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
+use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
     WriteHalf,
 };
+use oneloop::process::{Child, Command, Stdio};
 use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
@@ -33,6 +34,7 @@ use oneloop::task::{
     StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
+use oneloop::workers::{OnPanic, Worker, Workers};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, Interrupted, JoinError, Runtime, Task, TaskKey,
     TaskRef, TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
@@ -109,6 +111,25 @@ fn pipes_are_send_and_sync() {
     assert_all::<pipe::Receiver>();
 }
 
+async fn with_child(mut child: Child) -> io::Result<()> {
+    child.wait().await?;
+    child.communicate("input").await?;
+    child.wait_with_output().await.map(drop)
+}
+
+#[test]
+fn children_are_send_and_sync() {
+    assert_all::<Child>();
+    assert_all::<Command>();
+    assert_all::<Stdio>();
+    assert_send_value(Command::new("true").output());
+    assert_send_value(Command::new("true").status());
+    oneloop::run(async {
+        let child = Command::new("true").spawn().unwrap();
+        assert_send_value(with_child(child));
+    });
+}
+
 #[test]
 fn descriptors_are_send_and_sync_if_what_holds_them_is() {
     assert_all::<AsyncFd<OwnedFd>>();
@@ -119,8 +140,33 @@ fn descriptors_are_send_and_sync_if_what_holds_them_is() {
 }
 
 #[test]
+fn standard_input_and_output_are_send_and_sync() {
+    assert_all::<Stdin>();
+    assert_all::<Stdout>();
+    assert_all::<Stderr>();
+    let (mut line, mut buf) = (String::new(), Vec::new());
+    assert_send_value(stdin().read_line(&mut line));
+    assert_send_value(stdin().read_to_end(&mut buf));
+    assert_send_value(stdout().write_all(b""));
+}
+
+#[test]
 fn signal_listeners_are_send_and_sync() {
     assert_all::<Signals>();
+}
+
+#[test]
+fn workers_are_send_and_sync() {
+    assert_all::<Worker>();
+    assert_all::<OnPanic>();
+    assert_send::<Workers>();
+    assert_sync::<Workers>();
+    oneloop::workers(1)
+        .run(async |worker| {
+            assert_send_value(worker.stopping());
+            assert_send_value(worker.listen("127.0.0.1:0"));
+        })
+        .unwrap();
 }
 
 #[test]

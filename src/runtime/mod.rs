@@ -83,6 +83,7 @@ pub(crate) use cleaning::{dropping, leave_cleanup, leave_wait};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
+pub(crate) use context::report_operation_error;
 pub(crate) use context::{cleanup_timeout, is_here, report_call_cut_off, report_call_panic};
 pub(crate) use context::{discard, drop_caught, has_loop, local, no_loop};
 pub(crate) use context::{poll_budget, report_task_panic, wake_guarded};

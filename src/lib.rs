@@ -412,7 +412,8 @@
 //! | `loop.slow_callback_duration` | a warning through the `log` crate, after 100 ms as well |
 //! | `asyncio.open_connection(host, port)` | [`net::TcpStream::connect((host, port))`](net::TcpStream::connect) |
 //! | `asyncio.start_server(f, host, port)` | [`net::TcpListener`], and a task for each connection |
-//! | `KeyboardInterrupt` | [`signal::ctrl_c`] |
+//! | `KeyboardInterrupt` | [`run_until_ctrl_c`], whose `main` is cancelled; [`signal::ctrl_c`] |
+//! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal`], and its drop |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
 //!
 //! `docs/asyncio.md` in the repository has every name of asyncio.
@@ -449,6 +450,8 @@ pub mod workers;
 #[cfg(feature = "macros")]
 pub use oneloop_macros::{main, test};
 pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
+#[doc(inline)]
+pub use signal::{Interrupted, run_until_ctrl_c};
 
 // Tasks.
 #[doc(inline)]

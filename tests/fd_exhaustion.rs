@@ -15,8 +15,10 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use log::{LevelFilter, Log, Metadata, Record};
 use nix::libc;
+use nix::sys::signal::{Signal, raise};
 use nix::unistd::close;
 use oneloop::net::{TcpListener, TcpStream};
+use oneloop::signal::{SignalKind, shutdown, signal};
 use oneloop::{create_task, sleep, time, timeout, yield_now};
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -172,6 +174,27 @@ fn connect_and_bind_without_descriptors_are_errors_with_the_address() -> Result<
             }
             drop(hoard);
             TcpStream::connect(addr).await?;
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn a_listener_for_signals_without_descriptors_is_an_error_and_changes_nothing() -> Result<()> {
+    in_child("a_listener_for_signals_without_descriptors_is_an_error_and_changes_nothing", || {
+        let hoard = hoard();
+        oneloop::run(async {
+            let error = signal(SignalKind::SIGWINCH).err().map(|error| error.to_string());
+            assert!(error.is_some_and(|error| error.contains("open files")));
+            let error = shutdown().await.err().map(|error| error.to_string());
+            assert!(error.is_some_and(|error| error.contains("open files")));
+            drop(hoard);
+            // Far more than there are descriptors.
+            for _ in 0..100 {
+                let mut listener = signal(SignalKind::SIGWINCH)?;
+                raise(Signal::SIGWINCH)?;
+                listener.recv().await?;
+            }
             Ok(())
         })
     })

@@ -1,4 +1,4 @@
-//! The I/O traits and types that oneloop's signatures use, in one place.
+//! The I/O traits and types that oneloop's signatures use, in one place; streams, pipes, and whatever else has a descriptor.
 //!
 //! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
 //! code that is generic over streams.
@@ -6,20 +6,24 @@
 //! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
 //! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
 
+mod async_fd;
 mod buffer;
 mod chunks;
 mod copy;
+mod descriptor;
 mod duplex;
 mod duplex_line;
 mod error;
 mod lines;
 mod newlines;
 mod outgoing;
+pub mod pipe;
 mod separators;
 mod stream_reader;
 mod stream_writer;
 mod transport;
 
+pub use async_fd::{AsyncFd, FdCallback, Interest, add_reader, add_writer};
 pub use copy::{copy, copy_bidirectional};
 pub use duplex::{DuplexStream, duplex};
 pub use error::{IncompleteRead, LimitOverrun};
@@ -30,4 +34,4 @@ pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 
 pub(crate) use chunks::{give_chunk, take_chunk};
-pub(crate) use transport::Transport;
+pub(crate) use transport::{Transport, no_address};

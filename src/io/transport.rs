@@ -36,7 +36,8 @@ pub(crate) trait Transport: AsyncWrite {
     }
 }
 
-fn no_address() -> io::Error {
+/// The error of what is no connection of IP.
+pub(crate) fn no_address() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "what is written to here has no IP address")
 }
 

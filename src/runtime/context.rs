@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
+use super::clock::Nanos;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
 use super::locals::LoopLocal;
-use super::record::{Payload, TaskLabel};
+use super::record::{Payload, Place, TaskLabel};
 use super::state::{Candidate, Deferred, State};
 use super::unhandled::Unhandled;
 use super::waiter::Waiter;
@@ -270,15 +271,31 @@ pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
 }
 
+/// Reports the panic of a call on another thread, which nobody awaits.
+pub(crate) fn report_call_panic(place: Place, payload: Payload) {
+    report_unhandled(&Unhandled::call_panic(place, &*payload));
+    discard(payload);
+}
+
+/// Reports a call on another thread for whose end the loop cannot wait any longer.
+pub(crate) fn report_call_cut_off(place: Place) {
+    report_unhandled(&Unhandled::call_cut_off(place));
+}
+
+/// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.
+pub(crate) fn cleanup_timeout() -> Nanos {
+    with(|state| state.cleaning.timeout).unwrap_or(0)
+}
+
 /// What this thread's loop keeps of the type `T`, made now if it is asked for the first time. `None`: no loop runs here.
 pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     if let Some(found) = with(|state| state.locals.get())? {
         return Some(found);
     }
-    let made = Rc::new(make());
-    let former = with(|state| state.locals.set(Rc::clone(&made)));
+    let value = Rc::new(make());
+    let former = with(|state| state.locals.set(Rc::clone(&value)));
     drop(former);
-    Some(made)
+    Some(value)
 }
 
 /// At the end of the loop, which still is the thread's.

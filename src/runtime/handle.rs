@@ -55,6 +55,12 @@ impl Handle {
         }
     }
 
+    /// Says what `what` is and what to do, where this loop does not run.
+    pub(crate) fn check_here(self, what: &str, remedy: &str) -> io::Result<()> {
+        let found = with_loop(self.run, |_| ());
+        found.map_err(|elsewhere| io::Error::other(elsewhere.message(what, remedy)))
+    }
+
     /// Has the loop call `f` on its own thread, soon, in the order of the calls from this thread; asyncio's
     /// `loop.call_soon_threadsafe`. Wakes the loop if it sleeps.
     ///

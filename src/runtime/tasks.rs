@@ -521,6 +521,13 @@ impl Tasks {
         }
     }
 
+    /// Main's next run has as much time as the first.
+    pub(super) fn calm_main(&mut self) {
+        if let Some(record) = self.record(MAIN) {
+            record.flags.clear(Flags::IS_HURRIED);
+        }
+    }
+
     pub(super) fn is_cleaning(&self, slot: u32) -> bool {
         self.get(slot).is_some_and(|record| record.phase == Phase::Cleaning)
     }

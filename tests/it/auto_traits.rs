@@ -3,17 +3,23 @@
 //! What is not `Send` has a `compile_fail` example in its documentation too, where users may wonder.
 
 use std::cell::Cell;
+use std::env;
 use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
+use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
 use oneloop::net::{
     Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, WriteHalf,
+    TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
+    WriteHalf,
 };
+use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
     Barrier, Borrower, BrokenBarrier, BrokenPromise, CapacityLimiter, Condition, Event, LifoQueue,
@@ -28,8 +34,8 @@ use oneloop::task::{
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
 use oneloop::{
-    CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
-    TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
+    CancelOnDrop, CancelReason, Closed, Handle, Interrupted, JoinError, Runtime, Task, TaskKey,
+    TaskRef, TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
 };
 
 fn assert_send<T: Send + ?Sized>() {}
@@ -86,6 +92,35 @@ fn sockets_are_send_and_sync() {
     assert_all::<OwnedWriteHalf>();
     assert_all::<Incoming<'_>>();
     assert_all::<ReuniteError>();
+    assert_all::<UnixStream>();
+    assert_all::<UnixListener>();
+    assert_all::<UnixListenerBuilder>();
+    assert_all::<UnixDatagram>();
+    assert_all::<ReadHalf<'_, UnixStream>>();
+    assert_all::<WriteHalf<'_, UnixStream>>();
+    assert_all::<OwnedReadHalf<UnixStream>>();
+    assert_all::<OwnedWriteHalf<UnixStream>>();
+    assert_all::<Incoming<'_, UnixListener>>();
+}
+
+#[test]
+fn pipes_are_send_and_sync() {
+    assert_all::<pipe::Sender>();
+    assert_all::<pipe::Receiver>();
+}
+
+#[test]
+fn descriptors_are_send_and_sync_if_what_holds_them_is() {
+    assert_all::<AsyncFd<OwnedFd>>();
+    assert_all::<AsyncFd<BorrowedFd<'_>>>();
+    assert_not_send!(AsyncFd<Rc<OwnedFd>>);
+    assert_all::<Interest>();
+    assert_all::<FdCallback>();
+}
+
+#[test]
+fn signal_listeners_are_send_and_sync() {
+    assert_all::<Signals>();
 }
 
 #[test]
@@ -104,6 +139,8 @@ fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<StartError<io::Error>>();
     assert_all::<TimeoutError>();
     assert_all::<Closed>();
+    assert_all::<Interrupted>();
+    assert_all::<SignalKind>();
     assert_all::<CancelReason>();
     assert_all::<Unhandled>();
     assert_all::<Turn>();
@@ -245,8 +282,45 @@ fn futures_of_sockets_are_send() {
 }
 
 #[test]
+fn futures_of_unix_sockets_are_send() {
+    async fn with_sockets(stream: UnixStream, socket: UnixDatagram) -> io::Result<()> {
+        let mut buf = [0; 4];
+        stream.read(&mut buf).await?;
+        stream.read_exact(&mut buf).await?;
+        stream.write_all(&buf).await?;
+        stream.writable().await?;
+        let (mut read, mut write) = stream.into_split();
+        read.read_exact(&mut buf).await?;
+        write.write(&buf).await?;
+        socket.recv_from(&mut buf).await?;
+        socket.send(&buf).await?;
+        socket.send_to(&buf, "no such path").await?;
+        Ok(())
+    }
+    async fn with_listener(listener: UnixListener) -> io::Result<()> {
+        listener.accept().await?;
+        if let Some(stream) = listener.incoming().next().await {
+            drop(stream?);
+        }
+        Ok(())
+    }
+    oneloop::run(async {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        assert_send_value(with_sockets(stream, UnixDatagram::unbound().unwrap()));
+        let path = env::temp_dir().join(format!("oneloop-send-{}", process::id()));
+        assert_send_value(with_listener(UnixListener::bind(path).unwrap()));
+    });
+    assert_send_value(UnixStream::connect("no such path"));
+}
+
+#[test]
 fn other_futures_are_send() {
     assert_send_value(signal::ctrl_c());
+    assert_send_value(signal::shutdown());
+    assert_send_value(async {
+        let mut signals = signal::signal(SignalKind::SIGHUP)?;
+        signals.recv().await
+    });
     assert_send_value(async {
         let task = oneloop::create_task(async { Local::default() });
         drop(task.cancel_and_wait(Duration::ZERO).await);

@@ -1,11 +1,7 @@
-//! TCP: listeners, streams, and their halves.
+//! TCP: listeners and streams.
 
-mod halves;
 mod listener;
 mod stream;
-mod streams;
-mod traits;
 
-pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
-pub use listener::{Incoming, TcpListener, TcpListenerBuilder};
+pub use listener::{TcpListener, TcpListenerBuilder};
 pub use stream::TcpStream;

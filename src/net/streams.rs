@@ -1,4 +1,4 @@
-//! A `TcpStream` as a `StreamReader` and a `StreamWriter`.
+//! A connection as a `StreamReader` and a `StreamWriter`.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
@@ -7,14 +7,13 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::TcpStream;
-use super::stream::{read, write};
-use crate::io::{StreamReader, StreamWriter, Transport, give_chunk, take_chunk};
-use crate::runtime::Direction;
+use super::connection::{Addr, ByteStream, read, shutdown, write};
+use super::{TcpStream, UnixStream};
+use crate::io::{StreamReader, StreamWriter, Transport, give_chunk, no_address, take_chunk};
+use crate::runtime::{Direction, Place};
 
 impl TcpStream {
     /// A reader and a writer of the connection, with buffers, as asyncio's `open_connection` gives them.
@@ -22,47 +21,62 @@ impl TcpStream {
     /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
     #[track_caller]
     pub fn into_streams(self) -> (StreamReader, StreamWriter) {
-        let peer = self.peer_addr().map_err(|error| error.kind());
-        let connection = Rc::new(Connection { stream: RefCell::new(Some(Rc::new(self))) });
-        let write = WriteEnd { connection: Rc::clone(&connection), peer };
-        let writer = StreamWriter::of(Box::pin(write), Location::caller());
-        (StreamReader::new(ReadEnd { connection }), writer)
+        streams(self, Location::caller())
     }
+}
+
+impl UnixStream {
+    /// A reader and a writer of the connection, with buffers, as asyncio's `open_unix_connection` gives them.
+    ///
+    /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
+    #[track_caller]
+    pub fn into_streams(self) -> (StreamReader, StreamWriter) {
+        streams(self, Location::caller())
+    }
+}
+
+fn streams<S: ByteStream + 'static>(stream: S, place: Place) -> (StreamReader, StreamWriter) {
+    let peer = stream.peer_addr().map(Addr::ip).map_err(|error| error.kind());
+    let connection = Rc::new(Connection { stream: RefCell::new(Some(Rc::new(stream))) });
+    let write = WriteEnd { connection: Rc::clone(&connection), peer };
+    let writer = StreamWriter::of(Box::pin(write), place);
+    (StreamReader::new(ReadEnd { connection }), writer)
 }
 
 /// What the two ends share.
-struct Connection {
+struct Connection<S: ByteStream> {
     /// `None` when it is closed. Whoever uses it takes a count along, so that nothing is borrowed meanwhile.
-    stream: RefCell<Option<Rc<TcpStream>>>,
+    stream: RefCell<Option<Rc<S>>>,
 }
 
-struct ReadEnd {
-    connection: Rc<Connection>,
+struct ReadEnd<S: ByteStream> {
+    connection: Rc<Connection<S>>,
 }
 
-struct WriteEnd {
-    connection: Rc<Connection>,
-    peer: Result<SocketAddr, ErrorKind>,
+struct WriteEnd<S: ByteStream> {
+    connection: Rc<Connection<S>>,
+    /// `None` if it is not an IP address.
+    peer: Result<Option<SocketAddr>, ErrorKind>,
 }
 
-impl Connection {
-    fn stream(&self) -> Option<Rc<TcpStream>> {
+impl<S: ByteStream> Connection<S> {
+    fn stream(&self) -> Option<Rc<S>> {
         self.stream.borrow().clone()
     }
 
-    fn take(&self) -> Option<Rc<TcpStream>> {
+    fn take(&self) -> Option<Rc<S>> {
         self.stream.borrow_mut().take()
     }
 
     /// Closes both directions; a read that waits is woken.
     fn close(&self) {
         if let Some(stream) = self.take() {
-            discard_unread(&stream);
+            discard_unread(&*stream);
         }
     }
 }
 
-impl Drop for Connection {
+impl<S: ByteStream> Drop for Connection<S> {
     fn drop(&mut self) {
         self.close();
     }
@@ -73,11 +87,11 @@ const DISCARDS_MAX: u32 = 4;
 
 /// Closing a socket in which something was not read makes the kernel reset the connection, and the peer may lose what was
 /// sent to it last.
-fn discard_unread(stream: &TcpStream) {
+fn discard_unread(stream: &impl ByteStream) {
     let mut chunk = take_chunk();
     for _ in 0..DISCARDS_MAX {
         // Past the registration, which may not have heard yet of what came last.
-        match read(stream.io(), &mut chunk) {
+        match read(stream.registration().io(), &mut chunk) {
             Ok(moved) if moved.value == chunk.len() => {}
             _ => break,
         }
@@ -89,25 +103,25 @@ fn is_closed() -> io::Error {
     io::Error::new(ErrorKind::NotConnected, "the connection is closed")
 }
 
-impl AsyncRead for ReadEnd {
+impl<S: ByteStream> AsyncRead for ReadEnd<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let Some(stream) = self.connection.stream() else { return Poll::Ready(Ok(0)) };
-        stream.registration.poll_io(Direction::Read, cx, |io| read(io, buf))
+        stream.registration().poll_io(Direction::Read, cx, |io| read(io, buf))
     }
 }
 
-impl AsyncWrite for WriteEnd {
+impl<S: ByteStream> AsyncWrite for WriteEnd<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let Some(stream) = self.connection.stream() else { return Poll::Ready(Err(is_closed())) };
-        stream.registration.poll_io(Direction::Write, cx, |io| write(io, data))
+        stream.registration().poll_io(Direction::Write, cx, |io| write(io, data))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -116,14 +130,15 @@ impl AsyncWrite for WriteEnd {
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.connection.stream();
-        Poll::Ready(stream.map_or(Ok(()), |stream| stream.shutdown(Shutdown::Write)))
+        let shutdown = |stream: Rc<S>| shutdown(stream.registration().io(), Shutdown::Write);
+        Poll::Ready(stream.map_or(Ok(()), shutdown))
     }
 }
 
-impl Transport for WriteEnd {
+impl<S: ByteStream> Transport for WriteEnd<S> {
     fn try_write(self: Pin<&mut Self>, data: &[u8]) -> Poll<io::Result<usize>> {
         let Some(stream) = self.connection.stream() else { return Poll::Ready(Err(is_closed())) };
-        match stream.try_write(data) {
+        match stream.registration().try_io(Direction::Write, |io| write(io, data)) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
             result => Poll::Ready(result),
         }
@@ -136,16 +151,16 @@ impl Transport for WriteEnd {
 
     fn abort(self: Pin<&mut Self>) {
         if let Some(stream) = self.connection.take() {
-            // A connection that has ended already has nothing to reset.
-            stream.set_linger(Some(Duration::ZERO)).ok();
+            stream.reset_when_closed();
         }
     }
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.peer.map_err(io::Error::from)
+        self.peer?.ok_or_else(no_address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.connection.stream().map_or_else(|| Err(is_closed()), |stream| stream.local_addr())
+        let stream = self.connection.stream().ok_or_else(is_closed)?;
+        stream.local_addr()?.ip().ok_or_else(no_address)
     }
 }

@@ -7,6 +7,7 @@
 //! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
 
 mod async_fd;
+mod backlog;
 mod buffer;
 mod chunks;
 mod copy;

@@ -4,18 +4,7 @@ use std::io::{ErrorKind, Result};
 
 use oneloop::io::{IncompleteRead, LimitOverrun, StreamReader};
 
-use super::{Act, Script, run};
-
-/// Dice with a seed: the linear congruential generator of Knuth's MMIX.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-}
+use super::{Act, Dice, Script, run};
 
 #[test]
 fn a_separator_may_stand_on_the_border_of_two_pieces() -> Result<()> {
@@ -209,7 +198,7 @@ async fn storm(dice: &mut Dice) -> Result<()> {
 #[test]
 fn storms_find_what_the_naive_search_finds() -> Result<()> {
     run(async {
-        for seed in 0..2000 {
+        for seed in 0..1000 {
             storm(&mut Dice(seed)).await?;
         }
         Ok(())

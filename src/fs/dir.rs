@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::on_thread::with_path;
+use super::job::with_path;
 
 /// Makes a directory, in one that exists.
 ///

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix;
 use std::path::{Path, PathBuf};
 
-use super::on_thread::{with_path, with_paths};
+use super::job::{with_path, with_paths};
 
 /// Gives a file or directory another name, in the same file system. A file that has this name is replaced.
 ///

@@ -4,7 +4,7 @@ use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::on_thread::with_path;
+use super::job::with_path;
 
 /// What the system knows of the file: its length, times, permissions and kind. Of a symbolic link, what it leads to.
 ///

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::File;
-use super::on_thread::with_path;
+use super::job::with_path;
 
 /// How to open a [`File`]: the options of [`std::fs::OpenOptions`].
 ///

@@ -15,9 +15,8 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::error::cannot;
-use super::on_thread::{check_loop, on_thread};
+use super::job::Job;
 use crate::runtime;
-use crate::thread::{ToThread, to_thread};
 
 /// So many entries are read at a time.
 const BATCH: usize = 256;
@@ -61,7 +60,7 @@ const BATCH: usize = 256;
 pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path: Arc<Path> = path.as_ref().into();
     let listed = Arc::clone(&path);
-    let batch = on_thread(move || {
+    let batch = Job::new(move || {
         let rest = fs::read_dir(&listed).map_err(|error| cannot("list", &listed, &error))?;
         Ok(Batch::read(rest, &listed))
     });
@@ -81,7 +80,7 @@ pub struct ReadDir {
 enum Rest {
     Here(StdReadDir),
     /// A thread is reading the next.
-    Away(ToThread<Batch>),
+    Away(Job<Batch>),
 }
 
 struct Batch {
@@ -127,20 +126,17 @@ impl ReadDir {
             let mut job = match self.rest.take() {
                 None => return Poll::Ready(None),
                 Some(Rest::Here(rest)) => {
-                    if let Err(error) = check_loop() {
-                        self.rest = Some(Rest::Here(rest));
-                        return Poll::Ready(Some(Err(error)));
-                    }
                     let path = Arc::clone(&self.path);
-                    to_thread(move || Batch::read(rest, &path))
+                    Job::new(move || Ok(Batch::read(rest, &path)))
                 }
                 Some(Rest::Away(job)) => job,
             };
             match Pin::new(&mut job).poll(cx) {
-                Poll::Ready(Batch { entries, rest }) => {
+                Poll::Ready(Ok(Batch { entries, rest })) => {
                     self.entries = entries;
                     self.rest = rest.map(Rest::Here);
                 }
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Poll::Pending => {
                     self.rest = Some(Rest::Away(job));
                     return Poll::Pending;
@@ -220,7 +216,7 @@ impl DirEntry {
     /// If it is gone.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let entry = Arc::clone(&self.entry);
-        on_thread(move || {
+        Job::new(move || {
             let cannot = |error| cannot("read the metadata of", &entry.path(), &error);
             entry.metadata().map_err(cannot)
         })

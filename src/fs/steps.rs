@@ -5,8 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::on_thread::check_loop;
-use crate::thread::{ToThread, to_thread};
+use super::job::Job;
 
 /// Blocking work that is done in steps. It is dropped on a thread, unless it rests.
 pub(super) trait Work: Send + Sized + 'static {
@@ -33,7 +32,7 @@ pub(super) struct Steps<W: Work> {
 
 enum Stage<W: Work> {
     Resting(W),
-    Working(ToThread<io::Result<Step<W>>>),
+    Working(Job<Step<W>>),
     Over,
 }
 
@@ -55,9 +54,8 @@ impl<W: Work> Steps<W> {
         loop {
             let mut job = match mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Resting(mut work) => {
-                    check_loop()?;
                     prepare(&mut work);
-                    to_thread(move || work.step())
+                    Job::new(move || work.step())
                 }
                 Stage::Working(job) => job,
                 Stage::Over => panic!("a future of `fs` was polled after it was ready"),

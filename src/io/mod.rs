@@ -20,9 +20,11 @@ mod newlines;
 mod outgoing;
 pub mod pipe;
 mod separators;
+mod stdio;
 mod stream_reader;
 mod stream_writer;
 mod transport;
+mod writer_control;
 
 pub use async_fd::{AsyncFd, FdCallback, Interest, add_reader, add_writer};
 pub use copy::{copy, copy_bidirectional};
@@ -31,8 +33,10 @@ pub use error::{IncompleteRead, LimitOverrun};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::Lines;
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 
 pub(crate) use chunks::{give_chunk, take_chunk};
 pub(crate) use transport::{Transport, no_address};
+pub(crate) use writer_control::WriterControl;

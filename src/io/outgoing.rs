@@ -17,6 +17,7 @@ use futures_io::AsyncWrite;
 use super::backlog::{Backlog, Phase, Step};
 use super::error::Failure;
 use super::transport::Transport;
+use super::writer_control::LargeWrite;
 use crate::runtime::{self, CancelReason, Place, TaskHandle, poll_budget};
 use crate::sync::WakerCell;
 
@@ -27,6 +28,9 @@ pub(super) struct Outgoing {
     flusher: Cell<Option<TaskHandle>>,
     /// Who waits until something has been sent: the writer's methods take it by `&mut`, so there is one at most.
     waiter: WakerCell,
+    pub(super) large_write: Cell<LargeWrite>,
+    /// Whether the writer is still there. Otherwise a cleanup drives the stream, if something is left to be sent.
+    is_held: Cell<bool>,
     /// Where the writer was made.
     place: Place,
 }
@@ -44,6 +48,8 @@ impl Outgoing {
             backlog: RefCell::new(Backlog::new()),
             flusher: Cell::new(None),
             waiter: WakerCell::default(),
+            large_write: Cell::default(),
+            is_held: Cell::new(true),
             place,
         })
     }
@@ -54,6 +60,10 @@ impl Outgoing {
 
     pub(super) fn phase(&self) -> Phase {
         self.backlog().phase()
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held.get()
     }
 
     fn has_flusher(&self) -> bool {
@@ -114,6 +124,7 @@ impl Outgoing {
 
     /// The writer is dropped: sends what waits in a cleanup of the current task, and ends.
     pub(super) fn leave(self: Rc<Self>) {
+        self.is_held.set(false);
         self.stop_flusher();
         self.backlog.borrow_mut().advance(Phase::Ending);
         if self.poll_drive(&mut no_context()).is_ready() {

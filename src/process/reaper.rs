@@ -28,7 +28,7 @@ use crate::signal::{SignalKind, Signals, signal};
 const FEW: usize = 4;
 
 /// So many are reaped at once; then the loop looks around.
-const REAPS_MAX: usize = 256;
+const REAPS_MAX: usize = 64;
 
 /// So long after a signal, all who are left are asked once. A child that other code has reaped is shown by nothing else.
 const ASK_ALL_AFTER: Duration = Duration::from_millis(50);
@@ -57,7 +57,7 @@ impl Reaper {
             table: RefCell::default(),
             signals: RefCell::default(),
             ask_all: RefCell::default(),
-            waker: Waker::from(Arc::new(Look)),
+            waker: Waker::from(Arc::new(Look { home: Handle::current() })),
             process: process::id(),
         }
     }
@@ -206,7 +206,7 @@ impl Reaper {
                 let timer = Timer::arm(when, cx, TIMER);
                 drop(self.ask_all.replace(timer));
             }
-            Rest::More => look_soon(),
+            Rest::More => self.waker.wake_by_ref(),
         }
     }
 
@@ -254,6 +254,10 @@ enum Rest {
 }
 
 /// A child of the process that has ended and was not reaped.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android", target_os = "freebsd")),
+    expect(dead_code, reason = "this system shows none")
+)]
 enum Peek {
     Ended(Pid),
     Nobody,
@@ -285,23 +289,20 @@ fn wake_all(wakers: Vec<Waker>) {
     }
 }
 
-/// Has the reaper of the loop that runs here look, soon: whoever wakes may be in the midst of something, such as looking.
-struct Look;
+/// Has the loop call its reaper, soon: whoever wakes may be in the midst of something, such as looking.
+struct Look {
+    home: Handle,
+}
 
 impl Wake for Look {
     fn wake(self: Arc<Self>) {
-        look_soon();
-    }
-}
-
-fn look_soon() {
-    // An error says that the loop has ended, and it runs here.
-    Handle::current().call_soon_threadsafe(look_here).ok();
-}
-
-fn look_here() {
-    if let Ok(reaper) = Reaper::here() {
-        reaper.look();
+        let look = || {
+            if let Ok(reaper) = Reaper::here() {
+                reaper.look();
+            }
+        };
+        // An error says that the loop has ended.
+        self.home.call_soon_threadsafe(look).ok();
     }
 }
 

@@ -26,23 +26,41 @@ pub(super) struct Defaults {
 
 /// Starts a child; the call is at `place`.
 pub(super) fn start(command: &mut Command, defaults: Defaults, place: Place) -> io::Result<Child> {
+    let started = try_start(command, defaults, place);
+    // Whether there is a child, which has its descriptors, or none: here they are closed.
+    release_streams(command);
+    started.map_err(|Failure { kind, reason }| {
+        let program = Path::new(command.get_program()).display();
+        io::Error::new(kind, format!("cannot start `{program}`: {reason}"))
+    })
+}
+
+fn try_start(command: &mut Command, defaults: Defaults, place: Place) -> Result<Child, Failure> {
     // From here on its end is heard of, however soon it comes.
     let reaper = Reaper::listening()?;
     let home = Handle::current();
-    let started = hand_streams(command, defaults).and_then(|merged| {
-        let process = command.std.spawn().map_err(|error| cannot_start(&command.std, &error))?;
-        Ok((process, merged))
-    });
-    release_streams(command);
-    let (mut process, merged) = started?;
+    let merged = hand_streams(command, defaults)?;
+    let mut process = command.std.spawn().map_err(|error| failure(&command.std, &error))?;
     let (pipes, pid) = (take_pipes(&mut process), process.id());
-    let key = reaper.add(process, command.kills);
     let Command { kills, target, grace, .. } = *command;
+    let key = reaper.add(process, kills);
     let ending = Ending { home, key, kills, target, grace, place };
     // If something is wrong with a pipe, the child is dropped, and ends.
     let mut child = Child::new(ending, pid);
     child.adopt(pipes, merged)?;
     Ok(child)
+}
+
+/// Why a program could not be started.
+struct Failure {
+    kind: ErrorKind,
+    reason: String,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self { kind: error.kind(), reason: error.to_string() }
+    }
 }
 
 /// Gives the streams to the standard library's command. Returns the end to read of a pipe for both outputs.
@@ -76,7 +94,6 @@ fn hand_streams(command: &mut Command, defaults: Defaults) -> io::Result<Option<
     Ok(merged)
 }
 
-/// The child has its descriptors, and here they are closed.
 fn release_streams(command: &mut Command) {
     let Command { std, stdin, stdout, stderr, .. } = command;
     if !matches!(stdin, Choice::InStd) {
@@ -108,8 +125,8 @@ impl Child {
     }
 }
 
-/// Says which program could not be started, and what is wrong with it, which the kernel's word does not tell.
-fn cannot_start(command: &StdCommand, error: &io::Error) -> io::Error {
+/// Says what is wrong, which the kernel's word alone does not tell.
+fn failure(command: &StdCommand, error: &io::Error) -> Failure {
     let program = Path::new(command.get_program());
     let is_missing = error.kind() == ErrorKind::NotFound;
     let mut kind = error.kind();
@@ -131,7 +148,7 @@ fn cannot_start(command: &StdCommand, error: &io::Error) -> io::Error {
     } else {
         error.to_string()
     };
-    io::Error::new(kind, format!("cannot start `{}`: {reason}", program.display()))
+    Failure { kind, reason }
 }
 
 /// What is wrong with the directory in which a program was to start, if that can be seen.

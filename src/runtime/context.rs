@@ -123,6 +123,11 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
+/// Whether a loop runs on this thread.
+pub(crate) fn is_here() -> bool {
+    with(|_| ()).is_some()
+}
+
 /// Somebody who wants to be woken.
 pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
     Candidate { waker, key: WAKERS.key_of(waker) }
@@ -269,6 +274,13 @@ fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
 /// Wakes `waker`, whose panic, if it is somebody else's, is reported.
 pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
+}
+
+/// Reports the panic of a task whose handle, on another thread, has gone.
+pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
+    let task = TaskLabel { name: Some(name), number: 0, place };
+    report_unhandled(&Unhandled::panic(Some(&task), &*payload));
+    discard(payload);
 }
 
 /// Reports the panic of a call on another thread, which nobody awaits.

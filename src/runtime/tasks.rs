@@ -119,7 +119,7 @@ pub(crate) enum FailureCause {
 
 impl Failure {
     /// Nothing else is known of the task.
-    pub(super) const LOOP_ENDED: Self =
+    pub(crate) const LOOP_ENDED: Self =
         Self { task: None, cause: FailureCause::Cancelled(CancelReason::LoopEnded) };
 }
 

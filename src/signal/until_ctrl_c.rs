@@ -2,24 +2,24 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::panic::{self, Location};
-use std::pin::pin;
 use std::task::{Context, Poll};
 
+use super::asked::{Asks, run_unless_asked, unless_asked};
 use super::{SignalKind, Signals, signal};
-use crate::runtime::{Builder, Runtime, cut_off_cleanups, left_cleanups};
+use crate::runtime::{Builder, Payload, Runtime};
 
 /// As [`run`](crate::run), but Ctrl-C cancels `main`; as Ctrl-C does in Python's `asyncio.run`.
 ///
-/// The first Ctrl-C (SIGINT) asks for the end: `main` is dropped where it waits and its [cleanups](crate::with_cleanup) run; then
-/// all other tasks are cancelled, and their cleanups run. The second one insists: the cleanups that are left are dropped where
-/// they wait, which is reported, and this returns at once. If `main` was ready first, its output is what counts.
+/// The first Ctrl-C (SIGINT) asks for the end: `main` is dropped where it waits and its [cleanups](crate::with_cleanup)
+/// run; then all other tasks are cancelled, and their cleanups run. The second one insists: the cleanups that are left are
+/// dropped where they wait, which is reported, and this returns at once. If `main` was ready first, its output is what
+/// counts.
 ///
-/// Afterwards Ctrl-C does again what it did before the run; see the [module](crate::signal#what-happens-where-nobody-listens).
-/// Presses that come so quickly that the loop sees them together are one. Code that does not `await` is not interrupted; Ctrl-\
-/// ends a program that is stuck in it.
+/// Afterwards Ctrl-C does again what it did before the run; see the
+/// [module](crate::signal#what-happens-where-nobody-listens). Presses that come so quickly that the loop sees them together
+/// are one. Code that does not `await` is not interrupted; Ctrl-\ ends a program that is stuck in it.
 ///
 /// # Errors
 ///
@@ -65,25 +65,23 @@ impl Builder {
     /// As [`run_until_ctrl_c`].
     #[track_caller]
     pub fn run_until_ctrl_c<F: IntoFuture>(self, main: F) -> Result<F::Output, Interrupted> {
-        let mut runtime = match self.build() {
+        let runtime = match self.build() {
             Ok(runtime) => runtime,
             Err(error) => panic!("cannot make an event loop: {error}"),
         };
         let mut presses = Presses::of(&runtime);
-        let main = until_ctrl_c(main.into_future(), &mut presses);
-        let output = runtime.run_caught(main, Location::caller());
-        // The second press may come as late as this.
-        runtime.shutdown_until(|cx| presses.poll(2, cx));
+        let main = main.into_future();
+        let output = run_unless_asked(runtime, main, &mut presses, Location::caller());
         drop(presses);
-        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        result_of(output)
     }
 }
 
 impl Runtime {
     /// As [`Runtime::run`], but Ctrl-C cancels `main`.
     ///
-    /// The first Ctrl-C (SIGINT) drops `main` where it waits, and its [cleanups](crate::with_cleanup) run; the second one cuts
-    /// these off. The other tasks wait for the next run. All else is as with [`run_until_ctrl_c`].
+    /// The first Ctrl-C (SIGINT) drops `main` where it waits, and its [cleanups](crate::with_cleanup) run; the second one
+    /// cuts these off. The other tasks wait for the next run. All else is as with [`run_until_ctrl_c`].
     ///
     /// # Errors
     ///
@@ -111,39 +109,17 @@ impl Runtime {
     #[track_caller]
     pub fn run_until_ctrl_c<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, Interrupted> {
         let mut presses = Presses::of(self);
-        let output =
-            self.run_caught(until_ctrl_c(main.into_future(), &mut presses), Location::caller());
+        let main = unless_asked(main.into_future(), &mut presses);
+        let output = self.run_caught(main, Location::caller());
         drop(presses);
-        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        result_of(output)
     }
 }
 
-/// Runs inside main: what is dropped here leaves its cleanups to main.
-async fn until_ctrl_c<F: Future>(main: F, presses: &mut Presses) -> Result<F::Output, Interrupted> {
-    let mut main = pin!(Some(main));
-    let output = poll_fn(|cx| {
-        let Some(main) = main.as_mut().as_pin_mut() else {
-            unreachable!("it is dropped only after this")
-        };
-        // Its output wins over a press that comes at the same time.
-        if let Poll::Ready(output) = main.poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        presses.poll(1, cx).map(|()| Err(Interrupted(())))
-    })
-    .await;
-    main.set(None);
-    while let Some(left) = left_cleanups() {
-        let is_done = poll_fn(|cx| match left.poll_done(cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => presses.poll(2, cx).map(|()| false),
-        });
-        if !is_done.await {
-            cut_off_cleanups();
-            break;
-        }
-    }
-    output
+/// To be called when Ctrl-C does again what it did before.
+fn result_of<T>(output: Result<Option<T>, Payload>) -> Result<T, Interrupted> {
+    let output = output.unwrap_or_else(|payload| panic::resume_unwind(payload));
+    output.ok_or(Interrupted(SignalKind::SIGINT))
 }
 
 /// How many times Ctrl-C has been pressed.
@@ -177,13 +153,32 @@ impl Presses {
     }
 }
 
-/// The error of [`run_until_ctrl_c`] and its kin: Ctrl-C was pressed before the future was ready.
+impl Asks for Presses {
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(1, cx)
+    }
+
+    fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(2, cx)
+    }
+}
+
+/// The error of [`run_until_ctrl_c`] and its kin: a signal has cancelled the future before it was ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Interrupted(());
+pub struct Interrupted(SignalKind);
+
+impl Interrupted {
+    pub(crate) fn by(kind: SignalKind) -> Self {
+        Self(kind)
+    }
+}
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted by Ctrl-C")
+        match self.0 {
+            SignalKind::SIGINT => f.write_str("interrupted by Ctrl-C"),
+            kind => write!(f, "interrupted by {kind}"),
+        }
     }
 }
 

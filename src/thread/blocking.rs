@@ -10,7 +10,7 @@ use super::pool::{Pool, PoolOptions};
 use crate::runtime::{self, BoxedCleanup, Builder, LoopLocal};
 
 /// The pool of `to_thread`.
-pub(super) struct BlockingPool(Pool);
+pub(crate) struct BlockingPool(Pool);
 
 impl AsRef<Pool> for BlockingPool {
     fn as_ref(&self) -> &Pool {
@@ -25,7 +25,7 @@ impl LoopLocal for BlockingPool {
     }
 }
 
-pub(super) fn blocking_pool() -> Option<Rc<BlockingPool>> {
+pub(crate) fn blocking_pool() -> Option<Rc<BlockingPool>> {
     runtime::local(|| {
         let threads = runtime::local(|| MaxThreads(default_threads()));
         let idle = runtime::local(|| IdleTime(IDLE_TIME));

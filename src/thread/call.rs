@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::job::{Answer, Asked, Job};
 use super::pool::Pool;
-use crate::runtime::{self, BoxedCleanup, Timer, When};
+use crate::runtime::{self, Place, Timer, When};
 
 /// Where no thread can be started and none is there, it is tried again so often, and so long after the last time.
 const TRIES: u32 = 50;
@@ -48,7 +48,8 @@ impl<R: Send + 'static> Call<R> {
         let result = match answer.poll(cx.waker().clone()) {
             Asked::NotYet => return Poll::Pending,
             Asked::Result(result) => result,
-            Asked::IsNew => {
+            Asked::IsNew(waker) => {
+                answer.queue(waker, runtime::copy_threadsafe_vars());
                 let Err(error) = submit(answer, what, pool) else { return Poll::Pending };
                 ready!(self.try_again(cx, what));
                 return Poll::Ready(Err(no_thread(what, &error)));
@@ -67,22 +68,17 @@ impl<R: Send + 'static> Call<R> {
         Timer::poll_in(&mut self.retry, When::After(runtime::nanos(RETRY)), cx, what)
     }
 
-    /// If the call runs, a cleanup waits for it from now on.
-    pub(super) fn leave_running(&mut self) {
-        let Some(answer) = self.answer.take_if(|answer| answer.is_running()) else { return };
+    /// If the call runs: what is left of it, which gives nothing any more, and where it was made. The call is told.
+    pub(super) fn take_running(&mut self) -> Option<(Self, Place)> {
+        let answer = self.answer.take_if(|answer| answer.is_running())?;
         answer.cancel();
         let place = answer.place();
-        let rest = Self { answer: Some(answer), retry: None, tries: 0 };
-        runtime::leave_cleanup(rest.into_cleanup(), place);
+        Some((Self { answer: Some(answer), retry: None, tries: 0 }, place))
     }
 
     /// Waits for a call that runs.
-    fn into_cleanup(mut self) -> BoxedCleanup {
-        Box::pin(async move {
-            let rest = poll_fn(|cx| self.poll(cx, "a call that runs", || None::<Rc<Pool>>));
-            rest.await.ok();
-            None
-        })
+    pub(super) async fn wait(mut self) {
+        poll_fn(|cx| self.poll(cx, "a call that runs", || None::<Rc<Pool>>)).await.ok();
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 
-use crate::runtime::{self, Payload, Place};
+use crate::runtime::{self, Payload, Place, ThreadsafeValues};
 
 pub(super) struct Job<F, R> {
     /// Where the call was handed over.
@@ -35,7 +35,11 @@ pub(super) struct Job<F, R> {
 
 enum Stage<F, R> {
     New(F),
-    Queued(F, Waker),
+    Queued {
+        f: F,
+        waker: Waker,
+        vars: ThreadsafeValues,
+    },
     /// Without a waker, nobody waits any more.
     Running(Option<Waker>),
     Done(thread::Result<R>),
@@ -63,6 +67,9 @@ pub(super) trait Work: Send + Sync {
 pub(super) trait Answer<R>: Send + Sync {
     fn poll(&self, waker: Waker) -> Asked<R>;
 
+    /// Of a new job: it is to be given to a pool now. The call will see `vars`.
+    fn queue(&self, waker: Waker, vars: ThreadsafeValues);
+
     fn is_running(&self) -> bool;
 
     /// Tells a running call that it may stop.
@@ -88,8 +95,8 @@ pub(super) enum Ran {
 
 /// What a future finds when it asks.
 pub(super) enum Asked<R> {
-    /// It is to be given to a pool.
-    IsNew,
+    /// Nothing has happened. The waker is back.
+    IsNew(Waker),
     NotYet,
     Result(thread::Result<R>),
 }
@@ -107,12 +114,12 @@ impl<F, R> Job<F, R> {
 
 impl<F, R> Stage<F, R> {
     /// Takes the call of a queued job out, and leaves [`Stage::Over`].
-    fn take_queued(&mut self) -> Option<(F, Waker)> {
-        if !matches!(self, Self::Queued(..)) {
+    fn take_queued(&mut self) -> Option<(F, Waker, ThreadsafeValues)> {
+        if !matches!(self, Self::Queued { .. }) {
             return None;
         }
-        let Self::Queued(f, waker) = mem::replace(self, Self::Over) else { return None };
-        Some((f, waker))
+        let Self::Queued { f, waker, vars } = mem::replace(self, Self::Over) else { return None };
+        Some((f, waker, vars))
     }
 }
 
@@ -123,10 +130,14 @@ where
 {
     fn run(&self) -> Ran {
         let mut stage = self.lock();
-        let Some((f, waker)) = stage.take_queued() else { return Ran::Nothing };
+        let Some((f, waker, vars)) = stage.take_queued() else { return Ran::Nothing };
         *stage = Stage::Running(Some(waker));
         drop(stage);
-        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        let call = || panic::catch_unwind(AssertUnwindSafe(f));
+        let (result, failed_drop) = runtime::with_vars(vars, call);
+        if let Some(payload) = failed_drop {
+            runtime::report_call_panic(self.place, payload);
+        }
         let mut stage = self.lock();
         if let Stage::Running(waker) = &mut *stage {
             if let Some(waker) = waker.take() {
@@ -141,13 +152,15 @@ where
     }
 
     fn is_queued(&self) -> bool {
-        matches!(*self.lock(), Stage::Queued(..))
+        matches!(*self.lock(), Stage::Queued { .. })
     }
 
     fn send_back(&self) -> Option<Waker> {
         let mut stage = self.lock();
-        let (f, waker) = stage.take_queued()?;
+        let (f, waker, vars) = stage.take_queued()?;
         *stage = Stage::New(f);
+        drop(stage);
+        drop(vars);
         Some(waker)
     }
 
@@ -168,23 +181,26 @@ where
     fn poll(&self, mut waker: Waker) -> Asked<R> {
         let mut stage = self.lock();
         match &mut *stage {
-            // The former one is dropped on return, when the lock has gone.
-            Stage::Queued(_, former) | Stage::Running(Some(former)) => {
+            Stage::New(_) => return Asked::IsNew(waker),
+            Stage::Queued { waker: former, .. } | Stage::Running(Some(former)) => {
                 mem::swap(former, &mut waker);
+                // The former one is dropped after the lock.
                 drop(stage);
                 return Asked::NotYet;
             }
-            Stage::New(_) | Stage::Running(None) | Stage::Done(_) | Stage::Over => {}
+            Stage::Done(_) | Stage::Running(None) | Stage::Over => {}
         }
-        match mem::replace(&mut *stage, Stage::Over) {
-            Stage::New(f) => {
-                *stage = Stage::Queued(f, waker);
-                Asked::IsNew
-            }
-            Stage::Done(result) => Asked::Result(result),
-            Stage::Queued(..) | Stage::Running(_) | Stage::Over => {
-                unreachable!("a future that gave its result, or gave up, does not ask again")
-            }
+        let Stage::Done(result) = mem::replace(&mut *stage, Stage::Over) else {
+            unreachable!("a future that gave its result, or gave up, does not ask again")
+        };
+        Asked::Result(result)
+    }
+
+    fn queue(&self, waker: Waker, vars: ThreadsafeValues) {
+        let mut stage = self.lock();
+        if let Stage::New(_) = *stage {
+            let Stage::New(f) = mem::replace(&mut *stage, Stage::Over) else { return };
+            *stage = Stage::Queued { f, waker, vars };
         }
     }
 

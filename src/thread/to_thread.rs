@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::blocking::blocking_pool;
 use super::call::Call;
+use crate::runtime::{self, Place};
+use crate::sync::{Borrower, CapacityLimiter, OwnedToken};
 
 /// Calls `f` on another thread, and gives what it returns; asyncio's `asyncio.to_thread`. For what blocks: files, databases,
 /// long computations.
@@ -19,6 +22,9 @@ use super::call::Call;
 /// [`wait_on_cancel`](ToThread::wait_on_cancel) the drop leaves a [cleanup](crate::with_cleanup) that waits for it. At its end
 /// the loop waits for the calls that run, within [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and reports
 /// those that take longer.
+///
+/// The call sees those [context variables](crate::ContextVar) of the task that are
+/// [`threadsafe`](crate::ContextVar::threadsafe).
 ///
 /// # Cancel safety
 ///
@@ -105,6 +111,40 @@ impl<R: Send + 'static> ToThread<R> {
         self.waits_on_cancel = true;
         self
     }
+
+    /// Begins the call only with a token of `limiter`, and keeps that until the call has returned, also where nobody waits for
+    /// it any more. So that the calls of one kind do not take all threads, or no more of them reach a database than it allows.
+    ///
+    /// The token is not borrowed by the task: a task may make several calls at once. Trio's `limiter=`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::sync::CapacityLimiter;
+    /// use oneloop::thread::to_thread;
+    /// use std::rc::Rc;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// oneloop::run(async {
+    ///     let limiter = Rc::new(CapacityLimiter::new(2));
+    ///     let queries = Arc::new(AtomicUsize::new(0));
+    ///     let query = || {
+    ///         let queries = queries.clone();
+    ///         let query = to_thread(move || {
+    ///             assert!(queries.fetch_add(1, Ordering::SeqCst) < 2);
+    ///             std::thread::yield_now();
+    ///             queries.fetch_sub(1, Ordering::SeqCst);
+    ///         });
+    ///         query.limiter(&limiter)
+    ///     };
+    ///     oneloop::gather((0..10).map(|_| query())).await;
+    /// });
+    /// ```
+    pub fn limiter(self, limiter: &Rc<CapacityLimiter>) -> Limited<R> {
+        let acquire = Rc::clone(limiter).acquire_owned_on_behalf_of(Borrower::new());
+        Limited { call: self, acquire: Some(Box::pin(acquire)), token: None }
+    }
 }
 
 impl<R: Send + 'static> Future for ToThread<R> {
@@ -120,7 +160,64 @@ impl<R: Send + 'static> Future for ToThread<R> {
 impl<R: Send + 'static> Drop for ToThread<R> {
     fn drop(&mut self) {
         if self.waits_on_cancel {
-            self.call.leave_running();
+            if let Some((rest, place)) = self.call.take_running() {
+                leave(rest, None, place);
+            }
+        }
+    }
+}
+
+/// Leaves a cleanup that waits for a call, and keeps its token as long.
+fn leave<R: Send>(rest: Call<R>, token: Option<OwnedToken>, place: Place) {
+    let wait = async move {
+        rest.wait().await;
+        drop(token);
+        None
+    };
+    runtime::leave_cleanup(Box::pin(wait), place);
+}
+
+/// The future of [`ToThread::limiter`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Limited<R: Send + 'static> {
+    call: ToThread<R>,
+    /// `None` once it has given the token.
+    acquire: Option<Pin<Box<dyn Future<Output = OwnedToken>>>>,
+    token: Option<OwnedToken>,
+}
+
+impl<R: Send + 'static> Future for Limited<R> {
+    type Output = R;
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        if let Some(acquire) = &mut self.acquire {
+            let token = ready!(acquire.as_mut().poll(cx));
+            self.acquire = None;
+            self.token = Some(token);
+        }
+        // Ready or panicked, the call has returned.
+        let token = self.token.take();
+        let polled = Pin::new(&mut self.call).poll(cx);
+        if polled.is_pending() {
+            self.token = token;
+        }
+        polled
+    }
+}
+
+impl<R: Send + 'static> Drop for Limited<R> {
+    fn drop(&mut self) {
+        let Some(token) = self.token.take() else { return };
+        let Some((rest, place)) = self.call.call.take_running() else { return };
+        if self.call.waits_on_cancel {
+            leave(rest, Some(token), place);
+        } else if runtime::is_here() {
+            let keep = async move {
+                rest.wait().await;
+                drop(token);
+            };
+            drop(runtime::create_at(place, keep, None, false));
         }
     }
 }
@@ -128,5 +225,11 @@ impl<R: Send + 'static> Drop for ToThread<R> {
 impl<R: Send + 'static> fmt::Debug for ToThread<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ToThread").finish_non_exhaustive()
+    }
+}
+
+impl<R: Send + 'static> fmt::Debug for Limited<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limited").field("token", &self.token).finish_non_exhaustive()
     }
 }

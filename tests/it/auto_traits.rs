@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::env;
+use std::fs::File;
 use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
@@ -13,12 +14,17 @@ use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::io::{AsyncFd, FdCallback, Interest, pipe};
-use oneloop::net::{
-    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
-    WriteHalf,
+use oneloop::io::{
+    AsyncFd, DuplexStream, FdCallback, IncompleteRead, Interest, LimitOverrun, Lines, Stderr,
+    Stdin, Stdout, StreamReader, StreamWriter, copy, copy_bidirectional, pipe, stdin, stdout,
 };
+use oneloop::net::{
+    Batch, BatchIter, ConnectError, Connector, Datagram, Datagrams, Incoming, OwnedReadHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, SendFileError, SystemResolver, TcpListener,
+    TcpListenerBuilder, TcpSocket, TcpStream, UdpSocket, UdpSocketBuilder, UnixDatagram,
+    UnixListener, UnixListenerBuilder, UnixStream, WriteHalf, lookup_host,
+};
+use oneloop::process::{Child, Command, Stdio};
 use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
@@ -33,6 +39,7 @@ use oneloop::task::{
     StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
+use oneloop::workers::{OnPanic, Worker, Workers};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, Interrupted, JoinError, Runtime, Task, TaskKey,
     TaskRef, TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
@@ -84,6 +91,17 @@ fn handles_are_send_and_sync_whatever_the_task_is() {
 #[test]
 fn sockets_are_send_and_sync() {
     assert_all::<TcpStream>();
+    assert_all::<TcpSocket>();
+    assert_all::<Connector>();
+    assert_all::<ConnectError>();
+    assert_all::<SendFileError>();
+    assert_all::<SystemResolver>();
+    assert_all::<UdpSocket>();
+    assert_all::<UdpSocketBuilder>();
+    assert_all::<Datagrams<'_>>();
+    assert_all::<Datagram<'_>>();
+    assert_all::<Batch>();
+    assert_all::<BatchIter<'_>>();
     assert_all::<TcpListener>();
     assert_all::<TcpListenerBuilder>();
     assert_all::<ReadHalf<'_>>();
@@ -109,6 +127,25 @@ fn pipes_are_send_and_sync() {
     assert_all::<pipe::Receiver>();
 }
 
+async fn with_child(mut child: Child) -> io::Result<()> {
+    child.wait().await?;
+    child.communicate("input").await?;
+    child.wait_with_output().await.map(drop)
+}
+
+#[test]
+fn children_are_send_and_sync() {
+    assert_all::<Child>();
+    assert_all::<Command>();
+    assert_all::<Stdio>();
+    assert_send_value(Command::new("true").output());
+    assert_send_value(Command::new("true").status());
+    oneloop::run(async {
+        let child = Command::new("true").spawn().unwrap();
+        assert_send_value(with_child(child));
+    });
+}
+
 #[test]
 fn descriptors_are_send_and_sync_if_what_holds_them_is() {
     assert_all::<AsyncFd<OwnedFd>>();
@@ -119,8 +156,33 @@ fn descriptors_are_send_and_sync_if_what_holds_them_is() {
 }
 
 #[test]
+fn standard_input_and_output_are_send_and_sync() {
+    assert_all::<Stdin>();
+    assert_all::<Stdout>();
+    assert_all::<Stderr>();
+    let (mut line, mut buf) = (String::new(), Vec::new());
+    assert_send_value(stdin().read_line(&mut line));
+    assert_send_value(stdin().read_to_end(&mut buf));
+    assert_send_value(stdout().write_all(b""));
+}
+
+#[test]
 fn signal_listeners_are_send_and_sync() {
     assert_all::<Signals>();
+}
+
+#[test]
+fn workers_are_send_and_sync() {
+    assert_all::<Worker>();
+    assert_all::<OnPanic>();
+    assert_send::<Workers>();
+    assert_sync::<Workers>();
+    oneloop::workers(1)
+        .run(async |worker| {
+            assert_send_value(worker.stopping());
+            assert_send_value(worker.listen("127.0.0.1:0"));
+        })
+        .unwrap();
 }
 
 #[test]
@@ -279,6 +341,41 @@ fn futures_of_sockets_are_send() {
     assert_send_value(TcpStream::connect(("localhost", 0)));
     assert_send_value(TcpListener::bind("localhost:0"));
     assert_send_value(TcpListener::builder().bind(addr));
+    assert_send_value(TcpStream::connector().connect("localhost:0"));
+    assert_send_value(async move { TcpSocket::new_v4()?.connect(addr).await });
+    assert_send_value(lookup_host("localhost:0"));
+    assert_send_value(UdpSocket::bind("localhost:0"));
+    assert_send_value(UdpSocket::builder().connect("localhost:0"));
+}
+
+#[test]
+fn futures_of_datagrams_and_files_are_send() {
+    async fn with_socket(socket: UdpSocket) -> io::Result<()> {
+        let mut buf = [0; 4];
+        socket.connect("localhost:0").await?;
+        socket.recv_from(&mut buf).await?;
+        socket.recv(&mut buf).await?;
+        socket.peek_from(&mut buf).await?;
+        socket.peek(&mut buf).await?;
+        socket.readable().await?;
+        socket.send_to(&buf, "localhost:0").await?;
+        socket.send(&buf).await?;
+        socket.writable().await?;
+        socket.recv_with(|_| Ok(())).await?;
+        socket.send_with(|_| Ok(())).await?;
+        let mut batch = Batch::new(1, 1);
+        socket.recv_batch(&mut batch).await?;
+        socket.send_batch(&batch.iter().collect::<Vec<_>>()).await?;
+        drop(socket.datagrams().next().await);
+        Ok(())
+    }
+    async fn with_file(stream: TcpStream, file: File) -> io::Result<u64> {
+        stream.send_file(&file, ..).await
+    }
+    assert_send_value(async { with_socket(UdpSocket::bind("localhost:0").await?).await });
+    assert_send_value(async {
+        with_file(TcpStream::connect("localhost:0").await?, File::open("x")?).await
+    });
 }
 
 #[test]
@@ -353,6 +450,30 @@ fn groups_and_contexts_stay_on_their_thread() {
     // They hold the values of context variables.
     assert_not_send!(Context, Scope<Sleep>, task::Builder);
     assert_not_send!(Runtime, oneloop::Builder);
+}
+
+#[test]
+fn streams_stay_on_their_thread_and_connections_in_memory_do_not() {
+    assert_not_send!(StreamReader, StreamWriter, Lines);
+    assert_unpin::<(StreamReader, StreamWriter, Lines)>();
+    assert_all::<(DuplexStream, IncompleteRead, LimitOverrun)>();
+}
+
+async fn copies(stream: TcpStream, memory: DuplexStream) -> io::Result<()> {
+    let mut buf = [0; 8];
+    memory.read_exact(&mut buf).await?;
+    memory.write_all(&buf).await?;
+    copy(&stream, &memory).await?;
+    copy_bidirectional(stream, memory).await?;
+    Ok(())
+}
+
+#[test]
+fn copies_are_send_when_their_streams_are() {
+    fn check(stream: TcpStream, memory: DuplexStream) {
+        assert_send_value(copies(stream, memory));
+    }
+    let _ = check;
 }
 
 #[test]

@@ -41,7 +41,7 @@ async fn poll_once<F: Future>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
 
 /// Bytes that are not the same everywhere.
 fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect()
+    (0..=250).cycle().take(len).collect()
 }
 
 /// A named pipe, its both ends open in one file: a read waits until something was written.
@@ -55,8 +55,9 @@ async fn pipe(dir: &Path) -> Result<(File, fs::File)> {
 
 /// What is in a directory.
 fn names(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("it is there");
     let mut names: Vec<_> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into()).collect();
+        entries.flatten().map(|entry| PathBuf::from(entry.file_name())).collect();
     names.sort();
     names
 }

@@ -2,14 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
+mod channel;
+mod context;
+mod limiter;
 mod pool;
+mod remote;
 mod to_thread;
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
+use oneloop::thread::is_cancelled;
 use oneloop::{Builder, Unhandled};
 
 const MS: Duration = Duration::from_millis(1);
@@ -38,6 +47,25 @@ impl Waiting {
     fn pass(self) {
         assert!(self.0.recv().is_err());
     }
+}
+
+/// Polls the call once, which so begins.
+async fn poll_once<F: Future + Unpin>(call: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *call).poll(cx))).await
+}
+
+/// A call that has begun, and ends when nobody waits for it and the gate is open. Then it says so.
+fn endless(waiting: Waiting) -> (impl FnOnce() + Send + 'static, Receiver<()>, Receiver<()>) {
+    let ((said, told), (begun, has_begun)) = (channel(), channel());
+    let call = move || {
+        begun.send(()).unwrap();
+        while !is_cancelled() {
+            thread::yield_now();
+        }
+        waiting.pass();
+        said.send(()).unwrap();
+    };
+    (call, has_begun, told)
 }
 
 type Reports = Rc<RefCell<Vec<Unhandled>>>;

@@ -7,11 +7,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::unistd::close;
+
 use super::cursor::Cursor;
 use super::operation::run;
 use super::shared::{Named, Shared, Turn};
 use crate::fs::OpenOptions;
-use crate::fs::on_thread::on_thread;
+use crate::fs::job::Job;
 
 /// An open file.
 ///
@@ -130,9 +132,8 @@ impl File {
     pub async fn into_std(self) -> io::Result<StdFile> {
         let mut turn = Turn::wait(&self.shared).await?;
         if turn.cursor.has_unread() {
-            let result;
-            (result, turn) = run(turn, |file, cursor| cursor.settle(file)).await;
-            result.map_err(|error| self.shared.named.cannot("hand over", &error))?;
+            let settled = run(turn, |file, cursor| cursor.settle(file)).await;
+            ((), turn) = settled.map_err(|error| self.shared.named.cannot("hand over", &error))?;
         }
         if turn.cursor.has_unread() {
             let unread = io::Error::other("data that were read from it would be lost: read them");
@@ -159,10 +160,7 @@ impl File {
         let turn = Turn::wait(&self.shared).await?;
         let named = self.shared.named.clone();
         let Ok(file) = self.take(turn) else { return Ok(()) };
-        on_thread(move || {
-            nix::unistd::close(file).map_err(|error| named.cannot("close", &error.into()))
-        })
-        .await
+        Job::new(move || close(file).map_err(|error| named.cannot("close", &error.into()))).await
     }
 
     /// Ends the turn, and takes the file out if nobody else has it.
@@ -374,7 +372,8 @@ impl File {
         let work = move |file: &StdFile, cursor: &mut Cursor| {
             work(file, cursor).map_err(|error| named.cannot(doing, &error))
         };
-        run(turn, work).await.0
+        let (result, _turn) = run(turn, work).await?;
+        Ok(result)
     }
 }
 

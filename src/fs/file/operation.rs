@@ -20,8 +20,8 @@ use std::task::{Context, Poll, ready};
 
 use super::cursor::Cursor;
 use super::shared::Turn;
+use crate::fs::job::Job;
 use crate::task::{Builder, shield};
-use crate::thread::{ToThread, to_thread};
 
 /// Does `work` on a thread.
 pub(super) fn run<R, F>(turn: Turn, work: F) -> Running<R>
@@ -31,7 +31,7 @@ where
 {
     let answer = Arc::new(Answer { stage: Mutex::new(Stage::Running) });
     let duty = Duty { turn: Some(turn), answer: Arc::clone(&answer) };
-    Running { job: to_thread(move || duty.fulfil(work)), answer }
+    Running { job: duty.into_job(work), answer }
 }
 
 /// Does `work` on a thread, awaited by nobody. It is done also when the file is dropped, and when the loop ends.
@@ -40,25 +40,29 @@ where
     F: FnOnce(&StdFile, &mut Cursor) -> io::Result<()> + Send + 'static,
 {
     let answer = Arc::new(Answer { stage: Mutex::new(Stage::Unattended) });
-    let duty = Duty { turn: Some(turn), answer };
-    let job = shield(to_thread(move || duty.fulfil(work)));
-    drop(Builder::new().name("file").eager(true).create_task(job));
+    let job = Duty { turn: Some(turn), answer }.into_job(work);
+    drop(Builder::new().name("file").eager(true).create_task(shield(job)));
 }
 
-/// As [`run_to_end`], but it may be left out once nobody can ask for its effect any more.
+/// As [`run_to_end`], but it may be left out when the loop ends.
 pub(super) fn run_unattended<F>(turn: Turn, work: F)
 where
     F: FnOnce(&StdFile, &mut Cursor) -> io::Result<()> + Send + 'static,
 {
+    let shared = Arc::clone(turn.shared());
     let answer = Arc::new(Answer { stage: Mutex::new(Stage::Abandoned) });
-    let duty = Duty { turn: Some(turn), answer };
-    let job = to_thread(move || duty.fulfil(work));
+    let job = Duty { turn: Some(turn), answer }.into_job(work);
+    let job = async move {
+        if let Err(no_thread) = job.await {
+            shared.keep_failure(no_thread);
+        }
+    };
     drop(Builder::new().name("file").eager(true).create_task(job));
 }
 
-/// The future of [`run`]: the result, and the turn.
+/// The future of [`run`]: the result, and the turn. An error ends the turn.
 pub(super) struct Running<R> {
-    job: ToThread<()>,
+    job: Job<()>,
     answer: Arc<Answer<R>>,
 }
 
@@ -88,14 +92,14 @@ impl<R> Answer<R> {
 }
 
 impl<R> Future for Running<R> {
-    type Output = (io::Result<R>, Turn);
+    type Output = io::Result<(R, Turn)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(Pin::new(&mut self.job).poll(cx));
+        ready!(Pin::new(&mut self.job).poll(cx))?;
         let Stage::Done(result, turn) = self.answer.replace(Stage::Over) else {
             unreachable!("the job leaves its result before it ends, and is polled no more")
         };
-        Poll::Ready((result, turn))
+        Poll::Ready(result.map(|value| (value, turn)))
     }
 }
 
@@ -112,6 +116,18 @@ struct Duty<R> {
     /// `None` once it is fulfilled.
     turn: Option<Turn>,
     answer: Arc<Answer<R>>,
+}
+
+impl<R: Send + 'static> Duty<R> {
+    fn into_job<F>(self, work: F) -> Job<()>
+    where
+        F: FnOnce(&StdFile, &mut Cursor) -> io::Result<R> + Send + 'static,
+    {
+        Job::new(move || {
+            self.fulfil(work);
+            Ok(())
+        })
+    }
 }
 
 impl<R> Duty<R> {
@@ -138,8 +154,8 @@ impl<R> Drop for Duty<R> {
     fn drop(&mut self) {
         let Some(turn) = self.turn.take() else { return };
         if let Stage::Unattended = *self.answer.lock() {
-            let ended = io::Error::other("the event loop ended before it was done");
-            turn.shared().keep_failure(turn.shared().named.cannot("write", &ended));
+            let undone = io::Error::other("the event loop has ended, or could start no thread");
+            turn.shared().keep_failure(turn.shared().named.cannot("write", &undone));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::File;
 use super::cursor::{CHUNK, Cursor};
 use super::operation::run;
 use super::shared::Turn;
-use crate::fs::on_thread::{check_loop, on_thread};
+use crate::fs::job::{Job, check_loop};
 use crate::runtime;
 
 impl File {
@@ -150,7 +150,7 @@ impl File {
             data.truncate(len);
             Ok(data)
         };
-        let data = on_thread(read).await?;
+        let data = Job::new(read).await?;
         buf[..data.len()].copy_from_slice(&data);
         Ok(data.len())
     }
@@ -191,8 +191,7 @@ async fn fill(turn: Turn, wanted: usize) -> io::Result<Turn> {
     let read = move |file: &StdFile, cursor: &mut Cursor| {
         cursor.fill(file, wanted).map_err(|error| named.cannot("read", &error))
     };
-    let (result, mut turn) = run(turn, read).await;
-    result?;
+    let ((), mut turn) = run(turn, read).await?;
     turn.cursor.take_end();
     Ok(turn)
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use super::cursor::Cursor;
 use super::turns::{Place, Side, Turns};
 use crate::fs::error::cannot;
-use crate::fs::on_thread::check_loop;
+use crate::fs::job::check_loop;
 
 pub(super) struct Shared {
     pub(super) file: StdFile,

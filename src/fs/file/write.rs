@@ -122,7 +122,7 @@ impl File {
 async fn write_chunk(turn: Turn, data: &[u8]) -> io::Result<(usize, Turn)> {
     let shared = Arc::clone(turn.shared());
     let data = data[..data.len().min(CHUNK)].to_vec();
-    let (result, turn) = run(turn, move |file, cursor| {
+    run(turn, move |file, cursor| {
         let (written, error) = cursor.write(file, &data);
         let Some(error) = error else { return Ok(written) };
         let error = shared.named.cannot("write", &error);
@@ -133,6 +133,5 @@ async fn write_chunk(turn: Turn, data: &[u8]) -> io::Result<(usize, Turn)> {
         shared.keep_failure(error);
         Ok(written)
     })
-    .await;
-    Ok((result?, turn))
+    .await
 }

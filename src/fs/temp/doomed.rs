@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fs::error::cannot;
-use crate::fs::on_thread::on_thread;
+use crate::fs::job::Job;
 use crate::runtime;
 
 /// The path of something that is removed when this is dropped.
@@ -52,7 +52,7 @@ impl Doomed {
     /// Removes it now. Dropped half way, the rest goes on.
     pub(super) async fn remove(self) -> io::Result<()> {
         let (path, kind) = (self.path.clone(), self.kind);
-        let removed = on_thread(move || remove(&path, kind)).await;
+        let removed = Job::new(move || remove(&path, kind)).await;
         self.spare();
         removed
     }
@@ -65,7 +65,7 @@ impl Drop for Doomed {
             return;
         }
         let removal = Removal { path, kind: self.kind, has_begun: Arc::default() };
-        if runtime::is_virtual().is_some() {
+        if runtime::has_loop() {
             runtime::leave_cleanup(Box::pin(removal.run()), self.place);
         }
     }
@@ -82,7 +82,7 @@ impl Removal {
     /// Gives the message of the error, if there is one.
     async fn run(self) -> Option<String> {
         let (path, kind, has_begun) = (self.path.clone(), self.kind, Arc::clone(&self.has_begun));
-        let removed = on_thread(move || {
+        let removed = Job::new(move || {
             has_begun.store(true, Ordering::Relaxed);
             remove(&path, kind)
         });

@@ -12,8 +12,7 @@ use std::task::{Context, Poll};
 use super::name::{new_dir, new_file};
 use super::{Doomed, TempDir, TempFile};
 use crate::fs::File;
-use crate::fs::on_thread::check_loop;
-use crate::thread::{ToThread, to_thread};
+use crate::fs::job::Job;
 
 /// Makes a file with a name that nobody can guess, for this user alone, open for reading and writing. It is removed when the
 /// [`TempFile`] is dropped. Python's `tempfile.NamedTemporaryFile`.
@@ -101,7 +100,7 @@ struct Making<T: Send + 'static> {
 
 enum Stage<T: Send + 'static> {
     New(Wishes),
-    Working(ToThread<io::Result<T>>),
+    Working(Job<T>),
     Over,
 }
 
@@ -134,10 +133,7 @@ impl<T: Send + 'static> Making<T> {
         make: fn(Wishes) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         let mut job = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::New(wishes) => {
-                check_loop()?;
-                to_thread(move || make(wishes))
-            }
+            Stage::New(wishes) => Job::new(move || make(wishes)),
             Stage::Working(job) => job,
             Stage::Over => panic!("a future of `fs` was polled after it was ready"),
         };

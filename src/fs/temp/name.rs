@@ -45,7 +45,7 @@ fn first_free<T>(
         attempts += 1;
         let path = dir.join(format!("{prefix}{:016x}{suffix}", random()));
         match make(&path) {
-            Ok(value) => return Ok((value, path)),
+            Ok(new) => return Ok((new, path)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists && attempts < ATTEMPTS_MAX => {}
             Err(error) => return Err(cannot(error)),
         }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use oneloop::fs::File;
@@ -65,7 +66,7 @@ fn an_abandoned_write_is_done_to_its_end() -> Result<()> {
         // More than a pipe takes.
         let data = bytes(300_000);
         assert!(is_given_up(file.write(&data)).await);
-        let reader = std::thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut buf = vec![0; 300_004];
             other.read_exact(&mut buf).unwrap();
             buf

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Result};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::pin::pin;
+use std::task::Poll;
 
 use futures::{Stream as _, TryStreamExt as _};
 use oneloop::fs::{
@@ -85,13 +86,13 @@ fn asking_for_an_entry_can_be_given_up() -> Result<()> {
             {
                 let mut next = pin!(entries.next());
                 match poll_once(&mut next).await {
-                    std::task::Poll::Ready(Some(entry)) => {
+                    Poll::Ready(Some(entry)) => {
                         entry?;
                         count += 1;
                         continue;
                     }
-                    std::task::Poll::Ready(None) => break,
-                    std::task::Poll::Pending => {}
+                    Poll::Ready(None) => break,
+                    Poll::Pending => {}
                 }
             }
             oneloop::yield_now().await;

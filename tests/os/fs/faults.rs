@@ -1,7 +1,7 @@
 //! Bad input and faults: each is an error of the right kind, which names the path.
 
 use std::fs;
-use std::io::{ErrorKind, Result};
+use std::io::{Error, ErrorKind, Result, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use oneloop::{create_task, sleep, timeout};
 
 use super::{bytes, run};
 
-fn check(error: &std::io::Error, kind: ErrorKind, path: &Path) {
+fn check(error: &Error, kind: ErrorKind, path: &Path) {
     assert_eq!(error.kind(), kind, "{error}");
     let said = error.to_string();
     assert!(
@@ -219,11 +219,11 @@ fn a_named_pipe_without_another_end_holds_up_nobody() -> Result<()> {
         // The other end, for all who wait.
         let mut other = fs::OpenOptions::new().read(true).write(true).open(&path)?;
         let file = opening.await??;
-        std::io::Write::write_all(&mut other, b"hello")?;
+        other.write_all(b"hello")?;
         let mut buf = [0; 5];
         file.read_exact(&mut buf).await?;
         assert_eq!(&buf, b"hello");
-        let error = file.seek(std::io::SeekFrom::Start(0)).await.unwrap_err();
+        let error = file.seek(SeekFrom::Start(0)).await.unwrap_err();
         check(&error, ErrorKind::NotSeekable, &path);
         assert!(file.read_at(&mut buf, 0).await.is_err());
         drop(other);

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use oneloop::fs::{self as ours, File, FileTimes, Permissions};
@@ -110,7 +111,7 @@ fn the_position_is_that_of_what_was_read_although_more_was_read_ahead() -> Resul
 #[test]
 fn what_was_read_ahead_is_read_anew_after_a_write() -> Result<()> {
     run(async |dir| {
-        fs::write(dir.join("x"), [b'a'; 50_000])?;
+        fs::write(dir.join("x"), vec![b'a'; 50_000])?;
         let file = File::options().read(true).write(true).open(dir.join("x")).await?;
         let mut buf = [0; 10];
         file.read_exact(&mut buf).await?;
@@ -299,7 +300,7 @@ fn a_file_goes_to_another_loop() -> Result<()> {
         fs::write(dir.join("x"), bytes(1000))?;
         let file = File::open(dir.join("x")).await?;
         file.read_exact(&mut [0; 10]).await?;
-        let elsewhere = std::thread::spawn(|| {
+        let elsewhere = thread::spawn(|| {
             oneloop::run(async {
                 let mut buf = [0; 10];
                 file.read_exact(&mut buf).await?;
@@ -320,7 +321,7 @@ fn without_a_loop_each_operation_is_an_error_that_says_so() -> Result<()> {
     run(async |dir| {
         fs::write(dir.join("x"), bytes(1000))?;
         let file = File::open(dir.join("x")).await?;
-        let elsewhere = std::thread::spawn(|| {
+        let elsewhere = thread::spawn(|| {
             let mut buf = [0; 10];
             let errors = [
                 error_of(file.read(&mut buf)),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Read as _, Result};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::time::Duration;
 
 use oneloop::fs::{symlink, write_replace};
@@ -122,7 +123,7 @@ fn given_up_at_any_moment_it_leaves_the_old_file_or_the_new_one() -> Result<()> 
 #[test]
 fn a_path_without_a_directory_is_in_the_working_directory() -> Result<()> {
     run(async |_| {
-        let name = format!("oneloop-test-{}", std::process::id());
+        let name = format!("oneloop-test-{}", process::id());
         write_replace(&name, "x").await?;
         let read = fs::read(&name);
         fs::remove_file(&name)?;

@@ -10,7 +10,7 @@ use futures::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt, AsyncSeekExt as _, AsyncWrite, AsyncWriteExt,
     BufReader,
 };
-use oneloop::fs::File;
+use oneloop::fs::{File, temp_dir};
 use oneloop::sleep;
 
 use super::{bytes, pipe, poll_once, run};
@@ -114,7 +114,7 @@ fn an_error_is_told_by_flush_or_by_the_next_write() -> Result<()> {
 /// Without a flush: it is on its way when the file goes, and the loop ends after it.
 #[test]
 fn a_write_arrives_although_the_file_is_dropped_and_the_loop_ends() -> Result<()> {
-    let dir = oneloop::run(oneloop::fs::temp_dir())?.keep();
+    let dir = oneloop::run(temp_dir())?.keep();
     let data = bytes(400_000);
     oneloop::run(async {
         let mut file = File::create(dir.join("x")).await?;
@@ -163,7 +163,9 @@ fn one_task_reads_while_another_writes() -> Result<()> {
             other.write_all(b"hello")
         };
         let (read, written, fed) = oneloop::gather!(reading, writing, feeding).await;
-        (read?, written?, fed?);
+        read?;
+        written?;
+        fed?;
         assert_eq!(&buf, b"hello");
         file.read_exact(&mut buf).await?;
         assert_eq!(&buf, b"world");

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Read as _, Result};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::rc::Rc;
+use std::time::Duration;
 
 use oneloop::fs::{append, copy, read, read_to_string, symlink, write};
 use oneloop::{create_task, gather};
@@ -104,7 +105,7 @@ fn the_loop_goes_on_between_and_during_the_steps() -> Result<()> {
         let turns = create_task(async {
             let mut turns = 0_u32;
             loop {
-                oneloop::sleep(std::time::Duration::from_micros(100)).await;
+                oneloop::sleep(Duration::from_micros(100)).await;
                 turns += 1;
                 if turns == 5 {
                     return;
@@ -219,11 +220,11 @@ fn a_write_that_is_given_up_stops_after_a_step() -> Result<()> {
             let writing = write(&path, &data).progress(|done, _| seen = done);
             oneloop::select! {
                 written = writing => written?,
-                () = oneloop::sleep(std::time::Duration::from_micros(500)) => {}
+                () = oneloop::sleep(Duration::from_micros(500)) => {}
             }
         }
         // What a thread does now comes to its end.
-        oneloop::sleep(std::time::Duration::from_millis(20)).await;
+        oneloop::sleep(Duration::from_millis(20)).await;
         let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
         let mut file = fs::File::open(&path)?;
         let mut written = Vec::new();

@@ -162,6 +162,7 @@ async fn what_cannot_be_started_is_named_with_what_is_wrong() -> Result<()> {
 #[test]
 fn without_a_loop_there_are_no_children() {
     let error = Command::new("true").spawn().unwrap_err();
-    let message = "a Child needs a running event loop: use it inside `oneloop::run`";
+    let message =
+        "cannot start `true`: a Child needs a running event loop: use it inside `oneloop::run`";
     assert_eq!(error.to_string(), message);
 }

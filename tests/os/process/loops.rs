@@ -109,7 +109,7 @@ async fn all_children_of_a_loop_may_end_at_once() -> Result<()> {
     let (mut opener, _) = started("echo ready; read line").await?;
     let mut command = Command::new("cat");
     let (reader, writer) = UnixStream::pair()?;
-    let children: Vec<_> = (0..60)
+    let children: Vec<_> = (0..100)
         .map(|_| {
             let stdin = OwnedFd::from(reader.try_clone()?);
             command.stdin(stdin).spawn()

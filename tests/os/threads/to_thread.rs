@@ -1,12 +1,12 @@
 //! `to_thread`: what a call gives, and what becomes of it when nobody waits any more.
 
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, pending};
 use std::panic;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, channel};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread;
 
 use futures::StreamExt as _;
@@ -16,11 +16,7 @@ use oneloop::{
     Builder, create_task, gather, select, sleep, task_group, timeout, with_cleanup, yield_now,
 };
 
-use super::{MS, Waiting, gate, reporting};
-
-async fn poll_once<R: Send + 'static>(call: &mut ToThread<R>) -> Poll<R> {
-    poll_fn(|cx| Poll::Ready(Pin::new(&mut *call).poll(cx))).await
-}
+use super::{MS, Waiting, endless, gate, poll_once, reporting};
 
 /// Counts how often it is dropped, and on which threads.
 #[derive(Clone, Debug, Default)]
@@ -163,17 +159,10 @@ fn is_cancelled_is_false_elsewhere() {
     oneloop::run(async { assert!(!is_cancelled()) });
 }
 
-/// A call that has begun, and ends when nobody waits for it and the gate is open. Then it says so.
+/// An endless call that has begun.
 async fn begun(waiting: Waiting) -> (ToThread<()>, mpsc::Receiver<()>) {
-    let ((said, told), (begun, has_begun)) = (channel(), channel());
-    let mut call = to_thread(move || {
-        begun.send(()).unwrap();
-        while !is_cancelled() {
-            thread::yield_now();
-        }
-        waiting.pass();
-        said.send(()).unwrap();
-    });
+    let (call, has_begun, told) = endless(waiting);
+    let mut call = to_thread(call);
     while has_begun.try_recv().is_err() {
         assert!(poll_once(&mut call).await.is_pending());
         yield_now().await;
@@ -252,7 +241,7 @@ fn a_panic_that_nobody_awaits_is_reported_with_its_place() {
     let (builder, reports) = reporting();
     let line = builder.run(async {
         let (begun, has_begun) = channel();
-        let panics = move || {
+        let panics = move || -> () {
             begun.send(()).unwrap();
             while !is_cancelled() {
                 thread::yield_now();
@@ -262,7 +251,7 @@ fn a_panic_that_nobody_awaits_is_reported_with_its_place() {
         let line = line!() + 1;
         let mut call = to_thread(panics);
         while has_begun.try_recv().is_err() {
-            assert!(poll_once::<()>(&mut call).await.is_pending());
+            assert!(poll_once(&mut call).await.is_pending());
         }
         line
     });

@@ -467,6 +467,10 @@ pub use task::{as_completed, first_ok, gather, race, staggered_race, try_gather,
 #[doc(inline)]
 pub use task::{call_later, call_soon, yield_now};
 
+// Connections.
+#[doc(inline)]
+pub use net::{Server, open_connection, open_unix_connection, start_server, start_unix_server};
+
 // Time.
 #[doc(inline)]
 pub use time::{

@@ -24,6 +24,7 @@ use futures_io::AsyncWrite;
 use super::buffer::Buffer;
 use super::error::Failure;
 use super::transport::Transport;
+use super::writer_control::LargeWrite;
 use crate::runtime::{self, CancelReason, Place, TaskHandle, poll_budget};
 use crate::sync::WakerCell;
 
@@ -33,6 +34,7 @@ pub(super) struct Outgoing {
     state: RefCell<State>,
     /// Who waits until something has been sent: the writer's methods take it by `&mut`, so there is one at most.
     waiter: WakerCell,
+    pub(super) large_write: Cell<LargeWrite>,
     /// Where the writer was made.
     place: Place,
 }
@@ -50,6 +52,8 @@ pub(super) struct State {
     failure: Option<Failure>,
     /// How many writes came too late.
     dropped: u32,
+    /// The writer was dropped: a cleanup drives the stream, if something is left to be sent.
+    is_left: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -136,11 +140,13 @@ impl Outgoing {
             flusher: None,
             failure: None,
             dropped: 0,
+            is_left: false,
         };
         Rc::new(Self {
             transport: Cell::new(Some(transport)),
             state: RefCell::new(state),
             waiter: WakerCell::default(),
+            large_write: Cell::default(),
             place,
         })
     }
@@ -219,6 +225,11 @@ impl Outgoing {
 
     pub(super) fn is_closing(&self) -> bool {
         self.state.borrow().is_closing()
+    }
+
+    /// Whether the writer is still there.
+    pub(super) fn is_held(&self) -> bool {
+        !self.state.borrow().is_left
     }
 
     pub(super) fn len(&self) -> usize {
@@ -471,6 +482,7 @@ impl Outgoing {
         {
             let mut state = self.state.borrow_mut();
             state.phase = state.phase.max(Phase::Ending);
+            state.is_left = true;
         }
         if self.poll_drive(&mut Context::from_waker(Waker::noop())).is_ready() {
             return;

@@ -13,6 +13,7 @@ use futures_io::AsyncWrite;
 
 use super::outgoing::{Outgoing, Phase};
 use super::transport::{Plain, Transport};
+use super::writer_control::LargeWrite;
 use crate::runtime::{Place, poll_budget};
 
 /// Writes to a stream: what does not go out at once is sent by the loop. Asyncio's `StreamWriter`.
@@ -72,6 +73,10 @@ impl StreamWriter {
     /// A writer to a connection, made by the code at `place`.
     pub(crate) fn of(transport: Pin<Box<dyn Transport>>, place: Place) -> Self {
         Self { outgoing: Outgoing::new(transport, place) }
+    }
+
+    pub(super) fn outgoing(&self) -> &Rc<Outgoing> {
+        &self.outgoing
     }
 
     /// Writes `data`, without waiting: what the kernel does not take now is copied and sent by the loop.
@@ -142,6 +147,7 @@ impl StreamWriter {
         if rest.len() <= high && !self.is_at_eof() {
             self.outgoing.write(rest);
         } else {
+            let _end = LargeWrite::begin(&self.outgoing);
             while !rest.is_empty() {
                 let len = poll_fn(|cx| self.outgoing.poll_write(cx, rest)).await?;
                 rest = &rest[len..];

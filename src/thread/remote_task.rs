@@ -90,7 +90,7 @@ impl Handle {
 /// A task of another thread's loop; made by [`Handle::create_task_threadsafe`].
 ///
 /// It can be waited for with or without blocking the thread. Dropping it detaches the task, which goes on; its output is dropped
-/// then, on the loop's thread, and a panic is [reported](crate::Builder::on_unhandled) there.
+/// when it ends, on the loop's thread. A panic that nobody has seen is [reported](crate::Builder::on_unhandled) there.
 ///
 /// # Cancel safety
 ///

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
+mod channel;
 mod context;
 mod limiter;
+mod loop_bound;
 mod pool;
 mod remote;
 mod to_thread;

@@ -70,8 +70,11 @@ fn add(
     interest: Interest,
     mut callback: impl FnMut() + 'static,
 ) -> io::Result<FdCallback> {
-    let name = format!("callback of descriptor {}", fd.as_raw_fd());
-    let fd = AsyncFd::watch(fd.try_clone_to_owned()?, interest)?;
+    let number = fd.as_raw_fd();
+    let duplicate = fd.try_clone_to_owned().map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot watch descriptor {number}: {error}"))
+    })?;
+    let fd = AsyncFd::watch(duplicate, interest)?;
     let call = async move {
         while is_ready(&fd, interest).await {
             callback();
@@ -80,6 +83,7 @@ fn add(
         }
     };
     // The handle goes at once, so that a panic is reported when it happens.
+    let name = format!("callback of descriptor {number}");
     let task = runtime::create(call, Some(name), false).id();
     Ok(FdCallback { task })
 }

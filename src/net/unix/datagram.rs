@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::Type;
 
-use super::file::{self, FileOptions, SocketFile, with_name};
+use super::file::{self, FileOptions, SocketFile, explain, with_name};
 use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 use crate::time::timeout;
 
@@ -77,7 +77,8 @@ impl UnixDatagram {
     ///
     /// If no loop runs here, or no descriptors are left.
     pub fn unbound() -> io::Result<Self> {
-        Self::from_std(Socket::unbound()?)
+        let socket = Socket::unbound().map_err(|error| explain(&error, "cannot make a socket"));
+        Self::from_std(socket?)
     }
 
     /// Two sockets that are connected to each other.
@@ -87,7 +88,8 @@ impl UnixDatagram {
     /// If no loop runs here, or no descriptors are left.
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(Self, Self)> {
-        let (one, other) = Socket::pair()?;
+        let pair = Socket::pair().map_err(|error| explain(&error, "cannot make a pair of sockets"));
+        let (one, other) = pair?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
     }
 

@@ -17,9 +17,9 @@ use oneloop::io::{self, AsyncFd, StreamReader, StreamWriter};
 use oneloop::net::{TcpListener, TcpStream, lookup_host};
 use oneloop::process::{Command, Stdio};
 use oneloop::sync::Event;
-use oneloop::thread::to_thread;
+use oneloop::thread::{LoopBound, channel, to_thread};
 use oneloop::{
-    Builder, create_task, gather, open_connection, sleep, start_server, timeout, yield_now,
+    Builder, Handle, create_task, gather, open_connection, sleep, start_server, timeout, yield_now,
 };
 use socket2::SockRef;
 
@@ -103,6 +103,106 @@ fn a_call_that_a_handler_awaits_ends_before_the_loop_has_ended() -> Result<()> {
     })?;
     assert!(has_run.load(Ordering::Relaxed), "the thread is gone, and so its call is over");
     Ok(())
+}
+
+#[test]
+fn calls_that_wait_for_their_own_loop_learn_that_it_ends() -> Result<()> {
+    let _alone = alone();
+    let (told, tell) = mpsc::channel();
+    let begin = Instant::now();
+    leaves_nothing(async move {
+        let (started, start) = mpsc::channel();
+        let handler = async move |_reader: StreamReader, _writer: StreamWriter| {
+            let (sender, mut receiver) = channel(1);
+            let (started, told, handle) = (started.clone(), told.clone(), Handle::current());
+            let other = (started.clone(), told.clone());
+            let waiting = to_thread(move || {
+                let task = handle.create_task_threadsafe(async || pending::<()>().await);
+                started.send(()).ok();
+                told.send(task.wait().is_err()).ok();
+            });
+            let feeding = to_thread(move || {
+                let (started, told) = other;
+                started.send(()).ok();
+                while sender.send(0).is_ok() {}
+                told.send(true).ok();
+            });
+            let reading = async {
+                receiver.recv().await;
+                pending::<()>().await;
+            };
+            gather!(waiting, feeding, reading).await;
+        };
+        let server = start_server(handler, ANY_PORT).await?;
+        let _client = connect(&server)?;
+        for _ in 0..2 {
+            until(|| start.try_recv().is_ok()).await;
+        }
+        Ok(())
+    })?;
+    assert_eq!(tell.iter().collect::<Vec<_>>(), [true, true]);
+    assert!(begin.elapsed() < Duration::from_secs(4), "the end has not waited in vain");
+    Ok(())
+}
+
+#[test]
+fn a_temporary_directory_of_a_handler_goes_with_the_loop() -> Result<()> {
+    let _alone = alone();
+    let path = leaves_nothing(async {
+        let handler = async |_reader: StreamReader, mut writer: StreamWriter| -> Result<()> {
+            let dir = fs::temp_dir().await?;
+            fs::write(dir.path().join("file"), "x").await?;
+            writer.write(format!("{}\n", dir.path().display()));
+            pending().await
+        };
+        let server = start_server(handler, ANY_PORT).await?;
+        let (mut reader, _writer) = open_connection(server.local_addrs()[0]).await?;
+        let path = String::from_utf8_lossy(reader.readline().await?).trim().to_owned();
+        assert!(fs::try_exists(&path).await?);
+        Ok(path)
+    })?;
+    assert!(!std::path::Path::new(&path).exists());
+    Ok(())
+}
+
+#[test]
+fn what_a_writer_kept_in_the_loop_could_not_send_is_no_secret() -> Result<()> {
+    let _alone = alone();
+    let (reading, reports) = leaves_nothing_with(Builder::new(), async {
+        let listener = std::net::TcpListener::bind(ANY_PORT)?;
+        let (_reader, mut writer) = open_connection(listener.local_addr()?).await?;
+        let (mut peer, _) = listener.accept()?;
+        writer.write(vec![b'x'; MUCH]);
+        // Where no task holds it, it is dropped when it is too late for cleanups.
+        let _key = LoopBound::new(writer);
+        Ok(thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).map(|_| all.len())
+        }))
+    })?;
+    let received = reading.join().expect("no panic");
+    assert!(received.is_err(), "the peer would take {received:?} bytes for all");
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    Ok(())
+}
+
+#[test]
+fn a_program_gets_all_that_was_written_before_its_writer_was_dropped() -> Result<()> {
+    let _alone = alone();
+    leaves_nothing(async {
+        let mut sort = Command::new("cksum");
+        let mut sort = sort.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut writer = StreamWriter::new(sort.stdin.take().expect("it is piped"));
+        let reader = StreamReader::new(sort.stdout.take().expect("it is piped"));
+        writer.write(vec![b'x'; 1 << 20]);
+        drop(writer);
+        let mut lines = reader.lines();
+        let sum = lines.next().await.expect("one line")?;
+        assert_eq!(sum.split(' ').nth(1), Some(&*(1 << 20).to_string()), "{sum}");
+        assert!(lines.next().await.is_none());
+        assert!(sort.wait().await?.success());
+        Ok(())
+    })
 }
 
 #[test]

@@ -46,18 +46,22 @@ struct Belongings {
 
 impl Belongings {
     fn now() -> Self {
-        let count = |path: &str| fs::read_dir(path).expect("this is Linux").count();
+        let entries = |path: &str| fs::read_dir(path).expect("this is Linux").flatten();
         let own = process::id().to_string();
         let is_ours = |stat: &String| {
             let after_name = stat.rsplit_once(") ").map(|(_, after)| after);
             after_name.and_then(|after| after.split(' ').nth(1)) == Some(&own)
         };
-        let processes = fs::read_dir("/proc").expect("this is Linux").flatten();
         let stats =
-            processes.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+            entries("/proc").filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+        // The others are those of the tests themselves.
+        let is_of_a_loop = |entry: &fs::DirEntry| {
+            let name = fs::read_to_string(entry.path().join("comm"));
+            name.is_ok_and(|name| name.starts_with("oneloop"))
+        };
         Self {
-            descriptors: count("/proc/self/fd"),
-            threads: count("/proc/self/task"),
+            descriptors: entries("/proc/self/fd").count(),
+            threads: entries("/proc/self/task").filter(is_of_a_loop).count(),
             children: stats.filter(is_ours).collect(),
         }
     }
@@ -140,7 +144,6 @@ fn connect(server: &Server) -> Result<net::TcpStream> {
     Ok(client)
 }
 
-/// Until so many tasks are there beside the caller's.
 async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         yield_now().await;

@@ -33,11 +33,11 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// A program that a plain wish to end does not end at once, and that has begun.
+/// A program that goes on until it is asked to end, and that has begun. It does not outlive this process.
 async fn program() -> Result<Child> {
-    let mut command =
-        Command::shell("trap 'exit 0' TERM; echo begun; while :; do sleep 0.01; done");
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let script = "trap 'exit 0' TERM; echo begun; while kill -0 $PPID; do sleep 0.01; done";
+    let mut command = Command::shell(script);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut said = StreamReader::new(child.stdout.take().expect("it is piped"));
     assert_eq!(said.readline().await?, b"begun\n");
     Ok(child)

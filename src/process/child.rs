@@ -230,7 +230,7 @@ impl Child {
     ///
     /// They are found in `/proc`, and stopped as they are found, so that they start no more. Not found, but for those in the
     /// group, are those whose parent has ended before, as daemons do; and nobody outside of Linux. It blocks the loop while it reads
-    /// about all processes of the system, about a millisecond for a hundred.
+    /// about all processes of the system, about two milliseconds for a hundred.
     ///
     /// # Errors
     ///

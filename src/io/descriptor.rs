@@ -82,10 +82,27 @@ pub(super) fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> io::Result<()
 
 /// Whether the other side has gone, for good or for now.
 pub(super) fn has_hung_up(fd: impl AsFd) -> io::Result<bool> {
-    let mut asked = [PollFd::new(fd.as_fd(), PollFlags::empty())];
+    Ok(state(fd, PollFlags::empty())?.intersects(PollFlags::POLLERR | PollFlags::POLLHUP))
+}
+
+/// Whether an operation in this direction would not have to wait, as the kernel sees it now.
+pub(super) fn is_ready(fd: impl AsFd, direction: Direction) -> io::Result<bool> {
+    let wanted = match direction {
+        Direction::Read => PollFlags::POLLIN,
+        Direction::Write => PollFlags::POLLOUT,
+    };
+    // The end and an error are something to be found, too.
+    Ok(!state(fd, wanted)?.is_empty())
+}
+
+fn state(fd: impl AsFd, wanted: PollFlags) -> io::Result<PollFlags> {
+    let mut asked = [PollFd::new(fd.as_fd(), wanted)];
     poll(&mut asked, PollTimeout::ZERO)?;
     let found = asked[0].revents().unwrap_or(PollFlags::empty());
-    Ok(found.intersects(PollFlags::POLLERR | PollFlags::POLLHUP))
+    if found.contains(PollFlags::POLLNVAL) {
+        return Err(Errno::EBADF.into());
+    }
+    Ok(found)
 }
 
 // Only an operation that says `WouldBlock` has emptied a pipe or a device: what was written in pieces is read in pieces.

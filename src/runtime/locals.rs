@@ -15,6 +15,11 @@ pub(crate) trait LoopLocal: Any {
     fn close(self: Rc<Self>) -> Option<BoxedCleanup> {
         None
     }
+
+    /// Whether its drop would block the thread now.
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Default)]
@@ -26,7 +31,7 @@ pub(super) struct Locals {
 impl Locals {
     pub(super) fn get<T: LoopLocal>(&self) -> Option<Rc<T>> {
         let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
-        let value: Rc<dyn Any> = Rc::clone(value) as _;
+        let value: Rc<dyn Any> = Rc::<dyn LoopLocal>::clone(value);
         value.downcast().ok()
     }
 

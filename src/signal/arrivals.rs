@@ -43,8 +43,8 @@ impl Heard {
         let mut all = self.all.borrow_mut();
         all.retain(|arrivals| arrivals.strong_count() > 0);
         let found = all.iter().filter_map(Weak::upgrade).find(|arrivals| arrivals.kind == kind);
-        // Those that a forked child has inherited are its parent's.
-        if let Some(found) = found.filter(|found| found.check_process().is_ok()) {
+        if let Some(found) = found {
+            found.check_place()?;
             return Ok(found);
         }
         let new = Arc::new(Arrivals::new(kind)?);
@@ -55,8 +55,9 @@ impl Heard {
 
 /// One signal, as it arrives on one loop.
 ///
-/// The handler sets a flag, which counts, and then writes to a pipe, which wakes. Both are needed: the flag lies in memory of
-/// which a forked child has a copy, whereas it shares the pipe. A byte that comes without the flag was written by such a child.
+/// The handler sets a flag, which counts, and then writes to a pipe, which wakes. Both are needed: the flag lies in memory
+/// of which a forked child has a copy, whereas it shares the pipe. A byte that comes without the flag was written by such a
+/// child.
 pub(super) struct Arrivals {
     kind: SignalKind,
     /// Goes first: what comes after that meets the default action, and not a handler whom nobody hears.
@@ -75,16 +76,18 @@ pub(super) struct Arrivals {
 impl Arrivals {
     fn new(kind: SignalKind) -> io::Result<Self> {
         kind.check()?;
+        Self::listen(kind).map_err(|error| kind.refused(&error))
+    }
+
+    fn listen(kind: SignalKind) -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         let pipe = Registration::new(SignalPipe::from_std(reader), Interests::Read, WHAT)?;
         let has_arrived = Arc::new(AtomicBool::new(false));
-        default_action::prepare(kind).map_err(|error| kind.refused(&error))?;
+        default_action::prepare(kind)?;
         // In the order in which the handler does it.
-        let flag = flag::register(kind.as_raw(), Arc::clone(&has_arrived));
-        let flag = Handler(flag.map_err(|error| kind.refused(&error))?);
-        let byte = low_level::pipe::register(kind.as_raw(), writer);
-        let byte = Handler(byte.map_err(|error| kind.refused(&error))?);
+        let flag = Handler(flag::register(kind.as_raw(), Arc::clone(&has_arrived))?);
+        let byte = Handler(low_level::pipe::register(kind.as_raw(), writer)?);
         Ok(Self {
             kind,
             _held: Held::new(kind),
@@ -101,14 +104,17 @@ impl Arrivals {
     /// How many have come until now.
     fn count(&self) -> usize {
         // The pipe is left alone: what lies in it wakes those who wait.
-        let has_arrived = self.has_arrived.swap(false, Ordering::SeqCst);
-        self.count.fetch_add(usize::from(has_arrived), Ordering::Relaxed);
+        if self.has_arrived.load(Ordering::SeqCst) {
+            self.has_arrived.store(false, Ordering::SeqCst);
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
         self.count.load(Ordering::Relaxed)
     }
 
     /// Empties the pipe, as far as one read does.
     fn take_in(&self, mut pipe: &SignalPipe) -> io::Result<Moved<()>> {
-        self.check_process()?;
+        // A forked child must not take out of it what wakes its parent.
+        self.check_place()?;
         match pipe.read(&mut [0; 64])? {
             0 => Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
@@ -121,8 +127,9 @@ impl Arrivals {
         }
     }
 
-    /// A forked child must not take out of the pipe what wakes its parent; nor does it hear with what it has inherited.
-    fn check_process(&self) -> io::Result<()> {
+    /// Only its own loop hears with it, and in its own process: not in a fork.
+    fn check_place(&self) -> io::Result<()> {
+        self.home.check_here(WHAT, "make another one here, with `signal`")?;
         if self.process == process::id() {
             return Ok(());
         }
@@ -159,8 +166,8 @@ impl Listener {
         Ok(Self { arrivals, seen, entry: None })
     }
 
-    /// Hears what has come since somebody was told whom this function has made; what came before its first call on this loop is
-    /// not heard. The signal is listened for until the loop ends.
+    /// Hears what has come since somebody was told whom this function has made; what came before its first call on this
+    /// loop is not heard. The signal is listened for until the loop ends.
     pub(super) fn remembering(kind: SignalKind) -> io::Result<Self> {
         let heard = Heard::here()?;
         let arrivals = heard.arrivals(kind)?;
@@ -185,16 +192,19 @@ impl Listener {
     /// Ready when the signal has come since the last time it was.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { arrivals, seen, entry } = self;
-        arrivals.home.check_here(WHAT, "make another one here, with `signal`")?;
         loop {
             let count = arrivals.count();
             if *seen != count {
-                arrivals.check_process()?;
+                arrivals.check_place()?;
                 *seen = count;
                 return Poll::Ready(Ok(()));
             }
             let mut take_in = |pipe: &SignalPipe| arrivals.take_in(pipe);
-            ready!(arrivals.pipe.poll_as(entry, Direction::Read, cx, &mut take_in))?;
+            if let Err(error) =
+                ready!(arrivals.pipe.poll_as(entry, Direction::Read, cx, &mut take_in))
+            {
+                return Poll::Ready(Err(arrivals.check_place().err().unwrap_or(error)));
+            }
         }
     }
 }

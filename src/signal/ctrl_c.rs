@@ -6,11 +6,12 @@ use super::{SignalKind, Signals};
 
 /// Waits for Ctrl-C (SIGINT).
 ///
-/// Its first poll begins to listen, until the loop ends; so long Ctrl-C does not end the process by itself. One that comes while
-/// nobody waits here is remembered, for whoever waits next. Of one that comes while some wait, all of these are told, and nobody
-/// who waits later. So it may be called again and again, in a loop too.
+/// Its first poll begins to listen, until the loop ends; so long Ctrl-C does not end the process by itself. One that comes
+/// while nobody waits here is remembered, for whoever waits next. Of one that comes while some wait, all of these are told,
+/// and nobody who waits later. So it may be called again and again, in a loop too.
 ///
-/// A part of a program takes [`signal`](super::signal()), which listens no longer than it lives.
+/// A part of a program takes [`signal`](super::signal()), which listens no longer than it lives;
+/// [`run_until_ctrl_c`](super::run_until_ctrl_c) runs a future that Ctrl-C cancels.
 ///
 /// # Cancel safety
 ///
@@ -39,8 +40,8 @@ pub async fn ctrl_c() -> io::Result<()> {
 /// Waits until somebody asks the program to end, and says how: by Ctrl-C (SIGINT), or by the SIGTERM that `kill`, service
 /// managers and containers send.
 ///
-/// As [`ctrl_c`] does, it listens from its first poll until the loop ends, and remembers what comes while nobody waits. Called a
-/// second time, it tells of somebody who has lost patience.
+/// As [`ctrl_c`] does, it listens from its first poll until the loop ends, and remembers what comes while nobody waits.
+/// Called a second time, it tells of somebody who has lost patience.
 ///
 /// # Cancel safety
 ///

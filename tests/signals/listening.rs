@@ -1,95 +1,20 @@
-//! Signals, as they come: to this process or, where they may end it, to one that is started for it.
-//!
-//! A binary of its own, since signals come to the whole process; and one test at a time, for the same reason.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is a test, and its helpers")]
-#![expect(
-    unsafe_code,
-    reason = "only so can a test say that a signal is to do what it does by default"
-)]
+//! Listeners: who hears what.
 
-use std::env;
-use std::future::Future;
 use std::io::{ErrorKind, Result};
-use std::os::unix::process::ExitStatusExt;
-use std::pin::pin;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use nix::sys::signal::{SigHandler, Signal, kill, raise, signal as set_action};
+use nix::sys::signal::{Signal, raise};
 use nix::unistd::getpid;
-use oneloop::signal::{SignalKind, Signals, ctrl_c, shutdown, signal, signals};
+use oneloop::signal::{SignalKind, signal, signals};
 use oneloop::{Runtime, create_task, gather, run, sleep, time, timeout, yield_now};
 use signal_hook::{flag, low_level};
 
-const USR1: SignalKind = SignalKind::SIGUSR1;
-const USR2: SignalKind = SignalKind::SIGUSR2;
-const PATIENCE: Duration = Duration::from_secs(10);
-const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
-
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs a test, in which no other one sends signals.
-fn run_alone<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
-    let _alone = alone();
-    run(async { timeout(PATIENCE, test).await? })
-}
-
-/// Runs `test`, the body of the test called `name`, in a process of its own, in which signals do what they do by default.
-/// Says how that ended, for the first of the two.
-fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Option<ExitStatus> {
-    if env::var_os(IN_CHILD).is_some() {
-        // Whoever starts the tests in the background has Ctrl-C ignored.
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1] {
-            // SAFETY: it is no handler.
-            unsafe { set_action(signal, SigHandler::SigDfl) }.unwrap();
-        }
-        test().unwrap();
-        return None;
-    }
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(IN_CHILD, "1")
-        .output()
-        .unwrap();
-    eprintln!(
-        "{}{}",
-        String::from_utf8_lossy(&child.stdout),
-        String::from_utf8_lossy(&child.stderr)
-    );
-    Some(child.status)
-}
-
-/// As `in_child`, for a test that ends by the signal.
-fn ends_by(signal: Signal, name: &str, test: impl FnOnce() -> Result<()>) {
-    if let Some(status) = in_child(name, test) {
-        assert_eq!(status.signal(), Some(signal as i32), "{status}");
-    }
-}
-
-/// As `in_child`, for a test that ends well.
-fn ends_well(name: &str, test: impl FnOnce() -> Result<()>) {
-    if let Some(status) = in_child(name, test) {
-        assert!(status.success(), "{status}");
-    }
-}
-
-/// To the process, from outside, so to say: any thread may be the one that handles it.
-fn send(signal: Signal) -> Result<()> {
-    Ok(kill(getpid(), signal)?)
-}
-
-fn is_waiting(signals: &mut Signals) -> bool {
-    signals.poll_recv(&mut Context::from_waker(Waker::noop())).is_pending()
-}
+use crate::{PATIENCE, USR1, USR2, alone, is_waiting, run_alone, send};
 
 #[test]
 fn a_signal_comes_to_its_listener() -> Result<()> {
@@ -201,6 +126,7 @@ fn one_listener_may_go_while_others_stay() -> Result<()> {
         assert!(waits.await.unwrap_err().is_cancelled());
         send(Signal::SIGUSR1)?;
         first.recv().await?;
+        third.recv().await?;
         drop(first);
         send(Signal::SIGUSR1)?;
         third.recv().await?;
@@ -474,140 +400,4 @@ fn other_users_of_the_signal_keep_working() -> Result<()> {
         low_level::unregister(others);
         Ok(())
     })
-}
-
-#[test]
-fn with_the_last_listener_the_default_action_comes_back() {
-    ends_by(Signal::SIGUSR1, "with_the_last_listener_the_default_action_comes_back", || {
-        run(async {
-            let (first, mut second) = (signal(USR1)?, signal(USR1)?);
-            drop(first);
-            raise(Signal::SIGUSR1)?;
-            second.recv().await?;
-            // Taken back, and listened for again.
-            drop(second);
-            let mut third = signal(USR1)?;
-            raise(Signal::SIGUSR1)?;
-            third.recv().await?;
-            drop(third);
-            raise(Signal::SIGUSR1)?;
-            panic!("the process has not ended")
-        })
-    });
-}
-
-#[test]
-fn what_was_ignored_before_is_ignored_again() {
-    ends_well("what_was_ignored_before_is_ignored_again", || {
-        // SAFETY: it is no handler.
-        unsafe { set_action(Signal::SIGUSR1, SigHandler::SigIgn) }?;
-        run(async {
-            let mut listener = signal(USR1)?;
-            raise(Signal::SIGUSR1)?;
-            listener.recv().await?;
-            drop(listener);
-            raise(Signal::SIGUSR1)?;
-            Ok(())
-        })
-    });
-}
-
-#[test]
-fn what_does_nothing_by_default_does_nothing_again() -> Result<()> {
-    run_alone(async {
-        let mut listener = signal(SignalKind::SIGWINCH)?;
-        raise(Signal::SIGWINCH)?;
-        listener.recv().await?;
-        drop(listener);
-        raise(Signal::SIGWINCH)?;
-        Ok(())
-    })
-}
-
-#[test]
-fn ctrl_c_remembers_what_came_between_two_waits() -> Result<()> {
-    run_alone(async {
-        assert!(timeout(Duration::ZERO, ctrl_c()).await.is_err());
-        raise(Signal::SIGINT)?;
-        sleep(Duration::from_millis(1)).await;
-        ctrl_c().await?;
-        assert!(timeout(Duration::from_millis(2), ctrl_c()).await.is_err(), "it was told once");
-        raise(Signal::SIGINT)?;
-        raise(Signal::SIGINT)?;
-        ctrl_c().await?;
-        assert!(timeout(Duration::from_millis(2), ctrl_c()).await.is_err());
-        Ok(())
-    })
-}
-
-#[test]
-fn all_who_wait_are_told_of_one_ctrl_c_and_nobody_later() -> Result<()> {
-    run_alone(async {
-        let waits = || create_task(ctrl_c());
-        let (first, second) = (waits(), waits());
-        sleep(Duration::from_millis(1)).await;
-        send(Signal::SIGINT)?;
-        first.await??;
-        assert!(timeout(Duration::from_millis(2), ctrl_c()).await.is_err());
-        second.await??;
-        Ok(())
-    })
-}
-
-#[test]
-fn a_wait_that_is_dropped_when_it_was_woken_loses_no_ctrl_c() -> Result<()> {
-    run_alone(async {
-        {
-            let mut waits = pin!(ctrl_c());
-            let poll = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            assert!(matches!(poll, Poll::Pending));
-            raise(Signal::SIGINT)?;
-        }
-        ctrl_c().await
-    })
-}
-
-#[test]
-fn a_ctrl_c_before_anybody_asked_is_no_business_of_ctrl_c() -> Result<()> {
-    run_alone(async {
-        let mut listener = signal(SignalKind::SIGINT)?;
-        raise(Signal::SIGINT)?;
-        listener.recv().await?;
-        assert!(timeout(Duration::from_millis(2), ctrl_c()).await.is_err());
-        Ok(())
-    })
-}
-
-#[test]
-fn shutdown_says_who_asked() -> Result<()> {
-    run_alone(async {
-        assert!(timeout(Duration::ZERO, shutdown()).await.is_err());
-        for (signal, kind) in
-            [(Signal::SIGTERM, SignalKind::SIGTERM), (Signal::SIGINT, SignalKind::SIGINT)]
-        {
-            raise(signal)?;
-            assert_eq!(shutdown().await?, kind);
-        }
-        raise(Signal::SIGTERM)?;
-        raise(Signal::SIGINT)?;
-        let mut both = [shutdown().await?, shutdown().await?];
-        both.sort();
-        assert_eq!(both, [SignalKind::SIGINT, SignalKind::SIGTERM]);
-        Ok(())
-    })
-}
-
-#[test]
-fn after_ctrl_c_the_process_goes_on_until_its_loop_ends() {
-    ends_by(Signal::SIGINT, "after_ctrl_c_the_process_goes_on_until_its_loop_ends", || {
-        run(async {
-            assert!(timeout(Duration::ZERO, ctrl_c()).await.is_err());
-            raise(Signal::SIGINT)?;
-            ctrl_c().await?;
-            raise(Signal::SIGINT)?;
-            Result::Ok(())
-        })?;
-        raise(Signal::SIGINT)?;
-        panic!("the process has not ended")
-    });
 }

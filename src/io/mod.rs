@@ -5,6 +5,9 @@
 //!
 //! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
 //! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
+//!
+//! [`stdin`], [`stdout`] and [`stderr`] are those of the process, [`pipe`] has pipes and named pipes, and [`AsyncFd`] waits for any
+//! other descriptor; [`add_reader`] and [`add_writer`] are asyncio's callbacks for one.
 
 mod async_fd;
 mod backlog;

@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use oneloop::fs::{
-    self, CopyFile, DirEntry, File, FileLock, MakeTempDir, MakeTempFile, OpenOptions, ReadDir,
-    ReadFile, ReadFileToString, ReplaceFile, TempDir, TempFile, WriteFile,
+    self, CopyFile, DirEntry, FileLock, MakeTempDir, MakeTempFile, OpenOptions, ReadDir, ReadFile,
+    ReadFileToString, ReplaceFile, TempDir, TempFile, WriteFile,
 };
 use oneloop::io::{
     AsyncFd, DuplexStream, FdCallback, IncompleteRead, Interest, LimitOverrun, Lines, Stderr,
@@ -213,7 +213,7 @@ fn workers_are_send_and_sync() {
 
 #[test]
 fn files_and_their_futures_are_send_and_sync() {
-    assert_all::<File>();
+    assert_all::<fs::File>();
     assert_all::<FileLock>();
     assert_all::<OpenOptions>();
     assert_all::<DirEntry>();
@@ -232,28 +232,30 @@ fn files_and_their_futures_are_send_and_sync() {
     let local = Local::default();
     let read = fs::read("/dev/null").progress(|_, _| local.set(1));
     assert_unpin_value(&read);
-    async fn with_file(file: File) -> io::Result<File> {
-        let mut buf = [0; 4];
-        file.read(&mut buf).await?;
-        file.read_exact(&mut buf).await?;
-        file.read_to_end(&mut Vec::new()).await?;
-        file.read_to_string(&mut String::new()).await?;
-        file.read_at(&mut buf, 0).await?;
-        file.write(&buf).await?;
-        file.write_all(&buf).await?;
-        file.write_all_at(&buf, 0).await?;
-        file.seek(io::SeekFrom::Start(0)).await?;
-        file.sync_all().await?;
-        file.metadata().await?;
-        drop(file.lock().await?);
-        Ok(File::from_std(file.try_clone().await?.into_std().await?))
-    }
-    assert_send_value(async { with_file(File::open("/dev/null").await?).await?.close().await });
-    assert_send_value(File::options().read(true).open("/dev/null"));
+    assert_send_value(async { with_file(fs::File::open("/dev/null").await?).await?.close().await });
+    assert_send_value(fs::File::options().read(true).open("/dev/null"));
     assert_send_value(async { fs::read_dir("/").await?.next().await.transpose() });
     assert_send_value(fs::metadata("/"));
     assert_send_value(fs::rename("a", "b"));
     assert_send_value(fs::remove_dir_all("a"));
+}
+
+/// Its futures, as the body of one.
+async fn with_file(file: fs::File) -> io::Result<fs::File> {
+    let mut buf = [0; 4];
+    file.read(&mut buf).await?;
+    file.read_exact(&mut buf).await?;
+    file.read_to_end(&mut Vec::new()).await?;
+    file.read_to_string(&mut String::new()).await?;
+    file.read_at(&mut buf, 0).await?;
+    file.write(&buf).await?;
+    file.write_all(&buf).await?;
+    file.write_all_at(&buf, 0).await?;
+    file.seek(io::SeekFrom::Start(0)).await?;
+    file.sync_all().await?;
+    file.metadata().await?;
+    drop(file.lock().await?);
+    Ok(fs::File::from_std(file.try_clone().await?.into_std().await?))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The I/O traits and types that oneloop's signatures use, in one place; pipes, and whatever else has a descriptor.
+//! The I/O traits and types that oneloop's signatures use, in one place; streams, pipes, and whatever else has a descriptor.
 //!
 //! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
 //! code that is generic over streams.
@@ -10,6 +10,7 @@
 //! other descriptor; [`add_reader`] and [`add_writer`] are asyncio's callbacks for one.
 
 mod async_fd;
+mod backlog;
 mod buffer;
 mod chunks;
 mod copy;

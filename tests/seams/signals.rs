@@ -5,13 +5,14 @@ use std::io::Result;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
 use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::process::{Child, Command, Stdio};
 use oneloop::thread::to_thread;
+use oneloop::time::now;
 use oneloop::{Server, open_connection, run_until_ctrl_c, with_cleanup, workers};
 
 use super::{BOUND, Belongings, alone};
@@ -81,7 +82,7 @@ fn ctrl_c_ends_workers_with_their_children() -> Result<()> {
     in_child("signals::ctrl_c_ends_workers_with_their_children", || {
         let before = Belongings::now();
         let pressing = press_when_ready(2);
-        let begin = Instant::now();
+        let begin = now();
         let ends = workers(2).grace(Duration::ZERO).run(async |_worker| serve().await);
         // Whether the workers themselves count as interrupted is the concern of others.
         drop(ends);
@@ -102,7 +103,7 @@ fn ctrl_c_ends_a_loop_with_its_children() -> Result<()> {
     in_child("signals::ctrl_c_ends_a_loop_with_its_children", || {
         let before = Belongings::now();
         let pressing = press_when_ready(1);
-        let begin = Instant::now();
+        let begin = now();
         assert!(run_until_ctrl_c(serve()).is_err());
         pressing.join().expect("no panic");
         assert!(begin.elapsed() < BOUND);

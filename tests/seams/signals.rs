@@ -1,7 +1,10 @@
 //! Ctrl-C while workers, and a single loop, have servers with children and threads under way. In processes of their own.
 
 use std::env;
+use std::fs::File;
 use std::io::Result;
+use std::iter::repeat_with;
+use std::panic::catch_unwind;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -19,12 +22,13 @@ use super::{BOUND, Belongings, alone};
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
-/// Runs `test`, the body of the test called `name`, in a process of its own.
+/// Runs `test`, the body of the test called `name`, in a process of its own, which can have few descriptors.
 fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     if env::var_os(IN_CHILD).is_some() {
         return test();
     }
-    let mut command = process::Command::new(env::current_exe()?);
+    let mut command = process::Command::new("sh");
+    command.args(["-c", r#"ulimit -n 100; exec "$0" "$@""#]).arg(env::current_exe()?);
     command.args(["--exact", name, "--nocapture"]).env(IN_CHILD, "1");
     let output = command.output()?;
     let said =
@@ -110,6 +114,22 @@ fn ctrl_c_ends_a_loop_with_its_children() -> Result<()> {
         assert_eq!((CLEANED.load(Ordering::Relaxed), CALLED.load(Ordering::Relaxed)), (1, 1));
         let after = Belongings::now();
         assert_eq!((after.children, after.threads), (before.children, before.threads));
+        Ok(())
+    })
+}
+
+#[test]
+fn without_descriptors_ctrl_c_cannot_be_listened_for() -> Result<()> {
+    let _alone = alone();
+    in_child("signals::without_descriptors_ctrl_c_cannot_be_listened_for", || {
+        let open = || File::open("/dev/null");
+        let hoard: Vec<File> = repeat_with(open).map_while(Result::ok).collect();
+        let payload = catch_unwind(|| run_until_ctrl_c(async {})).expect_err("it panics");
+        let message = payload.downcast_ref::<String>().map_or("no text", String::as_str);
+        assert!(message.starts_with("cannot listen for Ctrl-C: "), "{message}");
+        assert!(message.contains("open files"), "{message}");
+        drop(hoard);
+        assert_eq!(run_until_ctrl_c(async { 7 }).ok(), Some(7));
         Ok(())
     })
 }

@@ -161,9 +161,7 @@ async fn with_child(mut child: Child) -> io::Result<()> {
 
 #[test]
 fn children_are_send_and_sync() {
-    assert_all::<Child>();
-    assert_all::<Command>();
-    assert_all::<Stdio>();
+    assert_all::<(Child, Command, Stdio)>();
     assert_send_value(Command::new("true").output());
     assert_send_value(Command::new("true").status());
     oneloop::run(async {

@@ -161,10 +161,7 @@ async fn with_child(mut child: Child) -> io::Result<()> {
 
 #[test]
 fn children_and_listeners_for_signals_are_send_and_sync() {
-    assert_all::<Signals>();
-    assert_all::<Child>();
-    assert_all::<Command>();
-    assert_all::<Stdio>();
+    assert_all::<(Signals, Child, Command, Stdio)>();
     assert_send_value(Command::new("true").output());
     assert_send_value(Command::new("true").status());
     oneloop::run(async {

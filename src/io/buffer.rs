@@ -209,7 +209,8 @@ mod tests {
     fn a_large_vector_is_handed_over_and_not_copied() {
         let mut buffer = Buffer::of(vec![1; 10 * CHUNK]);
         let at = buffer.data().as_ptr();
-        assert_eq!(buffer.take_vec(10 * CHUNK).as_ptr(), at);
+        let taken = buffer.take_vec(10 * CHUNK);
+        assert_eq!(taken.as_ptr(), at);
         assert!(buffer.is_empty());
     }
 }

@@ -18,10 +18,7 @@ use oneloop::fs::{
     self, CopyFile, DirEntry, FileLock, MakeTempDir, MakeTempFile, OpenOptions, ReadDir, ReadFile,
     ReadFileToString, ReplaceFile, TempDir, TempFile, WriteFile,
 };
-use oneloop::io::{
-    AsyncFd, DuplexStream, FdCallback, IncompleteRead, Interest, LimitOverrun, Lines, Stderr,
-    Stdin, Stdout, StreamReader, StreamWriter, copy, copy_bidirectional, pipe, stdin, stdout,
-};
+use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
 use oneloop::net::{
     Batch, BatchIter, ConnectError, Connector, Datagram, Datagrams, Incoming, OwnedReadHalf,
     OwnedWriteHalf, ReadHalf, ReuniteError, SendFileError, SystemResolver, TcpListener,
@@ -81,6 +78,9 @@ macro_rules! assert_not_send {
 
 /// What is not `Send`, as the outputs of tasks may be.
 type Local = Rc<Cell<u8>>;
+
+// After the macro that it uses.
+mod streams;
 
 #[test]
 fn handles_are_send_and_sync_whatever_the_task_is() {
@@ -516,30 +516,6 @@ fn groups_and_contexts_stay_on_their_thread() {
     // They hold the values of context variables.
     assert_not_send!(Context, Scope<Sleep>, task::Builder);
     assert_not_send!(Runtime, oneloop::Builder);
-}
-
-#[test]
-fn streams_stay_on_their_thread_and_connections_in_memory_do_not() {
-    assert_not_send!(StreamReader, StreamWriter, Lines);
-    assert_unpin::<(StreamReader, StreamWriter, Lines)>();
-    assert_all::<(DuplexStream, IncompleteRead, LimitOverrun)>();
-}
-
-async fn copies(stream: TcpStream, memory: DuplexStream) -> io::Result<()> {
-    let mut buf = [0; 8];
-    memory.read_exact(&mut buf).await?;
-    memory.write_all(&buf).await?;
-    copy(&stream, &memory).await?;
-    copy_bidirectional(stream, memory).await?;
-    Ok(())
-}
-
-#[test]
-fn copies_are_send_when_their_streams_are() {
-    fn check(stream: TcpStream, memory: DuplexStream) {
-        assert_send_value(copies(stream, memory));
-    }
-    let _ = check;
 }
 
 #[test]

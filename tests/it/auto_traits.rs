@@ -160,7 +160,8 @@ async fn with_child(mut child: Child) -> io::Result<()> {
 }
 
 #[test]
-fn children_are_send_and_sync() {
+fn children_and_listeners_for_signals_are_send_and_sync() {
+    assert_all::<Signals>();
     assert_all::<Child>();
     assert_all::<Command>();
     assert_all::<Stdio>();
@@ -190,11 +191,6 @@ fn standard_input_and_output_are_send_and_sync() {
     assert_send_value(stdin().read_line(&mut line));
     assert_send_value(stdin().read_to_end(&mut buf));
     assert_send_value(stdout().write_all(b""));
-}
-
-#[test]
-fn signal_listeners_are_send_and_sync() {
-    assert_all::<Signals>();
 }
 
 #[test]

@@ -3,14 +3,16 @@
 use std::cell::Cell;
 use std::future::pending;
 use std::io::{Error, Read as _, Result, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{self, Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oneloop::fs::{self, File};
 use oneloop::io::{self, AsyncFd, StreamReader, StreamWriter};
@@ -18,6 +20,7 @@ use oneloop::net::{TcpListener, TcpStream, lookup_host};
 use oneloop::process::{Command, Stdio};
 use oneloop::sync::Event;
 use oneloop::thread::{LoopBound, channel, to_thread};
+use oneloop::time::now;
 use oneloop::{
     Builder, Handle, create_task, gather, open_connection, sleep, start_server, timeout, yield_now,
 };
@@ -109,7 +112,7 @@ fn a_call_that_a_handler_awaits_ends_before_the_loop_has_ended() -> Result<()> {
 fn calls_that_wait_for_their_own_loop_learn_that_it_ends() -> Result<()> {
     let _alone = alone();
     let (told, tell) = mpsc::channel();
-    let begin = Instant::now();
+    let begin = now();
     leaves_nothing(async move {
         let (started, start) = mpsc::channel();
         let handler = async move |_reader: StreamReader, _writer: StreamWriter| {
@@ -161,7 +164,7 @@ fn a_temporary_directory_of_a_handler_goes_with_the_loop() -> Result<()> {
         assert!(fs::try_exists(&path).await?);
         Ok(path)
     })?;
-    assert!(!std::path::Path::new(&path).exists());
+    assert!(!Path::new(&path).exists());
     Ok(())
 }
 
@@ -169,7 +172,7 @@ fn a_temporary_directory_of_a_handler_goes_with_the_loop() -> Result<()> {
 fn what_a_writer_kept_in_the_loop_could_not_send_is_no_secret() -> Result<()> {
     let _alone = alone();
     let (reading, reports) = leaves_nothing_with(Builder::new(), async {
-        let listener = std::net::TcpListener::bind(ANY_PORT)?;
+        let listener = net::TcpListener::bind(ANY_PORT)?;
         let (_reader, mut writer) = open_connection(listener.local_addr()?).await?;
         let (mut peer, _) = listener.accept()?;
         writer.write(vec![b'x'; MUCH]);
@@ -250,7 +253,7 @@ fn an_error_in_a_file_names_the_file_and_the_peer() -> Result<()> {
 fn a_shutdown_that_is_given_up_leaves_the_calls_of_handlers_to_the_end() -> Result<()> {
     let _alone = alone();
     let (release, hang) = mpsc::channel::<()>();
-    let hang = Arc::new(std::sync::Mutex::new(hang));
+    let hang = Arc::new(Mutex::new(hang));
     leaves_nothing(async move {
         let running = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&running);
@@ -307,7 +310,7 @@ fn a_child_of_a_handler_ends_with_its_connection() -> Result<()> {
         })
         .await?;
         assert_eq!(server.connections(), 3);
-        let begin = Instant::now();
+        let begin = now();
         assert!(!server.shutdown(Duration::ZERO).await, "the programs wait for their input");
         assert!(begin.elapsed() < BOUND);
         assert_eq!(server.connections(), 0);
@@ -341,7 +344,7 @@ fn a_child_reads_what_a_client_sends_without_us_between() -> Result<()> {
         let listener = TcpListener::bind(ANY_PORT).await?;
         let addr = listener.local_addr()?;
         let client = thread::spawn(move || {
-            let mut client = std::net::TcpStream::connect(addr)?;
+            let mut client = net::TcpStream::connect(addr)?;
             client.set_read_timeout(Some(LIMIT))?;
             client.write_all(b"b\na\n")?;
             client.shutdown(Shutdown::Write)?;
@@ -354,8 +357,7 @@ fn a_child_reads_what_a_client_sends_without_us_between() -> Result<()> {
         stream.set_nonblocking(false)?;
         let output = stream.try_clone()?;
         let mut sort = Command::new("sort");
-        let (stdin, stdout) =
-            (std::os::fd::OwnedFd::from(stream), std::os::fd::OwnedFd::from(output));
+        let (stdin, stdout) = (OwnedFd::from(stream), OwnedFd::from(output));
         let status = sort.stdin(stdin).stdout(stdout).status().await?;
         drop(sort);
         assert!(status.success());

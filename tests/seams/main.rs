@@ -20,9 +20,11 @@ use std::process;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oneloop::process::Command;
+use oneloop::thread::to_thread;
+use oneloop::time::now;
 use oneloop::{Builder, Server, all_tasks, timeout, yield_now};
 
 /// Much more than any of it takes.
@@ -75,7 +77,7 @@ fn leaves_nothing_with<T>(
 ) -> Result<(T, Vec<String>)> {
     // What a process makes once, with its first child and its first thread.
     oneloop::run(async {
-        oneloop::thread::to_thread(|| ()).await;
+        to_thread(|| ()).await;
         Command::new("true").status().await.map(drop)
     })?;
     let before = settled(None);
@@ -97,7 +99,7 @@ fn leaves_nothing<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// A thread that has been joined, and one that ends without us, take the kernel a moment to leave the list.
 fn settled(expected: Option<&Belongings>) -> Belongings {
-    let begin = Instant::now();
+    let begin = now();
     loop {
         let now = Belongings::now();
         if expected.is_none_or(|expected| now == *expected) || begin.elapsed() > LIMIT / 20 {

@@ -173,7 +173,7 @@ fn a_name_with_a_zero_or_without_end_is_an_error() -> Result<()> {
         assert_eq!(ours::read_dir(&zero).await.unwrap_err().kind(), ErrorKind::InvalidInput);
         let long = dir.join("x".repeat(300));
         let error = ours::write(&long, "x").await.unwrap_err();
-        check(&error, ErrorKind::InvalidFilename, &long);
+        assert!(error.to_string().contains("name too long"), "{error}");
         assert_eq!(ours::read("").await.unwrap_err().kind(), ErrorKind::NotFound);
         Ok(())
     })

@@ -64,18 +64,47 @@ fn take<L: Listener>(io: &L::Socket) -> io::Result<Moved<(L::Accepted, AddrOf<L>
     L::take(io).map(|value| Moved { value, is_short: false })
 }
 
+/// Accepting that waits by polls.
+#[derive(Debug, Default)]
+pub(super) struct Accepting {
+    patience: Patience,
+    pause: Option<Sleep>,
+}
+
+impl Accepting {
+    /// Ready with a connection that is not registered yet, or with an error that will not pass.
+    pub(super) fn poll<L: Listener>(
+        &mut self,
+        listener: &L,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(L::Accepted, AddrOf<L>)>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(Pin::new(pause).poll(cx));
+                self.pause = None;
+            }
+            match ready!(listener.registration().poll_io(Direction::Read, cx, take::<L>)) {
+                Ok(accepted) => {
+                    self.patience = Patience::default();
+                    return Poll::Ready(Ok(accepted));
+                }
+                Err(error) => self.pause = self.patience.with(error)?.map(sleep),
+            }
+        }
+    }
+}
+
 /// The connections of a listener, one after the other; see [`TcpListener::incoming`].
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a, L = TcpListener> {
     listener: &'a L,
-    patience: Patience,
-    pause: Option<Sleep>,
+    accepting: Accepting,
 }
 
 impl<'a, L: Listener> Incoming<'a, L> {
     pub(super) fn new(listener: &'a L) -> Self {
-        Self { listener, patience: Patience::default(), pause: None }
+        Self { listener, accepting: Accepting::default() }
     }
 
     /// The next connection. Never `None`.
@@ -92,27 +121,9 @@ impl<L: Listener> Stream for Incoming<'_, L> {
     type Item = io::Result<L::Stream>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(pause) = &mut self.pause {
-                ready!(Pin::new(pause).poll(cx));
-                self.pause = None;
-            }
-            let registration = self.listener.registration();
-            let accepted = ready!(registration.poll_io(Direction::Read, cx, take::<L>));
-            return Poll::Ready(Some(match accepted {
-                Ok((accepted, _addr)) => {
-                    self.patience = Patience::default();
-                    L::register(accepted)
-                }
-                Err(error) => match self.patience.with(error) {
-                    Ok(pause) => {
-                        self.pause = pause.map(sleep);
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-            }));
-        }
+        let this = &mut *self;
+        let accepted = ready!(this.accepting.poll(this.listener, cx));
+        Poll::Ready(Some(accepted.and_then(|(accepted, _addr)| L::register(accepted))))
     }
 }
 

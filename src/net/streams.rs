@@ -1,18 +1,20 @@
 //! A connection as a `StreamReader` and a `StreamWriter`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::panic::Location;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Addr, ByteStream, read, shutdown, write};
 use super::{TcpStream, UnixStream};
-use crate::io::{StreamReader, StreamWriter, Transport, give_chunk, no_address, take_chunk};
+use crate::io::{
+    StreamReader, StreamWriter, Transport, WriterControl, give_chunk, no_address, take_chunk,
+};
 use crate::runtime::{Direction, Place};
 
 impl TcpStream {
@@ -21,7 +23,7 @@ impl TcpStream {
     /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
     #[track_caller]
     pub fn into_streams(self) -> (StreamReader, StreamWriter) {
-        streams(self, Location::caller())
+        streams(self, Location::caller()).0
     }
 }
 
@@ -31,22 +33,65 @@ impl UnixStream {
     /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
     #[track_caller]
     pub fn into_streams(self) -> (StreamReader, StreamWriter) {
-        streams(self, Location::caller())
+        streams(self, Location::caller()).0
     }
 }
 
-fn streams<S: ByteStream + 'static>(stream: S, place: Place) -> (StreamReader, StreamWriter) {
+/// Both ends of a connection, on behalf of the code at `place`, and what closes it from outside.
+pub(super) fn streams<S: ByteStream + 'static>(
+    stream: S,
+    place: Place,
+) -> ((StreamReader, StreamWriter), Control) {
     let peer = stream.peer_addr().map(Addr::ip).map_err(|error| error.kind());
-    let connection = Rc::new(Connection { stream: RefCell::new(Some(Rc::new(stream))) });
+    let connection = Rc::new(Connection {
+        stream: RefCell::new(Some(Rc::new(stream))),
+        is_at_end: Cell::new(false),
+    });
+    let to_close = Rc::downgrade(&connection);
     let write = WriteEnd { connection: Rc::clone(&connection), peer };
     let writer = StreamWriter::of(Box::pin(write), place);
-    (StreamReader::new(ReadEnd { connection }), writer)
+    let control = Control { writer: writer.control(), connection: to_close };
+    ((StreamReader::new(ReadEnd { connection }), writer), control)
+}
+
+/// Closes a connection whose ends somebody else has. It keeps nothing open.
+#[derive(Clone)]
+pub(super) struct Control {
+    writer: WriterControl,
+    connection: Weak<dyn Closing>,
+}
+
+impl Control {
+    /// The reader sees the end; the connection is closed when all that was written has been sent.
+    pub(super) fn close(&self) {
+        if !self.writer.close() {
+            if let Some(connection) = self.connection.upgrade() {
+                connection.end_reading();
+            }
+        }
+    }
+
+    /// Closes it at once; what was not sent is lost.
+    pub(super) fn abort(&self) {
+        self.writer.abort();
+        if let Some(connection) = self.connection.upgrade() {
+            connection.abort();
+        }
+    }
+}
+
+/// A connection of either kind.
+trait Closing {
+    fn end_reading(&self);
+    fn abort(&self);
 }
 
 /// What the two ends share.
 struct Connection<S: ByteStream> {
     /// `None` when it is closed. Whoever uses it takes a count along, so that nothing is borrowed meanwhile.
     stream: RefCell<Option<Rc<S>>>,
+    /// Nothing is to be read any more.
+    is_at_end: Cell<bool>,
 }
 
 struct ReadEnd<S: ByteStream> {
@@ -72,6 +117,22 @@ impl<S: ByteStream> Connection<S> {
     fn close(&self) {
         if let Some(stream) = self.take() {
             discard_unread(&*stream);
+        }
+    }
+}
+
+impl<S: ByteStream> Closing for Connection<S> {
+    fn end_reading(&self) {
+        self.is_at_end.set(true);
+        if let Some(stream) = self.stream() {
+            // It wakes a read that waits. A connection that has ended has no such.
+            shutdown(stream.registration().io(), Shutdown::Read).ok();
+        }
+    }
+
+    fn abort(&self) {
+        if let Some(stream) = self.take() {
+            stream.reset_when_closed();
         }
     }
 }
@@ -109,7 +170,8 @@ impl<S: ByteStream> AsyncRead for ReadEnd<S> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(stream) = self.connection.stream() else { return Poll::Ready(Ok(0)) };
+        let stream = self.connection.stream().filter(|_| !self.connection.is_at_end.get());
+        let Some(stream) = stream else { return Poll::Ready(Ok(0)) };
         stream.registration().poll_io(Direction::Read, cx, |io| read(io, buf))
     }
 }
@@ -150,9 +212,7 @@ impl<S: ByteStream> Transport for WriteEnd<S> {
     }
 
     fn abort(self: Pin<&mut Self>) {
-        if let Some(stream) = self.connection.take() {
-            stream.reset_when_closed();
-        }
+        self.connection.abort();
     }
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -292,6 +293,11 @@ pub(crate) fn report_call_panic(place: Place, payload: Payload) {
 /// Reports a call on another thread for whose end the loop cannot wait any longer.
 pub(crate) fn report_call_cut_off(place: Place) {
     report_unhandled(&Unhandled::call_cut_off(place));
+}
+
+/// Reports the error of an operation that went on when nobody awaited it. From any thread.
+pub(crate) fn report_operation_error(error: &io::Error) {
+    report_unhandled(&Unhandled::operation_error(error.to_string()));
 }
 
 /// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.

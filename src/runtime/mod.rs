@@ -85,7 +85,7 @@ pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use context::{cleanup_timeout, report_call_cut_off, report_call_panic};
 pub(crate) use context::{discard, drop_caught, drop_reported, has_loop, local};
-pub(crate) use context::{local_if_made, no_loop};
+pub(crate) use context::{local_if_made, no_loop, report_operation_error};
 pub(crate) use context::{poll_budget, report_task_panic, wake_guarded};
 pub(crate) use current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use current_vars::{copy_threadsafe_vars, with_vars};
@@ -98,7 +98,7 @@ pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
 };
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
-pub(crate) use registration::{Moved, Registration};
+pub(crate) use registration::{Moved, Registration, check_loop};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};
 pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};

@@ -112,6 +112,15 @@ impl<S: EventSource> Registration<S> {
         poll_fn(|cx| self.poll_ready(&mut waiting.entry, direction, cx)).await
     }
 
+    /// As [`Registration::ready`], for callers who have one waker a direction: the last one is woken.
+    pub(crate) fn poll_direction(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_ready(&mut Some(EntryId::POLL), direction, cx)
+    }
+
     /// As [`Registration::poll_io`], for one of several: the entry, none at first, is its own, and [`Registration::forget`]
     /// takes it back.
     pub(crate) fn poll_as<T>(
@@ -224,6 +233,11 @@ fn source(state: &mut State, slot: u32) -> Option<&mut Source> {
 
 fn waiter(state: &mut State, slot: u32, direction: Direction, id: EntryId) -> Option<&mut Waiter> {
     source(state, slot).map(|source| source.waiter(direction, id))
+}
+
+/// An error where no loop runs.
+pub(crate) fn check_loop(what: &str) -> io::Result<()> {
+    with(|_| ()).ok_or_else(|| needs_loop(what))
 }
 
 fn needs_loop(what: &str) -> io::Error {

@@ -22,7 +22,6 @@ mod pool;
 mod remote_task;
 mod to_thread;
 
-#[expect(unused_imports, reason = "for other pools than that of `to_thread`")]
 pub(crate) use pool::{Pool, PoolOptions};
 pub(crate) use {blocking::blocking_pool, call::Call};
 

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::env;
+use std::fs::File;
 use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
@@ -13,11 +14,19 @@ use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
+use oneloop::fs::{
+    self, CopyFile, DirEntry, FileLock, MakeTempDir, MakeTempFile, OpenOptions, ReadDir, ReadFile,
+    ReadFileToString, ReplaceFile, TempDir, TempFile, WriteFile,
+};
+use oneloop::io::{
+    AsyncFd, DuplexStream, FdCallback, IncompleteRead, Interest, LimitOverrun, Lines, Stderr,
+    Stdin, Stdout, StreamReader, StreamWriter, copy, copy_bidirectional, pipe, stdin, stdout,
+};
 use oneloop::net::{
-    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream,
-    WriteHalf,
+    Batch, BatchIter, ConnectError, Connector, Datagram, Datagrams, Incoming, OwnedReadHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, SendFileError, SystemResolver, TcpListener,
+    TcpListenerBuilder, TcpSocket, TcpStream, UdpSocket, UdpSocketBuilder, UnixDatagram,
+    UnixListener, UnixListenerBuilder, UnixStream, WriteHalf, lookup_host,
 };
 use oneloop::process::{Child, Command, Stdio};
 use oneloop::signal::{SignalKind, Signals};
@@ -55,6 +64,8 @@ fn assert_all<T: Send + Sync + Unpin>() {
 fn assert_send_value<T: Send>(value: T) {
     drop(value);
 }
+
+fn assert_unpin_value<T: Unpin>(_: &T) {}
 
 /// Compiles only if the types are not `Send`: otherwise there would be two traits to choose from.
 macro_rules! assert_not_send {
@@ -106,6 +117,17 @@ fn what_goes_between_threads_is_send_and_sync_where_values_are_send() {
 #[test]
 fn sockets_are_send_and_sync() {
     assert_all::<TcpStream>();
+    assert_all::<TcpSocket>();
+    assert_all::<Connector>();
+    assert_all::<ConnectError>();
+    assert_all::<SendFileError>();
+    assert_all::<SystemResolver>();
+    assert_all::<UdpSocket>();
+    assert_all::<UdpSocketBuilder>();
+    assert_all::<Datagrams<'_>>();
+    assert_all::<Datagram<'_>>();
+    assert_all::<Batch>();
+    assert_all::<BatchIter<'_>>();
     assert_all::<TcpListener>();
     assert_all::<TcpListenerBuilder>();
     assert_all::<ReadHalf<'_>>();
@@ -138,7 +160,8 @@ async fn with_child(mut child: Child) -> io::Result<()> {
 }
 
 #[test]
-fn children_are_send_and_sync() {
+fn children_and_listeners_for_signals_are_send_and_sync() {
+    assert_all::<Signals>();
     assert_all::<Child>();
     assert_all::<Command>();
     assert_all::<Stdio>();
@@ -171,11 +194,6 @@ fn standard_input_and_output_are_send_and_sync() {
 }
 
 #[test]
-fn signal_listeners_are_send_and_sync() {
-    assert_all::<Signals>();
-}
-
-#[test]
 fn workers_are_send_and_sync() {
     assert_all::<Worker>();
     assert_all::<OnPanic>();
@@ -187,6 +205,53 @@ fn workers_are_send_and_sync() {
             assert_send_value(worker.listen("127.0.0.1:0"));
         })
         .unwrap();
+}
+
+#[test]
+fn files_and_their_futures_are_send_and_sync() {
+    assert_all::<fs::File>();
+    assert_all::<FileLock>();
+    assert_all::<OpenOptions>();
+    assert_all::<DirEntry>();
+    assert_all::<ReadDir>();
+    assert_all::<TempDir>();
+    assert_all::<TempFile>();
+    assert_all::<MakeTempDir>();
+    assert_all::<MakeTempFile>();
+    assert_all::<ReadFile>();
+    assert_all::<ReadFileToString>();
+    assert_all::<WriteFile<&[u8]>>();
+    assert_all::<ReplaceFile<String>>();
+    assert_all::<CopyFile>();
+    // As what they hold is.
+    assert_not_send!(WriteFile<Rc<[u8]>>, ReplaceFile<Rc<[u8]>>);
+    let local = Local::default();
+    let read = fs::read("/dev/null").progress(|_, _| local.set(1));
+    assert_unpin_value(&read);
+    assert_send_value(async { with_file(fs::File::open("/dev/null").await?).await?.close().await });
+    assert_send_value(fs::File::options().read(true).open("/dev/null"));
+    assert_send_value(async { fs::read_dir("/").await?.next().await.transpose() });
+    assert_send_value(fs::metadata("/"));
+    assert_send_value(fs::rename("a", "b"));
+    assert_send_value(fs::remove_dir_all("a"));
+}
+
+/// Its futures, as the body of one.
+async fn with_file(file: fs::File) -> io::Result<fs::File> {
+    let mut buf = [0; 4];
+    file.read(&mut buf).await?;
+    file.read_exact(&mut buf).await?;
+    file.read_to_end(&mut Vec::new()).await?;
+    file.read_to_string(&mut String::new()).await?;
+    file.read_at(&mut buf, 0).await?;
+    file.write(&buf).await?;
+    file.write_all(&buf).await?;
+    file.write_all_at(&buf, 0).await?;
+    file.seek(io::SeekFrom::Start(0)).await?;
+    file.sync_all().await?;
+    file.metadata().await?;
+    drop(file.lock().await?);
+    Ok(fs::File::from_std(file.try_clone().await?.into_std().await?))
 }
 
 #[test]
@@ -345,6 +410,41 @@ fn futures_of_sockets_are_send() {
     assert_send_value(TcpStream::connect(("localhost", 0)));
     assert_send_value(TcpListener::bind("localhost:0"));
     assert_send_value(TcpListener::builder().bind(addr));
+    assert_send_value(TcpStream::connector().connect("localhost:0"));
+    assert_send_value(async move { TcpSocket::new_v4()?.connect(addr).await });
+    assert_send_value(lookup_host("localhost:0"));
+    assert_send_value(UdpSocket::bind("localhost:0"));
+    assert_send_value(UdpSocket::builder().connect("localhost:0"));
+}
+
+#[test]
+fn futures_of_datagrams_and_files_are_send() {
+    async fn with_socket(socket: UdpSocket) -> io::Result<()> {
+        let mut buf = [0; 4];
+        socket.connect("localhost:0").await?;
+        socket.recv_from(&mut buf).await?;
+        socket.recv(&mut buf).await?;
+        socket.peek_from(&mut buf).await?;
+        socket.peek(&mut buf).await?;
+        socket.readable().await?;
+        socket.send_to(&buf, "localhost:0").await?;
+        socket.send(&buf).await?;
+        socket.writable().await?;
+        socket.recv_with(|_| Ok(())).await?;
+        socket.send_with(|_| Ok(())).await?;
+        let mut batch = Batch::new(1, 1);
+        socket.recv_batch(&mut batch).await?;
+        socket.send_batch(&batch.iter().collect::<Vec<_>>()).await?;
+        drop(socket.datagrams().next().await);
+        Ok(())
+    }
+    async fn with_file(stream: TcpStream, file: File) -> io::Result<u64> {
+        stream.send_file(&file, ..).await
+    }
+    assert_send_value(async { with_socket(UdpSocket::bind("localhost:0").await?).await });
+    assert_send_value(async {
+        with_file(TcpStream::connect("localhost:0").await?, File::open("x")?).await
+    });
 }
 
 #[test]
@@ -419,6 +519,30 @@ fn groups_and_contexts_stay_on_their_thread() {
     // They hold the values of context variables.
     assert_not_send!(Context, Scope<Sleep>, task::Builder);
     assert_not_send!(Runtime, oneloop::Builder);
+}
+
+#[test]
+fn streams_stay_on_their_thread_and_connections_in_memory_do_not() {
+    assert_not_send!(StreamReader, StreamWriter, Lines);
+    assert_unpin::<(StreamReader, StreamWriter, Lines)>();
+    assert_all::<(DuplexStream, IncompleteRead, LimitOverrun)>();
+}
+
+async fn copies(stream: TcpStream, memory: DuplexStream) -> io::Result<()> {
+    let mut buf = [0; 8];
+    memory.read_exact(&mut buf).await?;
+    memory.write_all(&buf).await?;
+    copy(&stream, &memory).await?;
+    copy_bidirectional(stream, memory).await?;
+    Ok(())
+}
+
+#[test]
+fn copies_are_send_when_their_streams_are() {
+    fn check(stream: TcpStream, memory: DuplexStream) {
+        assert_send_value(copies(stream, memory));
+    }
+    let _ = check;
 }
 
 #[test]

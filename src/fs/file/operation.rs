@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The turn travels with the work: whoever awaits gets it back together with the result, and may go on with it. From an
-//! abandoned operation the thread takes it, as soon as the work is done. So no operation begins before the last one has ended,
-//! awaited or not.
+//! abandoned operation the thread takes it, as soon as the work is done. So no operation begins before the last one has
+//! ended, awaited or not.
 
 use std::fs::File as StdFile;
 use std::io;
@@ -39,8 +39,15 @@ pub(super) fn run_to_end<F>(turn: Turn, work: F)
 where
     F: FnOnce(&StdFile, &mut Cursor) -> io::Result<()> + Send + 'static,
 {
+    let shared = Arc::clone(turn.shared());
     let answer = Arc::new(Answer { stage: Mutex::new(Stage::Unattended) });
     let job = Duty { turn: Some(turn), answer }.into_job(work);
+    let job = async move {
+        // Without a thread, the duty itself says what was not done.
+        job.await.ok();
+        // If the file is gone, an error is reported here, where the loop is.
+        drop(shared);
+    };
     drop(Builder::new().name("file").eager(true).create_task(shield(job)));
 }
 

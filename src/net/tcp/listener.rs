@@ -6,11 +6,11 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use mio::net::{TcpListener as ListenerSocket, TcpStream as StreamSocket};
-use socket2::{Domain, Protocol, Socket, Type};
 
-use super::TcpStream;
+use super::{TcpSocket, TcpStream};
 use crate::net::ToSocketAddrs;
 use crate::net::accept::{Incoming, Listener, accept};
+use crate::net::options::at_first;
 use crate::runtime::{Interests, Registration};
 
 /// A socket that waits for connections.
@@ -70,7 +70,7 @@ impl TcpListener {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn builder() -> TcpListenerBuilder {
-        TcpListenerBuilder { backlog: 1024, reuse_address: true, reuse_port: false }
+        TcpListenerBuilder { backlog: 1024, nodelay: true, reuse_address: true, reuse_port: false }
     }
 
     /// Waits for a connection.
@@ -111,7 +111,10 @@ impl TcpListener {
     /// If no loop runs here, or the kernel refuses.
     pub fn from_std(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let listener = ListenerSocket::from_std(listener);
+        Self::register(ListenerSocket::from_std(listener))
+    }
+
+    pub(super) fn register(listener: ListenerSocket) -> io::Result<Self> {
         Ok(Self { registration: Registration::new(listener, Interests::Read, WHAT)? })
     }
 
@@ -133,6 +136,7 @@ impl TcpListener {
 #[must_use = "a builder does nothing until `bind`"]
 pub struct TcpListenerBuilder {
     backlog: u32,
+    nodelay: bool,
     reuse_address: bool,
     reuse_port: bool,
 }
@@ -141,6 +145,12 @@ impl TcpListenerBuilder {
     /// How many connections may wait to be accepted; 1024 unless said otherwise. The kernel has a limit of its own.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
+        self
+    }
+
+    /// Whether accepted streams send small writes at once (`TCP_NODELAY`); on unless said otherwise, as in asyncio.
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
         self
     }
 
@@ -166,30 +176,21 @@ impl TcpListenerBuilder {
     pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let target = addr.target();
         let addrs = target.resolve().await?;
-        let mut failure = None;
-        for addr in addrs {
-            match self.bind_to(addr) {
-                Ok(listener) => return TcpListener::from_std(listener),
-                Err(error) => failure = Some((addr, error)),
-            }
-        }
-        match failure {
-            Some((addr, error)) => {
-                Err(io::Error::new(error.kind(), format!("cannot listen at {addr}: {error}")))
-            }
-            None => unreachable!("a look-up gives an address or an error"),
-        }
+        at_first(addrs, "listen at", |addr| self.bind_to(addr))
     }
 
-    fn bind_to(&self, addr: SocketAddr) -> io::Result<StdListener> {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    fn bind_to(&self, addr: SocketAddr) -> io::Result<TcpListener> {
+        let socket = TcpSocket::for_addr(addr)?;
         socket.set_reuse_address(self.reuse_address)?;
         if self.reuse_port {
             socket.set_reuse_port(true)?;
         }
-        socket.bind(&addr.into())?;
-        socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
-        Ok(socket.into())
+        if self.nodelay {
+            // Accepted streams take it over.
+            socket.set_nodelay(true)?;
+        }
+        socket.bind_to(addr)?;
+        socket.listen(self.backlog)
     }
 }
 

@@ -12,7 +12,7 @@ use socket2::SockRef;
 use crate::net::connection::{
     self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
 };
-use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ToSocketAddrs, WriteHalf, halves};
+use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves};
 use crate::runtime::{Direction, Interests, Moved, Registration};
 
 /// A TCP connection.
@@ -44,41 +44,18 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpStream {
-    registration: Registration<Socket>,
+    pub(in crate::net) registration: Registration<Socket>,
 }
 
 pub(super) const WHAT: &str = "TcpStream";
 
 impl TcpStream {
-    /// Connects to the first address that answers, in the order in which the look-up gave them.
-    ///
-    /// There is no time limit but the kernel's: use [`timeout`](crate::timeout).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is ready, it closes the socket.
-    ///
-    /// # Errors
-    ///
-    /// If no address answers: names each address and what was wrong with it. The kind is that of the last.
-    pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        let target = addr.target();
-        let addrs = target.resolve().await?;
-        let mut failures = Vec::new();
-        for &addr in &addrs {
-            match Self::connect_to(addr).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failures.push((addr, error)),
-            }
-        }
-        let kind = failures.last().map_or(ErrorKind::NotFound, |(_, error)| error.kind());
-        let failures: Vec<_> =
-            failures.iter().map(|(addr, error)| format!("{addr}: {error}")).collect();
-        Err(io::Error::new(kind, format!("cannot connect to {}", failures.join("; to "))))
-    }
-
-    async fn connect_to(addr: SocketAddr) -> io::Result<Self> {
-        let stream = Self::register(Socket::connect(addr)?)?;
+    /// A stream of a socket that connects already, once it has.
+    pub(super) async fn connected(socket: StdStream) -> io::Result<Self> {
+        let stream = Self::register(Socket::from_std(socket))?;
+        // Nothing has come yet, or the kernel is going to tell: the first read need not find out.
+        let nothing = |_: &Socket| Err::<Moved<()>, _>(ErrorKind::WouldBlock.into());
+        stream.registration.try_io(Direction::Read, nothing).ok();
         let is_connected = |io: &Socket| {
             if let Some(error) = io.take_error()? {
                 return Err(error);

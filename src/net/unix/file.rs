@@ -77,8 +77,7 @@ pub(super) fn bind_addr(
             let bound = socket.bind(&addr);
             bound.map_err(|error| {
                 let name = String::from_utf8_lossy(&name[1..]);
-                let what = format!("cannot bind a socket to the abstract name `{name}`: {error}");
-                io::Error::new(error.kind(), what)
+                explain(&error, &format!("cannot bind a socket to the abstract name `{name}`"))
             })?;
             Ok((socket, None))
         }
@@ -105,7 +104,12 @@ fn abstract_name(_addr: &SocketAddr) -> Option<&[u8]> {
 
 /// Says which path an error is about.
 pub(super) fn with_name(error: &io::Error, what: &str, path: &Path) -> io::Error {
-    io::Error::new(error.kind(), format!("{what} `{}`: {error}", path.display()))
+    explain(error, &format!("{what} `{}`", path.display()))
+}
+
+/// `error` with what could not be done in front of it.
+pub(super) fn explain(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// Removes a file that stands where a socket is to be, if it is that of a socket which is no more.

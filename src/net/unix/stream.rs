@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mio::net::UnixStream as Socket;
 
-use super::file::with_name;
+use super::file::{explain, with_name};
 use crate::net::connection::{
     self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
 };
@@ -95,7 +95,8 @@ impl UnixStream {
     /// If no loop runs here, or no descriptors are left.
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(Self, Self)> {
-        let (one, other) = Socket::pair()?;
+        let pair = Socket::pair().map_err(|error| explain(&error, "cannot make a pair of sockets"));
+        let (one, other) = pair?;
         Ok((Self::register(one)?, Self::register(other)?))
     }
 

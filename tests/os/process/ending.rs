@@ -18,10 +18,11 @@ use oneloop::{Builder, create_task, run, select, sleep, task_group, timeout};
 use super::{MS, PATIENCE, dead, exists, gone, id, line, started};
 
 const LONG: &str = "echo $$; exec sleep 60";
-/// Says when it is asked to end, and ends then.
-const POLITE: &str = "trap 'echo asked; exit 0' TERM; echo $$; while :; do sleep 0.005; done";
-/// Does not end when it is asked to.
-const STUBBORN: &str = "trap '' TERM; echo $$; while :; do sleep 0.01; done";
+/// Says when it is asked to end, and ends then. It does not outlive the process of the tests.
+const POLITE: &str =
+    "trap 'echo asked; exit 0' TERM; echo $$; while kill -0 $PPID; do sleep 0.005; done";
+/// Does not end when it is asked to, but with the process of the tests.
+const STUBBORN: &str = "trap '' TERM; echo $$; while kill -0 $PPID; do sleep 0.01; done";
 
 async fn spawned(
     script: &str,
@@ -70,10 +71,13 @@ async fn without_grace_a_child_is_killed_at_once() -> Result<()> {
 async fn a_stopped_child_ends_within_its_grace() -> Result<()> {
     let (child, pid) = spawned(LONG, |command| command.grace(PATIENCE)).await?;
     child.send_signal(SignalKind::SIGSTOP)?;
+    while !fs::read_to_string(format!("/proc/{pid}/stat"))?.contains(") T ") {
+        sleep(MS).await;
+    }
     let start = now();
     let task = create_task(async move { drop(child) });
     timeout(PATIENCE, task).await?.unwrap();
-    assert!(!exists(pid) && now() - start < PATIENCE / 2);
+    assert!(!exists(pid) && now() - start < PATIENCE / 4);
     Ok(())
 }
 

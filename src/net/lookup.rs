@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::{ToSocketAddrs, resolver};
-use crate::runtime::{LoopLocal, check_loop, local};
+use crate::runtime::{LoopLocal, check_loop, local, wake_guarded};
 use crate::task::{self, Task, current_task};
 
 /// The addresses of a host, at least one, in the order in which they should be tried; asyncio's `loop.getaddrinfo`.
@@ -109,7 +109,7 @@ impl Call {
         let wakers: Vec<_> =
             state.waiting.iter_mut().filter_map(|(_, waker)| waker.take()).collect();
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake_guarded);
     }
 }
 
@@ -139,7 +139,9 @@ fn wait_for_call(name: Name) -> io::Result<Waiting> {
 fn start(calls: &Rc<Calls>, name: Name, call: &Arc<Call>) {
     let calling = Calling { calls: Rc::clone(calls), name: name.clone(), call: Arc::clone(call) };
     let (host, port) = name.clone();
-    calls.0.borrow_mut().insert(name, Arc::clone(call));
+    let former = calls.0.borrow_mut().insert(name, Arc::clone(call));
+    // One that was abandoned. Its task's handle is dropped while nothing is borrowed.
+    drop(former);
     let task = task::Builder::new().name(format!("look-up of {host}")).create_task(async move {
         let Some(resolver) = resolver::current() else { unreachable!("this is a task") };
         let resolving = resolver.resolve(&host, port);

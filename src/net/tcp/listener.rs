@@ -43,7 +43,8 @@ impl TcpListener {
     /// Listens at `addr`; at the first one that works, if it names several. Port 0 takes a free one, see
     /// [`local_addr`](Self::local_addr).
     ///
-    /// `SO_REUSEADDR` is on, so a server can be started again at once. For other options, [`builder`](Self::builder).
+    /// `SO_REUSEADDR` is on, so a server can be started again at once; and `TCP_NODELAY`, as in asyncio, so accepted streams send
+    /// small writes at once. For other options, [`builder`](Self::builder).
     ///
     /// # Errors
     ///

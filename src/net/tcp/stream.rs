@@ -44,7 +44,7 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpStream {
-    pub(in crate::net) registration: Registration<Socket>,
+    registration: Registration<Socket>,
 }
 
 pub(super) const WHAT: &str = "TcpStream";

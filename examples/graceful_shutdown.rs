@@ -7,7 +7,6 @@
 use std::env;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -52,11 +51,9 @@ async fn run(addr: &str) -> io::Result<()> {
     println!("listening at {}", listener.local_addr()?);
     let stop = CancelToken::new();
     let mut connections = TaskSet::new();
-    // Made once: a Ctrl-C between two waits would not be seen.
-    let mut pressed = pin!(ctrl_c());
     loop {
         select! {
-            pressed = pressed.as_mut() => break pressed?,
+            pressed = ctrl_c() => break pressed?,
             accepted = listener.accept() => {
                 let (stream, peer) = accepted?;
                 let task = create_task(connection(stream, peer, stop.clone()));

@@ -290,7 +290,7 @@
 //! ```
 //!
 //! For code that is generic over streams, they implement the traits of futures-io, which [`io`] re-exports.
-//! [`signal::ctrl_c`] waits for Ctrl-C, to stop a server.
+//! [`signal::ctrl_c`] waits for Ctrl-C, to stop a server; [`run_until_ctrl_c`] has Ctrl-C cancel all of it, and awaits the cleanups.
 //!
 //! # Errors and panics
 //!
@@ -339,7 +339,8 @@
 //! ```
 //!
 //! A [`Task`], a socket and a `Sleep` are keys: they are `Send` and `Sync` whatever the task does, may be dropped anywhere, and
-//! say so when they are used where their loop does not run. To use more cores, run a loop on each of several threads.
+//! say so when they are used where their loop does not run. To use more cores, [`workers`](fn@workers)
+//! runs the same future on a loop for each of them.
 //!
 //! # Inside another loop
 //!
@@ -412,7 +413,8 @@
 //! | `loop.slow_callback_duration` | a warning through the `log` crate, after 100 ms as well |
 //! | `asyncio.open_connection(host, port)` | [`net::TcpStream::connect((host, port))`](net::TcpStream::connect) |
 //! | `asyncio.start_server(f, host, port)` | [`net::TcpListener`], and a task for each connection |
-//! | `KeyboardInterrupt` | [`signal::ctrl_c`] |
+//! | `KeyboardInterrupt` | [`run_until_ctrl_c`], whose `main` is cancelled; [`signal::ctrl_c`] |
+//! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal`], and its drop |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
 //!
 //! `docs/asyncio.md` in the repository has every name of asyncio.
@@ -449,6 +451,8 @@ pub mod workers;
 #[cfg(feature = "macros")]
 pub use oneloop_macros::{main, test};
 pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
+#[doc(inline)]
+pub use signal::{Interrupted, run_until_ctrl_c};
 
 // Tasks.
 #[doc(inline)]
@@ -463,12 +467,20 @@ pub use task::{as_completed, first_ok, gather, race, staggered_race, try_gather,
 #[doc(inline)]
 pub use task::{call_later, call_soon, yield_now};
 
+// Connections.
+#[doc(inline)]
+pub use net::{Server, open_connection, open_unix_connection, start_server, start_unix_server};
+
 // Time.
 #[doc(inline)]
 pub use time::{
     TimeoutError, deadline, interval, move_on_after, move_on_at, sleep, sleep_until, timeout,
     timeout_at, wait_for,
 };
+
+// Cores.
+#[doc(inline)]
+pub use workers::workers;
 
 /// Makes a test of each block of Rust in the README.
 #[cfg(doctest)]

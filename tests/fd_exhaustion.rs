@@ -2,11 +2,15 @@
 //! other test shares descriptors with.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::net::{self, Ipv4Addr};
+#[cfg(feature = "fd-passing")]
+use std::os::fd::AsFd as _;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
-use std::process::Command;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -15,9 +19,19 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use log::{LevelFilter, Log, Metadata, Record};
 use nix::libc;
+use nix::sys::signal::{Signal, raise};
 use nix::unistd::close;
-use oneloop::net::{TcpListener, TcpStream};
-use oneloop::{create_task, sleep, time, timeout, yield_now};
+use oneloop::io::{AsyncFd, StreamReader, StreamWriter, add_reader, add_writer, pipe};
+use oneloop::net::{
+    TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+    lookup_host,
+};
+use oneloop::signal::{SignalKind, shutdown, signal};
+use oneloop::thread::to_thread;
+use oneloop::{
+    create_task, open_connection, open_unix_connection, sleep, start_server, start_unix_server,
+    time, timeout, workers, yield_now,
+};
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
@@ -177,6 +191,262 @@ fn connect_and_bind_without_descriptors_are_errors_with_the_address() -> Result<
     })
 }
 
+/// A path at which a socket may be made, and its directory, which has to be removed.
+fn socket_path() -> Result<(PathBuf, PathBuf)> {
+    let directory = env::temp_dir().join(format!("oneloop-no-fds-{}", process::id()));
+    fs::create_dir(&directory)?;
+    Ok((directory.join("socket"), directory))
+}
+
+#[test]
+fn unix_sockets_without_descriptors_are_errors_that_say_what() -> Result<()> {
+    in_child("unix_sockets_without_descriptors_are_errors_that_say_what", || {
+        oneloop::run(async {
+            let (path, directory) = socket_path()?;
+            let other = directory.join("other");
+            let listener = UnixListener::bind(&path)?;
+            let hoard = hoard();
+            for (error, what) in [
+                (UnixListener::bind(&other).err(), "other"),
+                (UnixDatagram::bind(&other).err(), "other"),
+                // What would find out whether somebody listens there needs a descriptor too.
+                (UnixListener::bind(&path).err(), "socket"),
+                (UnixStream::connect(&path).await.err(), "socket"),
+                (UnixStream::pair().err(), "pair"),
+                (UnixDatagram::pair().err(), "pair"),
+                (UnixDatagram::unbound().err(), "socket"),
+                (open_unix_connection(&path).await.err(), "socket"),
+                (start_unix_server(async |_, _| (), &other).err(), "other"),
+            ] {
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                assert!(error.contains(what) && error.contains("open files"), "{error}");
+            }
+            assert!(!other.exists());
+            drop(hoard);
+            UnixStream::connect(&path).await?;
+            listener.accept().await?;
+            drop(listener);
+            fs::remove_dir(directory)
+        })
+    })
+}
+
+#[test]
+fn accepting_at_a_path_waits_for_descriptors_too() -> Result<()> {
+    in_child("accepting_at_a_path_waits_for_descriptors_too", || {
+        oneloop::run(async {
+            let (path, directory) = socket_path()?;
+            let listener = UnixListener::bind(&path)?;
+            let mut client = UnixStream::connect(&path).await?.into_std()?;
+            client.write_all(b"me")?;
+            let hoard = hoard();
+            let accepted = create_task(async move {
+                let (stream, _addr) = listener.accept().await?;
+                stream.read(&mut [0; 8]).await
+            });
+            sleep(Duration::from_millis(15)).await;
+            assert!(!accepted.is_finished());
+            drop(hoard);
+            assert_eq!(accepted.await??, 2);
+            fs::remove_dir(directory)
+        })
+    })
+}
+
+#[cfg(feature = "fd-passing")]
+#[test]
+fn descriptors_that_arrive_where_there_is_no_room_are_an_error() -> Result<()> {
+    in_child("descriptors_that_arrive_where_there_is_no_room_are_an_error", || {
+        oneloop::run(async {
+            let (here, there) = UnixStream::pair()?;
+            let file = File::open("/dev/null")?;
+            here.send_fds(b"x", &[file.as_fd(), file.as_fd()]).await?;
+            let mut hoard = hoard();
+            // Room for one is not enough: none is kept.
+            hoard.pop();
+            let error = there.recv_fds(&mut [0; 8]).await.err();
+            assert!(error.is_some_and(|error| error.to_string().contains("no room")));
+            assert!(File::open("/dev/null").is_ok(), "what came is closed");
+            drop(hoard);
+            here.send_fds(b"x", &[file.as_fd()]).await?;
+            assert_eq!(there.recv_fds(&mut [0; 8]).await?.1.len(), 1);
+            Ok(())
+        })
+    })
+}
+
+async fn answer(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()> {
+    let line = reader.readline().await?;
+    writer.write(line);
+    Ok(())
+}
+
+#[test]
+fn a_server_waits_for_descriptors_and_loses_nobody() -> Result<()> {
+    in_child("a_server_waits_for_descriptors_and_loses_nobody", || {
+        oneloop::run(async {
+            let server = start_server(answer, ANY_PORT).await?;
+            let addr = server.local_addrs()[0];
+            let mut served = net::TcpStream::connect(addr)?;
+            while server.connections() == 0 {
+                yield_now().await;
+            }
+            let clients: Vec<_> =
+                (0..5).map(|_| net::TcpStream::connect(addr)).collect::<Result<_>>()?;
+            let hoard = hoard();
+            sleep(Duration::from_millis(35)).await;
+            assert_eq!(server.connections(), 1);
+            assert!(server.is_serving());
+            // Those that are served go on.
+            served.write_all(b"still\n")?;
+            while server.connections() == 1 {
+                yield_now().await;
+            }
+            let mut heard = String::new();
+            served.read_to_string(&mut heard)?;
+            assert_eq!(heard, "still\n");
+            drop(hoard);
+            for mut client in clients {
+                client.write_all(b"and me\n")?;
+                let answered = to_thread(move || {
+                    let mut heard = String::new();
+                    client.read_to_string(&mut heard).map(|_| heard)
+                });
+                assert_eq!(answered.await?, "and me\n");
+            }
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn a_server_that_waits_for_descriptors_can_be_closed() -> Result<()> {
+    in_child("a_server_that_waits_for_descriptors_can_be_closed", || {
+        oneloop::run(async {
+            let server = start_server(answer, ANY_PORT).await?;
+            let _client = net::TcpStream::connect(server.local_addrs()[0])?;
+            let _hoard = hoard();
+            sleep(Duration::from_millis(15)).await;
+            let start = time::now();
+            assert!(server.shutdown(Duration::from_secs(5)).await);
+            assert!(time::now() - start < Duration::from_millis(100));
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn servers_and_connections_without_descriptors_are_errors_with_the_address() -> Result<()> {
+    in_child("servers_and_connections_without_descriptors_are_errors_with_the_address", || {
+        oneloop::run(async {
+            let server = start_server(answer, ANY_PORT).await?;
+            let addr = server.local_addrs()[0];
+            let hoard = hoard();
+            for error in [open_connection(addr).await.err(), start_server(answer, addr).await.err()]
+            {
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                assert!(error.contains(&addr.to_string()), "{error}");
+                assert!(error.contains("open files"), "{error}");
+            }
+            drop(hoard);
+            open_connection(addr).await?;
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn a_listener_for_signals_without_descriptors_is_an_error_and_changes_nothing() -> Result<()> {
+    in_child("a_listener_for_signals_without_descriptors_is_an_error_and_changes_nothing", || {
+        let hoard = hoard();
+        oneloop::run(async {
+            let error = signal(SignalKind::SIGWINCH).err().map(|error| error.to_string());
+            assert!(error.is_some_and(|error| error.contains("open files")));
+            let error = shutdown().await.err().map(|error| error.to_string());
+            assert!(error.is_some_and(|error| error.contains("open files")));
+            drop(hoard);
+            // Far more than there are descriptors.
+            for _ in 0..100 {
+                let mut listener = signal(SignalKind::SIGWINCH)?;
+                raise(Signal::SIGWINCH)?;
+                listener.recv().await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn every_socket_that_cannot_be_made_says_so() -> Result<()> {
+    in_child("every_socket_that_cannot_be_made_says_so", || {
+        oneloop::run(async {
+            let listener = TcpListener::bind(ANY_PORT).await?;
+            let addr = listener.local_addr()?;
+            // Names need descriptors too: the operating system reads files.
+            let known = lookup_host("localhost:80").await?;
+            let hoard = hoard();
+            let several = [addr, addr];
+            let errors = [
+                TcpSocket::new_v4().err(),
+                TcpSocket::new_v6().err(),
+                TcpSocket::for_addr(addr).err(),
+                TcpStream::connector().connect(&several[..]).await.err(),
+                UdpSocket::bind(addr).await.err(),
+                UdpSocket::builder().bind(addr).await.err(),
+                UdpSocket::builder().connect(addr).await.err(),
+            ];
+            for error in errors {
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                assert!(error.contains("open files"), "{error}");
+            }
+            let named = lookup_host("localhost:80").await;
+            assert!(named.is_ok() || named.is_err_and(|e| e.to_string().contains("`localhost`")));
+
+            drop(hoard);
+            assert_eq!(lookup_host("localhost:80").await?, known);
+            TcpSocket::new_v4()?.connect(addr).await?;
+            UdpSocket::bind(ANY_PORT).await?;
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn workers_without_descriptors_are_an_error() -> Result<()> {
+    in_child("workers_without_descriptors_are_an_error", || {
+        let hoard = hoard();
+        let error = workers(2).run(async |_worker| ()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot listen for SIGINT: "), "{error}");
+        assert!(error.contains("open files"), "{error}");
+        drop(hoard);
+        assert_eq!(workers(2).run(async |worker| worker.index())?, [0, 1]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_worker_that_could_not_listen_finds_the_port_of_the_others_later() -> Result<()> {
+    in_child("a_worker_that_could_not_listen_finds_the_port_of_the_others_later", || {
+        let has_failed = AtomicUsize::new(0);
+        let ports = workers(2).try_run(async |worker| {
+            if worker.index() == 0 {
+                let hoard = hoard();
+                assert!(worker.listen(ANY_PORT).await.is_err());
+                drop(hoard);
+                has_failed.store(1, Ordering::Release);
+            }
+            while has_failed.load(Ordering::Acquire) == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            Ok(worker.listen(ANY_PORT).await?.local_addr()?.port())
+        });
+        let ports: Result<Vec<u16>> = ports;
+        let ports = ports?;
+        assert_eq!(ports[0], ports[1]);
+        Ok(())
+    })
+}
+
 #[test]
 fn a_loop_without_descriptors_still_sleeps_and_gets_its_reactor_later() -> Result<()> {
     in_child("a_loop_without_descriptors_still_sleeps_and_gets_its_reactor_later", || {
@@ -234,6 +504,91 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
             let again = stream.try_read(&mut buf).map_err(|error| error.kind());
             assert_eq!(again, Err(ErrorKind::WouldBlock));
             Ok(())
+        })
+    })
+}
+
+/// Pipes and descriptors of all kinds, made, used, refused and dropped in all the ways there are.
+async fn pipes_and_descriptors(fifo: &Path) -> Result<()> {
+    let (sender, receiver) = pipe::pipe()?;
+    let reader = create_task(async move { receiver.read(&mut [0; 8]).await });
+    yield_now().await;
+    sender.write_all(b"x").await?;
+    assert_eq!(reader.await??, 1);
+    sender.closed().await?;
+    let sender = pipe::Sender::from_owned_fd(sender.into_blocking_fd()?)?;
+    thread::spawn(move || drop(sender)).join().expect("no panic");
+    assert!(pipe::Receiver::from_owned_fd(File::open("/dev/null")?).is_err());
+    assert!(pipe::try_open_sender(fifo).is_err());
+    let receiver = pipe::open_receiver(fifo)?;
+    let cancelled = create_task(async move { receiver.read(&mut [0; 8]).await });
+    let _sender = pipe::open_sender(fifo).await?;
+    cancelled.cancel();
+    assert!(cancelled.await.is_err());
+    assert!(pipe::open_receiver("/dev/null").is_err());
+
+    let (ours, theirs) = StdUnixStream::pair()?;
+    let _callbacks = (add_reader(&ours, || {})?, add_writer(&ours, || {})?);
+    let fd = AsyncFd::new(&ours)?;
+    assert!(AsyncFd::new(&ours).is_err());
+    fd.writable().await?;
+    drop(fd);
+    let theirs = AsyncFd::new(AsyncFd::new(theirs)?.into_inner()?)?;
+    thread::spawn(move || drop(theirs)).join().expect("no panic");
+    assert!(AsyncFd::new(File::open("/dev/null")?).is_err());
+    Ok(())
+}
+
+fn fifo() -> Result<PathBuf> {
+    let path = env::temp_dir().join(format!("oneloop-fd-exhaustion-{}", process::id()));
+    pipe::create_fifo(&path, 0o600)?;
+    Ok(path)
+}
+
+#[test]
+fn pipes_and_descriptors_of_all_kinds_leave_none_behind() -> Result<()> {
+    in_child("pipes_and_descriptors_of_all_kinds_leave_none_behind", || {
+        let fifo = fifo()?;
+        oneloop::run(async {
+            // The first round makes what the loop keeps.
+            pipes_and_descriptors(&fifo).await?;
+            yield_now().await;
+            let before = hoard().len();
+            for _ in 0..30 {
+                pipes_and_descriptors(&fifo).await?;
+            }
+            yield_now().await;
+            assert_eq!(hoard().len(), before);
+            fs::remove_file(&fifo)
+        })
+    })
+}
+
+#[test]
+fn pipes_and_callbacks_without_descriptors_are_errors_that_say_so() -> Result<()> {
+    in_child("pipes_and_callbacks_without_descriptors_are_errors_that_say_so", || {
+        let fifo = fifo()?;
+        oneloop::run(async {
+            let (sender, receiver) = pipe::pipe()?;
+            let (ours, theirs) = StdUnixStream::pair()?;
+            let hoard = hoard();
+            let errors = [
+                pipe::pipe().err(),
+                pipe::open_receiver(&fifo).err(),
+                pipe::open_sender(&fifo).await.err(),
+                add_reader(&ours, || {}).err(),
+            ];
+            for error in errors {
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                assert!(error.contains("open files"), "{error}");
+            }
+            // What needs no new descriptor works.
+            let _registered = (AsyncFd::new(&ours)?, AsyncFd::new(&theirs)?);
+            sender.write_all(b"x").await?;
+            receiver.read_exact(&mut [0; 1]).await?;
+            drop(hoard);
+            pipe::pipe()?;
+            fs::remove_file(&fifo)
         })
     })
 }

@@ -13,17 +13,20 @@
 use std::cell::RefCell;
 use std::env;
 use std::future::{pending, poll_fn};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{self, Command, ExitCode};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use nix::libc;
+use nix::sys::signal::{Signal, raise};
 use oneloop::net::{TcpListener, TcpStream};
+use oneloop::process as children;
+use oneloop::signal::{SignalKind, Signals, signal};
 use oneloop::{Runtime, Turn, create_task, run, sleep, timeout, yield_now};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
         keep_runtime_till_exit();
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 10] = [
         ("dropping what was inherited leaves the parent alone", dropping_leaves_the_parent_alone),
         ("an inherited loop refuses to run", an_inherited_loop_refuses_to_run),
         ("an inherited loop refuses to turn", an_inherited_loop_refuses_to_turn),
@@ -48,6 +51,8 @@ fn main() -> ExitCode {
             "a runtime in a thread-local ends with the main thread",
             a_runtime_ends_with_the_main_thread,
         ),
+        ("a signal to a child is none to its parent", a_signal_to_a_child_is_none_to_its_parent),
+        ("children are those of their parent alone", children_are_those_of_their_parent_alone),
         ("one loop too many is an error", one_loop_too_many_is_an_error),
     ];
     let mut failed = 0;
@@ -292,6 +297,82 @@ fn a_runtime_ends_with_the_main_thread() {
     let said = String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success(), "{said}");
     assert_eq!(said, "bye from Some(\"t\")\nbye from None\n");
+}
+
+fn a_signal_to_a_child_is_none_to_its_parent() {
+    run(async {
+        let mut listener = signal(SignalKind::SIGUSR1).unwrap();
+        let hears_nothing = async |listener: &mut Signals| {
+            timeout(Duration::from_millis(5), listener.recv()).await.is_err()
+        };
+        assert!(hears_nothing(&mut listener).await);
+        let refuses = |listener: &mut Signals| {
+            let Poll::Ready(Err(error)) =
+                listener.poll_recv(&mut Context::from_waker(Waker::noop()))
+            else {
+                panic!("the child would hear what its parent does")
+            };
+            let whose = format!("and process {} is a fork of it", process::id());
+            assert!(error.to_string().contains(&whose), "{error}");
+        };
+        in_fork(|| {
+            raise(Signal::SIGUSR1).unwrap();
+            refuses(&mut listener);
+            thread::spawn(|| {
+                run(async {
+                    let mut listener = signal(SignalKind::SIGUSR1).unwrap();
+                    raise(Signal::SIGUSR1).unwrap();
+                    timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+                });
+            })
+            .join()
+            .unwrap();
+        });
+        assert!(hears_nothing(&mut listener).await, "what the child heard");
+        raise(Signal::SIGUSR1).unwrap();
+        in_fork(|| refuses(&mut listener));
+        timeout(PATIENCE, listener.recv()).await.expect("the child has not taken it").unwrap();
+    });
+}
+
+fn children_are_those_of_their_parent_alone() {
+    let mut runtime = Some(Runtime::new().unwrap());
+    let mut child = runtime.as_mut().unwrap().run(async {
+        let child = children::Command::new("cat").stdin(children::Stdio::piped()).spawn().unwrap();
+        let refuses = |result: io::Result<()>| {
+            let message = result.unwrap_err().to_string();
+            let whose = format!("and process {} is a fork of it", process::id());
+            assert!(message.contains(&whose), "{message}");
+        };
+        let mut child = Some(child);
+        in_fork(|| {
+            let child = child.take().unwrap();
+            assert_eq!(child.id(), None);
+            refuses(child.kill());
+            refuses(child.kill_tree());
+            refuses(child.try_wait().map(drop));
+            refuses(children::Command::new("true").spawn().map(drop));
+            // This would end it.
+            drop(child);
+            let own = || {
+                run(async {
+                    let status = children::Command::new("true").status().await;
+                    assert!(status.unwrap().success());
+                });
+            };
+            thread::spawn(own).join().unwrap();
+        });
+        child
+    });
+    // Nor does the end of the loop.
+    in_fork(|| drop(runtime.take()));
+    let child = child.as_mut().unwrap();
+    runtime.as_mut().unwrap().run(async {
+        assert!(children::Command::new("true").status().await.unwrap().success());
+        assert_eq!(child.try_wait().unwrap(), None);
+        drop(child.stdin.take());
+        assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    });
 }
 
 fn one_loop_too_many_is_an_error() {

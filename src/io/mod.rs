@@ -1,7 +1,41 @@
-//! The I/O traits and types that oneloop's signatures use, in one place.
+//! The I/O traits and types that oneloop's signatures use, in one place; pipes, and whatever else has a descriptor.
 //!
 //! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
 //! code that is generic over streams.
+//!
+//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
+//! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
 
+mod async_fd;
+mod buffer;
+mod chunks;
+mod copy;
+mod descriptor;
+mod duplex;
+mod duplex_line;
+mod error;
+mod lines;
+mod newlines;
+mod outgoing;
+pub mod pipe;
+mod separators;
+mod stdio;
+mod stream_reader;
+mod stream_writer;
+mod transport;
+mod writer_control;
+
+pub use async_fd::{AsyncFd, FdCallback, Interest, add_reader, add_writer};
+pub use copy::{copy, copy_bidirectional};
+pub use duplex::{DuplexStream, duplex};
+pub use error::{IncompleteRead, LimitOverrun};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+pub use lines::Lines;
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
+pub use stream_reader::StreamReader;
+pub use stream_writer::StreamWriter;
+
+pub(crate) use chunks::{give_chunk, take_chunk};
+pub(crate) use transport::{Transport, no_address};
+pub(crate) use writer_control::WriterControl;

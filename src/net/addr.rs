@@ -7,8 +7,9 @@ use super::lookup::lookup;
 
 /// What names one or several addresses: a [`SocketAddr`], `(host, port)`, `"host:port"`, or a list of addresses.
 ///
-/// As the trait of the standard library, except that looking up a host's name does not block the loop: it is done on a
-/// thread of its own. An address in digits needs no look-up. The trait cannot be implemented outside oneloop.
+/// As the trait of the standard library, except that looking up a host's name does not block the loop; see
+/// [`lookup_host`](super::lookup_host). An address in digits needs no look-up. The trait cannot be implemented outside
+/// oneloop.
 ///
 /// # Examples
 ///
@@ -37,6 +38,8 @@ pub struct Target(Named);
 
 #[derive(Debug)]
 enum Named {
+    /// The usual case, and that of each datagram: nothing on the heap.
+    Addr(SocketAddr),
     Addrs(Vec<SocketAddr>),
     Host(String, u16),
     Malformed(String),
@@ -44,7 +47,7 @@ enum Named {
 
 impl Target {
     fn addr(addr: impl Into<SocketAddr>) -> Self {
-        Self(Named::Addrs(vec![addr.into()]))
+        Self(Named::Addr(addr.into()))
     }
 
     fn host(host: &str, port: u16) -> Self {
@@ -62,23 +65,49 @@ impl Target {
         }
         let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         match parts {
-            Some((host, port)) if !host.is_empty() => Self::host(host, port),
-            _ => Self(Named::Malformed(text.to_owned())),
+            Some((host, port)) => Self::host(host, port),
+            None => Self(Named::Malformed(text.to_owned())),
         }
     }
 
-    /// The addresses, at least one.
-    pub(super) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
-        let none = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+    /// The address, if it is one and known.
+    pub(super) fn known(&self) -> Option<SocketAddr> {
         match self.0 {
-            Named::Addrs(addrs) if addrs.is_empty() => Err(none("the list of addresses is empty")),
-            Named::Addrs(addrs) => Ok(addrs),
-            Named::Host(host, port) => lookup(host, port).await,
-            Named::Malformed(text) => Err(none(&format!(
-                "`{text}` is no address: write `host:port`, as in `127.0.0.1:8888` or `localhost:8888`"
-            ))),
+            Named::Addr(addr) => Some(addr),
+            Named::Addrs(_) | Named::Host(..) | Named::Malformed(_) => None,
         }
     }
+
+    /// As [`Target::resolve`], for a server: without a host, these are all interfaces, of IPv4 and IPv6.
+    pub(super) async fn resolve_to_listen(self) -> io::Result<Vec<SocketAddr>> {
+        if let Named::Host(host, port) = &self.0 {
+            if host.is_empty() {
+                let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
+                return Ok(any.map(|ip| (ip, *port).into()).to_vec());
+            }
+        }
+        self.resolve().await
+    }
+
+    /// The addresses, at least one.
+    pub(crate) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
+        let none = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+        match self.0 {
+            Named::Addr(addr) => Ok(vec![addr]),
+            Named::Addrs(addrs) if addrs.is_empty() => Err(none("the list of addresses is empty")),
+            Named::Addrs(addrs) => Ok(addrs),
+            Named::Host(host, port) if host.is_empty() => Err(malformed(&format!(":{port}"))),
+            Named::Host(host, port) => lookup(host, port).await,
+            Named::Malformed(text) => Err(malformed(&text)),
+        }
+    }
+}
+
+fn malformed(text: &str) -> io::Error {
+    let what = format!(
+        "`{text}` is no address: write `host:port`, as in `127.0.0.1:8888` or `localhost:8888`"
+    );
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 impl ToSocketAddrs for SocketAddr {

@@ -1,11 +1,34 @@
-//! TCP, and the names of hosts.
+//! TCP, UDP, Unix sockets, servers, and the names of hosts.
 
+mod accept;
 mod addr;
+mod connect;
+mod connection;
+mod halves;
 mod lookup;
+mod open;
+mod options;
+mod resolver;
+mod send_file;
+mod server;
+mod streams;
 mod tcp;
+mod traits;
+mod udp;
+mod unix;
 
+pub use accept::Incoming;
 pub use addr::ToSocketAddrs;
-pub use tcp::{
-    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, WriteHalf,
-};
+pub use connect::{ConnectError, Connector};
+pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use lookup::lookup_host;
+pub use open::{open_connection, open_unix_connection};
+pub use resolver::{Resolver, Resolving, SystemResolver};
+pub use send_file::SendFileError;
+pub use server::{Server, ServerBuilder, server_closing, start_server, start_unix_server};
+pub use tcp::{TcpListener, TcpListenerBuilder, TcpSocket, TcpStream};
+pub use udp::{Batch, BatchIter, Datagram, Datagrams, UdpSocket, UdpSocketBuilder};
+pub use unix::{UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream};
+
+#[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
+pub use unix::PeerCred;

@@ -1,1 +1,62 @@
-//! Child processes.
+//! Processes: starting programs, talking to them, ending them.
+//!
+//! [`Command`] says which program to run, and how. [`Command::output`] gives what it wrote; [`Command::spawn`] gives a
+//! [`Child`], whose streams are read and written as any others:
+//!
+//! ```
+//! use oneloop::process::{Command, Stdio};
+//!
+//! oneloop::run(async {
+//!     let mut cat = Command::new("cat");
+//!     let mut child = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+//!     let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+//!     stdin.write_all(b"hello").await?;
+//!     let mut reply = [0; 5];
+//!     stdout.read_exact(&mut reply).await?;
+//!     assert_eq!(&reply, b"hello");
+//!
+//!     drop(stdin); // there is no more, so `cat` ends
+//!     assert!(child.wait().await?.success());
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # How the end of a child is heard of
+//!
+//! By the signal SIGCHLD, which each loop that has children listens for, as any other code of the program may. Only the loop's own
+//! children are reaped. Code that replaces the handler of the signal, instead of adding to it, keeps the loop from hearing it; code that
+//! waits for all children takes their status away.
+//!
+//! A process that was started with SIGCHLD ignored, as some launchers do, works as well: from the first child on the signal is not
+//! ignored any more.
+//!
+//! # Forks
+//!
+//! A forked process that goes on without `exec` has no children, whatever handles it has inherited: they give errors, and dropping them
+//! does nothing. On a loop of its own it may start some.
+
+mod child;
+mod command;
+mod communicate;
+mod ending;
+mod orphans;
+mod reaper;
+mod start;
+mod stdio;
+mod table;
+mod tree;
+
+pub use child::Child;
+pub use command::Command;
+pub use std::process::{ExitStatus, Output};
+pub use stdio::Stdio;
+
+use crate::io::pipe;
+
+/// Where to write what a child reads.
+pub type ChildStdin = pipe::Sender;
+/// Where to read what a child writes.
+pub type ChildStdout = pipe::Receiver;
+/// Where to read the errors that a child writes.
+pub type ChildStderr = pipe::Receiver;

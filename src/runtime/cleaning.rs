@@ -68,6 +68,16 @@ pub(crate) fn leave_wait(left: LeftCleanups) {
     leave(Box::pin(wait), None);
 }
 
+/// Those that the current task has left until now and that have not been done.
+pub(crate) fn left_cleanups() -> Option<LeftCleanups> {
+    with(|state| state.left_cleanups(state.cleanup_owner())).flatten()
+}
+
+/// Drops the cleanups that the current task has left, soon, and reports it; it may leave no more.
+pub(crate) fn cut_off_cleanups() {
+    with(|state| state.cut_off(state.cleanup_owner()));
+}
+
 /// Leaves to main what the layers above have to wait for when the loop ends.
 pub(super) fn close_locals() {
     for local in with(|state| state.locals.all()).unwrap_or_default() {

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
+use super::clock::Nanos;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
 use super::locals::LoopLocal;
-use super::record::{Payload, TaskLabel};
+use super::record::{Payload, Place, TaskLabel};
 use super::state::{Candidate, Deferred, State};
 use super::unhandled::Unhandled;
 use super::waiter::Waiter;
@@ -64,6 +65,11 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
     let mut result = None;
     access(|state| result = Some(f(state)));
     result
+}
+
+/// Whether a loop runs on this thread.
+pub(crate) fn has_loop() -> bool {
+    with(|_| ()).is_some()
 }
 
 /// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.
@@ -115,6 +121,11 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     }
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// Whether a loop runs on this thread.
+pub(crate) fn is_here() -> bool {
+    with(|_| ()).is_some()
 }
 
 /// Somebody who wants to be woken.
@@ -265,15 +276,38 @@ pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
 }
 
+/// Reports the panic of a task whose handle, on another thread, has gone.
+pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
+    let task = TaskLabel { name: Some(name), number: 0, place };
+    report_unhandled(&Unhandled::panic(Some(&task), &*payload));
+    discard(payload);
+}
+
+/// Reports the panic of a call on another thread, which nobody awaits.
+pub(crate) fn report_call_panic(place: Place, payload: Payload) {
+    report_unhandled(&Unhandled::call_panic(place, &*payload));
+    discard(payload);
+}
+
+/// Reports a call on another thread for whose end the loop cannot wait any longer.
+pub(crate) fn report_call_cut_off(place: Place) {
+    report_unhandled(&Unhandled::call_cut_off(place));
+}
+
+/// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.
+pub(crate) fn cleanup_timeout() -> Nanos {
+    with(|state| state.cleaning.timeout).unwrap_or(0)
+}
+
 /// What this thread's loop keeps of the type `T`, made now if it is asked for the first time. `None`: no loop runs here.
 pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     if let Some(found) = with(|state| state.locals.get())? {
         return Some(found);
     }
-    let made = Rc::new(make());
-    let former = with(|state| state.locals.set(Rc::clone(&made)));
+    let value = Rc::new(make());
+    let former = with(|state| state.locals.set(Rc::clone(&value)));
     drop(former);
-    Some(made)
+    Some(value)
 }
 
 /// At the end of the loop, which still is the thread's.

@@ -1,35 +1,91 @@
-//! The context variables of the task that runs now, as the rest of the crate uses them.
+//! The context variables of the task that runs now, as the rest of the crate uses them; or those of a call that a task has
+//! handed to a thread without a loop.
 
+use std::cell::Cell;
 use std::mem;
 
-use super::context::{with, with_loop};
+use super::context::{drop_caught, with, with_loop};
 use super::key::{NO_SLOT, RunNumber};
+use super::record::Payload;
 use super::state::State;
-use super::vars::{Value, Values, VarId, Vars};
+use super::vars::{ThreadsafeValues, Value, Values, VarId, Vars};
 
-/// `None`: it is not set, or no task runs.
-pub(crate) fn var(var: VarId) -> Option<Value> {
-    with(|state| state.vars.get(state.current, var)).flatten()
+thread_local! {
+    /// Of the call that runs on this thread, which has no loop.
+    static OF_CALL: Cell<Option<Values>> = const { Cell::new(None) };
 }
 
-/// Sets a variable of the task that runs now, and drops its former value. `false`: no task runs.
+/// `None`: it is not set, or neither a task nor a call runs.
+pub(crate) fn var(var: VarId) -> Option<Value> {
+    match with(|state| state.vars.get(state.current, var)) {
+        Some(value) => value,
+        None => with_vars_of_call(|vars| vars.get(var)).flatten(),
+    }
+}
+
+/// Sets a variable of the task or call that runs now, and drops its former value. `false`: none runs.
 #[must_use]
 pub(crate) fn set_var(var: VarId, value: Value) -> bool {
     let mut value = Some(value);
-    let former = with(|state| {
+    let of_task = with(|state| {
         if state.current == NO_SLOT {
             return None;
         }
         state.vars.set(state.current, var, value.take()?)
     });
-    // The former value is dropped here, and the new one if no task runs: while the state is free.
+    let former = match of_task {
+        Some(former) => former,
+        None => with_vars_of_call(|vars| vars.set(var, value.take()?)).flatten(),
+    };
+    // The former value is dropped here, and the new one if nothing runs: while the state is free.
     drop(former);
     value.is_none()
 }
 
-/// A copy of the context of the task that runs now; empty if none does.
+/// A copy of the context of the task or call that runs now; empty if none does.
 pub(crate) fn copy_vars() -> Values {
-    with(|state| state.vars.copy(state.current)).unwrap_or_default()
+    match with(|state| state.vars.copy(state.current)) {
+        Some(values) => values,
+        None => with_vars_of_call(|vars| vars.clone()).unwrap_or_default(),
+    }
+}
+
+/// Of those, the ones that may go to another thread.
+pub(crate) fn copy_threadsafe_vars() -> ThreadsafeValues {
+    let copy = |state: &mut State| {
+        if state.vars.is_used() {
+            state.vars.copy(state.current).threadsafe()
+        } else {
+            ThreadsafeValues::default()
+        }
+    };
+    match with(copy) {
+        Some(values) => values,
+        None => with_vars_of_call(|vars| vars.threadsafe()).unwrap_or_default(),
+    }
+}
+
+/// Calls `f`, which must not panic, with a context of its own, on a thread without a loop. Gives the payload of a panic in the
+/// drop of a value.
+pub(crate) fn with_vars<R>(vars: ThreadsafeValues, f: impl FnOnce() -> R) -> (R, Option<Payload>) {
+    OF_CALL.set(Some(vars.into()));
+    let result = f();
+    let vars = OF_CALL.take();
+    (result, drop_caught(vars))
+}
+
+/// Calls `f`, which must not run user code. `None`: no call runs here.
+fn with_vars_of_call<R>(f: impl FnOnce(&mut Values) -> R) -> Option<R> {
+    // A thread that ends runs no call.
+    OF_CALL
+        .try_with(|of_call| {
+            let mut vars = of_call.take()?;
+            let result = f(&mut vars);
+            of_call.set(Some(vars));
+            Some(result)
+        })
+        .ok()
+        .flatten()
 }
 
 /// Until this is dropped, the next task runs in a context that was chosen for it.

@@ -198,8 +198,9 @@ pub(super) fn start_eagerly(slot: u32) {
     });
 }
 
-/// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks.
-pub(super) fn close() {
+/// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks. Once `hurry` is ready,
+/// it waits no longer.
+pub(super) fn close(hurry: &mut PollMain<'_>) {
     with(|state| {
         state.closing = true;
         // It still says so if the loop ended by a panic of its own.
@@ -209,7 +210,7 @@ pub(super) fn close() {
             state.queue(MAIN);
         }
     });
-    let mut end = End { passes: 0, deadline: None };
+    let mut end = End { passes: 0, deadline: None, is_hurried: false };
     while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
         // Each is queued now, and no other can come but cleaners. Main, which is no more, tells how far the queue has come.
         let _no_main = round(&mut |cx| {
@@ -217,6 +218,7 @@ pub(super) fn close() {
             if end.passes < PASSES {
                 cx.waker().wake_by_ref();
             }
+            end.is_hurried = end.is_hurried || hurry(cx).is_ready();
             Poll::Pending
         });
         with(|state| end.wait_for_cleanups(state));
@@ -235,6 +237,7 @@ const PASSES: u32 = 2;
 struct End {
     passes: u32,
     deadline: Option<Nanos>,
+    is_hurried: bool,
 }
 
 impl End {
@@ -252,7 +255,7 @@ impl End {
             state.timers().arm(deadline, main);
             deadline
         });
-        if now >= deadline {
+        if now >= deadline || self.is_hurried {
             state.cut_off_all();
         } else {
             look_around(state, 0, Park::Here);

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::thread;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
@@ -53,6 +54,18 @@ impl Handle {
             Some(run) => Self { run },
             None => super::context::no_loop("`Handle::current`"),
         }
+    }
+
+    /// Says what `what` is and what to do, where this loop does not run.
+    pub(crate) fn check_here(self, what: &str, remedy: &str) -> io::Result<()> {
+        let found = with_loop(self.run, |_| ());
+        found.map_err(|elsewhere| io::Error::other(elsewhere.message(what, remedy)))
+    }
+
+    /// Whether the loop belongs to this thread, whether or not it runs now.
+    pub(crate) fn is_of_this_thread(self) -> bool {
+        let owner = registry::thread_of(self.run);
+        owner.is_some_and(|owner| owner.id() == thread::current().id())
     }
 
     /// Has the loop call `f` on its own thread, soon, in the order of the calls from this thread; asyncio's

@@ -26,7 +26,7 @@ pub(super) struct Locals {
 impl Locals {
     pub(super) fn get<T: LoopLocal>(&self) -> Option<Rc<T>> {
         let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
-        let value: Rc<dyn Any> = Rc::clone(value) as _;
+        let value: Rc<dyn Any> = Rc::<dyn LoopLocal>::clone(value);
         value.downcast().ok()
     }
 

@@ -77,25 +77,31 @@ pub use runtime::Runtime;
 pub use unhandled::Unhandled;
 
 pub(crate) use children::{BodyTurn, ChildTurn, Children, Woken};
-pub(crate) use cleaning::{LeftCleanups, dropping, leave_cleanup, leave_wait};
+pub(crate) use cleaning::{LeftCleanups, cut_off_cleanups, left_cleanups};
 pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
+pub(crate) use cleaning::{dropping, leave_cleanup, leave_wait};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
-pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, to_instant};
-pub(crate) use context::{discard, drop_caught, local, no_loop, poll_budget, wake_guarded};
+pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
+pub(crate) use context::{cleanup_timeout, is_here, report_call_cut_off, report_call_panic};
+pub(crate) use context::{discard, drop_caught, has_loop, local, no_loop};
+pub(crate) use context::{poll_budget, report_task_panic, wake_guarded};
 pub(crate) use current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
+pub(crate) use current_vars::{copy_threadsafe_vars, with_vars};
 pub(crate) use gathering::Gathering;
 pub(crate) use job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use key::HandleKey;
 pub(crate) use limit::around;
 pub(crate) use locals::LoopLocal;
-pub(crate) use reactor::{Direction, FdSource, Interests, SignalPipe};
+pub(crate) use reactor::{
+    Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
+};
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
-pub(crate) use registration::{Moved, Registration};
+pub(crate) use registration::{Moved, Registration, check_loop};
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};
 pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use unhandled::panic_message;
-pub(crate) use vars::{SharedValues, Value, VarId, Vars, with_shared};
+pub(crate) use vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use wait_list::{WaitKey, WaitList};
 pub(crate) use watch::Watch;

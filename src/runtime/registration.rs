@@ -7,13 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use super::context::{self, NotHere, candidate, with, with_loop};
 use super::key::HandleKey;
-use super::reactor::{Direction, Drained, EntryId, EventSource, Interests, Source};
+use super::reactor::{Direction, Drained, EntryId, EventSource, Interests, SignalPipe, Source};
 use super::registry;
 use super::state::State;
 use super::waiter::Waiter;
 
-/// An I/O object registered with a loop's reactor. Usable on the loop's thread, droppable on each.
-pub(crate) struct Registration<S: EventSource + Send + 'static> {
+/// An I/O object registered with a loop's reactor. Usable on the loop's thread, droppable on each to which the object may go:
+/// `Send` if the object is, since the rest is a key.
+#[expect(unnameable_types, reason = "it stands in a trait of `net` that is for streams alone")]
+pub struct Registration<S: EventSource> {
     /// `None` only after `into_inner` and drop took it.
     io: Option<S>,
     key: HandleKey,
@@ -31,14 +33,14 @@ pub(crate) struct Moved<T> {
 /// The error of an object that is used where its loop does not run.
 fn wrong_place(elsewhere: NotHere, what: &str) -> io::Error {
     let remedy = if elsewhere.loop_has_ended() {
-        "it can only be dropped; `into_std` takes one along while the loop lives"
+        "it can only be dropped; `into_std`, `into_inner` or `into_owned_fd` takes one along while the loop lives"
     } else {
-        "call `into_std` there, and `from_std` here"
+        "take it off its loop there (`into_std`, `into_inner`, `into_owned_fd`) and register it here"
     };
     io::Error::other(elsewhere.message(what, remedy))
 }
 
-impl<S: EventSource + Send + 'static> Registration<S> {
+impl<S: EventSource> Registration<S> {
     /// Registers `io`, which is in non-blocking mode, with the loop that runs here.
     pub(crate) fn new(mut io: S, interests: Interests, what: &'static str) -> io::Result<Self> {
         let register = |state: &mut State| {
@@ -110,7 +112,18 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         poll_fn(|cx| self.poll_ready(&mut waiting.entry, direction, cx)).await
     }
 
-    fn poll_as<T>(
+    /// As [`Registration::ready`], for callers who have one waker a direction: the last one is woken.
+    pub(crate) fn poll_direction(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_ready(&mut Some(EntryId::POLL), direction, cx)
+    }
+
+    /// As [`Registration::poll_io`], for one of several: the entry, none at first, is its own, and [`Registration::forget`]
+    /// takes it back.
+    pub(crate) fn poll_as<T>(
         &self,
         entry: &mut Option<EntryId>,
         direction: Direction,
@@ -195,6 +208,16 @@ impl<S: EventSource + Send + 'static> Registration<S> {
         }
     }
 
+    /// Who waited at this entry waits no longer.
+    pub(crate) fn forget(&self, direction: Direction, entry: EntryId) {
+        let HandleKey { run, slot } = self.key;
+        // On another thread the entry stays until the next edge, whose wake then is one too many.
+        let _ = with_loop(run, |state| {
+            let forgotten = source(state, slot).map(|source| source.forget(direction, entry));
+            state.release(forgotten.unwrap_or(Waiter::NOBODY));
+        });
+    }
+
     /// Takes the object out, deregistered if that could be done here.
     fn release(&mut self) -> Option<Result<S, S>> {
         let mut io = self.io.take()?;
@@ -212,43 +235,49 @@ fn waiter(state: &mut State, slot: u32, direction: Direction, id: EntryId) -> Op
     source(state, slot).map(|source| source.waiter(direction, id))
 }
 
+/// An error where no loop runs.
+pub(crate) fn check_loop(what: &str) -> io::Result<()> {
+    with(|_| ()).ok_or_else(|| needs_loop(what))
+}
+
 fn needs_loop(what: &str) -> io::Error {
     io::Error::other(format!("a {what} needs a running event loop: use it inside `oneloop::run`"))
 }
 
-impl<S: EventSource + Send + 'static> Drop for Registration<S> {
+impl<S: EventSource> Drop for Registration<S> {
     fn drop(&mut self) {
         let Some(Err(io)) = self.release() else { return };
         // On another thread, or between two runs: it is closed at once, so that the peer sees it, which takes it out of the
         // reactor too. The key goes home.
         drop(io);
-        let HandleKey { run, slot } = self.key;
-        registry::send_home(run, move || {
-            with_loop(run, |state| state.release_source(slot, None::<&mut S>)).ok();
-        });
+        send_release_home(self.key);
     }
 }
 
+/// Not of the registration's type, which may borrow what does not live as long as the mail.
+fn send_release_home(key: HandleKey) {
+    let HandleKey { run, slot } = key;
+    registry::send_home(run, move || {
+        with_loop(run, |state| state.release_source(slot, None::<&mut SignalPipe>)).ok();
+    });
+}
+
 /// A future that waits for a direction, and takes its entry back when it is dropped.
-struct Waiting<'a, S: EventSource + Send + 'static> {
+struct Waiting<'a, S: EventSource> {
     registration: &'a Registration<S>,
     direction: Direction,
     entry: Option<EntryId>,
 }
 
-impl<S: EventSource + Send + 'static> Drop for Waiting<'_, S> {
+impl<S: EventSource> Drop for Waiting<'_, S> {
     fn drop(&mut self) {
-        let Some(id) = self.entry else { return };
-        let HandleKey { run, slot } = self.registration.key;
-        // On another thread the entry stays until the next edge, whose wake then is one too many.
-        let _ = with_loop(run, |state| {
-            let forgotten = source(state, slot).map(|source| source.forget(self.direction, id));
-            state.release(forgotten.unwrap_or(Waiter::NOBODY));
-        });
+        if let Some(entry) = self.entry {
+            self.registration.forget(self.direction, entry);
+        }
     }
 }
 
-impl<S: EventSource + Send + fmt::Debug + 'static> fmt::Debug for Registration<S> {
+impl<S: EventSource + fmt::Debug> fmt::Debug for Registration<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.io(), f)
     }

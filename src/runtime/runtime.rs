@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::cleaning;
 use super::clock;
 use super::context::{self, enter, with};
-use super::event_loop::{self, Park, Turn};
+use super::event_loop::{self, Park, PollMain, Turn};
 use super::handle::Handle;
 use super::job::MaybeDone;
 use super::key::NO_SLOT;
@@ -67,7 +67,7 @@ impl Runtime {
 
     /// As [`Runtime::run`], called at `place`; a panic of `main` is given back.
     #[track_caller]
-    pub(super) fn run_caught<F: IntoFuture>(
+    pub(crate) fn run_caught<F: IntoFuture>(
         &mut self,
         main: F,
         place: &'static Location<'static>,
@@ -169,6 +169,27 @@ impl Runtime {
         drop(self);
     }
 
+    /// As [`Runtime::shutdown`]; once `hurry` is ready, it waits for cleanups no longer.
+    pub(crate) fn shutdown_until(mut self, mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>) {
+        self.end(&mut hurry);
+    }
+
+    /// Does nothing the second time.
+    fn end(&mut self, hurry: &mut PollMain<'_>) {
+        // The code that drops this may be another loop's, and have limits there.
+        self.inside(|| {
+            limit::unlimited(|| {
+                cleaning::close_locals();
+                event_loop::close(hurry);
+                context::drop_locals();
+            });
+        });
+        // The wakers of others that it still holds.
+        if let Some(payload) = context::drop_caught(self.state.take()) {
+            context::discard(payload);
+        }
+    }
+
     /// Calls `f` with this loop as the thread's loop.
     pub(crate) fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
         let _entered = enter(&self.state);
@@ -198,18 +219,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // The code that drops this may be another loop's, and have limits there.
-        self.inside(|| {
-            limit::unlimited(|| {
-                cleaning::close_locals();
-                event_loop::close();
-                context::drop_locals();
-            });
-        });
-        // The wakers of others that it still holds.
-        if let Some(payload) = context::drop_caught(self.state.take()) {
-            context::discard(payload);
-        }
+        self.end(&mut |_| Poll::Pending);
     }
 }
 
@@ -239,7 +249,10 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
     event_loop::await_cleanups_of_main();
-    with(|state| state.running_since = None);
+    with(|state| {
+        state.tasks.calm_main();
+        state.running_since = None;
+    });
     match (panicked, taken) {
         (Some(first), taken) => {
             if let Err(second) = taken {

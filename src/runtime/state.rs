@@ -291,10 +291,11 @@ impl State {
         self.pace.note(key);
     }
 
-    /// Another task is to be polled inside the current one.
+    /// Another task is to be polled inside the current one, or something else to be called, with a budget of its own.
     pub(super) fn step_in(&mut self) -> Outer {
         let cleaner = mem::replace(&mut self.cleaner, NO_SLOT);
-        Outer { current: self.current, cleaner, budget: self.budget }
+        let budget = mem::replace(&mut self.budget, BUDGET);
+        Outer { current: self.current, cleaner, budget }
     }
 
     /// The outer one goes on.

@@ -119,7 +119,7 @@ pub(crate) enum FailureCause {
 
 impl Failure {
     /// Nothing else is known of the task.
-    pub(super) const LOOP_ENDED: Self =
+    pub(crate) const LOOP_ENDED: Self =
         Self { task: None, cause: FailureCause::Cancelled(CancelReason::LoopEnded) };
 }
 
@@ -518,6 +518,13 @@ impl Tasks {
     pub(super) fn hurry(&mut self, slot: u32) {
         if let Some(record) = self.record(slot) {
             record.flags.set(Flags::IS_HURRIED);
+        }
+    }
+
+    /// Main's next run has as much time as the first.
+    pub(super) fn calm_main(&mut self) {
+        if let Some(record) = self.record(MAIN) {
+            record.flags.clear(Flags::IS_HURRIED);
         }
     }
 

@@ -6,13 +6,15 @@ use std::panic::Location;
 
 use super::record::{Place, TaskLabel};
 
-/// A panic or an error that nobody awaits any more, or a cleanup that could not run to its end; see
+/// A panic or an error that nobody awaits any more, or a cleanup or a call on another thread that could not run to its end; see
 /// [`Builder::on_unhandled`](crate::Builder::on_unhandled).
 ///
 /// Its `Display` is one line for a log.
 #[derive(Debug, Clone)]
 pub struct Unhandled {
     task: Option<(String, Place)>,
+    /// Of a call on another thread.
+    call: Option<Place>,
     what: What,
     message: String,
 }
@@ -25,11 +27,13 @@ enum What {
     CleanupPanicked,
     CleanupCutOff,
     CleanupSkipped,
+    CallPanicked,
+    CallCutOff,
 }
 
 impl Unhandled {
     fn new(task: Option<&TaskLabel>, what: What, message: String) -> Self {
-        Self { task: task.map(|task| (task.name(), task.place)), what, message }
+        Self { task: task.map(|task| (task.name(), task.place)), call: None, what, message }
     }
 
     pub(super) fn panic(task: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
@@ -65,24 +69,52 @@ impl Unhandled {
         Self::new(None, What::CleanupSkipped, message)
     }
 
+    /// The call on another thread that was made at `place` panicked.
+    pub(super) fn call_panic(place: Place, payload: &(dyn Any + Send)) -> Self {
+        Self::of_call(place, What::CallPanicked, panic_message(payload).to_owned())
+    }
+
+    /// The loop has ended, and the time for the call made at `place` was up.
+    pub(super) fn call_cut_off(place: Place) -> Self {
+        let message = "its thread goes on without the loop: have the call ask `thread::check_cancelled`, shorten it, or raise \
+                       `Builder::cleanup_timeout`";
+        Self::of_call(place, What::CallCutOff, message.to_owned())
+    }
+
+    fn of_call(place: Place, what: What, message: String) -> Self {
+        Self { task: None, call: Some(place), what, message }
+    }
+
     /// The name of the task, if it happened in one.
     pub fn task_name(&self) -> Option<&str> {
         self.task.as_ref().map(|(name, _)| name.as_str())
     }
 
-    /// Where the task was created, if it happened in one.
+    /// Where the task was created, if it happened in one; or where the [call on another thread](crate::thread::to_thread) was
+    /// made.
     pub fn place(&self) -> Option<&'static Location<'static>> {
-        self.task.as_ref().map(|(_, place)| *place)
+        self.task.as_ref().map(|(_, place)| *place).or(self.call)
     }
 
-    /// Whether it is a panic; otherwise it is the error of a detached task or of a cleanup, or a cleanup that was cut off.
+    /// Whether it is a panic; otherwise it is the error of a detached task or of a cleanup, or something that was cut off.
     pub fn is_panic(&self) -> bool {
-        matches!(self.what, What::TaskPanicked | What::CleanupPanicked)
+        matches!(self.what, What::TaskPanicked | What::CleanupPanicked | What::CallPanicked)
     }
 
     /// Whether it happened in a [cleanup](crate::with_cleanup).
     pub fn is_cleanup(&self) -> bool {
-        !matches!(self.what, What::TaskPanicked | What::TaskFailed)
+        matches!(
+            self.what,
+            What::CleanupFailed
+                | What::CleanupPanicked
+                | What::CleanupCutOff
+                | What::CleanupSkipped
+        )
+    }
+
+    /// Whether it happened in a [call on another thread](crate::thread::to_thread).
+    pub fn is_call(&self) -> bool {
+        self.call.is_some()
     }
 
     /// The error, or the message of the panic.
@@ -102,14 +134,18 @@ impl fmt::Display for Unhandled {
             }
             Some((name, place)) => write!(f, "task `{name}`, created at {place}, ")?,
             None if self.is_cleanup() => {}
+            None if self.is_call() => f.write_str("a call on another thread")?,
             None => f.write_str("code called by the event loop ")?,
+        }
+        if let Some(place) = self.call {
+            write!(f, ", made at {place}, ")?;
         }
         f.write_str(match self.what {
             What::TaskFailed => "failed, and nobody awaits it",
-            What::TaskPanicked => "panicked, and nobody awaits it",
+            What::TaskPanicked | What::CallPanicked => "panicked, and nobody awaits it",
             What::CleanupFailed => "failed",
             What::CleanupPanicked => "panicked",
-            What::CleanupCutOff => "was cut off",
+            What::CleanupCutOff | What::CallCutOff => "was cut off",
             What::CleanupSkipped => "was skipped",
         })?;
         write!(f, ": {}", self.message)

@@ -7,12 +7,37 @@ use std::any::Any;
 use std::cell::Cell;
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Which variable: the address of its `static`.
 pub(crate) type VarId = usize;
 
 /// What a variable is set to.
-pub(crate) type Value = Rc<dyn Any>;
+#[derive(Clone)]
+pub(crate) enum Value {
+    Local(Rc<dyn Any>),
+    /// It goes along to other threads.
+    Threadsafe(ThreadsafeValue),
+}
+
+type ThreadsafeValue = Arc<dyn Any + Send + Sync>;
+
+impl Value {
+    pub(crate) fn local<T: 'static>(value: T) -> Self {
+        Self::Local(Rc::new(value))
+    }
+
+    pub(crate) fn threadsafe<T: Send + Sync + 'static>(value: T) -> Self {
+        Self::Threadsafe(Arc::new(value))
+    }
+
+    pub(crate) fn downcast_ref<T: 'static>(&self) -> Option<&T> {
+        match self {
+            Self::Local(value) => value.downcast_ref(),
+            Self::Threadsafe(value) => value.downcast_ref(),
+        }
+    }
+}
 
 /// The values of some variables, ordered by variable.
 #[derive(Clone, Default)]
@@ -25,7 +50,7 @@ impl Values {
     pub(crate) fn get(&self, var: VarId) -> Option<Value> {
         let entries = self.entries.as_ref()?;
         let at = entries.binary_search_by_key(&var, |entry| entry.0).ok()?;
-        Some(Rc::clone(&entries[at].1))
+        Some(entries[at].1.clone())
     }
 
     /// Hands out the former value.
@@ -40,6 +65,39 @@ impl Values {
                 None
             }
         }
+    }
+}
+
+/// Those of a context that may go to another thread.
+#[derive(Default)]
+pub(crate) struct ThreadsafeValues {
+    entries: Vec<(VarId, ThreadsafeValue)>,
+}
+
+impl Values {
+    pub(crate) fn threadsafe(&self) -> ThreadsafeValues {
+        let entries = self.entries.iter().flat_map(|entries| entries.iter());
+        let threadsafe = entries.filter_map(|(var, value)| match value {
+            Value::Threadsafe(value) => Some((*var, Arc::clone(value))),
+            Value::Local(_) => None,
+        });
+        ThreadsafeValues { entries: threadsafe.collect() }
+    }
+}
+
+impl ThreadsafeValues {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl From<ThreadsafeValues> for Values {
+    fn from(ThreadsafeValues { entries }: ThreadsafeValues) -> Self {
+        if entries.is_empty() {
+            return Self::default();
+        }
+        let entries = entries.into_iter().map(|(var, value)| (var, Value::Threadsafe(value)));
+        Self { entries: Some(Rc::new(entries.collect())) }
     }
 }
 

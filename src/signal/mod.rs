@@ -1,57 +1,46 @@
-//! Signals.
+//! Signals: Ctrl-C, SIGTERM and the others, as streams.
+//!
+//! [`signal`](signal()) listens for one signal, [`signals`] for several. For the end of a program there is less to write:
+//! [`ctrl_c`] waits for Ctrl-C, [`shutdown`] for Ctrl-C or SIGTERM, and [`run_until_ctrl_c`] runs a program that Ctrl-C
+//! cancels.
+//!
+//! # Who hears a signal
+//!
+//! As many as like to: every listener is told of every signal, on each loop and thread, and so are other users of the
+//! signal, such as the crates signal-hook and tokio.
+//!
+//! # How many times
+//!
+//! Signals are coalesced, by the system and here. A listener is told at least once after the signal has come; if the signal
+//! comes again before the listener has looked, that is the same time. None is lost because the listener was busy.
+//!
+//! # What happens where nobody listens
+//!
+//! Most signals end a process that does not listen for them. While there is a listener, the signal does not; when the last
+//! one is dropped, it does again, as after asyncio's `remove_signal_handler`. There are three exceptions:
+//!
+//! - Another part of the program handled the signal, or ignored it, before the first listener was there: then it goes on so.
+//!   Linux tells whether that is the case; elsewhere the signal does again what it does by default.
+//! - Another part of the program handles it by other means *later*, as tokio does. Nobody can see that, so a listener has to be
+//!   kept for as long as that part lives.
+//! - A signal without a name, such as those for real time, is ignored from its first listener on.
+//!
+//! # Forks
+//!
+//! A forked child that goes on without `exec` has its parent's handlers, but none of its listeners: what is sent to the
+//! child is ignored there, and does not reach the parent. A child that makes a loop and listens hears its own signals.
 
-use std::io::{self, Read};
-use std::os::unix::net::UnixStream;
+mod arrivals;
+mod asked;
+mod ctrl_c;
+mod default_action;
+mod kind;
+mod listen;
+mod until_ctrl_c;
 
-use signal_hook::consts::SIGINT;
-use signal_hook::{SigId, low_level};
+pub use ctrl_c::{ctrl_c, shutdown};
+pub use kind::SignalKind;
+pub use listen::{Signals, signal, signals};
+pub use until_ctrl_c::{Interrupted, run_until_ctrl_c};
 
-use crate::runtime::{Direction, Interests, Moved, Registration, SignalPipe};
-
-/// Waits for Ctrl-C (SIGINT), counted from the first poll.
-///
-/// Several may wait, and other users of the signal keep working. From the first call on, Ctrl-C does not end the process
-/// any more, also when nobody waits: so wait for it again, or return from `main`.
-///
-/// # Cancel safety
-///
-/// Dropped before it is ready, it changes nothing. A Ctrl-C between two waits is not seen: in a loop, make it once outside,
-/// `let mut stop = pin!(ctrl_c());`, and await `&mut stop`.
-///
-/// # Errors
-///
-/// If the process has no descriptors left.
-///
-/// # Examples
-///
-/// ```no_run
-/// oneloop::run(async {
-///     println!("Press Ctrl-C");
-///     oneloop::signal::ctrl_c().await?;
-///     println!("Goodbye");
-///     std::io::Result::Ok(())
-/// })
-/// # .unwrap();
-/// ```
-pub async fn ctrl_c() -> io::Result<()> {
-    let (receiver, sender) = UnixStream::pair()?;
-    receiver.set_nonblocking(true)?;
-    let receiver = SignalPipe::from_std(receiver);
-    let receiver = Registration::new(receiver, Interests::Read, "signal")?;
-    let _listening = Listening(low_level::pipe::register(SIGINT, sender)?);
-    let read = |mut io: &SignalPipe| {
-        let value = io.read(&mut [0; 16])?;
-        Ok(Moved { value, is_short: false })
-    };
-    receiver.when_ready(Direction::Read, read).await?;
-    Ok(())
-}
-
-/// Takes the handler back when dropped.
-struct Listening(SigId);
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        low_level::unregister(self.0);
-    }
-}
+pub(crate) use asked::{Asks, run_unless_asked};

@@ -11,6 +11,10 @@ use std::io;
 pub struct SendError<T>(pub(super) T);
 
 impl<T> SendError<T> {
+    pub(crate) fn new(item: T) -> Self {
+        Self(item)
+    }
+
     /// The item that was not sent.
     pub fn into_inner(self) -> T {
         self.0
@@ -46,6 +50,10 @@ pub struct TrySendError<T> {
 }
 
 impl<T> TrySendError<T> {
+    pub(crate) fn new(item: T, is_full: bool) -> Self {
+        Self { item, is_full }
+    }
+
     /// Whether there is no room now: waiting may help.
     pub fn is_full(&self) -> bool {
         self.is_full
@@ -109,8 +117,8 @@ pub struct TryRecvError {
 }
 
 impl TryRecvError {
-    pub(super) const EMPTY: Self = Self { is_empty: true };
-    pub(super) const CLOSED: Self = Self { is_empty: false };
+    pub(crate) const EMPTY: Self = Self { is_empty: true };
+    pub(crate) const CLOSED: Self = Self { is_empty: false };
 
     /// Whether nothing is there now: waiting may help.
     pub fn is_empty(&self) -> bool {

@@ -64,3 +64,5 @@ pub use queue::{LifoQueue, PriorityQueue, PutError, Queue};
 pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use wait_queue::{Wait, WaitQueue};
+
+pub(crate) use waker_cell::WakerCell;

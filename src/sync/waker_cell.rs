@@ -8,13 +8,13 @@ use std::task::Waker;
 
 /// At most one waker.
 #[derive(Default)]
-pub(super) struct WakerCell(Cell<Option<Waker>>);
+pub(crate) struct WakerCell(Cell<Option<Waker>>);
 
 impl WakerCell {
     /// Makes `waker` the one that is woken.
     ///
     /// Whoever calls this looks at what it waits for afterwards: a clone may have run code that made it happen.
-    pub(super) fn register(&self, waker: &Waker) {
+    pub(crate) fn register(&self, waker: &Waker) {
         let former = self.0.take();
         if former.as_ref().is_some_and(|former| former.will_wake(waker)) {
             self.0.set(former);
@@ -25,14 +25,14 @@ impl WakerCell {
     }
 
     /// Wakes who waits, if somebody does.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             waker.wake();
         }
     }
 
     /// Nobody waits any more.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         drop(self.0.take());
     }
 }

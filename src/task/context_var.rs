@@ -1,10 +1,8 @@
 //! `ContextVar`: a variable that each task has for itself, and hands on to the tasks it creates.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
@@ -22,7 +20,7 @@ use crate::runtime::{self, Value, VarId, Vars};
 /// Copying costs the same however many variables are set, and nothing if none is. Main keeps its values from one
 /// [`Runtime::run`](crate::Runtime::run) to the next; a task that is created between two runs starts without any.
 ///
-/// A value need not be `Send`. Values are dropped after their last task has ended; where no task runs, so that a `drop` that
+/// A value need not be `Send`; one that is may go along to other threads ([`threadsafe`](ContextVar::threadsafe)). Values are dropped after their last task has ended; where no task runs, so that a `drop` that
 /// calls `set` panics, which is reported as [unhandled](crate::Builder::on_unhandled).
 ///
 /// # Examples
@@ -62,14 +60,45 @@ use crate::runtime::{self, Value, VarId, Vars};
 #[doc(alias = "LocalKey")]
 pub struct ContextVar<T: 'static> {
     name: &'static str,
-    /// It has no value itself, so it may be used from all threads.
-    values: PhantomData<fn() -> T>,
+    /// Makes of a value what a context holds. The variable has no value itself, so it may be used from all threads.
+    wrap: fn(T) -> Value,
 }
 
 impl<T: 'static> ContextVar<T> {
     /// A variable; its name is for messages.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, values: PhantomData }
+        Self { name, wrap: Value::local }
+    }
+
+    /// Has the calls on other threads that a task makes ([`to_thread`](crate::thread::to_thread)) and the tasks that it creates
+    /// on other loops ([`Handle::create_task_threadsafe`](crate::Handle::create_task_threadsafe)) start with its value too.
+    ///
+    /// What such a call sets, this variable or another, is seen by itself alone. With asyncio, every variable is like this
+    /// one; here a value that others see on other threads has to be `Send` and `Sync`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::{ContextVar, thread::to_thread};
+    ///
+    /// static REQUEST: ContextVar<u32> = ContextVar::new("request").threadsafe();
+    ///
+    /// oneloop::run(async {
+    ///     REQUEST.set(7);
+    ///     assert_eq!(to_thread(|| REQUEST.get()).await, Some(7));
+    /// });
+    /// ```
+    ///
+    /// ```compile_fail,E0277
+    ///     ///
+    /// static USER: oneloop::ContextVar<Rc<str>> = oneloop::ContextVar::new("user").threadsafe();
+    /// ```
+    #[must_use]
+    pub const fn threadsafe(self) -> Self
+    where
+        T: Send + Sync,
+    {
+        Self { name: self.name, wrap: Value::threadsafe }
     }
 
     /// The name.
@@ -77,7 +106,8 @@ impl<T: 'static> ContextVar<T> {
         self.name
     }
 
-    /// A clone of the running task's value; `None` if it has none, or no task runs.
+    /// A clone of the running task's value; `None` if it has none, or no task runs. In a [call on another
+    /// thread](crate::thread::to_thread), the call's value.
     pub fn get(&'static self) -> Option<T>
     where
         T: Clone,
@@ -93,14 +123,15 @@ impl<T: 'static> ContextVar<T> {
         value.downcast_ref().map(f)
     }
 
-    /// Sets the variable for the running task, and for the tasks that it creates from now on.
+    /// Sets the variable for the running task, and for the tasks that it creates from now on. In a [call on another
+    /// thread](crate::thread::to_thread), for that call.
     ///
     /// # Panics
     ///
-    /// Where no task runs.
+    /// Where neither runs.
     #[track_caller]
     pub fn set(&'static self, value: T) {
-        let is_set = runtime::set_var(self.id(), Rc::new(value));
+        let is_set = runtime::set_var(self.id(), (self.wrap)(value));
         assert!(is_set, "{}", self.no_task("set"));
     }
 
@@ -137,7 +168,7 @@ impl<T: 'static> ContextVar<T> {
     /// });
     /// ```
     pub fn scope<F: IntoFuture>(&'static self, value: T, future: F) -> Scope<F::IntoFuture> {
-        let vars = ScopeVars::New { var: self.id(), value: Rc::new(value) };
+        let vars = ScopeVars::New { var: self.id(), value: (self.wrap)(value) };
         Scope { name: self.name, vars, future: Some(future.into_future()) }
     }
 
@@ -206,7 +237,7 @@ impl ScopeVars {
                 Self::Copied(vars) => return vars,
                 Self::New { var, value } => {
                     let mut values = runtime::copy_vars();
-                    let former = values.set(*var, Rc::clone(value));
+                    let former = values.set(*var, value.clone());
                     *self = Self::Copied(Vars::Own(values));
                     drop(former);
                 }

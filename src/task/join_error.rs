@@ -30,7 +30,7 @@ enum Cause {
 }
 
 impl JoinError {
-    pub(super) fn of(failure: Failure) -> Self {
+    pub(crate) fn of(failure: Failure) -> Self {
         let Failure { task, cause } = failure;
         let task_name = task.map_or_else(|| "of an ended loop".to_owned(), |task| task.name());
         let cause = match cause {

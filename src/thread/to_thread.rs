@@ -1,67 +1,235 @@
-//! `to_thread`: a call that blocks, on a thread of its own.
+//! `to_thread`: a call that blocks, on a thread of the loop's pool.
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::thread;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
-/// Calls `f` on another thread and waits for what it returns; asyncio's `asyncio.to_thread`. A panic of `f` goes on here.
-pub fn to_thread<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(f: F) -> ToThread<R> {
-    let answer = Arc::new(Mutex::new(Answer { result: None, waker: None }));
-    let to_fill = Arc::clone(&answer);
-    let call = move || {
-        let result = panic::catch_unwind(AssertUnwindSafe(f));
-        let mut answer = lock(&to_fill);
-        answer.result = Some(result);
-        let waker = answer.waker.take();
-        drop(answer);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    };
-    let spawned = thread::Builder::new().name("oneloop-blocking".to_owned()).spawn(call);
-    if let Err(error) = spawned {
-        panic!("cannot start a thread: {error}");
-    }
-    ToThread { answer }
+use super::blocking::blocking_pool;
+use super::call::Call;
+use crate::runtime::{self, Place};
+use crate::sync::{Borrower, CapacityLimiter, OwnedToken};
+
+/// Calls `f` on another thread, and gives what it returns; asyncio's `asyncio.to_thread`. For what blocks: files, databases,
+/// long computations.
+///
+/// The call begins when the future is first polled. The threads belong to the loop, which starts them when they are needed, no
+/// more than [`Builder::blocking_threads`](crate::Builder::blocking_threads); further calls wait in a queue, first come, first
+/// served. Calls that wait for each other may need more threads than there are: give those threads of their own.
+///
+/// Dropped before the call has begun, the future takes it back. A call that runs cannot be stopped: it goes on, and its result
+/// is dropped; it can find out by [`check_cancelled`](super::check_cancelled). With
+/// [`wait_on_cancel`](ToThread::wait_on_cancel) the drop leaves a [cleanup](crate::with_cleanup) that waits for it. At its end
+/// the loop waits for the calls that run, within [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and reports
+/// those that take longer.
+///
+/// The call sees those [context variables](crate::ContextVar) of the task that are
+/// [`threadsafe`](crate::ContextVar::threadsafe).
+///
+/// # Cancel safety
+///
+/// What was not begun does not happen; what was goes on, and what it returns is lost.
+///
+/// # Panics
+///
+/// If `f` panics, with the same payload. If no loop runs on this thread. If the process may have no more threads, and the loop
+/// has none after a second.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::thread::to_thread;
+///
+/// oneloop::run(async {
+///     let text = to_thread(|| std::fs::read_to_string("Cargo.toml")).await?;
+///     assert!(text.contains("oneloop"));
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Several at once:
+///
+/// ```
+/// use oneloop::thread::to_thread;
+///
+/// oneloop::run(async {
+///     let squares = oneloop::gather((1..=3).map(|n| to_thread(move || n * n))).await;
+///     assert_eq!(squares, [1, 4, 9]);
+/// });
+/// ```
+#[doc(alias = "spawn_blocking")]
+#[doc(alias = "unblock")]
+#[doc(alias = "run_in_executor")]
+#[track_caller]
+pub fn to_thread<R, F>(f: F) -> ToThread<R>
+where
+    R: Send + 'static,
+    F: FnOnce() -> R + Send + 'static,
+{
+    ToThread { call: Call::new(f), waits_on_cancel: false }
 }
 
 /// The future of [`to_thread`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct ToThread<R> {
-    answer: Arc<Mutex<Answer<R>>>,
+pub struct ToThread<R: Send + 'static> {
+    call: Call<R>,
+    waits_on_cancel: bool,
 }
 
-struct Answer<R> {
-    result: Option<thread::Result<R>>,
-    waker: Option<Waker>,
+impl<R: Send + 'static> ToThread<R> {
+    /// Lets a drop of this future leave a [cleanup](crate::with_cleanup) that waits for the call, if that runs: the task ends,
+    /// and a [`timeout`](crate::timeout) or [`run`](crate::run) returns, only when it has returned. For calls that must not go
+    /// on unseen.
+    ///
+    /// The wait is as long as a cleanup may take, at most. Trio's `abandon_on_cancel=False`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::thread::{is_cancelled, to_thread};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::time::Duration;
+    ///
+    /// oneloop::run(async {
+    ///     let has_stopped = Arc::new(AtomicBool::new(false));
+    ///     let flag = has_stopped.clone();
+    ///     let work = to_thread(move || {
+    ///         while !is_cancelled() {
+    ///             std::thread::sleep(Duration::from_millis(1));
+    ///         }
+    ///         flag.store(true, Ordering::SeqCst);
+    ///     });
+    ///     let late = oneloop::timeout(Duration::from_millis(5), work.wait_on_cancel()).await;
+    ///     assert!(late.is_err());
+    ///     assert!(has_stopped.load(Ordering::SeqCst), "the timeout has waited for it");
+    /// });
+    /// ```
+    #[doc(alias = "abandon_on_cancel")]
+    pub fn wait_on_cancel(mut self) -> Self {
+        self.waits_on_cancel = true;
+        self
+    }
+
+    /// Begins the call only with a token of `limiter`, and keeps that until the call has returned, also where nobody waits for
+    /// it any more. So that the calls of one kind do not take all threads, or no more of them reach a database than it allows.
+    ///
+    /// The token is not borrowed by the task: a task may make several calls at once. Trio's `limiter=`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::sync::CapacityLimiter;
+    /// use oneloop::thread::to_thread;
+    /// use std::rc::Rc;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// oneloop::run(async {
+    ///     let limiter = Rc::new(CapacityLimiter::new(2));
+    ///     let queries = Arc::new(AtomicUsize::new(0));
+    ///     let query = || {
+    ///         let queries = queries.clone();
+    ///         let query = to_thread(move || {
+    ///             assert!(queries.fetch_add(1, Ordering::SeqCst) < 2);
+    ///             std::thread::yield_now();
+    ///             queries.fetch_sub(1, Ordering::SeqCst);
+    ///         });
+    ///         query.limiter(&limiter)
+    ///     };
+    ///     oneloop::gather((0..10).map(|_| query())).await;
+    /// });
+    /// ```
+    pub fn limiter(self, limiter: &Rc<CapacityLimiter>) -> Limited<R> {
+        let acquire = Rc::clone(limiter).acquire_owned_on_behalf_of(Borrower::new());
+        Limited { call: self, acquire: Some(Box::pin(acquire)), token: None }
+    }
 }
 
-impl<R> Future for ToThread<R> {
+impl<R: Send + 'static> Future for ToThread<R> {
     type Output = R;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let waker = cx.waker().clone();
-        let mut answer = lock(&self.answer);
-        match answer.result.take() {
-            Some(Ok(value)) => Poll::Ready(value),
-            Some(Err(payload)) => panic::resume_unwind(payload),
-            None => {
-                answer.waker = Some(waker);
-                Poll::Pending
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let result = ready!(self.call.poll(cx, "`to_thread`", blocking_pool));
+        Poll::Ready(result.unwrap_or_else(|error| panic!("{error}")))
+    }
+}
+
+impl<R: Send + 'static> Drop for ToThread<R> {
+    fn drop(&mut self) {
+        if self.waits_on_cancel {
+            if let Some((rest, place)) = self.call.take_running() {
+                leave(rest, None, place);
             }
         }
     }
 }
 
-fn lock<R>(answer: &Mutex<Answer<R>>) -> MutexGuard<'_, Answer<R>> {
-    answer.lock().unwrap_or_else(PoisonError::into_inner)
+/// Leaves a cleanup that waits for a call, and keeps its token as long.
+fn leave<R: Send>(rest: Call<R>, token: Option<OwnedToken>, place: Place) {
+    let wait = async move {
+        rest.wait().await;
+        drop(token);
+        None
+    };
+    runtime::leave_cleanup(Box::pin(wait), place);
 }
 
-impl<R> fmt::Debug for ToThread<R> {
+/// The future of [`ToThread::limiter`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Limited<R: Send + 'static> {
+    call: ToThread<R>,
+    /// `None` once it has given the token.
+    acquire: Option<Pin<Box<dyn Future<Output = OwnedToken>>>>,
+    token: Option<OwnedToken>,
+}
+
+impl<R: Send + 'static> Future for Limited<R> {
+    type Output = R;
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        if let Some(acquire) = &mut self.acquire {
+            let token = ready!(acquire.as_mut().poll(cx));
+            self.acquire = None;
+            self.token = Some(token);
+        }
+        // Ready or panicked, the call has returned.
+        let token = self.token.take();
+        let polled = Pin::new(&mut self.call).poll(cx);
+        if polled.is_pending() {
+            self.token = token;
+        }
+        polled
+    }
+}
+
+impl<R: Send + 'static> Drop for Limited<R> {
+    fn drop(&mut self) {
+        let Some(token) = self.token.take() else { return };
+        let Some((rest, place)) = self.call.call.take_running() else { return };
+        if self.call.waits_on_cancel {
+            leave(rest, Some(token), place);
+        } else if runtime::is_here() {
+            let keep = async move {
+                rest.wait().await;
+                drop(token);
+            };
+            drop(runtime::create_at(place, keep, None, false));
+        }
+    }
+}
+
+impl<R: Send + 'static> fmt::Debug for ToThread<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ToThread").finish_non_exhaustive()
+    }
+}
+
+impl<R: Send + 'static> fmt::Debug for Limited<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limited").field("token", &self.token).finish_non_exhaustive()
     }
 }

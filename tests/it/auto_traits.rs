@@ -3,17 +3,26 @@
 //! What is not `Send` has a `compile_fail` example in its documentation too, where users may wonder.
 
 use std::cell::Cell;
+use std::env;
+use std::fs::File;
 use std::future::{Ready, ready};
 use std::io;
 use std::marker::PhantomPinned;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
+use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
 use oneloop::net::{
-    Incoming, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpListenerBuilder, TcpStream, WriteHalf,
+    Batch, BatchIter, ConnectError, Connector, Datagram, Datagrams, Incoming, OwnedReadHalf,
+    OwnedWriteHalf, ReadHalf, ReuniteError, SendFileError, SystemResolver, TcpListener,
+    TcpListenerBuilder, TcpSocket, TcpStream, UdpSocket, UdpSocketBuilder, UnixDatagram,
+    UnixListener, UnixListenerBuilder, UnixStream, WriteHalf, lookup_host,
 };
+use oneloop::process::{Child, Command, Stdio};
+use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
     Barrier, Borrower, BrokenBarrier, BrokenPromise, CapacityLimiter, Condition, Event, LifoQueue,
@@ -27,9 +36,10 @@ use oneloop::task::{
     StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
+use oneloop::workers::{OnPanic, Worker, Workers};
 use oneloop::{
-    CancelOnDrop, CancelReason, Closed, Handle, JoinError, Runtime, Task, TaskKey, TaskRef,
-    TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
+    CancelOnDrop, CancelReason, Closed, Handle, Interrupted, JoinError, Runtime, Task, TaskKey,
+    TaskRef, TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
 };
 
 fn assert_send<T: Send + ?Sized>() {}
@@ -78,6 +88,17 @@ fn handles_are_send_and_sync_whatever_the_task_is() {
 #[test]
 fn sockets_are_send_and_sync() {
     assert_all::<TcpStream>();
+    assert_all::<TcpSocket>();
+    assert_all::<Connector>();
+    assert_all::<ConnectError>();
+    assert_all::<SendFileError>();
+    assert_all::<SystemResolver>();
+    assert_all::<UdpSocket>();
+    assert_all::<UdpSocketBuilder>();
+    assert_all::<Datagrams<'_>>();
+    assert_all::<Datagram<'_>>();
+    assert_all::<Batch>();
+    assert_all::<BatchIter<'_>>();
     assert_all::<TcpListener>();
     assert_all::<TcpListenerBuilder>();
     assert_all::<ReadHalf<'_>>();
@@ -86,6 +107,79 @@ fn sockets_are_send_and_sync() {
     assert_all::<OwnedWriteHalf>();
     assert_all::<Incoming<'_>>();
     assert_all::<ReuniteError>();
+    assert_all::<UnixStream>();
+    assert_all::<UnixListener>();
+    assert_all::<UnixListenerBuilder>();
+    assert_all::<UnixDatagram>();
+    assert_all::<ReadHalf<'_, UnixStream>>();
+    assert_all::<WriteHalf<'_, UnixStream>>();
+    assert_all::<OwnedReadHalf<UnixStream>>();
+    assert_all::<OwnedWriteHalf<UnixStream>>();
+    assert_all::<Incoming<'_, UnixListener>>();
+}
+
+#[test]
+fn pipes_are_send_and_sync() {
+    assert_all::<pipe::Sender>();
+    assert_all::<pipe::Receiver>();
+}
+
+async fn with_child(mut child: Child) -> io::Result<()> {
+    child.wait().await?;
+    child.communicate("input").await?;
+    child.wait_with_output().await.map(drop)
+}
+
+#[test]
+fn children_are_send_and_sync() {
+    assert_all::<Child>();
+    assert_all::<Command>();
+    assert_all::<Stdio>();
+    assert_send_value(Command::new("true").output());
+    assert_send_value(Command::new("true").status());
+    oneloop::run(async {
+        let child = Command::new("true").spawn().unwrap();
+        assert_send_value(with_child(child));
+    });
+}
+
+#[test]
+fn descriptors_are_send_and_sync_if_what_holds_them_is() {
+    assert_all::<AsyncFd<OwnedFd>>();
+    assert_all::<AsyncFd<BorrowedFd<'_>>>();
+    assert_not_send!(AsyncFd<Rc<OwnedFd>>);
+    assert_all::<Interest>();
+    assert_all::<FdCallback>();
+}
+
+#[test]
+fn standard_input_and_output_are_send_and_sync() {
+    assert_all::<Stdin>();
+    assert_all::<Stdout>();
+    assert_all::<Stderr>();
+    let (mut line, mut buf) = (String::new(), Vec::new());
+    assert_send_value(stdin().read_line(&mut line));
+    assert_send_value(stdin().read_to_end(&mut buf));
+    assert_send_value(stdout().write_all(b""));
+}
+
+#[test]
+fn signal_listeners_are_send_and_sync() {
+    assert_all::<Signals>();
+}
+
+#[test]
+fn workers_are_send_and_sync() {
+    assert_all::<Worker>();
+    assert_all::<OnPanic>();
+    assert_send::<Workers>();
+    assert_sync::<Workers>();
+    oneloop::workers(1)
+        .run(async |worker| {
+            assert_send_value(worker.stopping());
+            assert_send_value(worker.listen("127.0.0.1:0"));
+        })
+        .unwrap();
 }
 
 #[test]
@@ -104,6 +198,8 @@ fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<StartError<io::Error>>();
     assert_all::<TimeoutError>();
     assert_all::<Closed>();
+    assert_all::<Interrupted>();
+    assert_all::<SignalKind>();
     assert_all::<CancelReason>();
     assert_all::<Unhandled>();
     assert_all::<Turn>();
@@ -242,11 +338,83 @@ fn futures_of_sockets_are_send() {
     assert_send_value(TcpStream::connect(("localhost", 0)));
     assert_send_value(TcpListener::bind("localhost:0"));
     assert_send_value(TcpListener::builder().bind(addr));
+    assert_send_value(TcpStream::connector().connect("localhost:0"));
+    assert_send_value(async move { TcpSocket::new_v4()?.connect(addr).await });
+    assert_send_value(lookup_host("localhost:0"));
+    assert_send_value(UdpSocket::bind("localhost:0"));
+    assert_send_value(UdpSocket::builder().connect("localhost:0"));
+}
+
+#[test]
+fn futures_of_datagrams_and_files_are_send() {
+    async fn with_socket(socket: UdpSocket) -> io::Result<()> {
+        let mut buf = [0; 4];
+        socket.connect("localhost:0").await?;
+        socket.recv_from(&mut buf).await?;
+        socket.recv(&mut buf).await?;
+        socket.peek_from(&mut buf).await?;
+        socket.peek(&mut buf).await?;
+        socket.readable().await?;
+        socket.send_to(&buf, "localhost:0").await?;
+        socket.send(&buf).await?;
+        socket.writable().await?;
+        socket.recv_with(|_| Ok(())).await?;
+        socket.send_with(|_| Ok(())).await?;
+        let mut batch = Batch::new(1, 1);
+        socket.recv_batch(&mut batch).await?;
+        socket.send_batch(&batch.iter().collect::<Vec<_>>()).await?;
+        drop(socket.datagrams().next().await);
+        Ok(())
+    }
+    async fn with_file(stream: TcpStream, file: File) -> io::Result<u64> {
+        stream.send_file(&file, ..).await
+    }
+    assert_send_value(async { with_socket(UdpSocket::bind("localhost:0").await?).await });
+    assert_send_value(async {
+        with_file(TcpStream::connect("localhost:0").await?, File::open("x")?).await
+    });
+}
+
+#[test]
+fn futures_of_unix_sockets_are_send() {
+    async fn with_sockets(stream: UnixStream, socket: UnixDatagram) -> io::Result<()> {
+        let mut buf = [0; 4];
+        stream.read(&mut buf).await?;
+        stream.read_exact(&mut buf).await?;
+        stream.write_all(&buf).await?;
+        stream.writable().await?;
+        let (mut read, mut write) = stream.into_split();
+        read.read_exact(&mut buf).await?;
+        write.write(&buf).await?;
+        socket.recv_from(&mut buf).await?;
+        socket.send(&buf).await?;
+        socket.send_to(&buf, "no such path").await?;
+        Ok(())
+    }
+    async fn with_listener(listener: UnixListener) -> io::Result<()> {
+        listener.accept().await?;
+        if let Some(stream) = listener.incoming().next().await {
+            drop(stream?);
+        }
+        Ok(())
+    }
+    oneloop::run(async {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        assert_send_value(with_sockets(stream, UnixDatagram::unbound().unwrap()));
+        let path = env::temp_dir().join(format!("oneloop-send-{}", process::id()));
+        assert_send_value(with_listener(UnixListener::bind(path).unwrap()));
+    });
+    assert_send_value(UnixStream::connect("no such path"));
 }
 
 #[test]
 fn other_futures_are_send() {
     assert_send_value(signal::ctrl_c());
+    assert_send_value(signal::shutdown());
+    assert_send_value(async {
+        let mut signals = signal::signal(SignalKind::SIGHUP)?;
+        signals.recv().await
+    });
     assert_send_value(async {
         let task = oneloop::create_task(async { Local::default() });
         drop(task.cancel_and_wait(Duration::ZERO).await);

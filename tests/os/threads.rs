@@ -1,8 +1,80 @@
-//! Calls on other threads.
+//! Calls on other threads, and what comes from there.
 
-use oneloop::thread::to_thread;
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
-#[oneloop::test]
-async fn to_thread_gives_what_the_call_returns() {
-    assert_eq!(to_thread(|| 2 + 2).await, 4);
+mod channel;
+mod context;
+mod limiter;
+mod pool;
+mod remote;
+mod to_thread;
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use oneloop::thread::is_cancelled;
+use oneloop::{Builder, Unhandled};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Holds calls up until it is dropped.
+struct Gate {
+    open: Option<Sender<()>>,
+}
+
+/// The other side of a gate, for one call.
+struct Waiting(Receiver<()>);
+
+fn gate() -> (Gate, Waiting) {
+    let (sender, receiver) = channel();
+    (Gate { open: Some(sender) }, Waiting(receiver))
+}
+
+impl Gate {
+    fn open(&mut self) {
+        self.open = None;
+    }
+}
+
+impl Waiting {
+    /// Until the gate is open.
+    fn pass(self) {
+        assert!(self.0.recv().is_err());
+    }
+}
+
+/// Polls the call once, which so begins.
+async fn poll_once<F: Future + Unpin>(call: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *call).poll(cx))).await
+}
+
+/// A call that has begun, and ends when nobody waits for it and the gate is open. Then it says so.
+fn endless(waiting: Waiting) -> (impl FnOnce() + Send + 'static, Receiver<()>, Receiver<()>) {
+    let ((said, told), (begun, has_begun)) = (channel(), channel());
+    let call = move || {
+        begun.send(()).unwrap();
+        while !is_cancelled() {
+            thread::yield_now();
+        }
+        waiting.pass();
+        said.send(()).unwrap();
+    };
+    (call, has_begun, told)
+}
+
+type Reports = Rc<RefCell<Vec<Unhandled>>>;
+
+/// A builder whose loop notes what is unhandled.
+fn reporting() -> (Builder, Reports) {
+    let reports = Reports::default();
+    let log = Rc::clone(&reports);
+    let builder =
+        Builder::new().on_unhandled(move |unhandled| log.borrow_mut().push(unhandled.clone()));
+    (builder, reports)
 }

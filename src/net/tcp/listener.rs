@@ -1,22 +1,17 @@
 //! `TcpListener`.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use futures_core::Stream;
 use mio::net::{TcpListener as ListenerSocket, TcpStream as StreamSocket};
-use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO};
-use socket2::{Domain, Protocol, Socket, Type};
 
-use super::TcpStream;
+use super::{TcpSocket, TcpStream};
 use crate::net::ToSocketAddrs;
-use crate::runtime::{Direction, Interests, Moved, Registration};
-use crate::time::{Sleep, sleep};
+use crate::net::accept::{Incoming, Listener, accept};
+use crate::net::options::at_first;
+use crate::runtime::{Interests, Registration};
 
 /// A socket that waits for connections.
 ///
@@ -75,7 +70,7 @@ impl TcpListener {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn builder() -> TcpListenerBuilder {
-        TcpListenerBuilder { backlog: 1024, reuse_address: true, reuse_port: false }
+        TcpListenerBuilder { backlog: 1024, nodelay: true, reuse_address: true, reuse_port: false }
     }
 
     /// Waits for a connection.
@@ -92,22 +87,12 @@ impl TcpListener {
     ///
     /// Those of the kernel that will not pass; and on another thread than the loop's.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let mut patience = Patience::default();
-        loop {
-            match self.registration.when_ready(Direction::Read, accept).await {
-                Ok((stream, addr)) => return Ok((TcpStream::register(stream)?, addr)),
-                Err(error) => {
-                    if let Some(pause) = patience.with(error)? {
-                        sleep(pause).await;
-                    }
-                }
-            }
-        }
+        accept(self).await
     }
 
     /// The connections, one after the other, without end.
     pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self, patience: Patience::default(), pause: None }
+        Incoming::new(self)
     }
 
     /// The address at which it listens.
@@ -126,7 +111,10 @@ impl TcpListener {
     /// If no loop runs here, or the kernel refuses.
     pub fn from_std(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let listener = ListenerSocket::from_std(listener);
+        Self::register(ListenerSocket::from_std(listener))
+    }
+
+    pub(super) fn register(listener: ListenerSocket) -> io::Result<Self> {
         Ok(Self { registration: Registration::new(listener, Interests::Read, WHAT)? })
     }
 
@@ -143,15 +131,12 @@ impl TcpListener {
     }
 }
 
-fn accept(io: &ListenerSocket) -> io::Result<Moved<(StreamSocket, SocketAddr)>> {
-    io.accept().map(|value| Moved { value, is_short: false })
-}
-
 /// Options of a [`TcpListener`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `bind`"]
 pub struct TcpListenerBuilder {
     backlog: u32,
+    nodelay: bool,
     reuse_address: bool,
     reuse_port: bool,
 }
@@ -160,6 +145,12 @@ impl TcpListenerBuilder {
     /// How many connections may wait to be accepted; 1024 unless said otherwise. The kernel has a limit of its own.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
+        self
+    }
+
+    /// Whether accepted streams send small writes at once (`TCP_NODELAY`); on unless said otherwise, as in asyncio.
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
         self
     }
 
@@ -185,130 +176,40 @@ impl TcpListenerBuilder {
     pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let target = addr.target();
         let addrs = target.resolve().await?;
-        let mut failure = None;
-        for addr in addrs {
-            match self.bind_to(addr) {
-                Ok(listener) => return TcpListener::from_std(listener),
-                Err(error) => failure = Some((addr, error)),
-            }
-        }
-        match failure {
-            Some((addr, error)) => {
-                Err(io::Error::new(error.kind(), format!("cannot listen at {addr}: {error}")))
-            }
-            None => unreachable!("a look-up gives an address or an error"),
-        }
+        at_first(addrs, "listen at", |addr| self.bind_to(addr))
     }
 
-    fn bind_to(&self, addr: SocketAddr) -> io::Result<StdListener> {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    fn bind_to(&self, addr: SocketAddr) -> io::Result<TcpListener> {
+        let socket = TcpSocket::for_addr(addr)?;
         socket.set_reuse_address(self.reuse_address)?;
         if self.reuse_port {
             socket.set_reuse_port(true)?;
         }
-        socket.bind(&addr.into())?;
-        socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
-        Ok(socket.into())
-    }
-}
-
-/// The connections of a [`TcpListener`], one after the other; see [`TcpListener::incoming`].
-#[derive(Debug)]
-#[must_use = "streams do nothing unless polled"]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-    patience: Patience,
-    pause: Option<Sleep>,
-}
-
-impl Incoming<'_> {
-    /// The next connection. Never `None`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is ready, it has accepted nothing.
-    pub async fn next(&mut self) -> Option<io::Result<TcpStream>> {
-        Some(self.listener.accept().await.map(|(stream, _addr)| stream))
-    }
-}
-
-impl Stream for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(pause) = &mut self.pause {
-                ready!(Pin::new(pause).poll(cx));
-                self.pause = None;
-            }
-            let accepted = ready!(self.listener.registration.poll_io(Direction::Read, cx, accept));
-            return Poll::Ready(Some(match accepted {
-                Ok((stream, _addr)) => {
-                    self.patience = Patience::default();
-                    TcpStream::register(stream)
-                }
-                Err(error) => match self.patience.with(error) {
-                    Ok(pause) => {
-                        self.pause = pause.map(sleep);
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-            }));
+        if self.nodelay {
+            // Accepted streams take it over.
+            socket.set_nodelay(true)?;
         }
+        socket.bind_to(addr)?;
+        socket.listen(self.backlog)
     }
 }
 
-/// What to do about an error of `accept`: some pass by themselves.
-#[derive(Debug)]
-struct Patience {
-    next_pause: Duration,
-}
+impl Listener for TcpListener {
+    type Socket = ListenerSocket;
+    type Accepted = StreamSocket;
+    type Stream = TcpStream;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { next_pause: FIRST_PAUSE }
+    fn registration(&self) -> &Registration<ListenerSocket> {
+        &self.registration
     }
-}
 
-impl Patience {
-    /// `Some`: try again after a pause. `None`: at once. The error, if it is to be seen.
-    fn with(&mut self, error: io::Error) -> io::Result<Option<Duration>> {
-        if is_of_one_connection(&error) {
-            return Ok(None);
-        }
-        if !is_exhaustion(&error) {
-            return Err(error);
-        }
-        let pause = self.next_pause;
-        if pause == FIRST_PAUSE {
-            log::warn!(
-                "oneloop: cannot accept connections for the moment, they wait in the backlog: {error}"
-            );
-        }
-        self.next_pause = (pause * 2).min(LAST_PAUSE);
-        Ok(Some(pause))
+    fn take(io: &ListenerSocket) -> io::Result<(StreamSocket, SocketAddr)> {
+        io.accept()
     }
-}
 
-/// The connection in front of the queue had failed already. Linux gives its network errors here (accept(2)).
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionReset
-            | ErrorKind::NetworkDown
-            | ErrorKind::NetworkUnreachable
-            | ErrorKind::HostUnreachable
-    ) || error.raw_os_error() == Some(EPROTO)
-}
-
-/// The process or the system has no room for one more connection now.
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
+    fn register(accepted: StreamSocket) -> io::Result<TcpStream> {
+        TcpStream::register(accepted)
+    }
 }
 
 impl AsFd for TcpListener {

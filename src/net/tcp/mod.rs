@@ -1,10 +1,9 @@
-//! TCP: listeners, streams, and their halves.
+//! TCP: listeners and streams.
 
-mod halves;
 mod listener;
+mod socket;
 mod stream;
-mod traits;
 
-pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
-pub use listener::{Incoming, TcpListener, TcpListenerBuilder};
+pub use listener::{TcpListener, TcpListenerBuilder};
+pub use socket::TcpSocket;
 pub use stream::TcpStream;

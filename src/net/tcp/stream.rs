@@ -9,8 +9,10 @@ use std::time::Duration;
 use mio::net::TcpStream as Socket;
 use socket2::SockRef;
 
-use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use crate::net::ToSocketAddrs;
+use crate::net::connection::{
+    self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
+};
+use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves};
 use crate::runtime::{Direction, Interests, Moved, Registration};
 
 /// A TCP connection.
@@ -42,41 +44,15 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpStream {
-    pub(super) registration: Registration<Socket>,
+    pub(in crate::net) registration: Registration<Socket>,
 }
 
 pub(super) const WHAT: &str = "TcpStream";
 
 impl TcpStream {
-    /// Connects to the first address that answers, in the order in which the look-up gave them.
-    ///
-    /// There is no time limit but the kernel's: use [`timeout`](crate::timeout).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is ready, it closes the socket.
-    ///
-    /// # Errors
-    ///
-    /// If no address answers: names each address and what was wrong with it. The kind is that of the last.
-    pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        let target = addr.target();
-        let addrs = target.resolve().await?;
-        let mut failures = Vec::new();
-        for &addr in &addrs {
-            match Self::connect_to(addr).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failures.push((addr, error)),
-            }
-        }
-        let kind = failures.last().map_or(ErrorKind::NotFound, |(_, error)| error.kind());
-        let failures: Vec<_> =
-            failures.iter().map(|(addr, error)| format!("{addr}: {error}")).collect();
-        Err(io::Error::new(kind, format!("cannot connect to {}", failures.join("; to "))))
-    }
-
-    async fn connect_to(addr: SocketAddr) -> io::Result<Self> {
-        let stream = Self::register(Socket::connect(addr)?)?;
+    /// A stream of a socket that connects already, once it has.
+    pub(super) async fn connected(socket: StdStream) -> io::Result<Self> {
+        let stream = Self::register(Socket::from_std(socket))?;
         let is_connected = |io: &Socket| {
             if let Some(error) = io.take_error()? {
                 return Err(error);
@@ -165,18 +141,7 @@ impl TcpStream {
     ///
     /// `UnexpectedEof` if the peer closes its side before; and as [`read`](Self::read). How much was read then is unknown.
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
-        let mut filled = 0;
-        while filled < buf.len() {
-            match self.read(&mut buf[filled..]).await? {
-                0 => {
-                    let len = buf.len();
-                    let message = format!("the connection ended after {filled} of {len} bytes");
-                    return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
-                }
-                more => filled += more,
-            }
-        }
-        Ok(())
+        connection::read_exact(&self.registration, buf).await
     }
 
     /// As [`read`](Self::read), and the next read gives the same bytes again.
@@ -261,14 +226,7 @@ impl TcpStream {
     ///
     /// As [`write`](Self::write). How much was written then is unknown.
     pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
-        let mut rest = buf;
-        while !rest.is_empty() {
-            match self.write(rest).await? {
-                0 => return Err(ErrorKind::WriteZero.into()),
-                written => rest = &rest[written..],
-            }
-        }
-        Ok(())
+        connection::write_all(&self.registration, buf).await
     }
 
     /// Writes what the kernel takes now, without waiting.
@@ -302,24 +260,20 @@ impl TcpStream {
     ///
     /// Those of the kernel.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        match self.io().shutdown(how) {
-            // The peer was quicker: what was asked for is the case.
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
-            result => result,
-        }
+        connection::shutdown(self.io(), how)
     }
 
     // Halves.
 
     /// A half to read from and one to write to, both borrowed.
     pub fn split(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        (ReadHalf { stream: self }, WriteHalf { stream: self })
+        halves::borrow(self)
     }
 
     /// As [`split`](Self::split), for halves that go to different tasks. Dropping the half to write to closes the side; the
     /// connection is closed when both are gone.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        super::halves::split(self)
+        halves::split(self)
     }
 
     // Options.
@@ -424,44 +378,43 @@ impl TcpStream {
         self.io().take_error()
     }
 
-    pub(super) fn io(&self) -> &Socket {
+    fn io(&self) -> &Socket {
         self.registration.io()
     }
 }
 
-/// Nothing is asked for: that is had without waiting, where the kernel would say `WouldBlock`.
-pub(super) fn are_empty(bufs: &[IoSliceMut<'_>]) -> bool {
-    bufs.iter().all(|buf| buf.is_empty())
+impl connection::Socket for Socket {
+    const SHORT_MEANS_DRAINED: bool = true;
+
+    fn io(&self) -> impl Read + Write {
+        self
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
+    }
 }
 
-/// A read of less than was asked for, but of something, has emptied the socket; 0 is the end, which stays.
-pub(super) fn read(mut io: &Socket, buf: &mut [u8]) -> io::Result<Moved<usize>> {
-    let value = io.read(buf)?;
-    Ok(Moved { value, is_short: 0 < value && value < buf.len() })
-}
+impl ByteStream for TcpStream {
+    type Socket = Socket;
+    type Addr = SocketAddr;
 
-pub(super) fn read_vectored(
-    mut io: &Socket,
-    bufs: &mut [IoSliceMut<'_>],
-) -> io::Result<Moved<usize>> {
-    let len: usize = bufs.iter().take(BUFS_MAX).map(|buf| buf.len()).sum();
-    let value = io.read_vectored(bufs)?;
-    Ok(Moved { value, is_short: 0 < value && value < len })
-}
+    fn registration(&self) -> &Registration<Socket> {
+        &self.registration
+    }
 
-/// The most buffers that one system call takes; the standard library leaves the rest out.
-const BUFS_MAX: usize = 1024;
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
+    }
 
-/// A write of less than was offered has filled the socket.
-pub(super) fn write(mut io: &Socket, buf: &[u8]) -> io::Result<Moved<usize>> {
-    let value = io.write(buf)?;
-    Ok(Moved { value, is_short: 0 < value && value < buf.len() })
-}
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
 
-pub(super) fn write_vectored(mut io: &Socket, bufs: &[IoSlice<'_>]) -> io::Result<Moved<usize>> {
-    let len: usize = bufs.iter().take(BUFS_MAX).map(|buf| buf.len()).sum();
-    let value = io.write_vectored(bufs)?;
-    Ok(Moved { value, is_short: 0 < value && value < len })
+    fn reset_when_closed(&self) {
+        // A connection that has ended already has nothing to reset.
+        self.set_linger(Some(Duration::ZERO)).ok();
+    }
 }
 
 impl AsRef<Self> for TcpStream {

@@ -1,10 +1,10 @@
 //! Any descriptor as a source: what mio has no type of its own for.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use mio::event::Source;
-use mio::unix::SourceFd;
+use mio::unix::{SourceFd, pipe};
 use mio::{Interest, Registry, Token};
 
 /// Makes a source of what owns a descriptor.
@@ -33,4 +33,11 @@ impl<T: AsFd> Source for FdSource<T> {
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         SourceFd(&self.0.as_fd().as_raw_fd()).deregister(registry)
     }
+}
+
+/// The end to read from and the end to write to of a new pipe: non-blocking, and closed on exec from their birth, also on
+/// systems that need more than one call for it, which mio knows.
+pub(crate) fn pipe_ends() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (sender, receiver) = pipe::new()?;
+    Ok((receiver.into(), sender.into()))
 }

@@ -25,7 +25,7 @@ use super::clock::{NEVER, Nanos};
 use super::key::{self, Serial};
 use super::waiter::Waiter;
 use alarm::Alarm;
-pub(crate) use fd::FdSource;
+pub(crate) use fd::{FdSource, pipe_ends};
 pub(crate) use mio::event::Source as EventSource;
 /// What a signal handler writes to; here because mio has its home here.
 pub(crate) use mio::net::UnixStream as SignalPipe;

@@ -4,6 +4,8 @@
 
 use std::cell::RefCell;
 use std::future::pending;
+use std::io::Write as _;
+use std::net;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::channel::oneshot;
 use futures::future::{FutureObj, LocalFutureObj};
 use futures::task::{LocalSpawn, Spawn};
@@ -365,6 +368,23 @@ fn a_call_may_do_what_a_task_may() {
         };
         Handle::current().call_soon_threadsafe(call).unwrap();
         assert_eq!(receiver.await.unwrap(), Handle::current());
+    });
+}
+
+#[test]
+fn a_call_has_a_budget_of_its_own() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(&[0; 4096]).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.readable().await.unwrap();
+        // The share of this poll.
+        while stream.read(&mut [0]).now_or_never().is_some() {}
+        let (sender, receiver) = oneshot::channel();
+        let call = move || sender.send(stream.read(&mut [0]).now_or_never().is_some()).unwrap();
+        Handle::current().call_soon_threadsafe(call).unwrap();
+        assert!(receiver.await.unwrap(), "the poll before has used it up");
     });
 }
 

@@ -1,40 +1,45 @@
-//! The halves of a `TcpStream`.
+//! The halves of a stream: one to read from, one to write to.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use super::TcpStream;
+use super::connection::{self, ByteStream};
 
-/// The half of a [`TcpStream`] to read from, borrowed; see [`TcpStream::split`].
+/// The half of a stream to read from, borrowed; see [`TcpStream::split`].
 #[derive(Debug)]
-pub struct ReadHalf<'a> {
-    pub(super) stream: &'a TcpStream,
+pub struct ReadHalf<'a, S = TcpStream> {
+    stream: &'a S,
 }
 
-/// The half of a [`TcpStream`] to write to, borrowed; see [`TcpStream::split`].
+/// The half of a stream to write to, borrowed; see [`TcpStream::split`].
 #[derive(Debug)]
-pub struct WriteHalf<'a> {
-    pub(super) stream: &'a TcpStream,
+pub struct WriteHalf<'a, S = TcpStream> {
+    stream: &'a S,
 }
 
-/// The half of a [`TcpStream`] to read from; see [`TcpStream::into_split`].
+/// The half of a stream to read from; see [`TcpStream::into_split`].
 #[derive(Debug)]
-pub struct OwnedReadHalf {
+pub struct OwnedReadHalf<S = TcpStream> {
     // Not an `Rc`, so that a half is as `Send` as the stream. It is counted when split and when dropped only.
-    pub(super) stream: Arc<TcpStream>,
+    stream: Arc<S>,
 }
 
-/// The half of a [`TcpStream`] to write to; see [`TcpStream::into_split`]. Dropped, it closes that side: the peer reads the end.
+/// The half of a stream to write to; see [`TcpStream::into_split`]. Dropped, it closes that side: the peer reads the end.
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
-    pub(super) stream: Arc<TcpStream>,
+pub struct OwnedWriteHalf<S: ByteStream = TcpStream> {
+    stream: Arc<S>,
     closes_on_drop: bool,
 }
 
-pub(super) fn split(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(super) fn borrow<S>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
+    (ReadHalf { stream }, WriteHalf { stream })
+}
+
+pub(super) fn split<S: ByteStream>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Arc::new(stream);
     let write = OwnedWriteHalf { stream: Arc::clone(&stream), closes_on_drop: true };
     (OwnedReadHalf { stream }, write)
@@ -42,7 +47,7 @@ pub(super) fn split(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
 
 macro_rules! read_half {
     ($half:ty) => {
-        impl $half {
+        impl<S: ByteStream> $half {
             /// As [`TcpStream::read`].
             ///
             /// # Cancel safety
@@ -53,7 +58,7 @@ macro_rules! read_half {
             ///
             /// As [`TcpStream::read`].
             pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                self.stream.read(buf).await
+                connection::read_some(self.stream.registration(), buf).await
             }
 
             /// As [`TcpStream::read_exact`].
@@ -66,7 +71,7 @@ macro_rules! read_half {
             ///
             /// As [`TcpStream::read_exact`].
             pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-                self.stream.read_exact(buf).await
+                connection::read_exact(self.stream.registration(), buf).await
             }
 
             /// The address of the peer.
@@ -74,13 +79,13 @@ macro_rules! read_half {
             /// # Errors
             ///
             /// Those of the kernel.
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+            pub fn peer_addr(&self) -> io::Result<S::Addr> {
                 self.stream.peer_addr()
             }
         }
 
-        impl AsRef<TcpStream> for $half {
-            fn as_ref(&self) -> &TcpStream {
+        impl<S> AsRef<S> for $half {
+            fn as_ref(&self) -> &S {
                 &self.stream
             }
         }
@@ -89,7 +94,7 @@ macro_rules! read_half {
 
 macro_rules! write_half {
     ($half:ty) => {
-        impl $half {
+        impl<S: ByteStream> $half {
             /// As [`TcpStream::write`].
             ///
             /// # Cancel safety
@@ -100,7 +105,7 @@ macro_rules! write_half {
             ///
             /// As [`TcpStream::write`].
             pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                self.stream.write(buf).await
+                connection::write_some(self.stream.registration(), buf).await
             }
 
             /// As [`TcpStream::write_all`].
@@ -113,7 +118,7 @@ macro_rules! write_half {
             ///
             /// As [`TcpStream::write_all`].
             pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-                self.stream.write_all(buf).await
+                connection::write_all(self.stream.registration(), buf).await
             }
 
             /// Closes this side: the peer reads the end.
@@ -122,7 +127,7 @@ macro_rules! write_half {
             ///
             /// Those of the kernel.
             pub fn shutdown(&mut self) -> io::Result<()> {
-                self.stream.shutdown(Shutdown::Write)
+                connection::shutdown(self.stream.registration().io(), Shutdown::Write)
             }
 
             /// The address of the peer.
@@ -130,31 +135,31 @@ macro_rules! write_half {
             /// # Errors
             ///
             /// Those of the kernel.
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+            pub fn peer_addr(&self) -> io::Result<S::Addr> {
                 self.stream.peer_addr()
             }
         }
 
-        impl AsRef<TcpStream> for $half {
-            fn as_ref(&self) -> &TcpStream {
+        impl<S: ByteStream> AsRef<S> for $half {
+            fn as_ref(&self) -> &S {
                 &self.stream
             }
         }
     };
 }
 
-read_half!(ReadHalf<'_>);
-read_half!(OwnedReadHalf);
-write_half!(WriteHalf<'_>);
-write_half!(OwnedWriteHalf);
+read_half!(ReadHalf<'_, S>);
+read_half!(OwnedReadHalf<S>);
+write_half!(WriteHalf<'_, S>);
+write_half!(OwnedWriteHalf<S>);
 
-impl OwnedReadHalf {
+impl<S: ByteStream> OwnedReadHalf<S> {
     /// The stream again, of its two halves.
     ///
     /// # Errors
     ///
     /// If `write` is the half of another stream: gives both back.
-    pub fn reunite(self, write: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, write: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.stream, &write.stream) {
             return Err(ReuniteError(self, write));
         }
@@ -166,35 +171,35 @@ impl OwnedReadHalf {
     }
 }
 
-impl OwnedWriteHalf {
+impl<S: ByteStream> OwnedWriteHalf<S> {
     /// Drops the half without closing its side.
     pub fn forget(mut self) {
         self.closes_on_drop = false;
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<S: ByteStream> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if self.closes_on_drop {
             // A connection that has ended has nothing to close.
-            self.stream.shutdown(Shutdown::Write).ok();
+            connection::shutdown(self.stream.registration().io(), Shutdown::Write).ok();
         }
     }
 }
 
 /// The two halves belong to different streams; they are in it.
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<S: ByteStream = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
-impl fmt::Display for ReuniteError {
+impl<S: ByteStream> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the halves belong to different streams")
     }
 }
 
-impl fmt::Debug for ReuniteError {
+impl<S: ByteStream> fmt::Debug for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ReuniteError").finish_non_exhaustive()
     }
 }
 
-impl Error for ReuniteError {}
+impl<S: ByteStream> Error for ReuniteError<S> {}

@@ -1,0 +1,112 @@
+//! A server on one loop and on two: requests that take some computing, over loopback. Between one and the other there is no
+//! more to gain than a core.
+
+use std::hint::black_box;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use oneloop::net::{TcpListener, TcpStream};
+use oneloop::workers::{Worker, workers};
+use oneloop::{create_task, gather, run, select};
+use oneloop_benches::timed;
+
+/// Of each worker, or all of the only one: so many for each of two.
+const CONNECTIONS: usize = 8;
+
+/// Some 50 us of it.
+const STEPS: u64 = 40_000;
+
+fn compute(seed: u64) -> u64 {
+    (0..STEPS).fold(seed, |sum, step| black_box(sum.rotate_left(7) ^ step.wrapping_mul(sum | 1)))
+}
+
+async fn answer(stream: TcpStream) -> io::Result<()> {
+    let mut request = [0; 8];
+    loop {
+        stream.read_exact(&mut request).await?;
+        let answer = compute(u64::from_le_bytes(request));
+        stream.write_all(&answer.to_le_bytes()).await?;
+    }
+}
+
+async fn serve(worker: &Worker, listener: TcpListener) -> io::Result<()> {
+    loop {
+        let (stream, _addr) = select! {
+            () = worker.stopping() => return Ok(()),
+            accepted = listener.accept() => accepted?,
+        };
+        stream.set_nodelay(true)?;
+        // So that a client knows whether it wants this worker.
+        stream.write_all(&[u8::from(worker.index() == 1)]).await?;
+        // It ends when the client goes.
+        drop(create_task(answer(stream)));
+    }
+}
+
+/// A connection to the worker of this number.
+async fn connect(addr: SocketAddr, index: u8) -> io::Result<TcpStream> {
+    loop {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let mut theirs = [0];
+        stream.read_exact(&mut theirs).await?;
+        if theirs == [index] {
+            return Ok(stream);
+        }
+    }
+}
+
+fn server(criterion: &mut Criterion, count: u8) {
+    let (started, addr) = mpsc::channel();
+    let server = thread::spawn(move || {
+        workers(count.into()).stop_on_signals(false).run(async |worker| {
+            let listener = worker.listen("127.0.0.1:0").await?;
+            let stop = worker.clone();
+            started.send((listener.local_addr()?, stop)).expect("the benchmark waits for it");
+            serve(&worker, listener).await
+        })
+    });
+    let (addr, worker) = addr.recv().expect("it listens");
+    let mut group = criterion.benchmark_group("16 clients of a server that computes");
+    group.throughput(Throughput::Elements(2 * CONNECTIONS as u64));
+    group.bench_function(format!("{count} workers"), |bencher| {
+        bencher.iter_custom(|rounds| {
+            run(async {
+                let mut clients = Vec::new();
+                for number in 0..2 * CONNECTIONS {
+                    let index = if number % 2 == 1 { count - 1 } else { 0 };
+                    clients.push(connect(addr, index).await.expect("it accepts"));
+                }
+                // Each asks once in a round, and a round ends when all have their answers.
+                timed(rounds, async || {
+                    let asks = clients.iter().map(async |client| {
+                        client.write_all(&7u64.to_le_bytes()).await?;
+                        client.read_exact(&mut [0; 8]).await
+                    });
+                    for answered in gather(asks).await {
+                        answered.expect("it answers");
+                    }
+                })
+                .await
+            })
+        });
+    });
+    group.finish();
+    worker.stop();
+    server.join().expect("it does not panic").expect("it ends by itself");
+}
+
+fn both(criterion: &mut Criterion) {
+    server(criterion, 1);
+    server(criterion, 2);
+}
+
+criterion_group! {
+    name = benches;
+    config = oneloop_benches::criterion();
+    targets = both
+}
+criterion_main!(benches);

@@ -1,0 +1,176 @@
+//! The place in a file where the next read or write happens, and what was read from there ahead of time.
+//!
+//! The kernel's own position is behind what was read and not given to anybody yet. Whatever depends on the position first
+//! sets it back. All of this blocks, and is done on a thread, but for [`Cursor::give`].
+
+use std::fs::File as StdFile;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::mem;
+
+/// The most that one read takes, and one write: a thread is not kept for longer, nor the loop by copying it.
+pub(super) const CHUNK: usize = 512 * 1024;
+
+/// The least and the most that is read ahead of time.
+const AHEAD_MIN: usize = 16 * 1024;
+const AHEAD_MAX: usize = 256 * 1024;
+
+/// Whoever reads a file from front to back in small pieces is read ahead for: each time twice as much, so that one who jumps
+/// about is not.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    /// `start..end` of it was read, and not given to anybody yet.
+    buf: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// How much the last read took, if the next one goes on from there.
+    last: usize,
+    reads_ahead: ReadsAhead,
+    /// The last read found the end of the file, and nobody was told.
+    found_end: bool,
+    /// The last operation was this seek, which led there, and nobody was told.
+    sought: Option<(SeekFrom, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum ReadsAhead {
+    /// If it is a regular file, which nobody has asked yet.
+    #[default]
+    Perhaps,
+    Yes,
+    No,
+}
+
+impl Cursor {
+    /// Others use the position too: from now on each read takes what it was asked for.
+    pub(super) fn never_ahead(&mut self) {
+        self.reads_ahead = ReadsAhead::No;
+    }
+
+    pub(super) fn has_unread(&self) -> bool {
+        self.start < self.end
+    }
+
+    /// Copies what was read into `buf`.
+    pub(super) fn give(&mut self, buf: &mut [u8]) -> usize {
+        self.sought = None;
+        let len = buf.len().min(self.end - self.start);
+        buf[..len].copy_from_slice(&self.buf[self.start..self.start + len]);
+        self.start += len;
+        len
+    }
+
+    /// Adds all that was read to `buf`.
+    pub(super) fn give_all(&mut self, buf: &mut Vec<u8>) -> io::Result<()> {
+        buf.try_reserve(self.end - self.start)?;
+        buf.extend_from_slice(&self.buf[self.start..self.end]);
+        self.start = self.end;
+        self.sought = None;
+        Ok(())
+    }
+
+    /// Whether the last read found the end of the file; says it once.
+    pub(super) fn take_end(&mut self) -> bool {
+        mem::take(&mut self.found_end)
+    }
+
+    /// Notes where a seek led, for somebody who will ask.
+    pub(super) fn note_sought(&mut self, to: SeekFrom, position: u64) {
+        self.sought = Some((to, position));
+    }
+
+    /// Where this seek led, if it was the last operation; says it once.
+    pub(super) fn take_sought(&mut self, to: SeekFrom) -> Option<u64> {
+        self.sought.take().filter(|&(sought, _)| sought == to).map(|(_, position)| position)
+    }
+
+    /// Reads the next bytes of the file, when all of the former have been given away: `wanted` of them, or more.
+    pub(super) fn fill(&mut self, mut file: &StdFile, wanted: usize) -> io::Result<()> {
+        let wanted = self.adjusted(file, wanted.min(CHUNK));
+        if self.buf.len() < wanted {
+            self.buf.resize(wanted, 0);
+        }
+        let len = loop {
+            match file.read(&mut self.buf[..wanted]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        (self.start, self.end, self.last) = (0, len, len);
+        self.sought = None;
+        self.found_end = len == 0;
+        if self.found_end {
+            self.buf = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// How much to read for one who wants so much.
+    fn adjusted(&mut self, file: &StdFile, wanted: usize) -> usize {
+        let ahead = (self.last * 2).clamp(AHEAD_MIN, AHEAD_MAX);
+        if self.last == 0 || ahead <= wanted {
+            return wanted;
+        }
+        if self.reads_ahead == ReadsAhead::Perhaps {
+            let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+            self.reads_ahead = if is_regular { ReadsAhead::Yes } else { ReadsAhead::No };
+        }
+        if self.reads_ahead == ReadsAhead::Yes { ahead } else { wanted }
+    }
+
+    /// Sets the kernel's position back to what was given. Data from where there is no way back, such as a pipe, stay.
+    pub(super) fn settle(&mut self, mut file: &StdFile) -> io::Result<()> {
+        self.last = 0;
+        self.found_end = false;
+        self.sought = None;
+        if self.has_unread() {
+            match file.seek(SeekFrom::Current(-self.unread())) {
+                Ok(_) => self.forget(),
+                Err(error) if error.kind() == ErrorKind::NotSeekable => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn seek(&mut self, mut file: &StdFile, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::Current(offset) => SeekFrom::Current(offset.saturating_sub(self.unread())),
+            SeekFrom::Start(_) | SeekFrom::End(_) => to,
+        };
+        let position = file.seek(to)?;
+        self.forget();
+        Ok(position)
+    }
+
+    pub(super) fn position(&self, mut file: &StdFile) -> io::Result<u64> {
+        Ok(file.stream_position()?.saturating_add_signed(-self.unread()))
+    }
+
+    /// Writes all of `data`, or as much as can be written. Gives how much that was, and why it was not all.
+    pub(super) fn write(&mut self, mut file: &StdFile, data: &[u8]) -> (usize, Option<io::Error>) {
+        if let Err(error) = self.settle(file) {
+            return (0, Some(error));
+        }
+        let mut written = 0;
+        while written < data.len() {
+            match file.write(&data[written..]) {
+                Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
+                Ok(len) => written += len,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return (written, Some(error)),
+            }
+        }
+        (written, None)
+    }
+
+    fn forget(&mut self) {
+        (self.start, self.end, self.last) = (0, 0, 0);
+        self.found_end = false;
+        self.sought = None;
+    }
+
+    /// As an offset. Nothing in memory is too large for one.
+    fn unread(&self) -> i64 {
+        i64::try_from(self.end - self.start).unwrap_or(i64::MAX)
+    }
+}

@@ -1,0 +1,197 @@
+//! Reading a `File`.
+
+use std::fs::File as StdFile;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::File;
+use super::cursor::{CHUNK, Cursor};
+use super::operation::run;
+use super::shared::Turn;
+use crate::fs::job::{Job, check_loop};
+use crate::runtime;
+
+impl File {
+    /// Reads some bytes at the position into `buf`, and says how many: 512 KiB at most, and 0 at the end of the file, or if `buf` is
+    /// empty.
+    ///
+    /// At the end it may be called again: it gives what was written there meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: what was read is given to the next read.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read(2)`: it is a directory, or not open for reading.
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let mut turn = Turn::wait(&self.shared).await?;
+        turn = fill(turn, buf.len()).await?;
+        Ok(turn.cursor.give(buf))
+    }
+
+    /// Fills `buf` from the position on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: what has been read into `buf` is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends before; and as [`read`](Self::read).
+    pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
+        let mut turn = Turn::wait(&self.shared).await?;
+        let mut done = 0;
+        while done < buf.len() {
+            turn = fill(turn, buf.len() - done).await?;
+            match turn.cursor.give(&mut buf[done..]) {
+                0 => {
+                    let short = io::Error::new(ErrorKind::UnexpectedEof, "it ends too early");
+                    return Err(self.shared.named.cannot("read", &short));
+                }
+                len => done += len,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from the position to the end of the file, adds it to `buf`, and says how many bytes it was.
+    ///
+    /// To read a whole file, [`fs::read`](crate::fs::read) is quicker.
+    ///
+    /// # Cancel safety
+    ///
+    /// What has been read until then is in `buf`, or given to the next read.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), with what was read before in `buf`; [`OutOfMemory`](ErrorKind::OutOfMemory).
+    pub async fn read_to_end(&self, buf: &mut Vec<u8>) -> io::Result<usize> {
+        let before = buf.len();
+        let mut turn = Turn::wait(&self.shared).await?;
+        loop {
+            turn = fill(turn, CHUNK).await?;
+            if !turn.cursor.has_unread() {
+                return Ok(buf.len() - before);
+            }
+            turn.cursor.give_all(buf)?;
+        }
+    }
+
+    /// Reads from the position to the end of the file, adds it to `text`, and says how many bytes it was.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: what has been read is gone, and nothing is in `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8; then `text` is as it was. And as [`read_to_end`](Self::read_to_end).
+    pub async fn read_to_string(&self, text: &mut String) -> io::Result<usize> {
+        let mut data = Vec::new();
+        let len = self.read_to_end(&mut data).await?;
+        let invalid = |error| io::Error::new(ErrorKind::InvalidData, error);
+        let read = String::from_utf8(data)
+            .map_err(|error| self.shared.named.cannot("read", &invalid(error.utf8_error())))?;
+        if text.is_empty() {
+            *text = read;
+        } else {
+            text.push_str(&read);
+        }
+        Ok(len)
+    }
+
+    /// Reads some bytes at `offset`, counted from the beginning, and says how many: 512 KiB at most, and 0 at the end. The position
+    /// counts for nothing, and stays.
+    ///
+    /// It does not wait for its turn: such reads run beside each other and beside all else. A write that was awaited is seen.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of `pread(2)`: it is not open for reading, or has no positions, as a pipe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::fs;
+    ///
+    /// oneloop::run(async {
+    ///     let file = fs::temp_file().await?;
+    ///     file.write_all(b"0123456789").await?;
+    ///     let (mut a, mut b) = ([0; 2], [0; 3]);
+    ///     let (len, _) = oneloop::gather!(file.read_at(&mut a, 1), file.read_at(&mut b, 7)).await;
+    ///     assert_eq!(len?, 2);
+    ///     assert_eq!((&a, &b), (b"12", b"789"));
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "pread")]
+    pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let shared = Arc::clone(&self.shared);
+        let wanted = buf.len().min(CHUNK);
+        let read = move || {
+            let mut data = vec![0; wanted];
+            let len = loop {
+                match shared.file.read_at(&mut data, offset) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    result => break result.map_err(|error| shared.named.cannot("read", &error))?,
+                }
+            };
+            data.truncate(len);
+            Ok(data)
+        };
+        let data = Job::new(read).await?;
+        buf[..data.len()].copy_from_slice(&data);
+        Ok(data.len())
+    }
+
+    /// Fills `buf` from `offset` on, as [`read_at`](Self::read_at).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the position counts for nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends before; and as [`read_at`](Self::read_at).
+    pub async fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.read_at(&mut buf[done..], offset.saturating_add(done as u64)).await? {
+                0 => {
+                    let short = io::Error::new(ErrorKind::UnexpectedEof, "it ends too early");
+                    return Err(self.shared.named.cannot("read", &short));
+                }
+                len => done += len,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sees to it that something was read, unless the file is at its end.
+async fn fill(turn: Turn, wanted: usize) -> io::Result<Turn> {
+    if turn.cursor.has_unread() {
+        check_loop()?;
+        // Many small reads of what is here already are no reason to hold up all others.
+        poll_fn(runtime::poll_budget).await;
+        return Ok(turn);
+    }
+    let named = turn.shared().named.clone();
+    let read = move |file: &StdFile, cursor: &mut Cursor| {
+        cursor.fill(file, wanted).map_err(|error| named.cannot("read", &error))
+    };
+    let ((), mut turn) = run(turn, read).await?;
+    turn.cursor.take_end();
+    Ok(turn)
+}

@@ -1,0 +1,158 @@
+//! What a [`File`](super::File) and the threads that work for it share, and the turn of one operation.
+
+use std::fs::File as StdFile;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use super::cursor::Cursor;
+use super::turns::{Place, Side, Turns};
+use crate::fs::error::cannot;
+use crate::fs::job::check_loop;
+
+pub(super) struct Shared {
+    pub(super) file: StdFile,
+    pub(super) named: Named,
+    turns: Turns<Cursor>,
+    failure: Failure,
+}
+
+/// What the file is called in messages.
+#[derive(Debug, Clone)]
+pub(super) struct Named(Option<Arc<Path>>);
+
+impl Named {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(Some(path.into()))
+    }
+
+    /// A file that came without its path.
+    pub(super) fn nameless() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.0.as_deref()
+    }
+
+    /// "cannot read `x`: .."
+    pub(super) fn cannot(&self, doing: &str, error: &io::Error) -> io::Error {
+        match &self.0 {
+            Some(path) => cannot(doing, path, error),
+            None => io::Error::new(error.kind(), format!("cannot {doing} a file: {error}")),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(file: StdFile, named: Named, cursor: Cursor) -> Arc<Self> {
+        let failure = Failure(Mutex::new(None));
+        Arc::new(Self { file, named, turns: Turns::new(cursor), failure })
+    }
+
+    /// Keeps an error that nobody waits for any more, for the next operation. The first one is kept: it is the cause.
+    pub(super) fn keep_failure(&self, error: io::Error) {
+        let mut kept = self.failure.lock();
+        if kept.is_none() {
+            *kept = Some(error);
+        } else {
+            drop(kept);
+            report(&error);
+        }
+    }
+}
+
+/// The error of an operation that nobody awaited.
+struct Failure(Mutex<Option<io::Error>>);
+
+impl Failure {
+    fn lock(&self) -> MutexGuard<'_, Option<io::Error>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Failure {
+    fn drop(&mut self) {
+        if let Some(error) = self.lock().take() {
+            report(&error);
+        }
+    }
+}
+
+/// Nobody else will tell.
+fn report(error: &io::Error) {
+    log::error!(target: "oneloop", "nobody has awaited this: {error}");
+}
+
+/// The right to do an operation, until it is dropped.
+pub(super) struct Turn {
+    shared: Arc<Shared>,
+    pub(super) cursor: Cursor,
+}
+
+impl Turn {
+    /// Waits in line for it.
+    pub(super) fn wait(shared: &Arc<Shared>) -> WaitTurn<'_> {
+        WaitTurn { shared, place: Place::default() }
+    }
+
+    /// For traits whose callers may stop polling without a word.
+    pub(super) fn poll(
+        shared: &Arc<Shared>,
+        side: Side,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<Self>> {
+        let cursor = ready!(shared.turns.poll_free(side, cx));
+        Poll::Ready(Self { shared: Arc::clone(shared), cursor }.checked())
+    }
+
+    /// The error of an operation that nobody has awaited is that of the next one.
+    pub(super) fn checked(self) -> io::Result<Self> {
+        check_loop()?;
+        let failure = self.shared.failure.lock().take();
+        failure.map_or(Ok(self), Err)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Does `work` on this thread.
+    pub(super) fn work<R>(
+        &mut self,
+        work: impl FnOnce(&StdFile, &mut Cursor) -> io::Result<R>,
+    ) -> io::Result<R> {
+        work(&self.shared.file, &mut self.cursor)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shared.turns.release(mem::take(&mut self.cursor));
+    }
+}
+
+/// The future of [`Turn::wait`].
+pub(super) struct WaitTurn<'a> {
+    shared: &'a Arc<Shared>,
+    place: Place,
+}
+
+impl Future for WaitTurn<'_> {
+    type Output = io::Result<Turn>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let shared = self.shared;
+        let cursor = ready!(shared.turns.poll_take(&mut self.place, cx));
+        Poll::Ready(Turn { shared: Arc::clone(shared), cursor }.checked())
+    }
+}
+
+impl Drop for WaitTurn<'_> {
+    fn drop(&mut self) {
+        self.shared.turns.leave(&mut self.place);
+    }
+}

@@ -1,0 +1,119 @@
+//! What is known about a path.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::job::with_path;
+
+/// What the system knows of the file: its length, times, permissions and kind. Of a symbolic link, what it leads to.
+///
+/// # Cancel safety
+///
+/// Nothing is lost.
+///
+/// # Errors
+///
+/// If there is nothing at the path (also where a link leads nowhere, or in a circle), or a directory on the way may not be searched.
+///
+/// # Examples
+///
+/// ```
+/// oneloop::run(async {
+///     assert!(oneloop::fs::metadata("/").await?.is_dir());
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "stat")]
+pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    with_path(path, "read the metadata of", |path| fs::metadata(path)).await
+}
+
+/// As [`metadata`], but of a symbolic link itself.
+///
+/// # Cancel safety
+///
+/// Nothing is lost.
+///
+/// # Errors
+///
+/// As [`metadata`].
+#[doc(alias = "lstat")]
+pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    with_path(path, "read the metadata of", |path| fs::symlink_metadata(path)).await
+}
+
+/// Whether there is something at the path. Where a symbolic link leads nowhere, there is not.
+///
+/// What is so now may be otherwise a moment later: to make a file that must not be there yet, use
+/// [`File::create_new`](super::File::create_new).
+///
+/// # Cancel safety
+///
+/// Nothing is lost.
+///
+/// # Errors
+///
+/// If it cannot be known, since a directory on the way may not be searched.
+///
+/// # Examples
+///
+/// ```
+/// oneloop::run(async {
+///     assert!(oneloop::fs::try_exists("/").await?);
+///     assert!(!oneloop::fs::try_exists("/no such file").await?);
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "exists")]
+pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    with_path(path, "look for", Path::try_exists).await
+}
+
+/// The path from the root, without `.`, `..` and symbolic links.
+///
+/// # Cancel safety
+///
+/// Nothing is lost.
+///
+/// # Errors
+///
+/// If there is nothing at the path; for a relative one also if the working directory is gone.
+#[doc(alias = "realpath")]
+pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    with_path(path, "find out the full path of", |path| fs::canonicalize(path)).await
+}
+
+/// Sets who may do what with the file. Of a symbolic link, with what it leads to.
+///
+/// # Cancel safety
+///
+/// They are set or not.
+///
+/// # Errors
+///
+/// If there is nothing at the path, or it belongs to somebody else.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::fs;
+/// use std::os::unix::fs::PermissionsExt;
+///
+/// oneloop::run(async {
+///     let dir = fs::temp_dir().await?;
+///     let path = dir.path().join("script");
+///     fs::write(&path, "#!/bin/sh\n").await?;
+///     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).await?;
+///     assert_eq!(fs::metadata(&path).await?.permissions().mode() & 0o777, 0o755);
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "chmod")]
+pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
+    let set = |path: &Path| fs::set_permissions(path, permissions);
+    with_path(path, "set the permissions of", set).await
+}

@@ -1,0 +1,231 @@
+//! `read_dir`: what is in a directory.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, DirEntry as StdEntry, FileType, Metadata, ReadDir as StdReadDir};
+use std::future::poll_fn;
+use std::io;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use super::error::cannot;
+use super::job::Job;
+use crate::runtime;
+
+/// So many entries are read at a time.
+const BATCH: usize = 256;
+
+/// Lists a directory: all that is in it but `.` and `..`, in no particular order.
+///
+/// What is made or removed there meanwhile may be in the list or not.
+///
+/// # Cancel safety
+///
+/// Nothing is lost.
+///
+/// # Errors
+///
+/// If there is no such directory, it may not be read, or the process has no descriptors left.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::fs;
+///
+/// oneloop::run(async {
+///     let dir = fs::temp_dir().await?;
+///     fs::write(dir.path().join("a"), "").await?;
+///     fs::create_dir(dir.path().join("b")).await?;
+///
+///     let mut names = Vec::new();
+///     let mut entries = fs::read_dir(dir.path()).await?;
+///     while let Some(entry) = entries.next().await {
+///         let entry = entry?;
+///         names.push((entry.file_name(), entry.file_type()?.is_dir()));
+///     }
+///     names.sort();
+///     assert_eq!(names, [("a".into(), false), ("b".into(), true)]);
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "listdir")]
+#[doc(alias = "scandir")]
+pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
+    let path: Arc<Path> = path.as_ref().into();
+    let listed = Arc::clone(&path);
+    let batch = Job::new(move || {
+        let rest = fs::read_dir(&listed).map_err(|error| cannot("list", &listed, &error))?;
+        Ok(Batch::read(rest, &listed))
+    });
+    let Batch { entries, rest } = batch.await?;
+    Ok(ReadDir { path, entries, rest: rest.map(Rest::Here) })
+}
+
+/// The entries of a directory; see [`read_dir`]. Some hundred are read at a time.
+#[must_use = "streams do nothing unless polled"]
+pub struct ReadDir {
+    path: Arc<Path>,
+    entries: VecDeque<io::Result<DirEntry>>,
+    /// `None` if these are the last.
+    rest: Option<Rest>,
+}
+
+enum Rest {
+    Here(StdReadDir),
+    /// A thread is reading the next.
+    Away(Job<Batch>),
+}
+
+struct Batch {
+    entries: VecDeque<io::Result<DirEntry>>,
+    rest: Option<StdReadDir>,
+}
+
+impl Batch {
+    fn read(mut rest: StdReadDir, path: &Path) -> Self {
+        let mut entries = VecDeque::new();
+        while entries.len() < BATCH {
+            match rest.next() {
+                Some(Ok(entry)) => entries.push_back(Ok(DirEntry::new(entry))),
+                Some(Err(error)) => entries.push_back(Err(cannot("list", path, &error))),
+                None => return Self { entries, rest: None },
+            }
+        }
+        Self { entries, rest: Some(rest) }
+    }
+}
+
+impl ReadDir {
+    /// The next entry; `None` when there are no more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// If the rest of the directory cannot be read.
+    #[doc(alias = "next_entry")]
+    pub async fn next(&mut self) -> Option<io::Result<DirEntry>> {
+        poll_fn(|cx| self.poll_entry(cx)).await
+    }
+
+    fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<DirEntry>>> {
+        ready!(runtime::poll_budget(cx));
+        loop {
+            if let Some(entry) = self.entries.pop_front() {
+                return Poll::Ready(Some(entry));
+            }
+            let mut job = match self.rest.take() {
+                None => return Poll::Ready(None),
+                Some(Rest::Here(rest)) => {
+                    let path = Arc::clone(&self.path);
+                    Job::new(move || Ok(Batch::read(rest, &path)))
+                }
+                Some(Rest::Away(job)) => job,
+            };
+            match Pin::new(&mut job).poll(cx) {
+                Poll::Ready(Ok(Batch { entries, rest })) => {
+                    self.entries = entries;
+                    self.rest = rest.map(Rest::Here);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Poll::Pending => {
+                    self.rest = Some(Rest::Away(job));
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl Stream for ReadDir {
+    type Item = io::Result<DirEntry>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_entry(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.entries.len();
+        (len, self.rest.is_none().then_some(len))
+    }
+}
+
+impl fmt::Debug for ReadDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadDir").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// An entry of a directory; made by [`ReadDir`]. The directory stays open as long as one of its entries lives.
+pub struct DirEntry {
+    entry: Arc<StdEntry>,
+    file_type: io::Result<FileType>,
+}
+
+impl DirEntry {
+    fn new(entry: StdEntry) -> Self {
+        // Most file systems tell it with the name; where not, it has to be asked for, and this is a thread.
+        let file_type = entry.file_type();
+        Self { entry: Arc::new(entry), file_type }
+    }
+
+    /// The path: that with which [`read_dir`] was called, and the name.
+    pub fn path(&self) -> PathBuf {
+        self.entry.path()
+    }
+
+    /// The name, without the path.
+    pub fn file_name(&self) -> OsString {
+        self.entry.file_name()
+    }
+
+    /// The number of the file in its file system.
+    pub fn ino(&self) -> u64 {
+        self.entry.ino()
+    }
+
+    /// Whether it is a file, a directory, a symbolic link or something else. It is known already.
+    ///
+    /// # Errors
+    ///
+    /// If the system did not tell it with the name, and the entry was gone when it was asked.
+    pub fn file_type(&self) -> io::Result<FileType> {
+        self.file_type
+            .as_ref()
+            .copied()
+            .map_err(|error| cannot("read the metadata of", &self.path(), error))
+    }
+
+    /// What the system knows of it; of a symbolic link itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// If it is gone.
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        let entry = Arc::clone(&self.entry);
+        Job::new(move || {
+            let cannot = |error| cannot("read the metadata of", &entry.path(), &error);
+            entry.metadata().map_err(cannot)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for DirEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DirEntry").field(&self.path()).finish()
+    }
+}

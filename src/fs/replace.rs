@@ -1,0 +1,169 @@
+//! Replacing a file at once.
+
+use std::fmt;
+use std::fs::{self, File as StdFile, Metadata};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::error::cannot;
+use super::feed::{Feed, Target};
+use super::steps::Unwatched;
+use super::temp::{Doomed, new_file};
+
+/// Replaces a file with one that has these contents: whoever opens it gets the old contents or the new ones, also after a crash or a loss
+/// of power, and a full disk leaves the old file as it is. Makes it if it is not there.
+///
+/// The contents go to a temporary file in the same directory, which is synced and then takes the name; at last the directory is synced.
+/// The temporary file is removed if anything fails. The new file has the permissions of the old one and, as far as the
+/// process may do that, its owner; a file that is made has those that [`write`](fn@super::write) gives. A symbolic link stays, and what it leads
+/// to is replaced. Other hard links of the old file keep the old contents.
+///
+/// # Cancel safety
+///
+/// The file is replaced or not; the temporary file is removed.
+///
+/// # Errors
+///
+/// If there is something at the path that is no regular file; if its directory may not be written;
+/// [`StorageFull`](ErrorKind::StorageFull). If only the directory could not be synced, the error says so: then the file was
+/// replaced.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::fs;
+///
+/// oneloop::run(async {
+///     let dir = fs::temp_dir().await?;
+///     let path = dir.path().join("settings");
+///     fs::write_replace(&path, "color = green\n").await?;
+///     fs::write_replace(&path, "color = blue\n").await?;
+///     assert_eq!(fs::read_to_string(&path).await?, "color = blue\n");
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[track_caller]
+pub fn write_replace<C: AsRef<[u8]>>(path: impl AsRef<Path>, contents: C) -> ReplaceFile<C> {
+    let path = path.as_ref().to_owned();
+    let replacement = Replacement { path, place: Location::caller(), made: None };
+    ReplaceFile { feed: Feed::new(contents, replacement), watch: None }
+}
+
+/// The future of [`write_replace`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct ReplaceFile<C, P = Unwatched> {
+    feed: Feed<C, Replacement>,
+    watch: Option<P>,
+}
+
+impl<C: AsRef<[u8]>> ReplaceFile<C> {
+    /// Calls `watch` after each step of 1 MiB, with how many bytes were written, and of how many. It is called by whoever awaits
+    /// this, in its task.
+    pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> ReplaceFile<C, P> {
+        ReplaceFile { feed: self.feed, watch: Some(watch) }
+    }
+}
+
+impl<C: AsRef<[u8]>, P: FnMut(u64, u64)> Future for ReplaceFile<C, P> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { feed, watch } = &mut *self;
+        feed.poll(cx, watch)
+    }
+}
+
+// Nothing in it is pinned.
+impl<C, P> Unpin for ReplaceFile<C, P> {}
+
+struct Replacement {
+    path: PathBuf,
+    place: &'static Location<'static>,
+    /// What the first step has found and made.
+    made: Option<Made>,
+}
+
+struct Made {
+    /// Where the new file goes: the path, without the symbolic links.
+    target: PathBuf,
+    /// That of the old file, if there is one.
+    old: Option<Metadata>,
+    temp: Doomed,
+}
+
+impl Replacement {
+    fn try_open(&mut self) -> io::Result<StdFile> {
+        let (target, old) = match fs::metadata(&self.path) {
+            Ok(old) => (fs::canonicalize(&self.path)?, Some(old)),
+            Err(error) if error.kind() == ErrorKind::NotFound => (self.path.clone(), None),
+            Err(error) => return Err(error),
+        };
+        if old.as_ref().is_some_and(|old| !old.is_file()) {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        // Nobody may read what the old file would not have let them read.
+        let mode = if old.is_some() { 0o600 } else { 0o666 };
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let (file, temp) = new_file(directory(&target), &format!(".{name}."), ".tmp", mode)?;
+        let temp = Doomed::file(temp, self.place);
+        self.made = Some(Made { target, old, temp });
+        Ok(file)
+    }
+}
+
+impl Target for Replacement {
+    fn open(&mut self) -> io::Result<StdFile> {
+        self.try_open().map_err(|error| cannot("replace", &self.path, &error))
+    }
+
+    fn write(&mut self, mut file: &StdFile, data: &[u8]) -> io::Result<()> {
+        file.write_all(data).map_err(|error| cannot("replace", &self.path, &error))
+    }
+
+    fn finish(self, file: StdFile) -> io::Result<()> {
+        let Some(made) = self.made else { unreachable!("it was opened before it is finished") };
+        let path = &self.path;
+        made.take_name(&file).map_err(|error| cannot("replace", path, &error))
+    }
+}
+
+impl Made {
+    fn take_name(self, file: &StdFile) -> io::Result<()> {
+        if let Some(old) = &self.old {
+            let new = file.metadata()?;
+            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+                // Only root can give files away, and the contents are more important.
+                fchown(file, Some(old.uid()), Some(old.gid())).ok();
+            }
+            file.set_permissions(old.permissions())?;
+        }
+        file.sync_all()?;
+        fs::rename(self.temp.path(), &self.target)?;
+        self.temp.spare();
+        let synced = StdFile::open(directory(&self.target)).and_then(|dir| dir.sync_all());
+        synced.map_err(|error| {
+            let what = "it was replaced, but that may not survive a loss of power";
+            io::Error::new(error.kind(), format!("{what}: {error}"))
+        })
+    }
+}
+
+/// Where a file is.
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+impl<C, P> fmt::Debug for ReplaceFile<C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplaceFile").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! What is to be removed when it is dropped.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::fs::error::cannot;
+use crate::fs::job::Job;
+use crate::runtime;
+
+/// The path of something that is removed when this is dropped.
+///
+/// On a loop that is a [cleanup](crate::with_cleanup) of the task that drops it; where no loop runs, as on the threads of the pool,
+/// it is done at once.
+#[derive(Debug)]
+pub(in crate::fs) struct Doomed {
+    /// Empty when there is nothing to remove any more.
+    path: PathBuf,
+    kind: Kind,
+    /// Where it was asked for.
+    place: &'static Location<'static>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    File,
+    Dir,
+}
+
+impl Doomed {
+    pub(in crate::fs) fn file(path: PathBuf, place: &'static Location<'static>) -> Self {
+        Self { path, kind: Kind::File, place }
+    }
+
+    pub(super) fn dir(path: PathBuf, place: &'static Location<'static>) -> Self {
+        Self { path, kind: Kind::Dir, place }
+    }
+
+    pub(in crate::fs) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// It is not removed after all.
+    pub(in crate::fs) fn spare(mut self) -> PathBuf {
+        mem::take(&mut self.path)
+    }
+
+    /// Removes it now. Dropped half way, the rest goes on.
+    pub(super) async fn remove(self) -> io::Result<()> {
+        let (path, kind) = (self.path.clone(), self.kind);
+        let removed = Job::new(move || remove(&path, kind)).await;
+        self.spare();
+        removed
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        let path = mem::take(&mut self.path);
+        if path.as_os_str().is_empty() {
+            return;
+        }
+        let removal = Removal { path, kind: self.kind, has_begun: Arc::default() };
+        if runtime::has_loop() {
+            runtime::leave_cleanup(Box::pin(removal.run()), self.place);
+        }
+    }
+}
+
+/// Removes what its path says: on a thread, or when it is dropped before it has begun.
+struct Removal {
+    path: PathBuf,
+    kind: Kind,
+    has_begun: Arc<AtomicBool>,
+}
+
+impl Removal {
+    /// Gives the message of the error, if there is one.
+    async fn run(self) -> Option<String> {
+        let (path, kind, has_begun) = (self.path.clone(), self.kind, Arc::clone(&self.has_begun));
+        let removed = Job::new(move || {
+            has_begun.store(true, Ordering::Relaxed);
+            remove(&path, kind)
+        });
+        removed.await.err().map(|error| error.to_string())
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if self.has_begun.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = remove(&self.path, self.kind) {
+            log::error!(target: "oneloop", "{error}");
+        }
+    }
+}
+
+fn remove(path: &Path, kind: Kind) -> io::Result<()> {
+    let removed = match kind {
+        Kind::File => fs::remove_file(path),
+        Kind::Dir => fs::remove_dir_all(path),
+    };
+    match removed {
+        // Somebody was quicker.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| cannot("remove the temporary", path, &error)),
+    }
+}

@@ -1,0 +1,242 @@
+//! One direction of a `duplex`: bytes that somebody writes and somebody else reads.
+//!
+//! Nothing runs under the lock but its own code: wakers are cloned, woken and dropped outside.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+pub(super) struct Line {
+    capacity: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    data: VecDeque<u8>,
+    writing: Writing,
+    /// Nobody reads what is written.
+    is_deaf: bool,
+    readers: Waiting,
+    writers: Waiting,
+}
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Writing {
+    #[default]
+    Open,
+    Ended,
+    /// What was not read is lost.
+    Reset,
+}
+
+/// Those who wait at one end, each under a name of its own.
+#[derive(Default)]
+struct Waiting {
+    entries: Vec<(Name, Waker)>,
+    last: u64,
+}
+
+/// Tells one that waits from another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Name(u64);
+
+impl Name {
+    /// For callers without a place for a name, as `poll_read`: the last one who polls is woken.
+    pub(super) const POLL: Self = Self(0);
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum End {
+    Read,
+    Write,
+}
+
+impl Line {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, state: Mutex::default() }
+    }
+
+    /// Reads what is there; waits as `name` if nothing is.
+    pub(super) fn poll_read(
+        &self,
+        name: &mut Option<Name>,
+        cx: &Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(End::Read, name, cx, |state| state.read(buf))
+    }
+
+    /// Writes what there is room for; waits as `name` if there is none.
+    pub(super) fn poll_write(
+        &self,
+        name: &mut Option<Name>,
+        cx: &Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(End::Write, name, cx, |state| state.write(data, self.capacity))
+    }
+
+    fn poll<T>(
+        &self,
+        end: End,
+        name: &mut Option<Name>,
+        cx: &Context<'_>,
+        mut operation: impl FnMut(&mut State) -> Option<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let mut clone = None;
+        loop {
+            let mut state = self.lock();
+            if let Some(result) = operation(&mut state) {
+                // Whoever waits at the other end may go on.
+                let woken = state.at(end.other()).take();
+                drop(state);
+                wake(woken);
+                return Poll::Ready(result);
+            }
+            let waiting = state.at(end);
+            if waiting.will_wake(*name, cx.waker()) {
+                return Poll::Pending;
+            }
+            if let Some(waker) = clone.take() {
+                let former = waiting.set(name, waker);
+                drop(state);
+                drop(former);
+                return Poll::Pending;
+            }
+            drop(state);
+            clone = Some(cx.waker().clone());
+        }
+    }
+
+    /// Whoever waited under this name does not wait any more.
+    pub(super) fn forget(&self, end: End, name: Name) {
+        let former = self.lock().at(end).remove(name);
+        drop(former);
+    }
+
+    /// No more is written; what is there can still be read.
+    pub(super) fn end(&self) {
+        self.change(|state| {
+            if state.writing == Writing::Open {
+                state.writing = Writing::Ended;
+            }
+        });
+    }
+
+    /// No more is written, and what is there is lost: whoever reads gets an error.
+    pub(super) fn reset(&self) {
+        self.change(|state| {
+            state.writing = Writing::Reset;
+            state.data = VecDeque::new();
+        });
+    }
+
+    /// No more is read: whoever writes gets an error.
+    pub(super) fn stop_reading(&self) {
+        self.change(|state| {
+            state.is_deaf = true;
+            state.data = VecDeque::new();
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let woken = [state.readers.take(), state.writers.take()];
+        drop(state);
+        woken.into_iter().for_each(wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// `None`: there is nothing to read yet.
+    fn read(&mut self, buf: &mut [u8]) -> Option<io::Result<usize>> {
+        if self.is_deaf {
+            Some(Ok(0))
+        } else if !self.data.is_empty() {
+            let result = read_all(&mut self.data, buf);
+            if self.data.is_empty() {
+                // While nothing is on its way, it takes no memory.
+                self.data = VecDeque::new();
+            }
+            Some(result)
+        } else {
+            match self.writing {
+                Writing::Open => None,
+                Writing::Ended => Some(Ok(0)),
+                Writing::Reset => Some(Err(ErrorKind::ConnectionReset.into())),
+            }
+        }
+    }
+
+    /// `None`: there is no room yet.
+    fn write(&mut self, data: &[u8], capacity: usize) -> Option<io::Result<usize>> {
+        if self.is_deaf || self.writing != Writing::Open {
+            return Some(Err(ErrorKind::BrokenPipe.into()));
+        }
+        let len = data.len().min(capacity - self.data.len());
+        self.data.extend(&data[..len]);
+        (len > 0).then_some(Ok(len))
+    }
+
+    fn at(&mut self, end: End) -> &mut Waiting {
+        match end {
+            End::Read => &mut self.readers,
+            End::Write => &mut self.writers,
+        }
+    }
+}
+
+/// The data may lie in two parts.
+fn read_all(data: &mut VecDeque<u8>, buf: &mut [u8]) -> io::Result<usize> {
+    let len = data.read(buf)?;
+    Ok(len + data.read(&mut buf[len..])?)
+}
+
+impl End {
+    fn other(self) -> Self {
+        match self {
+            Self::Read => Self::Write,
+            Self::Write => Self::Read,
+        }
+    }
+}
+
+impl Waiting {
+    fn will_wake(&self, name: Option<Name>, waker: &Waker) -> bool {
+        self.entries.iter().any(|(entry, set)| Some(*entry) == name && set.will_wake(waker))
+    }
+
+    /// Makes `waker` the one that is woken under the name, which is given if there is none. Returns the former one.
+    fn set(&mut self, name: &mut Option<Name>, waker: Waker) -> Option<Waker> {
+        let name = *name.get_or_insert_with(|| {
+            self.last += 1;
+            Name(self.last)
+        });
+        let former = self.remove(name);
+        self.entries.push((name, waker));
+        former
+    }
+
+    fn remove(&mut self, name: Name) -> Option<Waker> {
+        let position = self.entries.iter().position(|(entry, _)| *entry == name)?;
+        Some(self.entries.swap_remove(position).1)
+    }
+
+    fn take(&mut self) -> Vec<(Name, Waker)> {
+        mem::take(&mut self.entries)
+    }
+}
+
+fn wake(woken: Vec<(Name, Waker)>) {
+    for (_, waker) in woken {
+        waker.wake();
+    }
+}

@@ -1,0 +1,126 @@
+//! Named pipes: made, and opened.
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::{Receiver, Sender};
+use crate::time::sleep;
+
+/// Makes a named pipe, with the permissions of `mode`, such as `0o600`, less those that the process's `umask` takes away.
+///
+/// # Errors
+///
+/// `AlreadyExists` if there is something at `path`; those of the kernel. Each names the path.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::io::pipe;
+///
+/// # let path = std::env::temp_dir().join(format!("oneloop-fifo-{}", std::process::id()));
+/// oneloop::run(async {
+///     pipe::create_fifo(&path, 0o600)?;
+///     let receiver = pipe::open_receiver(&path)?;
+///     let sender = pipe::open_sender(&path).await?;
+///     sender.write_all(b"hello").await?;
+///     let mut text = [0; 5];
+///     receiver.read_exact(&mut text).await?;
+///     assert_eq!(&text, b"hello");
+///     std::fs::remove_file(&path)
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "mkfifo")]
+pub fn create_fifo(path: impl AsRef<Path>, mode: u32) -> io::Result<()> {
+    let path = path.as_ref();
+    let bits = u16::try_from(mode)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidInput, format!("{mode:#o} is no mode")))?;
+    let mode = Mode::from_bits_truncate(bits.into());
+    mkfifo(path, mode).map_err(|errno| with_path(errno, "make the named pipe", path))
+}
+
+/// Opens a named pipe to read from, whether somebody has it open for writing or not.
+///
+/// The first read waits for a writer; the end comes when all writers are gone. Then this receiver stays at the end until there
+/// is another writer. To wait for one, open the pipe again, before the old receiver is dropped, so that a new writer finds
+/// a reader all the time.
+///
+/// # Errors
+///
+/// `InvalidInput` if `path` is no named pipe; those of the kernel. Each names the path.
+pub fn open_receiver(path: impl AsRef<Path>) -> io::Result<Receiver> {
+    let path = path.as_ref();
+    let file = open(OpenOptions::new().read(true), path)?;
+    Receiver::before_writers(file)
+}
+
+/// Opens a named pipe to write to, as soon as somebody has it open for reading.
+///
+/// The kernel does not tell when that is, so it tries again, after a millisecond at first and then less and less often, at least
+/// twenty times a second.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it has opened nothing.
+///
+/// # Errors
+///
+/// `InvalidInput` if `path` is no named pipe; those of the kernel. Each names the path.
+pub async fn open_sender(path: impl AsRef<Path>) -> io::Result<Sender> {
+    let mut pause = PAUSE_MIN;
+    loop {
+        match try_open_sender(path.as_ref()) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        sleep(pause).await;
+        pause = (2 * pause).min(PAUSE_MAX);
+    }
+}
+
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// As [`open_sender`], without waiting.
+///
+/// # Errors
+///
+/// `WouldBlock` if nobody has the pipe open for reading; and as [`open_sender`].
+pub fn try_open_sender(path: impl AsRef<Path>) -> io::Result<Sender> {
+    let path = path.as_ref();
+    Sender::from_owned_fd(open(OpenOptions::new().write(true), path)?)
+}
+
+/// Opens what must be a named pipe, without waiting for somebody at its other end.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = match options.custom_flags(flags.bits()).open(path) {
+        Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
+            let message = format!(
+                "nobody has the named pipe {} open for reading: `open_sender` waits for it",
+                path.display()
+            );
+            return Err(io::Error::new(ErrorKind::WouldBlock, message));
+        }
+        result => result.map_err(|error| with_path(error, "open the named pipe", path))?,
+    };
+    if file.metadata()?.file_type().is_fifo() {
+        return Ok(file.into());
+    }
+    let message = format!("{} is no named pipe", path.display());
+    Err(io::Error::new(ErrorKind::InvalidInput, message))
+}
+
+fn with_path(error: impl Into<io::Error>, to_do: &str, path: &Path) -> io::Error {
+    let error = error.into();
+    io::Error::new(error.kind(), format!("cannot {to_do} {}: {error}", path.display()))
+}

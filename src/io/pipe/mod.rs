@@ -1,0 +1,45 @@
+//! Pipes and named pipes: bytes that go one way, within a process or to another one.
+
+mod fifo;
+mod receiver;
+mod sender;
+
+use std::io;
+
+pub use fifo::{create_fifo, open_receiver, open_sender, try_open_sender};
+pub use receiver::Receiver;
+pub use sender::Sender;
+
+use crate::runtime::pipe_ends;
+
+/// Makes a pipe. What is written to the [`Sender`] is read from the [`Receiver`], which comes to the end when the sender
+/// is dropped.
+///
+/// A pipe takes 64 KiB on Linux, then the sender waits. Children do not inherit it: an end that is meant for one goes there as
+/// [`into_blocking_fd`](Receiver::into_blocking_fd).
+///
+/// # Errors
+///
+/// If no loop runs on this thread, or the process has no descriptors left.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::io::pipe;
+///
+/// oneloop::run(async {
+///     let (sender, receiver) = pipe::pipe()?;
+///     sender.write_all(b"hello").await?;
+///     drop(sender);
+///     let mut text = Vec::new();
+///     receiver.read_to_end(&mut text).await?;
+///     assert_eq!(text, b"hello");
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub fn pipe() -> io::Result<(Sender, Receiver)> {
+    let (receiver, sender) = pipe_ends()
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot make a pipe: {error}")))?;
+    Ok((Sender::from_owned_fd(sender)?, Receiver::from_owned_fd(receiver)?))
+}

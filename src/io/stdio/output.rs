@@ -1,0 +1,168 @@
+//! What a thread writes to standard output or error, one piece after the other.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::blocking;
+use super::channel::Standard;
+use super::waiters::{WaiterId, Waiters};
+use crate::runtime::{BoxedCleanup, LoopLocal, local};
+
+/// How much is written at once, at most.
+const WRITE_MAX: usize = 1024 * 1024;
+
+/// For output and error. They stand for the process, so there is one of each.
+static OUTPUTS: [Mutex<Output>; 2] = [const { Mutex::new(Output::new()) }; 2];
+
+struct Output {
+    /// Pieces are counted; one at a time is under way.
+    started: u64,
+    finished: u64,
+    /// What has become of a piece, until somebody has seen it.
+    failure: Option<(u64, io::Error)>,
+    waiters: Waiters,
+}
+
+/// Names a piece.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    standard: Standard,
+    number: u64,
+    pub(super) len: usize,
+}
+
+/// No user code runs while it is locked, and no call that waits.
+fn output(standard: Standard) -> MutexGuard<'static, Output> {
+    let index = usize::from(matches!(standard, Standard::Error));
+    OUTPUTS[index].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Output {
+    const fn new() -> Self {
+        Self { started: 0, finished: 0, failure: None, waiters: Waiters::new() }
+    }
+}
+
+/// Waits until nothing is under way. The error is that of a piece that nobody has waited for.
+pub(super) fn poll_idle(
+    standard: Standard,
+    id: WaiterId,
+    cx: &Context<'_>,
+) -> Poll<io::Result<()>> {
+    poll_when_idle(standard, id, cx, |_| Ok(()))
+}
+
+/// Lets a thread write what begins `data`, as soon as nothing else is under way.
+pub(super) fn poll_start(
+    standard: Standard,
+    id: WaiterId,
+    cx: &Context<'_>,
+    data: &[u8],
+) -> Poll<io::Result<Piece>> {
+    if local(|| FinishAtEnd).is_none() {
+        let what = standard.name();
+        let message = format!("a {what} needs a running event loop: use it inside `oneloop::run`");
+        return Poll::Ready(Err(io::Error::other(message)));
+    }
+    poll_when_idle(standard, id, cx, |output| {
+        let len = data.len().min(WRITE_MAX);
+        let data = data[..len].to_vec();
+        let number = output.started + 1;
+        blocking::call(standard, move || write(standard, number, &data))?;
+        output.started = number;
+        Ok(Piece { standard, number, len })
+    })
+}
+
+fn poll_when_idle<R>(
+    standard: Standard,
+    id: WaiterId,
+    cx: &Context<'_>,
+    then: impl FnOnce(&mut Output) -> io::Result<R>,
+) -> Poll<io::Result<R>> {
+    let waker = cx.waker().clone();
+    let mut output = output(standard);
+    if output.started == output.finished {
+        if let Some((_, error)) = output.failure.take() {
+            return Poll::Ready(Err(error));
+        }
+        return Poll::Ready(then(&mut output));
+    }
+    wait(output, id, waker)
+}
+
+/// Waits for a piece.
+pub(super) fn poll_finished(piece: Piece, id: WaiterId, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    let waker = cx.waker().clone();
+    let mut output = output(piece.standard);
+    if output.finished >= piece.number {
+        let failure = output.failure.take_if(|(number, _)| *number == piece.number);
+        return Poll::Ready(failure.map_or(Ok(()), |(_, error)| Err(error)));
+    }
+    wait(output, id, waker)
+}
+
+fn wait<R>(mut output: MutexGuard<'_, Output>, id: WaiterId, waker: Waker) -> Poll<R> {
+    let former = output.waiters.wait(id, waker);
+    drop(output);
+    drop(former);
+    Poll::Pending
+}
+
+/// On a thread of its own.
+fn write(standard: Standard, number: u64, data: &[u8]) {
+    let result = blocking::write_all(standard, data);
+    let mut output = output(standard);
+    output.finished = number;
+    if let Err(error) = result {
+        output.failure = Some((number, error));
+    }
+    let waiting = output.waiters.take();
+    drop(output);
+    for (_, waker) in waiting {
+        waker.wake();
+    }
+}
+
+/// Somebody who may wait here, until dropped.
+pub(super) struct Waiting {
+    standard: Standard,
+    pub(super) id: WaiterId,
+}
+
+impl Waiting {
+    pub(super) fn new(standard: Standard) -> Self {
+        Self { standard, id: WaiterId::new() }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let former = output(self.standard).waiters.forget(self.id);
+        drop(former);
+    }
+}
+
+/// Kept in each loop that has let a thread write: what was written has arrived when the loop has ended.
+struct FinishAtEnd;
+
+impl LoopLocal for FinishAtEnd {
+    fn close(self: Rc<Self>) -> Option<BoxedCleanup> {
+        Some(Box::pin(async {
+            for standard in [Standard::Output, Standard::Error] {
+                let waiting = Waiting::new(standard);
+                let idle = poll_fn(|cx| poll_idle(standard, waiting.id, cx));
+                if let Err(error) = idle.await {
+                    return Some(format!(
+                        "what was written to {} is lost: {error}",
+                        standard.name()
+                    ));
+                }
+            }
+            None
+        }))
+    }
+}

@@ -1,0 +1,282 @@
+//! `Stdin`.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IsTerminal};
+use std::pin::Pin;
+use std::str::from_utf8;
+use std::sync::OnceLock;
+use std::task::{Context, Poll, ready};
+
+use futures_io::AsyncRead;
+
+use super::channel::{Channel, Standard, read_socket};
+use super::input::{Input, READ_MAX, Take, Waiting, input, poll_blocking};
+use crate::io::descriptor::{self, Descriptor};
+use crate::runtime::{Direction, Moved};
+
+/// Standard input. A terminal, a pipe, a socket and a file each work, and keep their mode, which the shell and other programs
+/// share.
+///
+/// The loop waits for terminals, pipes and sockets; for files, and the little that it cannot wait for, a thread does, whose
+/// read nobody waits for at the end.
+///
+/// There may be any number of handles, one after the other or at the same time; each piece of the input goes to one of them. What
+/// was read and not taken, by a [`read_line`](Stdin::read_line) or by a read that was dropped, is kept for the next one, whichever handle
+/// that has. What [`std::io::stdin`] has read ahead is not seen here, nor what a [`StreamReader`](crate::io::StreamReader) keeps.
+///
+/// # Examples
+///
+/// ```no_run
+/// use oneloop::io;
+///
+/// oneloop::run(async {
+///     let mut name = String::new();
+///     io::stdout().write_all(b"What is your name? ").await?;
+///     io::stdin().read_line(&mut name).await?;
+///     io::stdout().write_all(format!("Hello, {}!\n", name.trim()).as_bytes()).await
+/// })
+/// # .unwrap();
+/// ```
+///
+/// Line by line, to the end:
+///
+/// ```no_run
+/// use oneloop::io::{StreamReader, stdin};
+///
+/// oneloop::run(async {
+///     let mut lines = StreamReader::new(stdin()).lines();
+///     let mut count = 0;
+///     while let Some(line) = lines.next().await {
+///         count += line?.split_whitespace().count();
+///     }
+///     println!("{count} words");
+///     std::io::Result::Ok(())
+/// })
+/// # .unwrap();
+/// ```
+pub fn stdin() -> Stdin {
+    Stdin { channel: OnceLock::new(), waiting: Waiting::new() }
+}
+
+/// A handle of standard input; see [`stdin`].
+///
+/// All methods take `&self`. It belongs to the loop on which it is first used. Dropping it loses nothing.
+pub struct Stdin {
+    /// Made when it is first needed.
+    channel: OnceLock<Channel>,
+    /// For callers that have no place for an identity, as `poll_read`.
+    waiting: Waiting,
+}
+
+/// The longest line that [`Stdin::read_line`] waits for the end of.
+const LINE_MAX: usize = 1024 * 1024;
+
+impl Stdin {
+    /// Reads what is there, waiting for something if need be; returns how many bytes. 0: it was the end, or `buf` is empty.
+    ///
+    /// A terminal gives a line when it is complete; on it, Ctrl-D says that this is the end, and further reads ask again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel; if no loop runs here; and on another thread than the loop's.
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let want = buf.len();
+        self.take(want, move |input: &mut Input, is_end| Ok(take_into(input, is_end, buf))).await
+    }
+
+    /// Appends a line to `line`, with the `\n` at its end; returns how many bytes. 0: it was the end. The last line may have no `\n`.
+    ///
+    /// As [`std::io::Stdin::read_line`]. It reads ahead, up to 64 KiB, which the next read finds, of any handle.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it loses nothing: what there is of the line is kept.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` if the line is not UTF-8; it is lost then. `InvalidData` if it is longer than 1 MiB; it can be
+    /// [read](Self::read) then, and a [`StreamReader`](crate::io::StreamReader) has a limit of your choice. As [`read`](Self::read).
+    pub async fn read_line(&self, line: &mut String) -> io::Result<usize> {
+        self.take(READ_MAX, |input: &mut Input, is_end| take_line(input, is_end, line)).await
+    }
+
+    /// Appends all to `buf`, until the end; returns how many bytes. There is no limit: what comes is kept.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was read is in `buf`, also when it is dropped before it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub async fn read_to_end(&self, buf: &mut Vec<u8>) -> io::Result<usize> {
+        let start = buf.len();
+        let take_all = |input: &mut Input, is_end: bool| {
+            let len = input.len();
+            buf.extend_from_slice(input.take(len));
+            Ok(is_end.then_some(()))
+        };
+        self.take(READ_MAX, take_all).await?;
+        Ok(buf.len() - start)
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
+    async fn take<R>(&self, want: usize, mut take: impl Take<R>) -> io::Result<R> {
+        // Others may have read it already.
+        if let Some(taken) = take(&mut input(), false)? {
+            return Ok(taken);
+        }
+        let (registration, read) = match self.channel()? {
+            Channel::Waited(registration) => (registration, READ),
+            Channel::Socket(registration) => (registration, READ_SOCKET),
+            Channel::Blocking => {
+                let waiting = Waiting::new();
+                return poll_fn(|cx| poll_blocking(waiting.id, cx, want, &mut take)).await;
+            }
+            Channel::Closed => return at_end(&mut take),
+        };
+        let mut fill = |io: &_| fill_and_take(io, read, want, &mut take);
+        loop {
+            // One read at a time, so that an input without end holds nobody up.
+            if let Some(taken) = registration.when_ready(Direction::Read, &mut fill).await? {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// As [`Stdin::take`], for the trait.
+    fn poll_take<R>(
+        &self,
+        cx: &mut Context<'_>,
+        want: usize,
+        mut take: impl Take<R>,
+    ) -> Poll<io::Result<R>> {
+        if let Some(taken) = take(&mut input(), false)? {
+            return Poll::Ready(Ok(taken));
+        }
+        let (registration, read) = match self.channel()? {
+            Channel::Waited(registration) => (registration, READ),
+            Channel::Socket(registration) => (registration, READ_SOCKET),
+            Channel::Blocking => return poll_blocking(self.waiting.id, cx, want, &mut take),
+            Channel::Closed => return Poll::Ready(at_end(&mut take)),
+        };
+        let mut fill = |io: &_| fill_and_take(io, read, want, &mut take);
+        loop {
+            if let Some(taken) = ready!(registration.poll_io(Direction::Read, cx, &mut fill))? {
+                return Poll::Ready(Ok(taken));
+            }
+        }
+    }
+
+    fn channel(&self) -> io::Result<&Channel> {
+        if let Some(channel) = self.channel.get() {
+            return Ok(channel);
+        }
+        let opened = Channel::open(Standard::Input)?;
+        Ok(self.channel.get_or_init(|| opened))
+    }
+}
+
+type ReadFrom = fn(&Descriptor, &mut [u8]) -> io::Result<Moved<usize>>;
+
+const READ: ReadFrom = descriptor::read;
+const READ_SOCKET: ReadFrom = read_socket;
+
+/// Reads once, unless others have read meanwhile, and takes. `None`: it was not enough.
+fn fill_and_take<R>(
+    io: &Descriptor,
+    read: ReadFrom,
+    want: usize,
+    take: &mut impl Take<R>,
+) -> io::Result<Moved<Option<R>>> {
+    let mut input = input();
+    let mut value = take(&mut input, false)?;
+    if value.is_none() {
+        let filled = input.fill(want, |room| Ok(read(io, room)?.value));
+        if filled.is_err() {
+            input.park();
+        }
+        let is_end = filled? == 0;
+        value = take(&mut input, is_end)?;
+    }
+    Ok(Moved { value, is_short: false })
+}
+
+fn at_end<R>(take: &mut impl Take<R>) -> io::Result<R> {
+    match take(&mut input(), true)? {
+        Some(taken) => Ok(taken),
+        None => unreachable!("at the end there is always enough"),
+    }
+}
+
+fn take_into(input: &mut Input, is_end: bool, buf: &mut [u8]) -> Option<usize> {
+    if input.is_empty() && !is_end {
+        return None;
+    }
+    let len = input.len().min(buf.len());
+    buf[..len].copy_from_slice(input.take(len));
+    Some(len)
+}
+
+fn take_line(input: &mut Input, is_end: bool, line: &mut String) -> io::Result<Option<usize>> {
+    let len = match input.line_len() {
+        Some(len) => len,
+        None if is_end => input.len(),
+        None if input.len() < LINE_MAX => return Ok(None),
+        None => {
+            let message = "a line of more than 1 MiB: `StreamReader` has a limit of your choice";
+            return Err(io::Error::new(ErrorKind::InvalidData, message));
+        }
+    };
+    let text = from_utf8(input.take(len));
+    line.push_str(text.map_err(|error| {
+        let message = format!("a line of standard input is not UTF-8: {error}");
+        io::Error::new(ErrorKind::InvalidData, message)
+    })?);
+    Ok(Some(len))
+}
+
+/// One task at a time reads through this trait: the last one that polls is the one that is woken.
+impl AsyncRead for &Stdin {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let want = buf.len();
+        let take = |input: &mut Input, is_end: bool| Ok(take_into(input, is_end, buf));
+        self.poll_take(cx, want, take)
+    }
+}
+
+/// As for a reference to it.
+impl AsyncRead for Stdin {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read(cx, buf)
+    }
+}
+
+impl fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdin").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,473 @@
+//! `StreamReader`: bytes, lines and messages out of a stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncBufRead, AsyncRead};
+
+use super::buffer::Buffer;
+use super::error::{IncompleteRead, LimitOverrun};
+use super::lines::Lines;
+use super::newlines::Newlines;
+use super::separators::Search;
+use crate::runtime::poll_budget;
+
+/// Reads a stream: by bytes, by lines, by messages. Asyncio's `StreamReader`.
+///
+/// It reads ahead, into a buffer, and [`readline`](Self::readline) and [`readuntil`](Self::readuntil) lend what they found there,
+/// without a copy. While it waits, the buffer holds no more than what has come in: an idle connection costs a few bytes.
+///
+/// It is made of anything that implements [`AsyncRead`]; connections give one together with the
+/// [`StreamWriter`](super::StreamWriter), as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). It belongs to its thread.
+///
+/// The end is final: after it, the stream is not asked again. So is an error of the kernel, such as `ConnectionReset`: what came in
+/// before it can still be read, and then each read gives the error again.
+///
+/// # Cancel safety
+///
+/// Every method may be dropped before it is ready and loses nothing, because what was read lies in the reader until a
+/// method returns it.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::io::StreamReader;
+///
+/// oneloop::run(async {
+///     let request = &b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\nbody"[..];
+///     let mut reader = StreamReader::new(request);
+///     assert_eq!(reader.readline().await?, b"GET / HTTP/1.1\r\n");
+///     assert_eq!(reader.readuntil("\r\n\r\n").await?, b"Host: example.org\r\n\r\n");
+///     assert_eq!(reader.readexactly(4).await?, b"body");
+///     assert_eq!(reader.readline().await?, b""); // the end
+///     assert!(reader.at_eof());
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct StreamReader {
+    source: Source,
+    buffer: Buffer,
+    limit: usize,
+    newlines: Newlines,
+}
+
+struct Source {
+    stream: Pin<Box<dyn AsyncRead>>,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Open,
+    AtEnd,
+    /// With an error of the kernel, which may give it only once.
+    Failed(i32),
+}
+
+/// How far away a separator may be, if nothing else is said.
+const LIMIT: usize = 64 * 1024;
+
+/// A read into a buffer at least as large goes past the reader's own; for smaller ones a copy costs less than further
+/// system calls.
+const DIRECT_MIN: usize = 8 * 1024;
+
+impl StreamReader {
+    /// A reader of `source`, with a limit of 64 KiB.
+    pub fn new(source: impl AsyncRead + 'static) -> Self {
+        let source = Source { stream: Box::pin(source), state: State::Open };
+        Self { source, buffer: Buffer::default(), limit: LIMIT, newlines: Newlines::default() }
+    }
+
+    /// Sets how many bytes may come before a separator; asyncio's `limit`.
+    ///
+    /// It bounds what [`readline`](Self::readline), [`readuntil`](Self::readuntil) and [`lines`](Self::lines) collect in memory on behalf of
+    /// a peer. What [`readexactly`](Self::readexactly) and [`read_to_end`](Self::read_to_end) collect is up to their caller.
+    #[must_use = "it gives the reader back"]
+    pub fn with_limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Reads what is there, at most `buf.len()` bytes, waiting for the first of them if need be; 0 is the end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream.
+    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_into(cx, buf)).await
+    }
+
+    /// Fills `buf`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it puts back what it has read.
+    ///
+    /// # Errors
+    ///
+    /// [`IncompleteRead`] if the stream ends before. Those of the stream; then what was read is put back.
+    pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        let mut filling = Filling { reader: self, buf, filled: 0 };
+        poll_fn(|cx| filling.poll(cx)).await
+    }
+
+    /// Reads `n` bytes. The limit does not apply to them; memory grows with what comes in, not with what is asked for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`IncompleteRead`] if the stream ends before. Those of the stream.
+    pub async fn readexactly(&mut self, n: usize) -> io::Result<Vec<u8>> {
+        let collected = poll_fn(|cx| self.poll_collect(cx, n)).await?;
+        let bytes = self.take_vec(collected);
+        if collected < n {
+            return Err(IncompleteRead { partial: bytes, expected: Some(n) }.into());
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a line, with its newline. A last line may have none, and nothing at all is the end.
+    ///
+    /// The line lies in the reader's buffer; `to_vec()` keeps it beyond the next read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitOverrun`] if more bytes than the limit come before the newline: nothing is read. Asyncio throws them away.
+    /// Those of the stream; the beginning of a line stays in the reader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::io::StreamReader;
+    ///
+    /// oneloop::run(async {
+    ///     let mut reader = StreamReader::new(&b"one\ntwo"[..]);
+    ///     let mut sum = 0;
+    ///     loop {
+    ///         let line = reader.readline().await?;
+    ///         if line.is_empty() {
+    ///             break;
+    ///         }
+    ///         sum += line.trim_ascii_end().len();
+    ///     }
+    ///     assert_eq!(sum, 6);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "read_line")]
+    pub async fn readline(&mut self) -> io::Result<&[u8]> {
+        let len = poll_fn(|cx| self.poll_line(cx)).await?;
+        Ok(self.take(len))
+    }
+
+    /// Reads up to `separator`, and it as well. It lies in the reader's buffer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitOverrun`] if more bytes than the limit come before the separator: nothing is read. [`IncompleteRead`] if the stream
+    /// ends before. `InvalidInput` if the separator is empty. Those of the stream.
+    #[doc(alias = "read_until")]
+    pub async fn readuntil(&mut self, separator: impl AsRef<[u8]>) -> io::Result<&[u8]> {
+        self.read_until(Search::new([separator])).await
+    }
+
+    /// As [`readuntil`](Self::readuntil), up to one of several separators: the one that ends first. Asyncio's tuple of separators.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`readuntil`](Self::readuntil); `InvalidInput` also if there is no separator.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::io::StreamReader;
+    ///
+    /// oneloop::run(async {
+    ///     let mut reader = StreamReader::new(&b"one;two\r\nthree;"[..]);
+    ///     for part in ["one;", "two\r\n", "three;"] {
+    ///         assert_eq!(reader.readuntil_any(&[";", "\r\n"]).await?, part.as_bytes());
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn readuntil_any(&mut self, separators: &[impl AsRef<[u8]>]) -> io::Result<&[u8]> {
+        self.read_until(Search::new(separators)).await
+    }
+
+    async fn read_until(&mut self, search: Option<Search>) -> io::Result<&[u8]> {
+        let Some(mut search) = search else {
+            let message = "a separator must have at least one byte, and there must be one";
+            return Err(io::Error::new(ErrorKind::InvalidInput, message));
+        };
+        let len = poll_fn(|cx| self.poll_until(cx, &mut search)).await?;
+        Ok(self.take(len))
+    }
+
+    /// Reads all up to the end. Nothing bounds how much that is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream; what came before stays in the reader.
+    pub async fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
+        let len = poll_fn(|cx| self.poll_collect(cx, usize::MAX)).await?;
+        Ok(self.take_vec(len))
+    }
+
+    /// Reads all up to the end, as text.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_to_end`](Self::read_to_end); `InvalidData`, with a [`FromUtf8Error`](std::string::FromUtf8Error) in it that has the bytes,
+    /// if they are not UTF-8.
+    pub async fn read_to_string(&mut self) -> io::Result<String> {
+        text(self.read_to_end().await?)
+    }
+
+    /// The lines as a stream of strings, without their newlines.
+    pub fn lines(self) -> Lines {
+        Lines::of(self)
+    }
+
+    /// Whether the end has been seen and all before it has been read.
+    ///
+    /// Only a read sees the end: after the last byte this is `false` until one has.
+    #[doc(alias = "is_eof")]
+    pub fn at_eof(&self) -> bool {
+        matches!(self.source.state, State::AtEnd) && self.buffer.is_empty()
+    }
+
+    /// What has come in and was not yet read.
+    pub fn buffer(&self) -> &[u8] {
+        self.buffer.data()
+    }
+
+    /// The stream, and what was read from it ahead.
+    pub fn into_parts(mut self) -> (Pin<Box<dyn AsyncRead>>, Vec<u8>) {
+        let len = self.buffer.len();
+        (self.source.stream, self.buffer.take_vec(len))
+    }
+
+    fn take(&mut self, len: usize) -> &[u8] {
+        self.newlines.consume(len);
+        self.buffer.take(len)
+    }
+
+    fn take_vec(&mut self, len: usize) -> Vec<u8> {
+        self.newlines.consume(len);
+        self.buffer.take_vec(len)
+    }
+
+    /// The length of the next line, newline included; 0 at the end.
+    pub(super) fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(newline) = self.newlines.first(self.buffer.data()) {
+                self.check_limit(newline)?;
+                return Poll::Ready(Ok(newline + 1));
+            }
+            self.check_limit(self.newlines.searched())?;
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(self.buffer.len()));
+            }
+        }
+    }
+
+    pub(super) fn take_line(&mut self, len: usize) -> &[u8] {
+        self.take(len)
+    }
+
+    /// How far the first separator goes.
+    fn poll_until(&mut self, cx: &mut Context<'_>, search: &mut Search) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(found) = search.find(self.buffer.data()) {
+                self.check_limit(found.start)?;
+                return Poll::Ready(Ok(found.end));
+            }
+            self.check_limit(search.clear())?;
+            if ready!(self.poll_fill(cx))? == 0 {
+                let partial = self.take_vec(self.buffer.len());
+                return Poll::Ready(Err(IncompleteRead { partial, expected: None }.into()));
+            }
+        }
+    }
+
+    fn check_limit(&self, consumed: usize) -> io::Result<()> {
+        let limit = self.limit;
+        if consumed > limit { Err(LimitOverrun { consumed, limit }.into()) } else { Ok(()) }
+    }
+
+    /// Ready when `n` bytes are in the buffer, or all that come; says how many these are, `n` at most.
+    fn poll_collect(&mut self, cx: &mut Context<'_>, n: usize) -> Poll<io::Result<usize>> {
+        while self.buffer.len() < n {
+            if ready!(self.poll_fill(cx))? == 0 {
+                break;
+            }
+        }
+        Poll::Ready(Ok(self.buffer.len().min(n)))
+    }
+
+    fn poll_into(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        if self.buffer.is_empty() {
+            if buf.len() >= DIRECT_MIN {
+                return self.source.poll_read(cx, buf);
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(0));
+            }
+        }
+        let len = self.buffer.len().min(buf.len());
+        buf[..len].copy_from_slice(self.take(len));
+        Poll::Ready(Ok(len))
+    }
+
+    /// Reads more into the buffer; 0 is the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !matches!(self.source.state, State::Open) {
+            return self.source.poll_read(cx, &mut []);
+        }
+        // A stream that is always ready must not keep the others from running.
+        ready!(poll_budget(cx));
+        let result = self.source.poll_read(cx, self.buffer.room());
+        match result {
+            Poll::Ready(Ok(len)) if len > 0 => self.buffer.filled(len),
+            Poll::Ready(_) | Poll::Pending => self.buffer.park(),
+        }
+        result
+    }
+}
+
+impl Source {
+    /// Reads from the stream, as long as it has not ended.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.state {
+            State::Open => {}
+            State::AtEnd => return Poll::Ready(Ok(0)),
+            State::Failed(code) => return Poll::Ready(Err(io::Error::from_raw_os_error(code))),
+        }
+        let result = loop {
+            match ready!(self.stream.as_mut().poll_read(cx, buf)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        match &result {
+            Ok(0) => self.state = State::AtEnd,
+            Ok(len) => assert!(*len <= buf.len(), "a stream has read more than it was asked for"),
+            Err(error) => {
+                if let Some(code) = error.raw_os_error() {
+                    self.state = State::Failed(code);
+                }
+            }
+        }
+        Poll::Ready(result)
+    }
+}
+
+/// A buffer of the caller's that is being filled; what is in it goes back to the reader unless it becomes full.
+struct Filling<'a> {
+    reader: &'a mut StreamReader,
+    buf: &'a mut [u8],
+    filled: usize,
+}
+
+impl Filling<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.filled < self.buf.len() {
+            let len = ready!(self.reader.poll_into(cx, &mut self.buf[self.filled..]))?;
+            if len == 0 {
+                let partial = self.buf[..self.filled].to_vec();
+                let error = IncompleteRead { partial, expected: Some(self.buf.len()) };
+                self.filled = 0;
+                return Poll::Ready(Err(error.into()));
+            }
+            self.filled += len;
+        }
+        self.filled = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        if self.filled > 0 {
+            let mut bytes = self.buf[..self.filled].to_vec();
+            bytes.extend_from_slice(self.reader.buffer.data());
+            self.reader.buffer = Buffer::of(bytes);
+            self.reader.newlines = Newlines::default();
+        }
+    }
+}
+
+/// The bytes as text; if they are none, the error has them.
+pub(super) fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
+impl AsyncRead for StreamReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_into(cx, buf)
+    }
+}
+
+impl AsyncBufRead for StreamReader {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        if this.buffer.is_empty() {
+            ready!(this.poll_fill(cx))?;
+        }
+        Poll::Ready(Ok(this.buffer.data()))
+    }
+
+    fn consume(mut self: Pin<&mut Self>, amount: usize) {
+        self.take(amount);
+    }
+}
+
+impl fmt::Debug for StreamReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamReader")
+            .field("buffered", &self.buffer.len())
+            .field("limit", &self.limit)
+            .field("at_eof", &self.at_eof())
+            .finish_non_exhaustive()
+    }
+}

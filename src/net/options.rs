@@ -1,0 +1,123 @@
+//! Sockets before a loop knows them: making one, and the options that IPv4 and IPv6 spell differently.
+
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+/// A new socket, in non-blocking mode and closed on `exec`.
+pub(super) fn open(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
+    let kind = if protocol == Protocol::UDP { Type::DGRAM } else { Type::STREAM };
+    let what = if protocol == Protocol::UDP { "a UDP socket" } else { "a TCP socket" };
+    new_socket(domain, kind, protocol)
+        .map_err(|error| explain(&error, format!("cannot make {what}")))
+}
+
+/// The kernel does both at once.
+#[cfg(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "linux",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+fn new_socket(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    Socket::new(domain, kind.nonblocking(), Some(protocol))
+}
+
+#[cfg(not(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "linux",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
+fn new_socket(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(domain, kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// `error` with what could not be done in front of it.
+pub(super) fn explain(error: &io::Error, what: impl Display) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// What `attempt` makes of the first address at which it succeeds; else its last error, which names that address.
+pub(super) fn at_first<T>(
+    addrs: Vec<SocketAddr>,
+    what: &str,
+    mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut failure = None;
+    for addr in addrs {
+        match attempt(addr) {
+            Ok(value) => return Ok(value),
+            Err(error) => failure = Some(explain(&error, format_args!("cannot {what} {addr}"))),
+        }
+    }
+    Err(failure.unwrap_or_else(|| unreachable!("a look-up gives an address or an error")))
+}
+
+/// The address that a socket has, or will have: an unbound one has the family already.
+pub(super) fn local_addr(socket: &SockRef<'_>) -> io::Result<SocketAddr> {
+    let addr = socket.local_addr()?;
+    addr.as_socket().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "this is no socket of IPv4 or IPv6")
+    })
+}
+
+/// How many hops a packet to one receiver may take.
+pub(super) fn set_ttl(socket: &SockRef<'_>, ttl: u32) -> io::Result<()> {
+    if local_addr(socket)?.is_ipv6() {
+        socket.set_unicast_hops_v6(ttl)
+    } else {
+        socket.set_ttl_v4(ttl)
+    }
+}
+
+pub(super) fn ttl(socket: &SockRef<'_>) -> io::Result<u32> {
+    if local_addr(socket)?.is_ipv6() { socket.unicast_hops_v6() } else { socket.ttl_v4() }
+}
+
+/// The type of service, which IPv6 calls traffic class.
+pub(super) fn set_tos(socket: &SockRef<'_>, tos: u32) -> io::Result<()> {
+    if local_addr(socket)?.is_ipv6() { socket.set_tclass_v6(tos) } else { socket.set_tos_v4(tos) }
+}
+
+pub(super) fn tos(socket: &SockRef<'_>) -> io::Result<u32> {
+    if local_addr(socket)?.is_ipv6() { socket.tclass_v6() } else { socket.tos_v4() }
+}
+
+/// Turns the questions to an idle peer on, with their times. The kernel counts whole seconds.
+pub(super) fn set_keepalive_times(
+    socket: &SockRef<'_>,
+    idle: Duration,
+    interval: Duration,
+    retries: u32,
+) -> io::Result<()> {
+    if idle < SECOND || interval < SECOND || retries == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the times of a keepalive are whole seconds: pass 1 s or more for each, and 1 retry or more",
+        ));
+    }
+    let times = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(retries);
+    socket.set_tcp_keepalive(&times)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Through this interface only.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+pub(super) fn bind_device(socket: &SockRef<'_>, interface: Option<&str>) -> io::Result<()> {
+    let bound = socket.bind_device(interface.map(str::as_bytes));
+    let name = interface.unwrap_or_default();
+    bound.map_err(|error| explain(&error, format_args!("cannot bind to the interface `{name}`")))
+}

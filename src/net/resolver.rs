@@ -1,0 +1,129 @@
+//! `Resolver`: who knows the addresses of hosts.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::runtime::{Builder, LoopLocal, local};
+use crate::thread::to_thread;
+
+/// The future of [`Resolver::resolve`].
+pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>>>>;
+
+/// Who knows the addresses of hosts. A loop asks the operating system, unless its
+/// [`Builder`](crate::Builder::resolver) was given another one.
+///
+/// It is called on the loop's thread, in a task of its own, so neither the resolver nor its future has to be `Send`. It is asked for names only: an
+/// address in digits needs no look-up. Several that look up the same name and port at the same time get one answer; nothing is kept
+/// after that: a resolver that wants to remember answers does it itself. When all who wait have gone, its future is dropped.
+///
+/// A function from host and port to a future is a resolver too.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::net::{Resolver, Resolving, SystemResolver, lookup_host};
+/// use std::net::{Ipv4Addr, SocketAddr};
+///
+/// /// Knows one more name than the system.
+/// struct WithMine;
+///
+/// impl Resolver for WithMine {
+///     fn resolve(&self, host: &str, port: u16) -> Resolving {
+///         if host == "database.test" {
+///             let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+///             return Box::pin(async move { Ok(vec![addr]) });
+///         }
+///         SystemResolver.resolve(host, port)
+///     }
+/// }
+///
+/// let addrs = oneloop::Builder::new().resolver(WithMine).run(lookup_host("database.test:5432"));
+/// assert_eq!(addrs?[0].to_string(), "127.0.0.1:5432");
+/// # std::io::Result::Ok(())
+/// ```
+pub trait Resolver {
+    /// The addresses of `host`, the best one first, each with `port`. None at all counts as an error.
+    fn resolve(&self, host: &str, port: u16) -> Resolving;
+}
+
+impl<F, A> Resolver for F
+where
+    F: Fn(String, u16) -> A,
+    A: Future<Output = io::Result<Vec<SocketAddr>>> + 'static,
+{
+    fn resolve(&self, host: &str, port: u16) -> Resolving {
+        Box::pin(self(host.to_owned(), port))
+    }
+}
+
+/// Asks the operating system, with `getaddrinfo`, on a thread for look-ups.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(&self, host: &str, port: u16) -> Resolving {
+        let host = host.to_owned();
+        Box::pin(to_thread(move || ask_system(&host, port)))
+    }
+}
+
+fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let addrs = (host, port).to_socket_addrs();
+    // It gives no kind of its own.
+    let addrs = addrs.map_err(|error| io::Error::new(ErrorKind::NotFound, error))?;
+    let mut unique = Vec::new();
+    for addr in addrs {
+        if !unique.contains(&addr) {
+            unique.push(addr);
+        }
+    }
+    Ok(unique)
+}
+
+/// The resolver of a loop.
+struct Chosen(Rc<dyn Resolver>);
+
+impl LoopLocal for Chosen {}
+
+/// The one of this thread's loop; `None` where no loop runs.
+pub(super) fn current() -> Option<Rc<dyn Resolver>> {
+    let chosen = local(|| Chosen(Rc::new(SystemResolver)))?;
+    Some(Rc::clone(&chosen.0))
+}
+
+impl Builder {
+    /// Has `resolver` look up the names of hosts, instead of the operating system.
+    ///
+    /// # Examples
+    ///
+    /// Tests, and programs with tables of their own, need no name server:
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::net::SocketAddr;
+    ///
+    /// let table = |host: String, port: u16| async move {
+    ///     match &host[..] {
+    ///         "one.test" => Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]),
+    ///         _ => Err(io::Error::new(io::ErrorKind::NotFound, "it is not in the table")),
+    ///     }
+    /// };
+    /// oneloop::Builder::new().resolver(table).run(async {
+    ///     assert!(oneloop::net::lookup_host("one.test:80").await.is_ok());
+    ///     let error = oneloop::net::lookup_host("two.test:80").await.unwrap_err();
+    ///     assert_eq!(error.to_string(), "cannot find the host `two.test`: it is not in the table");
+    /// });
+    /// ```
+    pub fn resolver(self, resolver: impl Resolver + 'static) -> Self {
+        self.with_local(Chosen(Rc::new(resolver)))
+    }
+}
+
+impl fmt::Debug for dyn Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
+    }
+}

@@ -1,0 +1,213 @@
+//! What a server's task and its handle share, and what the task does: it accepts connections, and sees off those that end.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::closing;
+use super::connections::Connections;
+use super::listening::{Accepted, Listening};
+use crate::io::{StreamReader, StreamWriter};
+use crate::net::streams::Control;
+use crate::runtime::{self, Place, output_of};
+use crate::sync::{Event, WakerCell};
+use crate::task::{CancelToken, Outcome};
+use crate::time::timeout;
+
+/// After so many connections from one listener, others have their turn.
+const ACCEPTS_MAX: u32 = 32;
+
+/// How long connections that were asked to close may take to send what is left, before they are reset.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+/// How long handlers that were cancelled may take for their cleanups, before these are cut off.
+const CANCEL_TIME: Duration = Duration::from_secs(1);
+
+pub(super) struct Shared {
+    /// Empty once it is closed.
+    pub(super) listening: RefCell<Vec<Listening>>,
+    pub(super) connections: Connections,
+    pub(super) closing: CancelToken,
+    /// Somebody awaits `serve_forever`.
+    pub(super) is_awaited: Cell<bool>,
+    options: Options,
+    is_closed: Cell<bool>,
+    /// Why it closed by itself.
+    failure: Cell<Option<io::Error>>,
+    /// That of the server's task.
+    waker: WakerCell,
+    /// It is closed, and no connection is left.
+    ended: Event,
+}
+
+/// What holds for each connection.
+pub(super) struct Options {
+    /// Where the server was made.
+    pub(super) place: Place,
+    pub(super) limit: Option<usize>,
+    pub(super) max_connections: usize,
+}
+
+impl Shared {
+    #[track_caller]
+    pub(super) fn new(listening: Vec<Listening>, options: Options) -> Self {
+        Self {
+            listening: RefCell::new(listening),
+            connections: Connections::new(),
+            closing: CancelToken::new(),
+            is_awaited: Cell::new(false),
+            options,
+            is_closed: Cell::new(false),
+            failure: Cell::new(None),
+            waker: WakerCell::default(),
+            ended: Event::new(),
+        }
+    }
+
+    // What the handle asks for.
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    /// Closes the listeners.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        drop(self.listening.take());
+        self.waker.wake();
+    }
+
+    pub(super) async fn wait_closed(&self) {
+        self.ended.wait().await;
+    }
+
+    pub(super) fn take_failure(&self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    /// Ends the connections, whatever their handlers and peers do about it; takes no longer than the named times.
+    pub(super) async fn end_connections(&self) {
+        self.connections.control_all(Control::close);
+        if timeout(CLOSE_TIME, self.wait_closed()).await.is_ok() {
+            return;
+        }
+        self.connections.control_all(Control::abort);
+        self.connections.cancel_all();
+        if timeout(CANCEL_TIME, self.wait_closed()).await.is_ok() {
+            return;
+        }
+        self.connections.cut_off_all();
+        // Nothing that they could wait for is left; where one does all the same, it is not waited for.
+        timeout(CANCEL_TIME, self.wait_closed()).await.ok();
+    }
+
+    // What the task does.
+
+    fn poll(&self, cx: &mut Context<'_>, start: &impl Fn(Accepted)) -> Poll<()> {
+        self.waker.register(cx.waker());
+        while let Poll::Ready(task) = self.connections.poll_ended(cx) {
+            drop(task);
+        }
+        self.accept(cx, start);
+        if self.is_closed() && self.connections.len() == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn accept(&self, cx: &mut Context<'_>, start: &impl Fn(Accepted)) {
+        // Not borrowed meanwhile: what is logged is user code's affair, which may close the server.
+        let mut listening = self.listening.take();
+        listening.retain_mut(|listening| match self.accept_from(listening, cx, start) {
+            Ok(()) => true,
+            Err(error) => {
+                log::error!(
+                    "oneloop: the server accepts no more connections at {listening}: {error}"
+                );
+                self.failure.set(Some(error));
+                false
+            }
+        });
+        if listening.is_empty() {
+            self.is_closed.set(true);
+        } else if !self.is_closed() {
+            *self.listening.borrow_mut() = listening;
+        }
+    }
+
+    fn accept_from(
+        &self,
+        listening: &mut Listening,
+        cx: &mut Context<'_>,
+        start: &impl Fn(Accepted),
+    ) -> io::Result<()> {
+        for _ in 0..ACCEPTS_MAX {
+            // Where there is no room, the end of a connection wakes the task.
+            if self.connections.len() >= self.options.max_connections {
+                return Ok(());
+            }
+            match listening.poll(cx) {
+                Poll::Ready(accepted) => start(accepted?),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Starts the task of a connection.
+    fn start<H, R>(&self, handler: &Rc<H>, accepted: Accepted)
+    where
+        H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
+        R: Outcome<Error: Display> + 'static,
+    {
+        let Options { place, limit, .. } = self.options;
+        let name = accepted.to_string();
+        let (streams, control) = match accepted.into_streams(place) {
+            Ok(connection) => connection,
+            Err(error) => {
+                log::warn!("oneloop: a {name} is given up: {error}");
+                return;
+            }
+        };
+        let handler = Rc::clone(handler);
+        let connection = async move {
+            let (reader, writer) = streams;
+            let reader = match limit {
+                Some(limit) => reader.with_limit(limit),
+                None => reader,
+            };
+            handler(reader, writer).await
+        };
+        let task = runtime::create_at(place, connection, Some(name), false);
+        task.set_reporter(|job| Some(output_of::<R>(job).into_result().err()?.to_string()));
+        self.connections.add(task, control);
+    }
+}
+
+/// The server's task. It ends with the last connection after the server was closed.
+pub(super) async fn serve<H, R>(end: End, handler: H)
+where
+    H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
+    R: Outcome<Error: Display> + 'static,
+{
+    let End(shared) = &end;
+    closing::announce(shared.closing.clone());
+    let handler = Rc::new(handler);
+    poll_fn(|cx| shared.poll(cx, &|accepted| shared.start(&handler, accepted))).await;
+}
+
+/// However the task ends, even before it begins, nobody waits for it in vain.
+pub(super) struct End(pub(super) Rc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.ended.set();
+    }
+}

@@ -1,0 +1,226 @@
+//! A connection as a `StreamReader` and a `StreamWriter`.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr};
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::connection::{Addr, ByteStream, read, shutdown, write};
+use super::{TcpStream, UnixStream};
+use crate::io::{
+    StreamReader, StreamWriter, Transport, WriterControl, give_chunk, no_address, take_chunk,
+};
+use crate::runtime::{Direction, Place};
+
+impl TcpStream {
+    /// A reader and a writer of the connection, with buffers, as asyncio's `open_connection` gives them.
+    ///
+    /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
+    #[track_caller]
+    pub fn into_streams(self) -> (StreamReader, StreamWriter) {
+        streams(self, Location::caller()).0
+    }
+}
+
+impl UnixStream {
+    /// A reader and a writer of the connection, with buffers, as asyncio's `open_unix_connection` gives them.
+    ///
+    /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
+    #[track_caller]
+    pub fn into_streams(self) -> (StreamReader, StreamWriter) {
+        streams(self, Location::caller()).0
+    }
+}
+
+/// Both ends of a connection, on behalf of the code at `place`, and what closes it from outside.
+pub(super) fn streams<S: ByteStream + 'static>(
+    stream: S,
+    place: Place,
+) -> ((StreamReader, StreamWriter), Control) {
+    let peer = stream.peer_addr().map(Addr::ip).map_err(|error| error.kind());
+    let connection = Rc::new(Connection {
+        stream: RefCell::new(Some(Rc::new(stream))),
+        is_at_end: Cell::new(false),
+    });
+    let to_close = Rc::downgrade(&connection);
+    let write = WriteEnd { connection: Rc::clone(&connection), peer };
+    let writer = StreamWriter::of(Box::pin(write), place);
+    let control = Control { writer: writer.control(), connection: to_close };
+    ((StreamReader::new(ReadEnd { connection }), writer), control)
+}
+
+/// Closes a connection whose ends somebody else has. It keeps nothing open.
+#[derive(Clone)]
+pub(super) struct Control {
+    writer: WriterControl,
+    connection: Weak<dyn Closing>,
+}
+
+impl Control {
+    /// The reader sees the end; the connection is closed when all that was written has been sent.
+    pub(super) fn close(&self) {
+        if !self.writer.close() {
+            if let Some(connection) = self.connection.upgrade() {
+                connection.end_reading();
+            }
+        }
+    }
+
+    /// Closes it at once; what was not sent is lost.
+    pub(super) fn abort(&self) {
+        self.writer.abort();
+        if let Some(connection) = self.connection.upgrade() {
+            connection.abort();
+        }
+    }
+}
+
+/// A connection of either kind.
+trait Closing {
+    fn end_reading(&self);
+    fn abort(&self);
+}
+
+/// What the two ends share.
+struct Connection<S: ByteStream> {
+    /// `None` when it is closed. Whoever uses it takes a count along, so that nothing is borrowed meanwhile.
+    stream: RefCell<Option<Rc<S>>>,
+    /// Nothing is to be read any more.
+    is_at_end: Cell<bool>,
+}
+
+struct ReadEnd<S: ByteStream> {
+    connection: Rc<Connection<S>>,
+}
+
+struct WriteEnd<S: ByteStream> {
+    connection: Rc<Connection<S>>,
+    /// `None` if it is not an IP address.
+    peer: Result<Option<SocketAddr>, ErrorKind>,
+}
+
+impl<S: ByteStream> Connection<S> {
+    fn stream(&self) -> Option<Rc<S>> {
+        self.stream.borrow().clone()
+    }
+
+    fn take(&self) -> Option<Rc<S>> {
+        self.stream.borrow_mut().take()
+    }
+
+    /// Closes both directions; a read that waits is woken.
+    fn close(&self) {
+        if let Some(stream) = self.take() {
+            discard_unread(&*stream);
+        }
+    }
+}
+
+impl<S: ByteStream> Closing for Connection<S> {
+    fn end_reading(&self) {
+        self.is_at_end.set(true);
+        if let Some(stream) = self.stream() {
+            // It wakes a read that waits. A connection that has ended has no such.
+            shutdown(stream.registration().io(), Shutdown::Read).ok();
+        }
+    }
+
+    fn abort(&self) {
+        if let Some(stream) = self.take() {
+            stream.reset_when_closed();
+        }
+    }
+}
+
+impl<S: ByteStream> Drop for Connection<S> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// So many buffers of unread data are thrown away.
+const DISCARDS_MAX: u32 = 4;
+
+/// Closing a socket in which something was not read makes the kernel reset the connection, and the peer may lose what was
+/// sent to it last.
+fn discard_unread(stream: &impl ByteStream) {
+    let mut chunk = take_chunk();
+    for _ in 0..DISCARDS_MAX {
+        // Past the registration, which may not have heard yet of what came last.
+        match read(stream.registration().io(), &mut chunk) {
+            Ok(moved) if moved.value == chunk.len() => {}
+            _ => break,
+        }
+    }
+    give_chunk(chunk);
+}
+
+fn is_closed() -> io::Error {
+    io::Error::new(ErrorKind::NotConnected, "the connection is closed")
+}
+
+impl<S: ByteStream> AsyncRead for ReadEnd<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.connection.stream().filter(|_| !self.connection.is_at_end.get());
+        let Some(stream) = stream else { return Poll::Ready(Ok(0)) };
+        stream.registration().poll_io(Direction::Read, cx, |io| read(io, buf))
+    }
+}
+
+impl<S: ByteStream> AsyncWrite for WriteEnd<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(stream) = self.connection.stream() else { return Poll::Ready(Err(is_closed())) };
+        stream.registration().poll_io(Direction::Write, cx, |io| write(io, data))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream = self.connection.stream();
+        let shutdown = |stream: Rc<S>| shutdown(stream.registration().io(), Shutdown::Write);
+        Poll::Ready(stream.map_or(Ok(()), shutdown))
+    }
+}
+
+impl<S: ByteStream> Transport for WriteEnd<S> {
+    fn try_write(self: Pin<&mut Self>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(stream) = self.connection.stream() else { return Poll::Ready(Err(is_closed())) };
+        match stream.registration().try_io(Direction::Write, |io| write(io, data)) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    fn poll_close_both(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection.close();
+        Poll::Ready(Ok(()))
+    }
+
+    fn abort(self: Pin<&mut Self>) {
+        self.connection.abort();
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.peer?.ok_or_else(no_address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        let stream = self.connection.stream().ok_or_else(is_closed)?;
+        stream.local_addr()?.ip().ok_or_else(no_address)
+    }
+}

@@ -1,0 +1,95 @@
+//! futures-io's traits for streams and their halves, for code that is generic over streams.
+//!
+//! One task at a time reads through these traits, and one writes: the last one that polls is the one that is woken.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::connection::{
+    ByteStream, are_empty, read, read_vectored, shutdown, write, write_vectored,
+};
+use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, UnixStream, WriteHalf};
+use crate::runtime::Direction;
+
+/// Implements the trait for a type that refers to a stream.
+macro_rules! async_read {
+    ([$($generics:tt)*] $type:ty, of $stream:ty) => {
+        impl<$($generics)*> AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                if buf.is_empty() {
+                    return Poll::Ready(Ok(0));
+                }
+                let stream = AsRef::<$stream>::as_ref(&*self);
+                stream.registration().poll_io(Direction::Read, cx, |io| read(io, buf))
+            }
+
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                if are_empty(bufs) {
+                    return Poll::Ready(Ok(0));
+                }
+                let stream = AsRef::<$stream>::as_ref(&*self);
+                stream.registration().poll_io(Direction::Read, cx, |io| read_vectored(io, bufs))
+            }
+        }
+    };
+}
+
+/// As `async_read`.
+macro_rules! async_write {
+    ([$($generics:tt)*] $type:ty, of $stream:ty) => {
+        impl<$($generics)*> AsyncWrite for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                let stream = AsRef::<$stream>::as_ref(&*self);
+                stream.registration().poll_io(Direction::Write, cx, |io| write(io, buf))
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let stream = AsRef::<$stream>::as_ref(&*self);
+                stream.registration().poll_io(Direction::Write, cx, |io| write_vectored(io, bufs))
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                // The kernel has everything already.
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                let stream = AsRef::<$stream>::as_ref(&*self);
+                Poll::Ready(shutdown(stream.registration().io(), Shutdown::Write))
+            }
+        }
+    };
+}
+
+async_read!([] TcpStream, of TcpStream);
+async_read!([] &TcpStream, of TcpStream);
+async_read!([] UnixStream, of UnixStream);
+async_read!([] &UnixStream, of UnixStream);
+async_read!([S: ByteStream] ReadHalf<'_, S>, of S);
+async_read!([S: ByteStream] OwnedReadHalf<S>, of S);
+async_write!([] TcpStream, of TcpStream);
+async_write!([] &TcpStream, of TcpStream);
+async_write!([] UnixStream, of UnixStream);
+async_write!([] &UnixStream, of UnixStream);
+async_write!([S: ByteStream] WriteHalf<'_, S>, of S);
+async_write!([S: ByteStream] OwnedWriteHalf<S>, of S);

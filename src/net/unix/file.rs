@@ -1,0 +1,188 @@
+//! The file of a socket that is bound to a path: made, taken over from a socket that is no more, and removed.
+
+use std::ffi::OsStr;
+use std::fs::{self, Metadata, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::SocketAddr;
+use std::path::{self, Path, PathBuf};
+use std::process;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// What becomes of the file of a socket.
+#[derive(Debug, Clone)]
+pub(super) struct FileOptions {
+    /// Its permissions; `None`: those that the umask leaves.
+    pub(super) mode: Option<u32>,
+    pub(super) remove_stale: bool,
+    pub(super) remove_on_drop: bool,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self { mode: None, remove_stale: true, remove_on_drop: true }
+    }
+}
+
+/// Where others make and remove the same file all the time, this many attempts have to do.
+const ATTEMPTS: u32 = 8;
+
+/// Makes a socket at `path`. The file goes with what is returned beside it.
+pub(super) fn bind(
+    path: &Path,
+    kind: Type,
+    options: &FileOptions,
+) -> io::Result<(Socket, Option<SocketFile>)> {
+    let bind = || {
+        // The standard library knows what is no path for a socket.
+        SocketAddr::from_pathname(path)?;
+        if path.as_os_str().is_empty() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "the path is empty"));
+        }
+        let addr = SockAddr::unix(path)?;
+        let socket = Socket::new(Domain::UNIX, kind, None)?;
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            match socket.bind(&addr) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && attempts.next().is_some() => {
+                    clear(path, &addr, kind, options.remove_stale)?;
+                }
+                result => break result?,
+            }
+        }
+        let file = options.remove_on_drop.then(|| SocketFile::at(path)).transpose()?;
+        if let Some(mode) = options.mode {
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
+        Ok((socket, file))
+    };
+    bind().map_err(|error| with_name(&error, "cannot bind a socket to", path))
+}
+
+/// Makes a socket at `addr`. A path is bound as [`bind`] does.
+pub(super) fn bind_addr(
+    addr: &SocketAddr,
+    kind: Type,
+    options: &FileOptions,
+) -> io::Result<(Socket, Option<SocketFile>)> {
+    match (addr.as_pathname(), abstract_name(addr)) {
+        (Some(path), _) => bind(path, kind, options),
+        (None, Some(name)) => {
+            // As the kernel has it: a NUL, and then the name.
+            let name = [b"\0", name].concat();
+            let addr = SockAddr::unix(Path::new(OsStr::from_bytes(&name)))?;
+            let socket = Socket::new(Domain::UNIX, kind, None)?;
+            let bound = socket.bind(&addr);
+            bound.map_err(|error| {
+                let name = String::from_utf8_lossy(&name[1..]);
+                explain(&error, &format!("cannot bind a socket to the abstract name `{name}`"))
+            })?;
+            Ok((socket, None))
+        }
+        (None, None) => {
+            let what = "cannot bind a socket to an address without a name";
+            Err(io::Error::new(ErrorKind::InvalidInput, what))
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_name(addr: &SocketAddr) -> Option<&[u8]> {
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+    addr.as_abstract_name()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_name(_addr: &SocketAddr) -> Option<&[u8]> {
+    None
+}
+
+/// Says which path an error is about.
+pub(super) fn with_name(error: &io::Error, what: &str, path: &Path) -> io::Error {
+    explain(error, &format!("{what} `{}`", path.display()))
+}
+
+/// `error` with what could not be done in front of it.
+pub(super) fn explain(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// Removes a file that stands where a socket is to be, if it is that of a socket which is no more.
+fn clear(path: &Path, addr: &SockAddr, kind: Type, remove_stale: bool) -> io::Result<()> {
+    let in_use = |what: &str| Err(io::Error::new(ErrorKind::AddrInUse, what.to_owned()));
+    let Some(found) = found(fs::symlink_metadata(path))? else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return in_use("there is a file that is no socket");
+    }
+    if !remove_stale {
+        return in_use("there is a socket already, and `remove_stale` is off");
+    }
+    let probe = Socket::new(Domain::UNIX, kind, None)?;
+    probe.set_nonblocking(true)?;
+    match probe.connect(addr) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return in_use("there is a socket of somebody else already");
+        }
+        // Also where its backlog is full, or it is of another kind.
+        _ => return in_use("somebody uses the socket there"),
+    }
+    // Another one may have come meanwhile.
+    let again = self::found(fs::symlink_metadata(path))?;
+    if again.is_some_and(|again| identity(&again) == identity(&found)) {
+        self::found(fs::remove_file(path))?;
+    }
+    Ok(())
+}
+
+/// What was looked for, unless it is not there.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// The file of a socket, removed when this is dropped, if it is still the same file and the process no fork.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+    process: u32,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        let identity = identity(&fs::symlink_metadata(path)?);
+        // The working directory may change. Where it has gone, there is nothing to remove.
+        let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(Self { path, identity, process: process::id() })
+    }
+
+    /// Leaves the file where it is.
+    pub(super) fn keep(mut self) {
+        self.process = 0;
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = self.process == process::id()
+            && fs::symlink_metadata(&self.path).is_ok_and(|file| identity(&file) == self.identity);
+        if is_ours {
+            if let Err(error) = fs::remove_file(&self.path) {
+                log::warn!("oneloop: cannot remove the socket `{}`: {error}", self.path.display());
+            }
+        }
+    }
+}

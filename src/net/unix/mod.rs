@@ -1,0 +1,16 @@
+//! Unix sockets: listeners, streams and datagrams, at paths and at abstract names.
+
+mod datagram;
+#[cfg(feature = "fd-passing")]
+mod fds;
+mod file;
+mod listener;
+#[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
+mod peer_cred;
+mod stream;
+
+pub use datagram::UnixDatagram;
+pub use listener::{UnixListener, UnixListenerBuilder};
+#[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
+pub use peer_cred::PeerCred;
+pub use stream::UnixStream;

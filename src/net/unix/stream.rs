@@ -1,0 +1,371 @@
+//! `UnixStream`.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::{SocketAddr, UnixStream as StdStream};
+use std::path::Path;
+use std::time::Duration;
+
+use mio::net::UnixStream as Socket;
+
+use super::file::{explain, with_name};
+use crate::net::connection::{
+    self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
+};
+use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves};
+use crate::runtime::{Direction, Interests, Registration};
+use crate::time::sleep;
+
+/// A connection between processes of one machine.
+///
+/// It is to be used as a [`TcpStream`](crate::net::TcpStream) is: all methods take `&self`, it belongs to the loop on which it
+/// was made, is `Send` and may be dropped anywhere. Dropping it closes the connection; the peer still reads what was written.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::net::UnixStream;
+///
+/// oneloop::run(async {
+///     let (here, there) = UnixStream::pair()?;
+///     here.write_all(b"hello").await?;
+///     let mut buf = [0; 5];
+///     there.read_exact(&mut buf).await?;
+///     assert_eq!(&buf, b"hello");
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct UnixStream {
+    registration: Registration<Socket>,
+}
+
+const WHAT: &str = "UnixStream";
+
+/// How long a connect waits for room in the backlog of a listener before it tries again; later up to the second one.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(50);
+
+impl UnixStream {
+    /// Connects to the socket at `path`.
+    ///
+    /// Where the listener's backlog is full, it waits for room, as a blocking connect does. There is no time limit: use
+    /// [`timeout`](crate::timeout).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has connected to nothing.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no file, `ConnectionRefused` if nobody listens, `PermissionDenied`; with the path in the message.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        let connected = async { Self::connect_addr(&SocketAddr::from_pathname(path)?).await };
+        connected.await.map_err(|error| with_name(&error, "cannot connect to", path))
+    }
+
+    /// Connects to the socket at `addr`, a path or an abstract name.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has connected to nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), without a path in the message.
+    pub async fn connect_addr(addr: &SocketAddr) -> io::Result<Self> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match Socket::connect_addr(addr) {
+                // The kernel says nothing when there is room again.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(pause).await,
+                stream => return Self::register(stream?),
+            }
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// Both ends of a connection without a name.
+    ///
+    /// # Errors
+    ///
+    /// If no loop runs here, or no descriptors are left.
+    #[doc(alias = "socketpair")]
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let pair = Socket::pair().map_err(|error| explain(&error, "cannot make a pair of sockets"));
+        let (one, other) = pair?;
+        Ok((Self::register(one)?, Self::register(other)?))
+    }
+
+    /// Registers a stream of the standard library with this thread's loop, in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If no loop runs here, or the kernel refuses.
+    pub fn from_std(stream: StdStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Self::register(Socket::from_std(stream))
+    }
+
+    /// Takes the stream off its loop, in blocking mode, as the standard library makes them.
+    ///
+    /// # Errors
+    ///
+    /// On another thread than the loop's, or after its end; the stream is closed then.
+    pub fn into_std(self) -> io::Result<StdStream> {
+        let stream = self.registration.into_inner()?;
+        let stream = StdStream::from(OwnedFd::from(stream));
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+
+    pub(super) fn register(stream: Socket) -> io::Result<Self> {
+        Ok(Self { registration: Registration::new(stream, Interests::Both, WHAT)? })
+    }
+
+    // Reading.
+
+    /// Reads what is there, waiting for something if need be; returns how many bytes. 0: the peer has closed its side, or
+    /// `buf` is empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection, as `ConnectionReset` if the peer has gone without reading all; and on another thread than the
+    /// loop's.
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        connection::read_some(&self.registration, buf).await
+    }
+
+    /// As [`read`](Self::read), into several buffers, one after the other.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has read nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if are_empty(bufs) {
+            return Ok(0);
+        }
+        self.registration.when_ready(Direction::Read, |io| read_vectored(io, bufs)).await
+    }
+
+    /// Fills `buf`.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: dropped before it is ready, it has read an unknown part.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` if the peer closes its side before; and as [`read`](Self::read). How much was read then is unknown.
+    pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
+        connection::read_exact(&self.registration, buf).await
+    }
+
+    /// Reads what is there, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is there; and as [`read`](Self::read).
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.registration.try_io(Direction::Read, |io| read(io, buf))
+    }
+
+    /// Waits until a read may give something: data, the end, or an error.
+    ///
+    /// It may be wrong: [`try_read`](Self::try_read) can give `WouldBlock` after it.
+    ///
+    /// # Cancel safety
+    ///
+    /// It changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// On another thread than the loop's.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.registration.ready(Direction::Read).await
+    }
+
+    // Writing.
+
+    /// Writes what the kernel takes, waiting for room if need be; returns how many bytes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has written nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection, as `BrokenPipe` when the peer is gone; and on another thread than the loop's.
+    pub async fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        connection::write_some(&self.registration, buf).await
+    }
+
+    /// As [`write`](Self::write), from several buffers, one after the other, with one system call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has written nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.registration.when_ready(Direction::Write, |io| write_vectored(io, bufs)).await
+    }
+
+    /// Writes all of `buf`.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: dropped before it is ready, it has written an unknown part.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write). How much was written then is unknown.
+    pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
+        connection::write_all(&self.registration, buf).await
+    }
+
+    /// Writes what the kernel takes now, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it takes nothing; and as [`write`](Self::write).
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.registration.try_io(Direction::Write, |io| write(io, buf))
+    }
+
+    /// Waits until a write may do something.
+    ///
+    /// It may be wrong: [`try_write`](Self::try_write) can give `WouldBlock` after it.
+    ///
+    /// # Cancel safety
+    ///
+    /// It changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// On another thread than the loop's.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.registration.ready(Direction::Write).await
+    }
+
+    /// Closes one side of the connection, or both. After `Shutdown::Write` the peer reads the end, and can still be
+    /// read from. On a connection that has ended already it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        connection::shutdown(self.registration.io(), how)
+    }
+
+    // Halves.
+
+    /// A half to read from and one to write to, both borrowed.
+    pub fn split(&self) -> (ReadHalf<'_, Self>, WriteHalf<'_, Self>) {
+        halves::borrow(self)
+    }
+
+    /// As [`split`](Self::split), for halves that go to different tasks. Dropping the half to write to closes the side; the
+    /// connection is closed when both are gone.
+    pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
+        halves::split(self)
+    }
+
+    // Addresses.
+
+    /// The address of this side: mostly without a name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.registration.io().local_addr()
+    }
+
+    /// The address of the peer: for a client that of the listener, for a server mostly one without a name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.registration.io().peer_addr()
+    }
+
+    /// Takes the socket's pending error, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel, while asking.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.registration.io().take_error()
+    }
+}
+
+impl connection::Socket for Socket {
+    const SHORT_MEANS_DRAINED: bool = false;
+
+    fn io(&self) -> impl Read + Write {
+        self
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
+    }
+}
+
+impl ByteStream for UnixStream {
+    type Socket = Socket;
+    type Addr = SocketAddr;
+
+    fn registration(&self) -> &Registration<Socket> {
+        &self.registration
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+}
+
+impl AsRef<Self> for UnixStream {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl AsFd for UnixStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.registration.io().as_fd()
+    }
+}
+
+impl AsRawFd for UnixStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.registration.io().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for UnixStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registration.fmt(f)
+    }
+}

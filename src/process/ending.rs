@@ -1,0 +1,88 @@
+//! What becomes of a child whose handle is dropped: it ends too, asked at first and then not, and is waited for; or it goes on by
+//! itself.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::reaper::{Exited, Reaper, Target};
+use super::table::ChildKey;
+use crate::runtime::{Handle, Place, leave_cleanup};
+use crate::time::timeout;
+
+/// What a handle knows of its child, for the day on which it is dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    pub(super) home: Handle,
+    pub(super) key: ChildKey,
+    /// Otherwise it goes on.
+    pub(super) kills: bool,
+    pub(super) target: Target,
+    pub(super) grace: Duration,
+    /// Where it was started.
+    pub(super) place: Place,
+}
+
+impl Ending {
+    /// The handle was dropped, on whatever thread.
+    pub(super) fn begin(self) {
+        let Self { home, .. } = self;
+        if home.check_here("Child", "").is_ok() {
+            self.begin_here();
+        } else {
+            // If the loop has ended, it has done what there is to do.
+            home.call_soon_threadsafe(move || self.begin_here()).ok();
+        }
+    }
+
+    fn begin_here(self) {
+        // An error says that this is a forked process, which has no children.
+        let Ok(reaper) = Reaper::of(self.home) else { return };
+        if !self.kills || reaper.reap(self.key).is_some() {
+            reaper.let_go(self.key);
+            return;
+        }
+        let unfinished = Unfinished(self);
+        if self.grace.is_zero() {
+            self.kill(&reaper);
+        } else {
+            // It may have forbidden us to signal it, and then it is its own affair when it ends.
+            reaper.signal(self.key, self.target, Signal::SIGTERM).ok();
+            // One that is stopped gets the signal only when it goes on.
+            reaper.signal(self.key, self.target, Signal::SIGCONT).ok();
+        }
+        leave_cleanup(Box::pin(unfinished.wait()), self.place);
+    }
+
+    fn kill(&self, reaper: &Reaper) {
+        reaper.signal(self.key, self.target, Signal::SIGKILL).ok();
+    }
+}
+
+/// A child that has been told to end.
+struct Unfinished(Ending);
+
+impl Unfinished {
+    /// Waits until it has ended, and kills it when its grace is over. An error of the cleanup is none that could be helped.
+    async fn wait(self) -> Option<String> {
+        let Self(Ending { home, key, grace, .. }) = self;
+        if !grace.is_zero() && timeout(grace, Exited::new(home, key)).await.is_ok() {
+            return None;
+        }
+        if let Ok(reaper) = Reaper::of(home) {
+            self.0.kill(&reaper);
+        }
+        Exited::new(home, key).await.err().map(|error| error.to_string())
+    }
+}
+
+/// The child has ended, or there is no more time for it.
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let Self(ending) = self;
+        if let Ok(reaper) = Reaper::of(ending.home) {
+            ending.kill(&reaper);
+            reaper.let_go(ending.key);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The children whose loop has ended before they did: kept for the process, until another loop takes them over.
+
+use std::process::{self, Child as Process};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
+
+struct Orphan {
+    process: Process,
+    /// A forked process has a copy of the list, and no business with what is on it.
+    parent: u32,
+}
+
+/// Leaves a child to the next loop that has children.
+pub(super) fn leave(process: Process) {
+    let orphan = Orphan { process, parent: process::id() };
+    lock().push(orphan);
+}
+
+/// Takes over all that there are.
+pub(super) fn take() -> Vec<Process> {
+    let mut orphans = lock();
+    if orphans.is_empty() {
+        return Vec::new();
+    }
+    let here = process::id();
+    let ours = orphans.drain(..).filter(|orphan| orphan.parent == here);
+    ours.map(|orphan| orphan.process).collect()
+}
+
+fn lock() -> MutexGuard<'static, Vec<Orphan>> {
+    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner)
+}

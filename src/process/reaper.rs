@@ -1,0 +1,376 @@
+//! The reaper of a loop: hears that children have ended, reaps those that are the loop's, and tells who waits for them.
+//!
+//! It is no task: the loop calls it by a waker of its own, which also works while the loop ends and its tasks are gone. What a program
+//! does with the signal SIGCHLD, and with children that are not ours, is its own affair: no child of others is ever reaped.
+//!
+//! A signal does not say which child has ended. The kernel shows one that has, without reaping it; if it is ours it is
+//! reaped, and the next one is shown. So a thousand children that end cost a thousand steps. Only where the one that is shown is
+//! somebody else's, who may leave it there for long, all of ours are asked one by one.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::process::{self, Child as Process, ExitStatus};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use super::orphans;
+use super::table::{ChildKey, Exit, Table};
+use crate::runtime::{Handle, LoopLocal, Timer, WaitKey, When, local, nanos, wake_guarded};
+use crate::signal::{SignalKind, Signals, signal};
+
+/// With so few children it is not worth while to ask the kernel which of them it is.
+const FEW: usize = 4;
+
+/// So many are reaped at once; then the loop looks around.
+const REAPS_MAX: usize = 64;
+
+/// So long after a signal, all who are left are asked once. A child that other code has reaped is shown by nothing else.
+const ASK_ALL_AFTER: Duration = Duration::from_millis(50);
+
+pub(super) struct Reaper {
+    table: RefCell<Table>,
+    /// Made with the first child.
+    signals: RefCell<Option<Signals>>,
+    ask_all: RefCell<Option<Timer>>,
+    waker: Waker,
+    /// A forked process has a copy of all this, and no children.
+    process: u32,
+}
+
+/// To whom a signal goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Target {
+    Process,
+    /// All of the group that the child leads.
+    Group,
+}
+
+impl Reaper {
+    fn new() -> Self {
+        Self {
+            table: RefCell::default(),
+            signals: RefCell::default(),
+            ask_all: RefCell::default(),
+            waker: Waker::from(Arc::new(Look { home: Handle::current() })),
+            process: process::id(),
+        }
+    }
+
+    /// That of the loop that runs here, ready to hear of children.
+    pub(super) fn listening() -> io::Result<Rc<Self>> {
+        let reaper = Self::here()?;
+        if reaper.signals.borrow().is_none() {
+            // A parent that ignores the signal, which children inherit, would hide the ends of ours. A listener ends that.
+            let signals = signal(SignalKind::SIGCHLD)?;
+            drop(reaper.signals.replace(Some(signals)));
+            // It has to be polled once; and of who has ended before, no signal tells.
+            reaper.look();
+        }
+        Ok(reaper)
+    }
+
+    /// That of the loop of a child, whose handle has to be used there.
+    pub(super) fn of(home: Handle) -> io::Result<Rc<Self>> {
+        home.check_here(
+            "Child",
+            "a child is waited for where it was started; it may be dropped here",
+        )?;
+        Self::here()
+    }
+
+    fn here() -> io::Result<Rc<Self>> {
+        let reaper = local(Self::new).ok_or_else(|| {
+            io::Error::other("a Child needs a running event loop: use it inside `oneloop::run`")
+        })?;
+        if reaper.process != process::id() {
+            return Err(io::Error::other(format!(
+                "these children are those of process {}, and process {} is a fork of it: only there they can be waited for",
+                reaper.process,
+                process::id()
+            )));
+        }
+        Ok(reaper)
+    }
+
+    /// Takes on a child that was started. `is_bound`: it must not outlive the loop.
+    pub(super) fn add(&self, process: Process, is_bound: bool) -> ChildKey {
+        let mut wakers = Vec::new();
+        let key = self.table.borrow_mut().add(process, is_bound, &mut wakers);
+        wake_all(wakers);
+        key
+    }
+
+    /// Whether the child has ended, and how. Never waits.
+    pub(super) fn reap(&self, key: ChildKey) -> Option<Exit> {
+        let mut wakers = Vec::new();
+        let exit = self.table.borrow_mut().reap(key, &mut wakers);
+        wake_all(wakers);
+        exit
+    }
+
+    /// The process id, as long as it is the child's.
+    pub(super) fn pid(&self, key: ChildKey) -> Option<Pid> {
+        self.table.borrow().pid(key)
+    }
+
+    /// Sends a signal, unless the child has ended: then its process id may be another's.
+    pub(super) fn signal(&self, key: ChildKey, target: Target, signal: Signal) -> io::Result<()> {
+        let Some(pid) = self.running_pid(key) else { return Ok(()) };
+        let sent = match target {
+            Target::Process => kill(pid, signal),
+            // It may have gone to another group.
+            Target::Group => killpg(pid, signal).or_else(|_| kill(pid, signal)),
+        };
+        sent.map_err(|errno| {
+            let error = io::Error::from(errno);
+            io::Error::new(error.kind(), format!("cannot send {signal} to process {pid}: {error}"))
+        })
+    }
+
+    /// The process id of a child that has not ended by now or, if it has, was not reaped.
+    pub(super) fn running_pid(&self, key: ChildKey) -> Option<Pid> {
+        self.reap(key);
+        self.pid(key)
+    }
+
+    /// Ready when the child has ended. Whoever lets `waiter` go calls [`Reaper::forget`].
+    pub(super) fn poll_exit(
+        &self,
+        key: ChildKey,
+        waiter: &mut Option<WaitKey>,
+        cx: &Context<'_>,
+    ) -> Poll<Exit> {
+        if waiter.is_none() {
+            // Nothing was asked yet on behalf of this one: it may have ended, and its signal be on the way.
+            self.reap(key);
+        }
+        if let Some(exit) = self.exit(key, waiter) {
+            return Poll::Ready(exit);
+        }
+        let is_set = waiter.is_some_and(|w| self.table.borrow().will_wake(key, w, cx.waker()));
+        if !is_set {
+            let waker = cx.waker().clone();
+            // The clone is the code of others.
+            if let Some(exit) = self.exit(key, waiter) {
+                return Poll::Ready(exit);
+            }
+            let former = self.table.borrow_mut().wait(key, waiter, waker);
+            drop(former);
+        }
+        Poll::Pending
+    }
+
+    fn exit(&self, key: ChildKey, waiter: &mut Option<WaitKey>) -> Option<Exit> {
+        let (exit, waker) = self.table.borrow_mut().exit(key, waiter)?;
+        drop(waker);
+        Some(exit)
+    }
+
+    pub(super) fn forget(&self, key: ChildKey, waiter: WaitKey) {
+        let waker = self.table.borrow_mut().forget(key, waiter);
+        drop(waker);
+    }
+
+    /// Nobody has the key any more: the child goes when it has ended.
+    pub(super) fn let_go(&self, key: ChildKey) {
+        self.table.borrow_mut().let_go(key);
+    }
+
+    /// Reaps whatever has ended. Called by the loop after a signal.
+    fn look(&self) {
+        let cx = &mut Context::from_waker(&self.waker);
+        // First of all: a signal that comes from now on is about a child that may be missed below.
+        if let Some(signals) = &mut *self.signals.borrow_mut() {
+            while let Poll::Ready(Ok(_)) = signals.poll_recv(cx) {}
+        }
+        let due =
+            self.ask_all.borrow().as_ref().is_some_and(|timer| timer.poll(cx, TIMER).is_ready());
+        if due {
+            drop(self.ask_all.take());
+        }
+        let mut wakers = Vec::new();
+        self.adopt_orphans(&mut wakers);
+        let rest = self.reap_ended(due, &mut wakers);
+        wake_all(wakers);
+        match rest {
+            Rest::Known => {}
+            Rest::Unsure if self.ask_all.borrow().is_some() => {}
+            Rest::Unsure => {
+                let when = When::After(nanos(ASK_ALL_AFTER));
+                let timer = Timer::arm(when, cx, TIMER);
+                drop(self.ask_all.replace(timer));
+            }
+            Rest::More => self.waker.wake_by_ref(),
+        }
+    }
+
+    fn adopt_orphans(&self, wakers: &mut Vec<Waker>) {
+        for orphan in orphans::take() {
+            let mut table = self.table.borrow_mut();
+            let key = table.add(orphan, false, wakers);
+            table.let_go(key);
+            table.reap(key, wakers);
+        }
+    }
+
+    fn reap_ended(&self, asks_all: bool, wakers: &mut Vec<Waker>) -> Rest {
+        let mut table = self.table.borrow_mut();
+        if asks_all || table.len() <= FEW {
+            table.reap_all(wakers);
+            return Rest::Known;
+        }
+        for _ in 0..REAPS_MAX {
+            let key = match peek() {
+                Peek::Ended(pid) => table.key_of(pid),
+                Peek::Nobody => return Rest::Unsure,
+                Peek::Unknown => None,
+            };
+            let Some(key) = key else {
+                table.reap_all(wakers);
+                return Rest::Known;
+            };
+            table.reap(key, wakers);
+        }
+        Rest::More
+    }
+}
+
+const TIMER: &str = "the reaper of children";
+
+/// What is known of the children that were not reaped.
+enum Rest {
+    /// They are running.
+    Known,
+    /// The kernel shows none that has ended, so they are running, or other code has reaped them.
+    Unsure,
+    /// There may be some that have ended.
+    More,
+}
+
+/// A child of the process that has ended and was not reaped.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android", target_os = "freebsd")),
+    expect(dead_code, reason = "this system shows none")
+)]
+enum Peek {
+    Ended(Pid),
+    Nobody,
+    /// There may be one.
+    Unknown,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn peek() -> Peek {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::All, flags).map(|status| status.pid()) {
+        Ok(Some(pid)) => Peek::Ended(pid),
+        Ok(None) => Peek::Nobody,
+        // There are no children, so ours are lost; or the signal that has ended this one has no name.
+        Err(_) => Peek::Unknown,
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn peek() -> Peek {
+    Peek::Unknown
+}
+
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        wake_guarded(waker);
+    }
+}
+
+/// Has the loop call its reaper, soon: whoever wakes may be in the midst of something, such as looking.
+struct Look {
+    home: Handle,
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        let look = || {
+            if let Ok(reaper) = Reaper::here() {
+                reaper.look();
+            }
+        };
+        // An error says that the loop has ended.
+        self.home.call_soon_threadsafe(look).ok();
+    }
+}
+
+impl LoopLocal for Reaper {}
+
+/// The loop has ended. Who has a handle that is used no more, and is bound to it, is killed; all are left to the next loop, which
+/// reaps them.
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            return;
+        }
+        let mut wakers = Vec::new();
+        let table = self.table.get_mut();
+        table.reap_all(&mut wakers);
+        for (mut process, is_killed) in table.take_running() {
+            if is_killed {
+                // It has not been reaped, so there is nobody else whom the signal could reach.
+                process.kill().ok();
+            }
+            orphans::leave(process);
+        }
+        wake_all(wakers);
+    }
+}
+
+/// Ready when a child has ended.
+#[must_use = "futures do nothing unless awaited"]
+pub(super) struct Exited {
+    home: Handle,
+    key: ChildKey,
+    waiter: Option<WaitKey>,
+}
+
+impl Exited {
+    pub(super) fn new(home: Handle, key: ChildKey) -> Self {
+        Self { home, key, waiter: None }
+    }
+}
+
+impl Future for Exited {
+    type Output = io::Result<Exit>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reaper = Reaper::of(self.home)?;
+        let key = self.key;
+        reaper.poll_exit(key, &mut self.waiter, cx).map(Ok)
+    }
+}
+
+impl Drop for Exited {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter else { return };
+        // On another thread the entry stays until the child ends, and its wake then is one too many.
+        if let Ok(reaper) = Reaper::of(self.home) {
+            reaper.forget(self.key, waiter);
+        }
+    }
+}
+
+impl Exit {
+    /// What whoever waited for process `pid` is told.
+    pub(super) fn into_result(self, pid: u32) -> io::Result<ExitStatus> {
+        match self {
+            Self::Status(status) => Ok(status),
+            Self::Lost => Err(io::Error::other(format!(
+                "process {pid} was reaped by other code of this program, which waits for all children: its status is lost"
+            ))),
+        }
+    }
+}

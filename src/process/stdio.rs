@@ -1,0 +1,189 @@
+//! `Stdio`: what a child gets as a standard stream.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Stdio as StdStdio;
+
+use crate::io::pipe::{Receiver, Sender};
+
+/// What a child gets as one of its standard streams; for [`Command::stdin`](super::Command::stdin) and its kin.
+///
+/// Besides what it has constructors for, it is made of whatever owns a descriptor: a file, an [`OwnedFd`], and an end of a pipe,
+/// such as the output of another child, which goes to this one without passing through the program:
+///
+/// ```
+/// use oneloop::process::{Command, Stdio};
+///
+/// oneloop::run(async {
+///     let mut lister = Command::shell("echo one; echo two").stdout(Stdio::piped()).spawn()?;
+///     let list = lister.stdout.take().expect("it is piped");
+///     let count = Command::new("wc").arg("-l").stdin(list).output().await?;
+///     assert_eq!(count.stdout.trim_ascii(), b"2");
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// A descriptor goes to the child that is started next, and is closed in this process then, so that nobody waits for an end that a
+/// forgotten copy holds back. The same file for several children: [`File::try_clone`].
+pub struct Stdio(Source);
+
+enum Source {
+    Inherit,
+    Piped,
+    Null,
+    Descriptor(OwnedFd),
+    /// What was to be made a descriptor could not be; told where the child is started.
+    Failed(io::Error),
+}
+
+impl Stdio {
+    /// A new pipe, whose other end the [`Child`](super::Child) has.
+    pub fn piped() -> Self {
+        Self(Source::Piped)
+    }
+
+    /// The stream of this process.
+    pub fn inherit() -> Self {
+        Self(Source::Inherit)
+    }
+
+    /// Nothing to read, and whatever is written is thrown away: `/dev/null`.
+    #[doc(alias = "DEVNULL")]
+    pub fn null() -> Self {
+        Self(Source::Null)
+    }
+}
+
+impl From<OwnedFd> for Stdio {
+    fn from(fd: OwnedFd) -> Self {
+        Self(Source::Descriptor(fd))
+    }
+}
+
+impl From<File> for Stdio {
+    fn from(file: File) -> Self {
+        Self::from(OwnedFd::from(file))
+    }
+}
+
+/// The descriptor leaves its loop, in blocking mode, as programs expect it. Where that cannot be, starting the child says why.
+impl From<Receiver> for Stdio {
+    fn from(receiver: Receiver) -> Self {
+        receiver.into_blocking_fd().map_or_else(|error| Self(Source::Failed(error)), Self::from)
+    }
+}
+
+/// As that of a [`Receiver`].
+impl From<Sender> for Stdio {
+    fn from(sender: Sender) -> Self {
+        sender.into_blocking_fd().map_or_else(|error| Self(Source::Failed(error)), Self::from)
+    }
+}
+
+/// The choice for one stream of a command.
+#[derive(Default)]
+pub(super) enum Choice {
+    /// None was made.
+    #[default]
+    Open,
+    Made(Stdio),
+    /// For standard error: the same as standard output.
+    AsOutput,
+    /// What a command of the standard library came with, who alone knows it.
+    InStd,
+    /// A child has got it.
+    Spent,
+}
+
+/// What stands for no choice.
+#[derive(Clone, Copy)]
+pub(super) enum Open {
+    Inherit,
+    Piped,
+    Null,
+}
+
+/// What standard error is given to be the same as standard output.
+pub(super) enum Same {
+    /// A new pipe, for both.
+    Pipe,
+    Stdio(StdStdio),
+}
+
+impl Choice {
+    /// What the next child gets, for the standard library; `None` if that has it. `open` stands for no choice.
+    pub(super) fn take(&mut self, name: &str, open: Open) -> io::Result<Option<StdStdio>> {
+        let stdio = match self {
+            Self::Open => open.stdio(),
+            Self::Made(Stdio(Source::Inherit)) => StdStdio::inherit(),
+            Self::Made(Stdio(Source::Piped)) => StdStdio::piped(),
+            Self::Made(Stdio(Source::Null)) => StdStdio::null(),
+            Self::AsOutput | Self::InStd => return Ok(None),
+            Self::Made(Stdio(Source::Descriptor(_) | Source::Failed(_))) | Self::Spent => {
+                return mem::replace(self, Self::Spent).into_only_one(name).map(Some);
+            }
+        };
+        Ok(Some(stdio))
+    }
+
+    /// What there is only once.
+    fn into_only_one(self, name: &str) -> io::Result<StdStdio> {
+        if let Self::Made(Stdio(source)) = self {
+            if let Source::Failed(error) = source {
+                return Err(error);
+            } else if let Source::Descriptor(fd) = source {
+                return Ok(fd.into());
+            }
+        }
+        let message = format!(
+            "what was given as {name} went to the child that was started before: give it anew (`try_clone`)"
+        );
+        Err(io::Error::new(ErrorKind::InvalidInput, message))
+    }
+
+    /// This is the choice for standard output, and standard error is to be the same.
+    pub(super) fn same(&self, open: Open) -> io::Result<Same> {
+        let same = match (self, open) {
+            (Self::Open, Open::Piped) | (Self::Made(Stdio(Source::Piped)), _) => Same::Pipe,
+            (Self::Open, Open::Inherit) | (Self::Made(Stdio(Source::Inherit)), _) => {
+                Same::Stdio(io::stdout().as_fd().try_clone_to_owned()?.into())
+            }
+            (Self::Made(Stdio(Source::Descriptor(fd))), _) => Same::Stdio(fd.try_clone()?.into()),
+            (Self::InStd, _) => {
+                let message = "standard error can be made the same as standard output only if that was chosen here, \
+                    and not in the command of `std` that this is made of";
+                return Err(io::Error::new(ErrorKind::InvalidInput, message));
+            }
+            // Nothing comes out; or what is wrong is told when standard output itself is asked for.
+            _ => Same::Stdio(StdStdio::null()),
+        };
+        Ok(same)
+    }
+}
+
+impl Open {
+    fn stdio(self) -> StdStdio {
+        match self {
+            Self::Inherit => StdStdio::inherit(),
+            Self::Piped => StdStdio::piped(),
+            Self::Null => StdStdio::null(),
+        }
+    }
+}
+
+impl fmt::Debug for Stdio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(source) = self;
+        match source {
+            Source::Inherit => f.write_str("Stdio::inherit"),
+            Source::Piped => f.write_str("Stdio::piped"),
+            Source::Null => f.write_str("Stdio::null"),
+            Source::Descriptor(fd) => f.debug_tuple("Stdio").field(fd).finish(),
+            Source::Failed(error) => f.debug_tuple("Stdio").field(error).finish(),
+        }
+    }
+}

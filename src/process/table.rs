@@ -1,0 +1,175 @@
+//! Which children a loop has, and how they ended: the data, and the question to the kernel. Nothing here runs the code of others.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::process::{Child as Process, ExitStatus};
+use std::task::Waker;
+
+use nix::unistd::Pid;
+
+use crate::runtime::{WaitKey, WaitList};
+
+/// One of the children of a loop.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct ChildKey(u64);
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Exit {
+    Status(ExitStatus),
+    /// Other code has reaped it.
+    Lost,
+}
+
+/// A life of an entry: it is running until the kernel says otherwise, and held as long as somebody has its key. It goes when
+/// it is neither.
+#[derive(Default)]
+pub(super) struct Table {
+    entries: BTreeMap<ChildKey, Entry>,
+    /// Those that are running, which includes those that have ended and were not reaped: their process ids belong to them.
+    running: BTreeMap<Pid, ChildKey>,
+    last: u64,
+}
+
+struct Entry {
+    process: Process,
+    /// `None`: it is running.
+    exit: Option<Exit>,
+    waiters: WaitList<()>,
+    is_held: bool,
+    /// Whether it is killed where nobody can wait for it any more.
+    is_bound: bool,
+}
+
+impl Table {
+    /// A child that was started, whose key somebody holds. `is_bound`: it must not outlive the loop.
+    pub(super) fn add(
+        &mut self,
+        process: Process,
+        is_bound: bool,
+        wakers: &mut Vec<Waker>,
+    ) -> ChildKey {
+        self.last += 1;
+        let key = ChildKey(self.last);
+        if let Some(former) = self.running.insert(pid_of(&process), key) {
+            // Its process id is another child's, so it was reaped, and not by us.
+            self.end(former, Exit::Lost, wakers);
+        }
+        let entry =
+            Entry { process, exit: None, waiters: WaitList::new(), is_held: true, is_bound };
+        self.entries.insert(key, entry);
+        key
+    }
+
+    /// How many are running.
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(super) fn key_of(&self, pid: Pid) -> Option<ChildKey> {
+        self.running.get(&pid).copied()
+    }
+
+    /// The process id, as long as it is the child's.
+    pub(super) fn pid(&self, key: ChildKey) -> Option<Pid> {
+        let entry = self.entries.get(&key)?;
+        entry.exit.is_none().then(|| pid_of(&entry.process))
+    }
+
+    /// Asks the kernel whether the child has ended, if that is not known, and reaps it then. Who waited for it is to be woken.
+    pub(super) fn reap(&mut self, key: ChildKey, wakers: &mut Vec<Waker>) -> Option<Exit> {
+        let entry = self.entries.get_mut(&key)?;
+        if entry.exit.is_some() {
+            return entry.exit;
+        }
+        let exit = match entry.process.try_wait() {
+            Ok(None) => return None,
+            Ok(Some(status)) => Exit::Status(status),
+            // There is no such child: the call has no other errors.
+            Err(_) => Exit::Lost,
+        };
+        self.running.remove(&pid_of(&entry.process));
+        self.end(key, exit, wakers);
+        Some(exit)
+    }
+
+    fn end(&mut self, key: ChildKey, exit: Exit, wakers: &mut Vec<Waker>) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        entry.exit = Some(exit);
+        while let Some(waker) = entry.waiters.release_front() {
+            wakers.push(waker);
+        }
+        if !entry.is_held {
+            self.entries.remove(&key);
+        }
+    }
+
+    /// As [`Table::reap`], for all.
+    pub(super) fn reap_all(&mut self, wakers: &mut Vec<Waker>) {
+        let keys: Vec<ChildKey> = self.running.values().copied().collect();
+        for key in keys {
+            self.reap(key, wakers);
+        }
+    }
+
+    /// How the child ended, if that is known. What waited for it at `waiter` waits no longer then; the waker is to be dropped.
+    pub(super) fn exit(
+        &mut self,
+        key: ChildKey,
+        waiter: &mut Option<WaitKey>,
+    ) -> Option<(Exit, Option<Waker>)> {
+        let Some(entry) = self.entries.get_mut(&key) else { return Some((Exit::Lost, None)) };
+        let exit = entry.exit?;
+        let waiter = waiter.take().and_then(|waiter| entry.waiters.remove(waiter).1);
+        Some((exit, waiter))
+    }
+
+    /// Whether what would be woken at `waiter` is what `waker` wakes.
+    pub(super) fn will_wake(&self, key: ChildKey, waiter: WaitKey, waker: &Waker) -> bool {
+        self.entries.get(&key).is_some_and(|entry| entry.waiters.will_wake(waiter, waker))
+    }
+
+    /// Has `waker` woken when the child ends. Returns what is to be dropped.
+    pub(super) fn wait(
+        &mut self,
+        key: ChildKey,
+        waiter: &mut Option<WaitKey>,
+        waker: Waker,
+    ) -> Option<Waker> {
+        let Some(entry) = self.entries.get_mut(&key) else { return Some(waker) };
+        if let Some(waiter) = *waiter {
+            return entry.waiters.set_waker(waiter, waker);
+        }
+        *waiter = Some(entry.waiters.push_back((), waker));
+        None
+    }
+
+    /// Who waited waits no longer. Returns what is to be dropped.
+    pub(super) fn forget(&mut self, key: ChildKey, waiter: WaitKey) -> Option<Waker> {
+        self.entries.get_mut(&key)?.waiters.remove(waiter).1
+    }
+
+    /// Nobody has the key any more.
+    pub(super) fn let_go(&mut self, key: ChildKey) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        entry.is_held = false;
+        if entry.exit.is_some() {
+            self.entries.remove(&key);
+        }
+    }
+
+    /// Takes out those that are running, and says of each whether it must not outlive the loop.
+    pub(super) fn take_running(&mut self) -> impl Iterator<Item = (Process, bool)> + '_ {
+        let Self { entries, running, .. } = self;
+        running.clear();
+        let running = |entry: &Entry| entry.exit.is_none();
+        mem::take(entries)
+            .into_values()
+            .filter(running)
+            .map(|entry| (entry.process, entry.is_bound && entry.is_held))
+    }
+}
+
+fn pid_of(process: &Process) -> Pid {
+    Pid::from_raw(i32::try_from(process.id()).expect("the system has numbers of this size"))
+}

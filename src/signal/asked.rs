@@ -1,0 +1,59 @@
+//! A run that somebody may ask to end: once, and then again. Knows nothing of who asks.
+
+use std::future::poll_fn;
+use std::panic::Location;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use crate::runtime::{Payload, Runtime, cut_off_cleanups, left_cleanups};
+
+/// Who asks. Polled by main, again also after it was ready.
+pub(crate) trait Asks {
+    /// Ready when the future is to be cancelled.
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Ready when nothing that is left is to be awaited. Then there is no need to cancel any more.
+    fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Gives the output of `main`, which runs as the main future does; `None` if it was cancelled. Its cleanups are done or cut
+/// off.
+pub(super) async fn unless_asked<F: Future>(main: F, asks: &mut impl Asks) -> Option<F::Output> {
+    let mut main = pin!(Some(main));
+    let output = poll_fn(|cx| {
+        let Some(main) = main.as_mut().as_pin_mut() else {
+            unreachable!("it is dropped only after this")
+        };
+        // Its output wins over what is asked at the same time.
+        if let Poll::Ready(output) = main.poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        asks.poll_cancel(cx).map(|()| None)
+    })
+    .await;
+    main.set(None);
+    while let Some(left) = left_cleanups() {
+        let is_done = poll_fn(|cx| match left.poll_done(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => asks.poll_hurry(cx).map(|()| false),
+        });
+        if !is_done.await {
+            cut_off_cleanups();
+            break;
+        }
+    }
+    output
+}
+
+/// Runs `main` and then ends the loop; its panic is given back.
+pub(crate) fn run_unless_asked<F: Future>(
+    mut runtime: Runtime,
+    main: F,
+    asks: &mut impl Asks,
+    place: &'static Location<'static>,
+) -> Result<Option<F::Output>, Payload> {
+    let output = runtime.run_caught(unless_asked(main, asks), place);
+    // It may be asked as late as this.
+    runtime.shutdown_until(|cx| asks.poll_hurry(cx));
+    output
+}

@@ -1,0 +1,144 @@
+//! `Signals`: listening for signals.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::SignalKind;
+use super::arrivals::Listener;
+
+/// Listens for a signal, from now on, until what it returns is dropped; asyncio's `add_signal_handler`.
+///
+/// # Errors
+///
+/// `InvalidInput` for a signal that nobody can listen for (SIGKILL, SIGSTOP and those of a fault of the program itself, as
+/// SIGSEGV) and for a number that is none; if no loop runs here; if the process has no descriptors left.
+///
+/// # Examples
+///
+/// ```no_run
+/// use oneloop::signal::{SignalKind, signal};
+///
+/// oneloop::run(async {
+///     let mut hangups = signal(SignalKind::SIGHUP)?;
+///     loop {
+///         hangups.recv().await?;
+///         println!("reading the configuration again");
+///     }
+/// #   #[expect(unreachable_code, reason = "it names the type of the error")]
+/// #   std::io::Result::Ok(())
+/// })
+/// # .unwrap();
+/// ```
+pub fn signal(kind: SignalKind) -> io::Result<Signals> {
+    signals([kind])
+}
+
+/// Listens for several signals, as [`signal`] does for one; Trio's `open_signal_receiver`.
+///
+/// # Errors
+///
+/// As [`signal`].
+///
+/// # Examples
+///
+/// ```
+/// use nix::sys::signal::{Signal, raise};
+/// use oneloop::signal::{SignalKind, signals};
+///
+/// oneloop::run(async {
+///     let mut told = signals([SignalKind::SIGUSR1, SignalKind::SIGUSR2])?;
+///     raise(Signal::SIGUSR2)?;
+///     assert_eq!(told.recv().await?, SignalKind::SIGUSR2);
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub fn signals(kinds: impl IntoIterator<Item = SignalKind>) -> io::Result<Signals> {
+    let listeners = kinds.into_iter().map(Listener::new).collect::<io::Result<_>>()?;
+    Ok(Signals { listeners, next: 0 })
+}
+
+/// Who listens for signals; see [`signal`] and the [module](super).
+///
+/// It belongs to the loop on which it was made. Dropping it, anywhere, ends its listening; with the last one goes
+/// what kept the signal from doing what it does by default.
+#[must_use = "it listens until it is dropped"]
+pub struct Signals {
+    listeners: Vec<Listener>,
+    /// Whose turn it is: one signal that comes all the time does not hide the others.
+    next: usize,
+}
+
+impl Signals {
+    /// Waits for a signal, and says which. One that came since the last time, or since this was made, is there at once.
+    ///
+    /// Not ready, for ever, where there is nothing to listen for, as in `signals([])`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// On another thread than the loop's, after the loop's end, and in a forked child.
+    pub async fn recv(&mut self) -> io::Result<SignalKind> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`recv`](Self::recv), for futures that are written by hand. The task that polled last is woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<SignalKind>> {
+        let len = self.listeners.len();
+        for index in (self.next..len).chain(0..self.next) {
+            let listener = &mut self.listeners[index];
+            if let Poll::Ready(result) = listener.poll(cx) {
+                self.next = (index + 1) % len;
+                return Poll::Ready(result.map(|()| listener.kind()));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The next item of the stream, which has no end: as [`recv`](Self::recv), in a `Some`.
+    pub async fn next(&mut self) -> Option<io::Result<SignalKind>> {
+        Some(self.recv().await)
+    }
+
+    /// Those for whom the signals are remembered between one and the next.
+    pub(super) fn remembering(kinds: &[SignalKind]) -> io::Result<Self> {
+        let listeners = kinds.iter().copied().map(Listener::remembering);
+        Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, next: 0 })
+    }
+
+    /// Waits for one, which others need not be told of that come later.
+    pub(super) async fn claim(mut self) -> io::Result<SignalKind> {
+        let kind = self.recv().await?;
+        for listener in self.listeners.iter().filter(|listener| listener.kind() == kind) {
+            listener.claim();
+        }
+        Ok(kind)
+    }
+}
+
+impl Stream for Signals {
+    type Item = io::Result<SignalKind>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(Some)
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.listeners.iter().map(Listener::kind);
+        f.debug_tuple("Signals").field(&kinds.collect::<Vec<_>>()).finish()
+    }
+}

@@ -1,0 +1,198 @@
+//! Running a future that Ctrl-C cancels.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::panic::{self, Location};
+use std::task::{Context, Poll};
+
+use super::asked::{Asks, run_unless_asked, unless_asked};
+use super::{SignalKind, Signals, signal};
+use crate::runtime::{Builder, Payload, Runtime};
+
+/// As [`run`](crate::run), but Ctrl-C cancels `main`; as Ctrl-C does in Python's `asyncio.run`.
+///
+/// The first Ctrl-C (SIGINT) asks for the end: `main` is dropped where it waits and its [cleanups](crate::with_cleanup)
+/// run; then all other tasks are cancelled, and their cleanups run. The second one insists: the cleanups that are left are
+/// dropped where they wait, which is reported, and this returns at once. If `main` was ready first, its output is what
+/// counts.
+///
+/// Afterwards Ctrl-C does again what it did before the run; see the
+/// [module](crate::signal#what-happens-where-nobody-listens). Presses that come so quickly that the loop sees them together
+/// are one. Code that does not `await` is not interrupted; Ctrl-\ ends a program that is stuck in it.
+///
+/// # Errors
+///
+/// [`Interrupted`], if `main` was cancelled by Ctrl-C. Whoever has no better answer ends with status 130, as shells expect.
+///
+/// # Panics
+///
+/// As [`run`](crate::run); and if there are no descriptors left to listen with.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::io;
+///
+/// async fn serve() -> io::Result<()> {
+///     std::future::pending().await
+/// }
+///
+/// fn main() -> io::Result<()> {
+///     match oneloop::run_until_ctrl_c(serve()) {
+///         Ok(result) => result,
+///         Err(interrupted) => {
+///             eprintln!("{interrupted}");
+///             std::process::exit(130);
+///         }
+///     }
+/// }
+/// ```
+#[track_caller]
+pub fn run_until_ctrl_c<F: IntoFuture>(main: F) -> Result<F::Output, Interrupted> {
+    Builder::new().run_until_ctrl_c(main)
+}
+
+impl Builder {
+    /// Makes the loop and runs `main` on it until Ctrl-C; see [`run_until_ctrl_c`].
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`], if `main` was cancelled by Ctrl-C.
+    ///
+    /// # Panics
+    ///
+    /// As [`run_until_ctrl_c`].
+    #[track_caller]
+    pub fn run_until_ctrl_c<F: IntoFuture>(self, main: F) -> Result<F::Output, Interrupted> {
+        let runtime = match self.build() {
+            Ok(runtime) => runtime,
+            Err(error) => panic!("cannot make an event loop: {error}"),
+        };
+        let mut presses = Presses::of(&runtime);
+        let main = main.into_future();
+        let output = run_unless_asked(runtime, main, &mut presses, Location::caller());
+        drop(presses);
+        result_of(output)
+    }
+}
+
+impl Runtime {
+    /// As [`Runtime::run`], but Ctrl-C cancels `main`.
+    ///
+    /// The first Ctrl-C (SIGINT) drops `main` where it waits, and its [cleanups](crate::with_cleanup) run; the second one
+    /// cuts these off. The other tasks wait for the next run. All else is as with [`run_until_ctrl_c`].
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`], if `main` was cancelled by Ctrl-C.
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::run`]; and if there are no descriptors left to listen with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nix::sys::signal::{Signal, raise};
+    ///
+    /// let mut runtime = oneloop::Runtime::new()?;
+    /// assert_eq!(runtime.run_until_ctrl_c(async { 42 }), Ok(42));
+    ///
+    /// let result = runtime.run_until_ctrl_c(async {
+    ///     raise(Signal::SIGINT).unwrap();
+    ///     std::future::pending::<()>().await;
+    /// });
+    /// assert_eq!(result.unwrap_err().to_string(), "interrupted by Ctrl-C");
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn run_until_ctrl_c<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, Interrupted> {
+        let mut presses = Presses::of(self);
+        let main = unless_asked(main.into_future(), &mut presses);
+        let output = self.run_caught(main, Location::caller());
+        drop(presses);
+        result_of(output)
+    }
+}
+
+/// To be called when Ctrl-C does again what it did before.
+fn result_of<T>(output: Result<Option<T>, Payload>) -> Result<T, Interrupted> {
+    let output = output.unwrap_or_else(|payload| panic::resume_unwind(payload));
+    output.ok_or(Interrupted(SignalKind::SIGINT))
+}
+
+/// How many times Ctrl-C has been pressed.
+struct Presses {
+    signals: Signals,
+    count: usize,
+}
+
+impl Presses {
+    #[track_caller]
+    fn of(runtime: &Runtime) -> Self {
+        match runtime.inside(|| signal(SignalKind::SIGINT)) {
+            Ok(signals) => Self { signals, count: 0 },
+            Err(error) => panic!("cannot listen for Ctrl-C: {error}"),
+        }
+    }
+
+    /// Ready when there have been as many.
+    fn poll(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<()> {
+        while self.count < count {
+            match self.signals.poll_recv(cx) {
+                Poll::Ready(Ok(_)) => self.count += 1,
+                Poll::Ready(Err(error)) => {
+                    log::error!("oneloop: Ctrl-C is not heard any more: {error}");
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Asks for Presses {
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(1, cx)
+    }
+
+    fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(2, cx)
+    }
+}
+
+/// The error of [`run_until_ctrl_c`] and its kin: a signal has cancelled the future before it was ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted(SignalKind);
+
+impl Interrupted {
+    pub(crate) fn by(kind: SignalKind) -> Self {
+        Self(kind)
+    }
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SignalKind::SIGINT => f.write_str("interrupted by Ctrl-C"),
+            kind => write!(f, "interrupted by {kind}"),
+        }
+    }
+}
+
+impl fmt::Debug for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interrupted({self})")
+    }
+}
+
+impl Error for Interrupted {}
+
+/// Of the kind `Interrupted`.
+impl From<Interrupted> for io::Error {
+    fn from(error: Interrupted) -> Self {
+        Self::new(ErrorKind::Interrupted, error)
+    }
+}

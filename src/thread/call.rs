@@ -1,0 +1,120 @@
+//! A call as a future: given to a pool when it is first polled, taken back when it is dropped.
+
+use std::future::poll_fn;
+use std::io;
+use std::panic::{self, Location};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::job::{Answer, Asked, Job};
+use super::pool::Pool;
+use crate::runtime::{self, Place, Timer, When};
+
+/// Where no thread can be started and none is there, it is tried again so often, and so long after the last time.
+const TRIES: u32 = 50;
+const RETRY: Duration = Duration::from_millis(20);
+
+/// A call on its way to a pool and back; what it gives is an error if no thread can be started.
+pub(crate) struct Call<R: Send + 'static> {
+    /// `None` once it has given its result.
+    answer: Option<Arc<dyn Answer<R>>>,
+    /// Armed while no thread can be started.
+    retry: Option<Timer>,
+    tries: u32,
+}
+
+impl<R: Send + 'static> Call<R> {
+    #[track_caller]
+    pub(crate) fn new<F: FnOnce() -> R + Send + 'static>(f: F) -> Self {
+        let job = Job::new(f, Location::caller());
+        Self { answer: Some(Arc::new(job)), retry: None, tries: 0 }
+    }
+
+    /// `pool` gives the pool of the kind that `what` uses; `None` where no loop runs.
+    #[track_caller]
+    pub(crate) fn poll<P: AsRef<Pool>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        what: &str,
+        pool: impl FnOnce() -> Option<Rc<P>>,
+    ) -> Poll<io::Result<R>> {
+        if let Some(retry) = &self.retry {
+            ready!(retry.poll(cx, what));
+            self.retry = None;
+        }
+        let answer = self.answer.clone().expect("polled only until it is ready");
+        let result = match answer.poll(cx.waker().clone()) {
+            Asked::NotYet => return Poll::Pending,
+            Asked::Result(result) => result,
+            Asked::IsNew(waker) => {
+                answer.queue(waker, runtime::copy_threadsafe_vars());
+                let Err(error) = submit(answer, what, pool) else { return Poll::Pending };
+                ready!(self.try_again(cx, what));
+                return Poll::Ready(Err(no_thread(what, &error)));
+            }
+        };
+        self.answer = None;
+        Poll::Ready(Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))))
+    }
+
+    /// Ready if it was tried often enough.
+    fn try_again(&mut self, cx: &Context<'_>, what: &str) -> Poll<()> {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            return Poll::Ready(());
+        }
+        Timer::poll_in(&mut self.retry, When::After(runtime::nanos(RETRY)), cx, what)
+    }
+
+    /// If the call runs: what is left of it, which gives nothing any more, and where it was made. The call is told.
+    pub(super) fn take_running(&mut self) -> Option<(Self, Place)> {
+        let answer = self.answer.take_if(|answer| answer.is_running())?;
+        answer.cancel();
+        let place = answer.place();
+        Some((Self { answer: Some(answer), retry: None, tries: 0 }, place))
+    }
+
+    /// Waits for a call that runs.
+    pub(super) async fn wait(mut self) {
+        poll_fn(|cx| self.poll(cx, "a call that runs", || None::<Rc<Pool>>)).await.ok();
+    }
+}
+
+#[track_caller]
+fn submit<R, P: AsRef<Pool>>(
+    answer: Arc<dyn Answer<R>>,
+    what: &str,
+    pool: impl FnOnce() -> Option<Rc<P>>,
+) -> io::Result<()> {
+    let job = answer.as_work();
+    let pool = pool();
+    let submitted = match &pool {
+        Some(pool) => (**pool).as_ref().submit(Arc::clone(&job)),
+        None => Ok(()),
+    };
+    if pool.is_none() || submitted.is_err() {
+        drop(job.send_back());
+    }
+    if pool.is_none() {
+        runtime::no_loop(what);
+    }
+    submitted
+}
+
+fn no_thread(what: &str, error: &io::Error) -> io::Error {
+    let message = format!(
+        "{what} cannot start a thread: {error}; raise the limits of the process (`ulimit -u`, memory), or let it do less at a time"
+    );
+    io::Error::new(error.kind(), message)
+}
+
+impl<R: Send + 'static> Drop for Call<R> {
+    fn drop(&mut self) {
+        let Some(answer) = self.answer.take() else { return };
+        if let Some(payload) = answer.give_up() {
+            runtime::report_call_panic(answer.place(), payload);
+        }
+    }
+}

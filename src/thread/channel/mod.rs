@@ -1,0 +1,66 @@
+//! `channel`: items from other threads to a loop, or to another thread.
+
+mod blocking;
+mod receiver;
+mod sender;
+mod shared;
+
+pub use receiver::{Receiver, Recv};
+pub use sender::{Sender, Sending};
+
+pub use crate::sync::channel::{SendError, TryRecvError, TrySendError};
+
+use std::sync::Arc;
+
+use shared::Shared;
+
+/// Makes a channel with room for `capacity` items, whose ends may be on different threads: such as a thread that reads from a
+/// device, and a task that handles what it reads.
+///
+/// [`Sender::send`] blocks its thread while there is no room, [`Receiver::recv`] is awaited. There are any number of senders and
+/// one receiver. When the last sender is dropped, the receiver gets what is left, and then `None`. When the receiver is dropped,
+/// what is left is dropped, and senders get their items back.
+///
+/// Items are received in the order in which they were sent, and many that come while the loop is busy wake it once. Between
+/// the tasks of one loop, [`sync::channel`](crate::sync::channel) is the quicker one.
+///
+/// With the capacity `usize::MAX` there is no limit: nobody ever waits for room, and if items come faster than they go, they
+/// take all memory.
+///
+/// # Panics
+///
+/// If the capacity is 0: there has to be room for one item. A thread that must know that its item was received can send a
+/// [`Sender`] along, and wait for the answer.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::thread::channel;
+///
+/// oneloop::run(async {
+///     let (sender, mut receiver) = channel(8);
+///     let producer = std::thread::spawn(move || {
+///         for line in ["one", "two", "three"] {
+///             sender.send(line).unwrap(); // blocks while the loop is behind
+///         }
+///     });
+///     let mut lines = Vec::new();
+///     while let Some(line) = receiver.recv().await {
+///         lines.push(line);
+///     }
+///     assert_eq!(lines, ["one", "two", "three"]);
+///     producer.join().unwrap();
+/// });
+/// ```
+#[doc(alias = "mpsc")]
+#[doc(alias = "flume")]
+#[doc(alias = "janus")]
+#[track_caller]
+pub fn channel<T: Send + 'static>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    assert!(
+        capacity > 0,
+        "a `thread::channel` needs room for one item at least: make it with a capacity of 1 or more"
+    );
+    let shared = Arc::new(Shared::new(capacity));
+    (Sender::new(Arc::clone(&shared)), Receiver::new(shared))
+}

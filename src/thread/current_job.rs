@@ -1,0 +1,96 @@
+//! The job that runs on this thread, as its code may ask for it.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::job::{Ran, Work};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<dyn Work>>> = const { RefCell::new(None) };
+}
+
+/// Runs a job, as the one that this thread does.
+pub(super) fn run(job: &Arc<dyn Work>) -> Ran {
+    CURRENT.set(Some(Arc::clone(job)));
+    let ran = job.run();
+    CURRENT.set(None);
+    ran
+}
+
+/// Whether the task that awaited the call that runs on this thread has stopped waiting for it: a timeout, a cancel, the end of
+/// the loop. `false` where no call of [`to_thread`](super::to_thread) runs.
+///
+/// A call that takes long asks it from time to time, and returns early: nobody will see what it returns.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::thread::{is_cancelled, to_thread};
+/// use std::time::Duration;
+///
+/// oneloop::run(async {
+///     let search = to_thread(|| {
+///         while !is_cancelled() {
+///             std::thread::sleep(Duration::from_millis(1));
+///         }
+///     });
+///     assert!(oneloop::timeout(Duration::from_millis(5), search).await.is_err());
+/// }); // `run` has waited for the thread
+/// ```
+pub fn is_cancelled() -> bool {
+    // While the thread ends, nothing runs that could have been cancelled.
+    CURRENT
+        .try_with(|current| current.borrow().as_ref().is_some_and(|job| job.is_cancelled()))
+        .unwrap_or(false)
+}
+
+/// As [`is_cancelled`], for code that goes up with `?`: Trio's `from_thread.check_cancelled`.
+///
+/// # Errors
+///
+/// [`Cancelled`] if nobody waits for the call any more.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::thread::{check_cancelled, to_thread};
+///
+/// fn sum(numbers: &[u64]) -> std::io::Result<u64> {
+///     let mut sum = 0;
+///     for chunk in numbers.chunks(4096) {
+///         check_cancelled()?;
+///         sum += chunk.iter().sum::<u64>();
+///     }
+///     Ok(sum)
+/// }
+///
+/// oneloop::run(async {
+///     assert_eq!(to_thread(|| sum(&[1, 2, 3])).await?, 6);
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub fn check_cancelled() -> Result<(), Cancelled> {
+    if is_cancelled() { Err(Cancelled(())) } else { Ok(()) }
+}
+
+/// Nobody waits for this call any more; see [`check_cancelled`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled(());
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody waits for this call any more")
+    }
+}
+
+impl Error for Cancelled {}
+
+impl From<Cancelled> for io::Error {
+    fn from(error: Cancelled) -> Self {
+        Self::other(error)
+    }
+}

@@ -1,0 +1,233 @@
+//! A job: a call on its way to a thread of a pool, and what it returned on its way back.
+//!
+//! One allocation holds the call, then its result, and who waits. The pool knows it as [`Work`], its future as [`Answer`]:
+//!
+//! ```text
+//!          1 poll           2 run            3 return        4 poll
+//!    New ----------> Queued -------> Running --------> Done --------> Over
+//!     ^                |  |             |                |              ^
+//!     +- 5 send_back --+  +-- 6 drop ---|----------------+--------------+
+//!                                       +-- 7 drop, then 3 -------------+
+//! ```
+//!
+//! 1. The first poll queues it. 2. A thread takes the call out. 3. The result is left here, and the thread then wakes
+//!    whoever waits. 5. The pool has no thread, or ends: the call is back, and another poll queues it again. 6. The future is dropped: the
+//!    call, or the result, goes with it. 7. A running call cannot be stopped. It can ask whether it should
+//!    (`is_cancelled`); its result is dropped on its thread.
+//!
+//! No lock is held while a call, a waker or a drop of a user's value runs.
+
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread;
+
+use crate::runtime::{self, Payload, Place, ThreadsafeValues};
+
+pub(super) struct Job<F, R> {
+    /// Where the call was handed over.
+    place: Place,
+    is_cancelled: AtomicBool,
+    stage: Mutex<Stage<F, R>>,
+}
+
+enum Stage<F, R> {
+    New(F),
+    Queued {
+        f: F,
+        waker: Waker,
+        vars: ThreadsafeValues,
+    },
+    /// Without a waker, nobody waits any more.
+    Running(Option<Waker>),
+    Done(thread::Result<R>),
+    Over,
+}
+
+/// A job as its pool sees it.
+pub(super) trait Work: Send + Sync {
+    /// Does the call on this thread, and says what is left to be done.
+    #[must_use]
+    fn run(&self) -> Ran;
+
+    /// Whether it is still to be run.
+    fn is_queued(&self) -> bool;
+
+    /// The pool will not run it. Gives who waits for it.
+    fn send_back(&self) -> Option<Waker>;
+
+    fn is_cancelled(&self) -> bool;
+
+    fn place(&self) -> Place;
+}
+
+/// A job as its future sees it.
+pub(super) trait Answer<R>: Send + Sync {
+    fn poll(&self, waker: Waker) -> Asked<R>;
+
+    /// Of a new job: it is to be given to a pool now. The call will see `vars`.
+    fn queue(&self, waker: Waker, vars: ThreadsafeValues);
+
+    fn is_running(&self) -> bool;
+
+    /// Tells a running call that it may stop.
+    fn cancel(&self);
+
+    /// Nobody waits any more. Gives the payload of a panic that nobody has seen.
+    fn give_up(&self) -> Option<Payload>;
+
+    fn as_work(self: Arc<Self>) -> Arc<dyn Work>;
+
+    fn place(&self) -> Place;
+}
+
+/// What is left to be done after a job.
+pub(super) enum Ran {
+    /// It has a result now, for which somebody waits.
+    Wake(Waker),
+    /// It was taken back, or abandoned.
+    Nothing,
+    /// It panicked, and nobody awaits it.
+    Unseen(Place, Payload),
+}
+
+/// What a future finds when it asks.
+pub(super) enum Asked<R> {
+    /// Nothing has happened. The waker is back.
+    IsNew(Waker),
+    NotYet,
+    Result(thread::Result<R>),
+}
+
+impl<F, R> Job<F, R> {
+    pub(super) fn new(f: F, place: Place) -> Self {
+        Self { place, is_cancelled: AtomicBool::new(false), stage: Mutex::new(Stage::New(f)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage<F, R>> {
+        // Nothing panics under the lock.
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F, R> Stage<F, R> {
+    /// Takes the call of a queued job out, and leaves [`Stage::Over`].
+    fn take_queued(&mut self) -> Option<(F, Waker, ThreadsafeValues)> {
+        if !matches!(self, Self::Queued { .. }) {
+            return None;
+        }
+        let Self::Queued { f, waker, vars } = mem::replace(self, Self::Over) else { return None };
+        Some((f, waker, vars))
+    }
+}
+
+impl<F, R> Work for Job<F, R>
+where
+    F: FnOnce() -> R + Send,
+    R: Send,
+{
+    fn run(&self) -> Ran {
+        let mut stage = self.lock();
+        let Some((f, waker, vars)) = stage.take_queued() else { return Ran::Nothing };
+        *stage = Stage::Running(Some(waker));
+        drop(stage);
+        let call = || panic::catch_unwind(AssertUnwindSafe(f));
+        let (result, failed_drop) = runtime::with_vars(vars, call);
+        if let Some(payload) = failed_drop {
+            runtime::report_call_panic(self.place, payload);
+        }
+        let mut stage = self.lock();
+        if let Stage::Running(waker) = &mut *stage {
+            if let Some(waker) = waker.take() {
+                *stage = Stage::Done(result);
+                return Ran::Wake(waker);
+            }
+        }
+        *stage = Stage::Over;
+        drop(stage);
+        let unseen = result.map_or_else(Some, runtime::drop_caught);
+        unseen.map_or(Ran::Nothing, |payload| Ran::Unseen(self.place, payload))
+    }
+
+    fn is_queued(&self) -> bool {
+        matches!(*self.lock(), Stage::Queued { .. })
+    }
+
+    fn send_back(&self) -> Option<Waker> {
+        let mut stage = self.lock();
+        let (f, waker, vars) = stage.take_queued()?;
+        *stage = Stage::New(f);
+        drop(stage);
+        drop(vars);
+        Some(waker)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    fn place(&self) -> Place {
+        self.place
+    }
+}
+
+impl<F, R> Answer<R> for Job<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn poll(&self, mut waker: Waker) -> Asked<R> {
+        let mut stage = self.lock();
+        match &mut *stage {
+            Stage::New(_) => return Asked::IsNew(waker),
+            Stage::Queued { waker: former, .. } | Stage::Running(Some(former)) => {
+                mem::swap(former, &mut waker);
+                // The former one is dropped after the lock.
+                drop(stage);
+                return Asked::NotYet;
+            }
+            Stage::Done(_) | Stage::Running(None) | Stage::Over => {}
+        }
+        let Stage::Done(result) = mem::replace(&mut *stage, Stage::Over) else {
+            unreachable!("a future that gave its result, or gave up, does not ask again")
+        };
+        Asked::Result(result)
+    }
+
+    fn queue(&self, waker: Waker, vars: ThreadsafeValues) {
+        let mut stage = self.lock();
+        if let Stage::New(_) = *stage {
+            let Stage::New(f) = mem::replace(&mut *stage, Stage::Over) else { return };
+            *stage = Stage::Queued { f, waker, vars };
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(*self.lock(), Stage::Running(_))
+    }
+
+    fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn give_up(&self) -> Option<Payload> {
+        self.cancel();
+        let mut stage = self.lock();
+        let former = mem::replace(&mut *stage, Stage::Over);
+        if let Stage::Running(_) = former {
+            *stage = Stage::Running(None);
+        }
+        drop(stage);
+        if let Stage::Done(Err(payload)) = former { Some(payload) } else { None }
+    }
+
+    fn as_work(self: Arc<Self>) -> Arc<dyn Work> {
+        self
+    }
+
+    fn place(&self) -> Place {
+        self.place
+    }
+}

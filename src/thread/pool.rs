@@ -1,0 +1,370 @@
+//! A pool of threads: jobs in a queue, and threads that come when there are some and end when there are none.
+//!
+//! A thread is woken only if one is idle, and only one at a time: it is *coming*. When it has come and taken a job, it looks
+//! whether there are more, and calls the next one. So whoever submits a thousand jobs pays for one wake, and where the jobs are
+//! short, few threads share them. Idle threads wait in a stack: the one that worked last comes first, and those that are not
+//! needed get their idle time together, and end.
+//!
+//! The pool knows nothing of tasks. What a job is stands in `job.rs`, how a future waits for one in `to_thread.rs`.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use super::current_job;
+use super::job::{Ran, Work};
+use crate::runtime::{self, Handle, Nanos, Payload, Place};
+
+/// What a pool is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolOptions {
+    /// Its threads are called so, and have a number each.
+    pub(crate) name: &'static str,
+    /// How many threads there may be at a time.
+    pub(crate) threads: usize,
+    /// So long a thread waits for a job, then it ends.
+    pub(crate) idle: Duration,
+    /// Whether the end of the loop waits for jobs that run, within `Builder::cleanup_timeout`, and reports those that take
+    /// longer. Otherwise their threads are left to themselves at once.
+    pub(crate) is_awaited: bool,
+}
+
+/// A pool of threads that belongs to a loop. Dropped, it ends its threads.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    /// When the end of the loop began.
+    closing_since: Cell<Option<Nanos>>,
+}
+
+struct Shared {
+    options: PoolOptions,
+    home: Handle,
+    state: Mutex<State>,
+    /// A thread of a closed pool has ended.
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Arc<dyn Work>>,
+    /// By the index in its name.
+    workers: Vec<Option<Worker>>,
+    /// How many there are.
+    living: usize,
+    /// Those that wait for jobs; the last one came last.
+    idle: Vec<usize>,
+    /// A thread has been started or woken, and has not looked into the queue yet.
+    is_one_coming: bool,
+    is_closed: bool,
+    /// Threads that have ended, or are about to.
+    ended: Vec<JoinHandle<()>>,
+    /// Panics that nobody awaits, to be reported on the loop's thread.
+    unseen: Vec<(Place, Payload)>,
+}
+
+struct Worker {
+    thread: JoinHandle<()>,
+    is_idle: bool,
+    /// Where its job comes from.
+    job: Option<Place>,
+}
+
+impl Pool {
+    /// A pool of this thread's loop, without a thread at first.
+    #[track_caller]
+    pub(crate) fn new(options: PoolOptions) -> Self {
+        let shared = Shared {
+            options,
+            home: Handle::current(),
+            state: Mutex::default(),
+            ended: Condvar::new(),
+        };
+        Self { shared: Arc::new(shared), closing_since: Cell::new(None) }
+    }
+
+    /// Queues a job, behind those that are there.
+    ///
+    /// An error if there is no thread and none can be started: then the job was not queued. One thread is enough to have all
+    /// jobs done.
+    pub(super) fn submit(&self, job: Arc<dyn Work>) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if state.queue.len() == state.queue.capacity() {
+            // What was taken back goes before the queue grows, so it is never longer than twice those that wait.
+            state.queue.retain(|job| job.is_queued());
+        }
+        state.queue.push_back(job);
+        let called = call_one(&self.shared, state);
+        if let Err((mut state, error)) = called {
+            if state.living == 0 {
+                let refused = state.queue.pop_back();
+                drop(state);
+                drop(refused);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the loop begins; its time counts from now.
+    pub(crate) fn start_closing(&self) {
+        self.closing_since.set(Some(runtime::real_now()));
+    }
+}
+
+impl AsRef<Self> for Pool {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics under the lock but allocation, which leaves the lists intact.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report_unseen(&self) {
+        let unseen = mem::take(&mut self.lock().unseen);
+        for (place, payload) in unseen {
+            runtime::report_call_panic(place, payload);
+        }
+    }
+}
+
+/// The loop has ended long ago, and then the last call.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let unseen = mem::take(&mut self.lock().unseen);
+        for (_, payload) in unseen {
+            runtime::discard(payload);
+        }
+    }
+}
+
+/// Has a thread come for what is in the queue, unless one is coming. Fails if one more is needed and cannot be started.
+fn call_one<'a>(
+    shared: &Arc<Shared>,
+    mut state: MutexGuard<'a, State>,
+) -> Result<(), (MutexGuard<'a, State>, io::Error)> {
+    if state.is_one_coming {
+        return Ok(());
+    }
+    if let Some(thread) = state.take_idle() {
+        drop(state);
+        thread.unpark();
+    } else if state.living < shared.options.threads {
+        if let Err(error) = state.start(shared) {
+            return Err((state, error));
+        }
+    }
+    Ok(())
+}
+
+impl State {
+    fn take_idle(&mut self) -> Option<Thread> {
+        let index = self.idle.pop()?;
+        self.is_one_coming = true;
+        let worker = self.worker(index)?;
+        worker.is_idle = false;
+        Some(worker.thread.thread().clone())
+    }
+
+    /// Starts a thread. It waits for the lock, and so finds itself among the workers.
+    fn start(&mut self, shared: &Arc<Shared>) -> io::Result<()> {
+        let index = self.workers.iter().position(Option::is_none).unwrap_or(self.workers.len());
+        let name = format!("{}-{}", shared.options.name, index + 1);
+        let to_share = Arc::clone(shared);
+        let thread = thread::Builder::new().name(name).spawn(move || work(&to_share, index))?;
+        let worker = Some(Worker { thread, is_idle: false, job: None });
+        match self.workers.get_mut(index) {
+            Some(place) => *place = worker,
+            None => self.workers.push(worker),
+        }
+        self.living += 1;
+        self.is_one_coming = true;
+        Ok(())
+    }
+
+    /// `None`: the pool has gone, and left the thread to itself.
+    fn worker(&mut self, index: usize) -> Option<&mut Worker> {
+        self.workers.get_mut(index)?.as_mut()
+    }
+
+    fn set_job(&mut self, index: usize, job: Option<Place>) {
+        if let Some(worker) = self.worker(index) {
+            worker.job = job;
+        }
+    }
+
+    fn is_idle(&mut self, index: usize) -> bool {
+        self.worker(index).is_some_and(|worker| worker.is_idle)
+    }
+
+    fn set_idle(&mut self, index: usize) {
+        if let Some(worker) = self.worker(index) {
+            worker.is_idle = true;
+            self.idle.push(index);
+        }
+    }
+}
+
+/// The life of a thread: takes one job after another until it was idle for too long, or the pool is closed.
+fn work(shared: &Arc<Shared>, index: usize) {
+    let mut state = shared.lock();
+    state.is_one_coming = false;
+    loop {
+        state = do_jobs(shared, state, index);
+        if state.is_closed {
+            break;
+        }
+        state.set_idle(index);
+        drop(state);
+        state = wait(shared, index);
+        if state.is_idle(index) {
+            state.idle.retain(|&idle| idle != index);
+            break;
+        }
+        state.is_one_coming = false;
+    }
+    end(shared, state, index);
+}
+
+/// Does what is in the queue, until there is nothing.
+fn do_jobs<'a>(
+    shared: &'a Arc<Shared>,
+    mut state: MutexGuard<'a, State>,
+    index: usize,
+) -> MutexGuard<'a, State> {
+    // Of the last job. Who waits for it may submit another one at once: before that is possible, this thread has the next job, or
+    // is the one that is coming.
+    let mut ran = Ran::Nothing;
+    loop {
+        if let Some(job) = state.queue.pop_front() {
+            state.set_job(index, Some(job.place()));
+            if state.queue.is_empty() {
+                drop(state);
+            } else {
+                // Where no more can be started, those that are there do it all.
+                drop(call_one(shared, state));
+            }
+            finish(shared, mem::replace(&mut ran, Ran::Nothing));
+            ran = current_job::run(&job);
+            // No value of the user's is left in it: its future has it, or took it back.
+            drop(job);
+            state = shared.lock();
+            state.set_job(index, None);
+        } else if matches!(ran, Ran::Nothing) {
+            return state;
+        } else {
+            let is_coming = !mem::replace(&mut state.is_one_coming, true);
+            drop(state);
+            finish(shared, mem::replace(&mut ran, Ran::Nothing));
+            state = shared.lock();
+            state.is_one_coming &= !is_coming;
+        }
+    }
+}
+
+fn finish(shared: &Arc<Shared>, ran: Ran) {
+    match ran {
+        Ran::Wake(waker) => runtime::wake_guarded(waker),
+        Ran::Nothing => {}
+        Ran::Unseen(place, payload) => {
+            shared.lock().unseen.push((place, payload));
+            let to_share = Arc::clone(shared);
+            // After the end of the loop the pool itself asks what there is.
+            shared.home.call_soon_threadsafe(move || to_share.report_unseen()).ok();
+        }
+    }
+}
+
+/// Waits until the thread is called, or has been idle for too long.
+fn wait(shared: &Shared, index: usize) -> MutexGuard<'_, State> {
+    let since = runtime::real_now();
+    let idle = runtime::nanos(shared.options.idle);
+    loop {
+        let waited = runtime::real_now() - since;
+        thread::park_timeout(Duration::from_nanos(idle.saturating_sub(waited)));
+        let mut state = shared.lock();
+        let is_over = state.is_closed || runtime::real_now() - since >= idle;
+        if is_over || !state.is_idle(index) {
+            return state;
+        }
+    }
+}
+
+/// The thread ends. It has to be joined by somebody, and joins who ended before.
+fn end(shared: &Shared, mut state: MutexGuard<'_, State>, index: usize) {
+    let former = mem::take(&mut state.ended);
+    if let Some(worker) = state.workers.get_mut(index).and_then(Option::take) {
+        state.ended.push(worker.thread);
+    }
+    state.living -= 1;
+    drop(state);
+    shared.ended.notify_all();
+    join(former);
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        // It panics only if the global allocator does.
+        thread.join().ok();
+    }
+}
+
+impl Drop for Pool {
+    /// Sends the idle threads away, and waits for those that do a job.
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.is_closed = true;
+        let queue = mem::take(&mut state.queue);
+        while let Some(thread) = state.take_idle() {
+            thread.unpark();
+        }
+        drop(state);
+        for job in queue {
+            // Whoever still waits for it asks another loop's pool.
+            if let Some(waker) = job.send_back() {
+                runtime::wake_guarded(waker);
+            }
+        }
+        let mut state = self.wait_for_jobs();
+        let workers = mem::take(&mut state.workers);
+        let ended = mem::take(&mut state.ended);
+        drop(state);
+        let (busy, done): (Vec<_>, Vec<_>) =
+            workers.into_iter().flatten().partition(|worker| worker.job.is_some());
+        self.shared.report_unseen();
+        join(ended.into_iter().chain(done.into_iter().map(|worker| worker.thread)).collect());
+        if self.shared.options.is_awaited {
+            for place in busy.iter().filter_map(|worker| worker.job) {
+                runtime::report_call_cut_off(place);
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// Until all are done, or have had their time.
+    fn wait_for_jobs(&self) -> MutexGuard<'_, State> {
+        let since = self.closing_since.get().unwrap_or_else(runtime::real_now);
+        let is_awaited = self.shared.options.is_awaited && !thread::panicking();
+        let limit = if is_awaited { runtime::cleanup_timeout() } else { 0 };
+        let deadline = since.saturating_add(limit);
+        let mut state = self.shared.lock();
+        loop {
+            let left = deadline.saturating_sub(runtime::real_now());
+            let some_busy = state.workers.iter().flatten().any(|worker| worker.job.is_some());
+            if left == 0 || !some_busy {
+                return state;
+            }
+            let left = Duration::from_nanos(left);
+            let waited = self.shared.ended.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

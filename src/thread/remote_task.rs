@@ -1,0 +1,389 @@
+//! `RemoteTask`: a task of another thread's loop, to be waited for from here.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use crate::runtime::{
+    self, CancelReason, Failure, Handle, Place, TaskHandle, TaskId, Vars, output_of,
+};
+use crate::task::JoinError;
+
+impl Handle {
+    /// Has the loop call `f` on its own thread and run what that gives as a task; asyncio's `run_coroutine_threadsafe`. From any
+    /// thread. Only the async closure travels, so its future need not be `Send`.
+    ///
+    /// What it gives can be waited for by this thread, or awaited on another loop. After the loop has ended that is an error,
+    /// as with a task that was cancelled; so is it if the loop ends first.
+    ///
+    /// The task begins with those [context variables](crate::ContextVar) of the code that calls this that are
+    /// [`threadsafe`](crate::ContextVar::threadsafe).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::thread::to_thread;
+    /// use std::rc::Rc;
+    ///
+    /// oneloop::run(async {
+    ///     let home = oneloop::Handle::current();
+    ///     let sum = to_thread(move || {
+    ///         // On another thread, in code that blocks: ask the loop, and wait for the answer.
+    ///         let task = home.create_task_threadsafe(async || {
+    ///             let local = Rc::new(20);
+    ///             oneloop::yield_now().await;
+    ///             *local + 1
+    ///         });
+    ///         task.wait().unwrap() * 2
+    ///     });
+    ///     assert_eq!(sum.await, 42);
+    /// });
+    /// ```
+    ///
+    /// From one loop to another:
+    ///
+    /// ```
+    /// use oneloop::thread::to_thread;
+    ///
+    /// oneloop::run(async {
+    ///     let first = oneloop::Handle::current();
+    ///     let second = async move {
+    ///         let answer = first.create_task_threadsafe(async || 20).await;
+    ///         answer.unwrap() + 1
+    ///     };
+    ///     assert_eq!(to_thread(|| oneloop::run(second)).await, 21);
+    /// });
+    /// ```
+    #[doc(alias = "run_coroutine_threadsafe")]
+    #[doc(alias = "block_on")]
+    #[doc(alias = "from_thread")]
+    #[track_caller]
+    pub fn create_task_threadsafe<T, F>(&self, f: F) -> RemoteTask<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce() -> T + Send + 'static,
+    {
+        let place = std::panic::Location::caller();
+        let waiting = Waiting { task: None, is_cancelled: false, is_awaited: true, waker: None };
+        let shared = Arc::new(Shared {
+            home: *self,
+            place,
+            stage: Mutex::new(Stage::Waiting(waiting)),
+            is_done: Condvar::new(),
+        });
+        let answer = Answer { shared: Arc::clone(&shared) };
+        let vars = runtime::copy_threadsafe_vars();
+        // Refused, it is dropped, and that is the answer.
+        let _ = self.call_soon_threadsafe(move || {
+            let chosen = (!vars.is_empty()).then(|| runtime::choose_vars(Vars::Own(vars.into())));
+            let task = runtime::create_at(place, async move { f().await }, None, false);
+            drop(chosen);
+            answer.start(task);
+        });
+        RemoteTask { shared }
+    }
+}
+
+/// A task of another thread's loop; made by [`Handle::create_task_threadsafe`].
+///
+/// It can be waited for with or without blocking the thread. Dropping it detaches the task, which goes on; its output is dropped
+/// when it ends, on the loop's thread. A panic that nobody has seen is [reported](crate::Builder::on_unhandled) there.
+///
+/// # Cancel safety
+///
+/// Dropping a future that awaits `&mut task` loses nothing; the task goes on.
+///
+/// # Panics
+///
+/// Polling panics after it was ready.
+#[must_use = "waiting for the task gives its output; dropped, it lets the task go on"]
+#[doc(alias = "concurrent.futures.Future")]
+pub struct RemoteTask<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    home: Handle,
+    place: Place,
+    stage: Mutex<Stage<T>>,
+    is_done: Condvar,
+}
+
+enum Stage<T> {
+    Waiting(Waiting),
+    Done(Result<T, JoinError>),
+    /// The result was given.
+    Over,
+}
+
+struct Waiting {
+    /// Once it has been created.
+    task: Option<TaskId>,
+    /// Before it was created.
+    is_cancelled: bool,
+    /// The handle is still there.
+    is_awaited: bool,
+    waker: Option<Waker>,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, Stage<T>> {
+        // Nothing panics under the lock.
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `Some` but once.
+    fn take_result(&self) -> Option<Result<T, JoinError>> {
+        let mut stage = self.lock();
+        if let Stage::Waiting(_) = *stage {
+            return None;
+        }
+        match mem::replace(&mut *stage, Stage::Over) {
+            Stage::Done(result) => Some(result),
+            Stage::Waiting(_) | Stage::Over => {
+                drop(stage);
+                panic!("this `RemoteTask` has given its output already: wait for it only once")
+            }
+        }
+    }
+
+    fn finish(&self, result: Result<T, JoinError>) {
+        let mut stage = self.lock();
+        let Stage::Waiting(Waiting { is_awaited, waker, .. }) = &mut *stage else { return };
+        let waker = waker.take();
+        let unclaimed = if *is_awaited {
+            *stage = Stage::Done(result);
+            None
+        } else {
+            *stage = Stage::Over;
+            Some(result)
+        };
+        drop(stage);
+        self.is_done.notify_all();
+        if let Some(waker) = waker {
+            runtime::wake_guarded(waker);
+        }
+        if let Some(Err(error)) = unclaimed {
+            self.report(error);
+        }
+    }
+
+    /// Reports a panic that nobody has seen, on the loop's thread; here, if that is no more.
+    fn report(&self, error: JoinError) {
+        let task_name = error.task_name().to_owned();
+        let Ok(payload) = error.into_panic() else { return };
+        let unseen = Unseen { task_name, place: self.place, payload: Some(payload) };
+        let _ = self.home.call_soon_threadsafe(move || drop(unseen));
+    }
+}
+
+/// Reported wherever it is dropped.
+struct Unseen {
+    task_name: String,
+    place: Place,
+    payload: Option<runtime::Payload>,
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        if let Some(payload) = self.payload.take() {
+            runtime::report_task_panic(mem::take(&mut self.task_name), self.place, payload);
+        }
+    }
+}
+
+impl<T: Send + 'static> RemoteTask<T> {
+    /// Waits, and blocks the thread meanwhile, until the task has ended with its cleanups.
+    ///
+    /// # Errors
+    ///
+    /// If the task panicked or was cancelled, or its loop has ended.
+    ///
+    /// # Panics
+    ///
+    /// On the loop's own thread, if the task has not ended: the loop cannot run while its thread waits.
+    #[track_caller]
+    #[doc(alias = "result")]
+    #[doc(alias = "join")]
+    pub fn wait(mut self) -> Result<T, JoinError> {
+        match self.wait_timeout(Duration::MAX) {
+            Some(result) => result,
+            None => unreachable!("there is no limit"),
+        }
+    }
+
+    /// As [`wait`](RemoteTask::wait), for no longer than `timeout`; `None` if the task has not ended by then. It goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](RemoteTask::wait).
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](RemoteTask::wait); and if it has given the output before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::thread::to_thread;
+    /// use std::time::Duration;
+    ///
+    /// oneloop::run(async {
+    ///     let home = oneloop::Handle::current();
+    ///     to_thread(move || {
+    ///         let mut task = home.create_task_threadsafe(async || std::future::pending::<()>().await);
+    ///         assert!(task.wait_timeout(Duration::from_millis(1)).is_none());
+    ///         assert!(task.cancel());
+    ///         assert!(task.wait().unwrap_err().is_cancelled());
+    ///     })
+    ///     .await;
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, JoinError>> {
+        let deadline = runtime::real_now().saturating_add(runtime::nanos(timeout));
+        loop {
+            if let Some(result) = self.shared.take_result() {
+                return Some(result);
+            }
+            self.check_thread();
+            let left = deadline.saturating_sub(runtime::real_now());
+            if left == 0 {
+                return None;
+            }
+            let stage = self.shared.lock();
+            if let Stage::Waiting(_) = *stage {
+                let waited = self.shared.is_done.wait_timeout(stage, Duration::from_nanos(left));
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check_thread(&self) {
+        assert!(
+            !self.shared.home.is_of_this_thread(),
+            "the loop of this `RemoteTask` runs on this thread, so it would wait for itself: `await` it instead"
+        );
+    }
+
+    /// Asks the task to stop, as [`Task::cancel`](crate::Task::cancel) does; it never starts if it has not started yet. `false`
+    /// if it has ended.
+    #[doc(alias = "abort")]
+    pub fn cancel(&self) -> bool {
+        let mut stage = self.shared.lock();
+        let Stage::Waiting(waiting) = &mut *stage else { return false };
+        let Some(task) = waiting.task else {
+            waiting.is_cancelled = true;
+            return true;
+        };
+        drop(stage);
+        task.cancel()
+    }
+
+    /// Whether the task has ended: waiting for it would not wait.
+    #[doc(alias = "done")]
+    pub fn is_finished(&self) -> bool {
+        !matches!(*self.shared.lock(), Stage::Waiting(_))
+    }
+}
+
+impl<T: Send + 'static> Future for RemoteTask<T> {
+    type Output = Result<T, JoinError>;
+
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Cloning and dropping a waker is somebody else's code.
+        let mut waker = Some(cx.waker().clone());
+        if let Stage::Waiting(waiting) = &mut *self.shared.lock() {
+            mem::swap(&mut waiting.waker, &mut waker);
+            return Poll::Pending;
+        }
+        self.shared.take_result().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<T: Send + 'static> Drop for RemoteTask<T> {
+    fn drop(&mut self) {
+        let mut stage = self.shared.lock();
+        let result = match &mut *stage {
+            Stage::Waiting(waiting) => {
+                waiting.is_awaited = false;
+                let waker = waiting.waker.take();
+                drop(stage);
+                drop(waker);
+                return;
+            }
+            Stage::Done(_) | Stage::Over => mem::replace(&mut *stage, Stage::Over),
+        };
+        drop(stage);
+        if let Stage::Done(Err(error)) = result {
+            self.shared.report(error);
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for RemoteTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteTask")
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Has to give the result. Dropped without one, wherever that happens, it says that the loop has ended.
+struct Answer<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T: Send + 'static> Answer<T> {
+    /// The task was created.
+    fn start(self, task: TaskHandle) {
+        let mut is_cancelled = false;
+        if let Stage::Waiting(waiting) = &mut *self.shared.lock() {
+            waiting.task = Some(task.id());
+            is_cancelled = waiting.is_cancelled;
+        }
+        if is_cancelled {
+            task.cancel(CancelReason::Requested);
+        }
+        let collector = Collector { task: Mutex::new(Some(task)), answer: self };
+        Arc::new(collector).wake();
+    }
+}
+
+impl<T: Send + 'static> Drop for Answer<T> {
+    fn drop(&mut self) {
+        self.shared.finish(Err(JoinError::of(Failure::LOOP_ENDED)));
+    }
+}
+
+/// Awaits the task on behalf of its remote handle. It is the waker with which it does so: woken, it looks for the output. The
+/// loop keeps it until then, and drops it at its end.
+struct Collector<T: Send + 'static> {
+    task: Mutex<Option<TaskHandle>>,
+    answer: Answer<T>,
+}
+
+impl<T: Send + 'static> Collector<T> {
+    fn task(&self) -> MutexGuard<'_, Option<TaskHandle>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send + 'static> Wake for Collector<T> {
+    fn wake(self: Arc<Self>) {
+        let Some(mut task) = self.task().take() else { return };
+        let waker = Waker::from(Arc::clone(&self));
+        match task.poll_join(&Context::from_waker(&waker)) {
+            Poll::Pending => *self.task() = Some(task),
+            Poll::Ready(joined) => {
+                let result = joined.map(output_of).map_err(JoinError::of);
+                self.answer.shared.finish(result);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `Worker`: what the future of a worker is given.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::crew::Crew;
+use super::listen::Listening;
+use crate::net::{TcpListener, ToSocketAddrs};
+use crate::runtime::Handle;
+use crate::task::CancelToken;
+
+/// One of several workers, as its own future sees it; see [`workers`](super::workers()).
+///
+/// A clone is the same worker. It may be kept and sent anywhere; only [`listen`](Self::listen) needs a loop.
+#[derive(Clone)]
+pub struct Worker {
+    crew: Arc<Crew>,
+    seat: Arc<Seat>,
+}
+
+/// What belongs to one run of one worker.
+struct Seat {
+    index: usize,
+    looks_out: AtomicBool,
+    listening: Listening,
+}
+
+impl Worker {
+    pub(super) fn new(crew: Arc<Crew>, index: usize) -> Self {
+        let looks_out = AtomicBool::new(false);
+        let seat = Seat { index, looks_out, listening: Listening::default() };
+        Self { crew, seat: Arc::new(seat) }
+    }
+
+    /// Its number, from 0.
+    pub fn index(&self) -> usize {
+        self.seat.index
+    }
+
+    /// How many workers there are, this one included.
+    pub fn count(&self) -> usize {
+        self.crew.handles().len()
+    }
+
+    /// The way to the loop of the worker of this number: to send work there, or a connection.
+    ///
+    /// When that worker has ended, the handle says so with an error. One that was [restarted](super::OnPanic::Restart) has
+    /// another handle then.
+    ///
+    /// # Panics
+    ///
+    /// If there is no worker of this number.
+    ///
+    /// # Examples
+    ///
+    /// A connection goes to another worker as a socket of the standard library:
+    ///
+    /// ```
+    /// use oneloop::net::TcpStream;
+    /// use oneloop::workers::Worker;
+    /// use std::io;
+    ///
+    /// async fn serve(stream: TcpStream) -> io::Result<()> {
+    ///     stream.write_all(b"hello\n").await
+    /// }
+    ///
+    /// fn pass_on(worker: &Worker, stream: TcpStream) -> io::Result<()> {
+    ///     let next = (worker.index() + 1) % worker.count();
+    ///     let stream = stream.into_std()?;
+    ///     worker.handle(next).call_soon_threadsafe(move || {
+    ///         oneloop::create_task(async { serve(TcpStream::from_std(stream)?).await }).detach();
+    ///     })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn handle(&self, index: usize) -> Handle {
+        let handles = self.crew.handles();
+        match handles.get(index) {
+            Some(Some(handle)) => *handle,
+            Some(None) => unreachable!("a worker runs only when all of them are there"),
+            None => {
+                let count = handles.len();
+                drop(handles);
+                panic!("there is no worker {index}: there are {count}, and the first is 0")
+            }
+        }
+    }
+
+    /// The ways to the loops of all workers, in their order, this one's included.
+    pub fn handles(&self) -> Vec<Handle> {
+        self.crew.handles().iter().copied().flatten().collect()
+    }
+
+    /// Listens at `addr`, together with all workers that ask for the same (`SO_REUSEPORT`): each has a listener of its own,
+    /// and Linux spreads new connections over them. With port 0, all get the one port that was free for the first.
+    ///
+    /// A worker that asks for port 0 again gets another port, which is that of the others' second listener.
+    ///
+    /// When a worker drops its listener before the others drop theirs, the connections that nobody has accepted there are
+    /// reset.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::bind`]; `AddrInUse` also if another program listens there with the same option, and so would share
+    /// the connections.
+    pub async fn listen(&self, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let addrs = addr.target().resolve().await?;
+        let asked = self.seat.listening.ask(&addrs);
+        let listener = async {
+            let addr = self.crew.addrs.decide(&asked)?;
+            TcpListener::builder().reuse_port(true).bind(addr).await
+        };
+        let listener = listener.await;
+        if listener.is_err() {
+            self.seat.listening.take_back(&asked);
+        }
+        listener
+    }
+
+    /// Waits until the workers are asked to stop: by Ctrl-C, by [`stop`](Self::stop) or by a panic of one of them. From its
+    /// first poll on, this worker counts as one that ends by itself, within the [grace](super::Workers::grace).
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and awaited again.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use oneloop::select;
+    ///
+    /// oneloop::workers(2).run(async |worker| {
+    ///     let listener = worker.listen("127.0.0.1:8888").await?;
+    ///     loop {
+    ///         select! {
+    ///             () = worker.stopping() => return std::io::Result::Ok(()),
+    ///             accepted = listener.accept() => {
+    ///                 let (stream, _addr) = accepted?;
+    ///                 oneloop::create_task(async move { stream.write_all(b"hello\n").await }).detach();
+    ///             }
+    ///         }
+    ///     }
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn stopping(&self) {
+        self.look_out();
+        self.crew.stop.cancelled().await;
+    }
+
+    /// A token that is cancelled when the workers are asked to stop; cancelling it stops nobody else. From this call on,
+    /// the worker counts as one that ends by itself, as with [`stopping`](Self::stopping).
+    #[must_use]
+    pub fn stop_token(&self) -> CancelToken {
+        self.look_out();
+        self.crew.stop.child()
+    }
+
+    /// Whether the workers have been asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.crew.stop.is_cancelled()
+    }
+
+    /// Asks all workers to stop, this one included, as Ctrl-C does. From any thread.
+    pub fn stop(&self) {
+        self.crew.stop.cancel();
+    }
+
+    fn look_out(&self) {
+        self.seat.looks_out.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn crew(&self) -> &Crew {
+        &self.crew
+    }
+
+    /// Whether it means to end by itself.
+    pub(super) fn looks_out(&self) -> bool {
+        self.seat.looks_out.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("index", &self.index()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! Descriptors that come from elsewhere and go elsewhere: children, sockets, files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Result, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use oneloop::gather;
+use oneloop::io::pipe::{self, Receiver, Sender};
+
+fn is_nonblocking(fd: impl AsFd) -> bool {
+    let flags = fcntl(fd, FcntlArg::F_GETFL).expect("it is open");
+    OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK)
+}
+
+fn is_closed_on_exec(fd: impl AsFd) -> bool {
+    let flags = fcntl(fd, FcntlArg::F_GETFD).expect("it is open");
+    FdFlag::from_bits_retain(flags).contains(FdFlag::FD_CLOEXEC)
+}
+
+#[oneloop::test]
+async fn ends_are_closed_on_exec_and_non_blocking_until_they_are_taken_out() -> Result<()> {
+    let (sender, receiver) = pipe::pipe()?;
+    for fd in [sender.as_fd(), receiver.as_fd()] {
+        assert!(is_nonblocking(fd) && is_closed_on_exec(fd));
+    }
+    let number = sender.as_raw_fd();
+    let sender = sender.into_owned_fd()?;
+    assert_eq!(sender.as_raw_fd(), number);
+    assert!(is_nonblocking(&sender));
+    let sender = Sender::from_owned_fd(sender)?;
+    let (sender, receiver) = (sender.into_blocking_fd()?, receiver.into_blocking_fd()?);
+    for fd in [&sender, &receiver] {
+        assert!(!is_nonblocking(fd) && is_closed_on_exec(fd));
+    }
+    // Both work as any other.
+    File::from(sender).write_all(b"x")?;
+    File::from(receiver).read_exact(&mut [0; 1])
+}
+
+#[oneloop::test]
+async fn children_read_and_write_the_ends_that_they_are_given() -> Result<()> {
+    let (to_child, childs_in) = pipe::pipe()?;
+    let (childs_out, from_child) = pipe::pipe()?;
+    let mut command = Command::new("tr");
+    command.args(["a-z", "A-Z"]).stdin(childs_in.into_blocking_fd()?);
+    command.stdout(childs_out.into_blocking_fd()?);
+    let mut child = command.spawn()?;
+    // It holds the child's ends.
+    drop(command);
+    let writing = async move { to_child.write_all(&b"hello ".repeat(50_000)).await };
+    let mut said = Vec::new();
+    let (written, read) = gather!(writing, from_child.read_to_end(&mut said)).await;
+    written?;
+    assert_eq!(read?, 300_000);
+    assert!(said.starts_with(b"HELLO HELLO "));
+    assert!(child.wait()?.success());
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_child_that_ends_early_breaks_the_pipe() -> Result<()> {
+    let mut child = Command::new("true").stdin(Stdio::piped()).spawn()?;
+    let sender = Sender::from_owned_fd(child.stdin.take().expect("it is piped"))?;
+    sender.closed().await?;
+    assert_eq!(sender.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    child.wait()?;
+    Ok(())
+}
+
+#[oneloop::test]
+async fn sockets_serve_as_pipes() -> Result<()> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let sender = Sender::from_owned_fd(ours.try_clone()?)?;
+    let receiver = Receiver::from_owned_fd(theirs)?;
+    sender.write_all(b"hello").await?;
+    receiver.read_exact(&mut [0; 5]).await?;
+    drop(receiver);
+    sender.closed().await?;
+    drop(ours);
+    Ok(())
+}
+
+#[oneloop::test]
+async fn what_is_no_pipe_is_refused_with_the_right_name() -> Result<()> {
+    let file = || File::open(env!("CARGO_MANIFEST_PATH"));
+    let folder = || File::open(env!("CARGO_MANIFEST_DIR"));
+    let refused = [
+        (Receiver::from_owned_fd(file()?).err(), "use `fs::File`"),
+        (Sender::from_owned_fd(file()?).err(), "use `fs::File`"),
+        (Receiver::from_owned_fd(folder()?).err(), "use `fs::read_dir`"),
+    ];
+    for (error, remedy) in refused {
+        let error = error.expect("it is refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(remedy), "{error}");
+    }
+    Ok(())
+}
+
+#[oneloop::test]
+async fn the_wrong_end_is_refused() -> Result<()> {
+    let ends = || -> Result<(OwnedFd, OwnedFd)> {
+        let (sender, receiver) = pipe::pipe()?;
+        Ok((sender.into_owned_fd()?, receiver.into_owned_fd()?))
+    };
+    let (to_write, to_read) = ends()?;
+    let refused = [
+        (Receiver::from_owned_fd(to_write).err(), "not open for reading"),
+        (Sender::from_owned_fd(to_read).err(), "not open for writing"),
+    ];
+    for (error, what) in refused {
+        let error = error.expect("it is refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(what), "{error}");
+    }
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_device_that_never_makes_anybody_wait_is_refused() -> Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let error = Sender::from_owned_fd(null).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("`fs"), "{error}");
+    assert!(fs::metadata("/dev/null").is_ok());
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Processes: real programs, started, fed, read, waited for and ended.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
+mod command;
+mod ending;
+mod loops;
+mod signals;
+mod streams;
+mod waiting;
+
+use std::fs;
+use std::io::Result;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use oneloop::process::{Child, ChildStdout, Command, Stdio};
+use oneloop::{sleep, timeout};
+
+/// More than anything here takes; only what hangs waits so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MS: Duration = Duration::from_millis(1);
+
+fn id(pid: u32) -> Pid {
+    Pid::from_raw(pid.try_into().unwrap())
+}
+
+/// Whether there is such a process, be it alive or not reaped.
+fn exists(pid: u32) -> bool {
+    kill(id(pid), None) != Err(Errno::ESRCH)
+}
+
+/// Waits until a process that the loop does not tell about has gone.
+async fn gone(pid: u32) -> Result<()> {
+    let is_gone = async {
+        while exists(pid) {
+            sleep(MS).await;
+        }
+    };
+    Ok(timeout(PATIENCE, is_gone).await?)
+}
+
+/// As `gone`, for what is not this process's own child: who has to reap it may take his time.
+async fn dead(pid: u32) -> Result<()> {
+    let is_alive = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap().starts_with('Z'))
+    };
+    let is_dead = async {
+        while is_alive() {
+            sleep(MS).await;
+        }
+    };
+    Ok(timeout(PATIENCE, is_dead).await?)
+}
+
+/// Starts `script`, and waits until it has written its first line, which is returned as well.
+async fn started(script: &str) -> Result<(Child, String)> {
+    let mut child = Command::shell(script).stdout(Stdio::piped()).spawn()?;
+    let stdout = child.stdout.take().unwrap();
+    let line = line(&stdout).await?;
+    child.stdout = Some(stdout);
+    Ok((child, line))
+}
+
+async fn line(stdout: &ChildStdout) -> Result<String> {
+    let mut line = Vec::new();
+    let read = async {
+        let mut byte = [0];
+        while stdout.read(&mut byte).await? == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        Result::Ok(())
+    };
+    timeout(PATIENCE, read).await??;
+    Ok(String::from_utf8(line).unwrap())
+}

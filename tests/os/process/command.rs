@@ -1,0 +1,168 @@
+//! What a program is started with, and what there is to say if it cannot be.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{ErrorKind, Result};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use oneloop::process::{Command, Stdio};
+use oneloop::{gather, task_group};
+
+async fn output_of(command: &mut Command) -> Result<String> {
+    let output = command.output().await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout).unwrap())
+}
+
+#[oneloop::test]
+async fn a_program_gets_its_arguments_as_they_are() -> Result<()> {
+    let mut command = Command::new("printf");
+    command.arg("%s,").args(["a b", "*", "$HOME", "\"'"]);
+    assert_eq!(output_of(&mut command).await?, "a b,*,$HOME,\"',");
+    assert_eq!(command.get_program(), "printf");
+    assert_eq!(command.get_args().nth(1), Some(OsStr::new("a b")));
+    // A command serves many times.
+    assert_eq!(output_of(&mut command).await?, "a b,*,$HOME,\"',");
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_program_gets_the_environment_that_was_chosen() -> Result<()> {
+    let mut command = Command::new("/usr/bin/env");
+    command.env_clear().env("A", "1").envs([("B", "2"), ("C", "3")]).env_remove("B");
+    assert_eq!(output_of(&mut command).await?, "A=1\nC=3\n");
+    assert_eq!(command.get_envs().count(), 2);
+    let mut command = Command::shell("echo ${CARGO_MANIFEST_DIR:+set} $A");
+    assert_eq!(output_of(command.env("A", "here")).await?, "set here\n");
+    assert_eq!(output_of(command.env_remove("CARGO_MANIFEST_DIR")).await?, "here\n");
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_program_starts_in_the_directory_that_was_chosen() -> Result<()> {
+    let mut command = Command::new("pwd");
+    assert_eq!(output_of(command.current_dir("/")).await?, "/\n");
+    assert_eq!(command.get_current_dir(), Some(Path::new("/")));
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_program_gets_the_name_and_the_group_that_were_chosen() -> Result<()> {
+    let mut command = Command::new("sh");
+    assert_eq!(output_of(command.arg0("a name").args(["-c", "echo $0"])).await?, "a name\n");
+    let script = "read pid name state parent group rest < /proc/$$/stat; echo $pid $group";
+    let told = output_of(Command::shell(script).process_group(0)).await?;
+    let (pid, group) = told.trim().split_once(' ').unwrap();
+    assert_eq!(pid, group);
+    let told = output_of(&mut Command::shell(script)).await?;
+    let (pid, group) = told.trim().split_once(' ').unwrap();
+    assert_ne!(pid, group);
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_program_runs_as_who_was_chosen() -> Result<()> {
+    let own = process::Command::new("id").arg("-u").output()?.stdout;
+    if own != b"0\n" {
+        return Ok(()); // only the superuser may
+    }
+    assert_eq!(output_of(Command::new("id").arg("-u").uid(65534)).await?, "65534\n");
+    assert_eq!(output_of(Command::new("id").arg("-g").gid(65534)).await?, "65534\n");
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_command_of_the_standard_library_serves_as_it_is() -> Result<()> {
+    let mut command = process::Command::new("echo");
+    command.arg("hello").stdout(process::Stdio::piped());
+    let child = Command::from(command).spawn()?;
+    assert_eq!(child.wait_with_output().await?.stdout, b"hello\n");
+    let error = Command::from(process::Command::new("echo")).stderr_to_stdout().spawn();
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
+    Ok(())
+}
+
+#[oneloop::test]
+async fn many_run_at_once() -> Result<()> {
+    let (a, b) = gather!(Command::new("true").status(), Command::new("false").status()).await;
+    assert!(a?.success());
+    assert_eq!(b?.code(), Some(1));
+    let sum = task_group(async |group| -> Result<i32> {
+        let run = async |n: i32| Command::shell(format!("exit {n}")).status().await;
+        let tasks: Vec<_> = (1..=5).map(|n| group.create_task(run(n))).collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.unwrap().code().unwrap();
+        }
+        Ok(sum)
+    });
+    assert_eq!(sum.await.unwrap(), 15);
+    Ok(())
+}
+
+/// A file of its own, gone with the guard.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(name: &str, text: &str, mode: u32) -> Result<Self> {
+        let path = env::temp_dir().join(format!("oneloop-{}-{name}", process::id()));
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
+}
+
+#[track_caller]
+fn assert_error<T>(result: Result<T>, kind: ErrorKind, words: &[&str]) {
+    let error = result.err().expect("it cannot be started");
+    assert_eq!(error.kind(), kind, "{error}");
+    for word in words {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[oneloop::test]
+async fn what_cannot_be_started_is_named_with_what_is_wrong() -> Result<()> {
+    let missing = Command::new("no-such-program").spawn();
+    assert_error(missing, ErrorKind::NotFound, &["`no-such-program`", "in PATH"]);
+    let missing = Command::new("/no/such/program").output().await;
+    assert_error(missing, ErrorKind::NotFound, &["`/no/such/program`", "no such file"]);
+    let missing = Command::new("true").current_dir("/no/such/dir").status().await;
+    assert_error(missing, ErrorKind::NotFound, &["`true`", "working directory /no/such/dir"]);
+    let no_dir = Command::new("true").current_dir("/dev/null").spawn();
+    assert_error(no_dir, ErrorKind::NotADirectory, &["/dev/null: it is not a directory"]);
+    let no_program = Command::new("/dev/null").spawn();
+    assert_error(no_program, ErrorKind::PermissionDenied, &["`/dev/null`"]);
+    assert_error(Command::new("a\0b").spawn(), ErrorKind::InvalidInput, &["nul byte"]);
+    let script = Temporary::new("script", "#!/no/such/interpreter\n", 0o755)?;
+    let missing = Command::new(&script.0).spawn();
+    assert_error(missing, ErrorKind::NotFound, &["it is there", "interpreter"]);
+    let script = Temporary::new("no-script", "echo\n", 0o644)?;
+    assert_error(Command::new(&script.0).spawn(), ErrorKind::PermissionDenied, &["no-script"]);
+    let long = "x".repeat(1 << 20);
+    let too_long = Command::new("true").arg(&long).spawn();
+    assert_error(too_long, ErrorKind::ArgumentListTooLong, &["`true`"]);
+    // A command that could not be started serves again.
+    let mut command = Command::new("true");
+    command.current_dir("/no/such/dir").stdout(Stdio::piped()).stderr_to_stdout();
+    assert!(command.spawn().is_err());
+    assert!(command.current_dir("/").output().await?.status.success());
+    Ok(())
+}
+
+#[test]
+fn without_a_loop_there_are_no_children() {
+    let error = Command::new("true").spawn().unwrap_err();
+    let message =
+        "cannot start `true`: a Child needs a running event loop: use it inside `oneloop::run`";
+    assert_eq!(error.to_string(), message);
+}

@@ -1,0 +1,153 @@
+//! Waiting for the end of children.
+
+use std::io::Result;
+use std::process;
+use std::rc::Rc;
+
+use futures::FutureExt as _;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use oneloop::process::{Command, Stdio};
+use oneloop::{create_task, gather, sleep, timeout, yield_now};
+
+use super::{MS, PATIENCE, exists, id, started};
+
+#[oneloop::test]
+async fn any_number_may_wait_and_all_are_told() -> Result<()> {
+    let mut child = Command::shell("read line; exit 5").stdin(Stdio::piped()).spawn()?;
+    let stdin = child.stdin.take();
+    let child = Rc::new(child);
+    let waiters: Vec<_> = (0..100)
+        .map(|_| {
+            let child = child.clone();
+            create_task(async move { child.wait().await })
+        })
+        .collect();
+    yield_now().await;
+    // Some give up before.
+    for waiter in waiters.iter().step_by(7) {
+        waiter.cancel();
+    }
+    sleep(MS).await;
+    assert_eq!(child.try_wait()?, None);
+    drop(stdin);
+    for (index, waiter) in waiters.into_iter().enumerate() {
+        match timeout(PATIENCE, waiter).await? {
+            Ok(status) => assert_eq!(status?.code(), Some(5)),
+            Err(error) => assert!(error.is_cancelled() && index % 7 == 0),
+        }
+    }
+    // Whoever comes later is told as well, and at once.
+    assert_eq!(child.wait().now_or_never().unwrap()?.code(), Some(5));
+    assert_eq!(child.try_wait()?.unwrap().code(), Some(5));
+    assert_eq!(child.id(), None);
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_grandchild_that_holds_the_pipes_does_not_hold_up_wait() -> Result<()> {
+    let (mut child, pid) = started("sleep 60 & echo $!").await?;
+    assert!(timeout(PATIENCE, child.wait()).await??.success());
+    // Whereas its output has not ended.
+    assert!(timeout(5 * MS, child.communicate("")).await.is_err());
+    let pid: u32 = pid.parse().unwrap();
+    assert!(exists(pid));
+    kill(id(pid), Signal::SIGKILL)?;
+    assert!(timeout(PATIENCE, child.communicate("")).await??.status.success());
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_child_that_has_ended_before_anybody_asks_is_known() -> Result<()> {
+    let child = Command::shell("exit 3").spawn()?;
+    let pid = id(child.id().unwrap());
+    // Blocks the loop until it has ended, and leaves it there.
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    waitid(Id::Pid(pid), ended)?;
+    assert_eq!(child.wait().now_or_never().unwrap()?.code(), Some(3));
+    let child = Command::shell("exit 4").spawn()?;
+    let pid = id(child.id().unwrap());
+    waitid(Id::Pid(pid), ended)?;
+    assert_eq!(child.try_wait()?.unwrap().code(), Some(4));
+    assert!(!exists(pid.as_raw().try_into().unwrap()));
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_child_is_reaped_while_nobody_waits() -> Result<()> {
+    let child = Command::new("true").spawn()?;
+    let pid = child.id().unwrap();
+    while exists(pid) {
+        sleep(MS).await;
+    }
+    assert!(child.wait().await?.success());
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_child_that_other_code_has_reaped_is_an_error_and_no_hang() -> Result<()> {
+    // With few children each is asked, with many the kernel.
+    for others in [0, 10] {
+        let mut sleep = Command::new("sleep");
+        let others: Vec<_> = (0..others).map(|_| sleep.arg("60").spawn()).collect::<Result<_>>()?;
+        let child = Command::shell("exit 3").spawn()?;
+        let pid = child.id().unwrap();
+        let waiter = child.wait();
+        waitpid(id(pid), None)?;
+        let error = timeout(PATIENCE, waiter).await?.unwrap_err();
+        let message = format!("process {pid} was reaped by other code of this program");
+        assert!(error.to_string().starts_with(&message), "{error}");
+        assert_eq!(child.wait().await.unwrap_err().to_string(), error.to_string());
+        assert!(child.try_wait().is_err());
+        assert_eq!(child.id(), None);
+        child.kill()?;
+        drop(others);
+    }
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_child_that_is_lost_among_many_is_missed_while_somebody_waits() -> Result<()> {
+    let mut sleep = Command::new("sleep");
+    let others: Vec<_> = (0..10).map(|_| sleep.arg("60").spawn()).collect::<Result<_>>()?;
+    let mut child = Command::shell("read line").stdin(Stdio::piped()).spawn()?;
+    let pid = id(child.id().unwrap());
+    let stdin = child.stdin.take();
+    let thief = async {
+        yield_now().await;
+        drop(stdin);
+        waitpid(pid, None)
+    };
+    let (told, stolen) = gather!(timeout(PATIENCE, child.wait()), thief).await;
+    assert!(told?.is_err());
+    stolen?;
+    drop(others);
+    Ok(())
+}
+
+#[oneloop::test]
+async fn children_of_others_are_left_to_them() -> Result<()> {
+    let theirs: Vec<_> =
+        (0..20).map(|_| process::Command::new("true").spawn()).collect::<Result<_>>()?;
+    for count in [1, 20] {
+        let ours: Vec<_> =
+            (0..count).map(|_| Command::new("true").spawn()).collect::<Result<_>>()?;
+        for child in &ours {
+            assert!(timeout(PATIENCE, child.wait()).await??.success());
+        }
+    }
+    for mut child in theirs {
+        assert!(child.wait()?.success());
+    }
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_time_limit_leaves_the_child_alone() -> Result<()> {
+    let (child, _) = started("echo ready; exec sleep 60").await?;
+    assert!(timeout(MS, child.wait()).await.is_err());
+    assert_eq!(child.try_wait()?, None);
+    child.kill()?;
+    assert!(!timeout(PATIENCE, child.wait()).await??.success());
+    Ok(())
+}

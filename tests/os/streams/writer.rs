@@ -1,0 +1,1 @@
+//! What a writer sends, and when it waits.

@@ -1,0 +1,189 @@
+//! Datagrams: whole, in order, none lost, and who has to wait.
+
+use std::io::{ErrorKind, Result};
+use std::os::unix::net as std_net;
+use std::pin::pin;
+use std::rc::Rc;
+
+use oneloop::net::UnixDatagram;
+use oneloop::{create_task, yield_now};
+
+use super::{Directory, failure, run, waits};
+
+#[test]
+fn messages_come_whole_in_order_and_with_their_sender() -> Result<()> {
+    run(async {
+        let directory = Directory::new()?;
+        let (here, there) = (directory.path("here"), directory.path("there"));
+        let receiver = UnixDatagram::bind(&here)?;
+        let sender = UnixDatagram::bind(&there)?;
+        for len in [0, 1, 100, 1000] {
+            assert_eq!(sender.send_to(&vec![7; len], &here).await?, len);
+        }
+        let mut buf = [0; 2000];
+        for expected in [0, 1, 100, 1000] {
+            let (len, addr) = receiver.recv_from(&mut buf).await?;
+            assert_eq!((len, addr.as_pathname()), (expected, Some(&*there)));
+        }
+        receiver.send_to_addr(b"thanks", &sender.local_addr()?).await?;
+        assert_eq!(sender.recv(&mut buf).await?, 6);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_does_not_fit_is_lost_and_the_next_one_is_not() -> Result<()> {
+    run(async {
+        let (here, there) = UnixDatagram::pair()?;
+        here.send(b"0123456789").await?;
+        here.send(b"next").await?;
+        let mut buf = [0; 4];
+        assert_eq!(there.recv(&mut buf).await?, 4);
+        assert_eq!(&buf, b"0123");
+        assert_eq!(there.recv(&mut buf).await?, 4);
+        assert_eq!(&buf, b"next");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_receiver_without_messages_waits_and_is_woken() -> Result<()> {
+    run(async {
+        let (here, there) = UnixDatagram::pair()?;
+        let mut buf = [0; 8];
+        assert_eq!(failure(there.try_recv(&mut buf)).kind(), ErrorKind::WouldBlock);
+        let receiver = create_task(async move {
+            let mut buf = [0; 8];
+            there.readable().await?;
+            there.recv_from(&mut buf).await.map(|(len, _addr)| len)
+        });
+        yield_now().await;
+        assert!(!receiver.is_finished());
+        here.try_send(b"hey")?;
+        assert_eq!(receiver.await??, 3);
+        Ok(())
+    })
+}
+
+/// Sends until there is no room, and one more; then receives all.
+async fn overfill(
+    sender: Rc<UnixDatagram>,
+    receiver: UnixDatagram,
+    send: impl AsyncFn(&UnixDatagram, &[u8]) -> Result<usize> + Clone + 'static,
+) -> Result<()> {
+    let mut filled = 0_u32;
+    loop {
+        let mut sending = pin!(send(&sender, &[1; 100]));
+        if waits(&mut sending).await {
+            break;
+        }
+        filled += 1;
+        assert!(filled < 100_000, "there is a limit");
+    }
+    let waiting = Rc::clone(&sender);
+    let last = create_task(async move { send(&waiting, b"last").await });
+    yield_now().await;
+    assert!(!last.is_finished());
+    let mut buf = [0; 200];
+    for _ in 0..filled {
+        assert_eq!(receiver.recv(&mut buf).await?, 100);
+    }
+    assert_eq!(receiver.recv(&mut buf).await?, 4);
+    assert_eq!(last.await??, 4);
+    Ok(())
+}
+
+#[test]
+fn a_sender_waits_for_room_whether_it_is_connected_or_not() -> Result<()> {
+    run(async {
+        let directory = Directory::new()?;
+        let path = directory.path("receiver");
+        let receiver = UnixDatagram::bind(&path)?;
+        let sender = Rc::new(UnixDatagram::unbound()?);
+        let to = path.clone();
+        let send_to = async move |socket: &UnixDatagram, buf: &[u8]| socket.send_to(buf, &to).await;
+        overfill(sender, receiver, send_to).await?;
+
+        let receiver = UnixDatagram::bind(&path)?;
+        let sender = Rc::new(UnixDatagram::unbound()?);
+        sender.connect(&path)?;
+        overfill(sender, receiver, async |socket, buf| socket.send(buf).await).await?;
+
+        let (sender, receiver) = UnixDatagram::pair()?;
+        overfill(Rc::new(sender), receiver, async |socket, buf| socket.send(buf).await).await
+    })
+}
+
+#[test]
+fn trying_to_send_says_what_the_receiver_has_now() -> Result<()> {
+    run(async {
+        let directory = Directory::new()?;
+        let path = directory.path("receiver");
+        let receiver = UnixDatagram::bind(&path)?;
+        let sender = UnixDatagram::unbound()?;
+        let mut filled = 0;
+        while sender.try_send_to(b"x", &path).is_ok() {
+            filled += 1;
+        }
+        assert!(filled > 0);
+        let error = failure(sender.try_send_to(b"x", &path));
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        receiver.try_recv(&mut [0; 1])?;
+        assert_eq!(sender.try_send_to(b"x", &path)?, 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_receiver_that_is_not_there_is_an_error_with_the_path() -> Result<()> {
+    run(async {
+        let directory = Directory::new()?;
+        let path = directory.path("nobody");
+        let sender = UnixDatagram::unbound()?;
+        let error = failure(sender.send_to(b"x", &path).await);
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("nobody"), "{error}");
+        drop(std_net::UnixDatagram::bind(&path)?);
+        assert_eq!(failure(sender.connect(&path)).kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(failure(sender.send(b"x").await).kind(), ErrorKind::NotConnected);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_peer_that_goes_is_an_error_for_the_sender() -> Result<()> {
+    run(async {
+        let (here, there) = UnixDatagram::pair()?;
+        drop(there);
+        let error = failure(here.send(b"x").await);
+        assert!(
+            matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset),
+            "{error}"
+        );
+        Ok(())
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn abstract_names_serve_as_addresses() -> Result<()> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::SocketAddr;
+    use std::process;
+
+    run(async {
+        let name = format!("oneloop-test-datagram-{}", process::id());
+        let addr = SocketAddr::from_abstract_name(&name)?;
+        let receiver = UnixDatagram::bind_addr(&addr)?;
+        let sender = UnixDatagram::unbound()?;
+        sender.send_to_addr(b"one", &addr).await?;
+        sender.connect_addr(&addr)?;
+        assert_eq!(sender.peer_addr()?.as_abstract_name(), Some(name.as_bytes()));
+        sender.send(b"two").await?;
+        let mut buf = [0; 8];
+        assert_eq!(receiver.recv(&mut buf).await?, 3);
+        assert_eq!(receiver.recv(&mut buf).await?, 3);
+        assert_eq!(&buf[..3], b"two");
+        Ok(())
+    })
+}

@@ -1,0 +1,313 @@
+//! What children do to the whole process: descriptors, zombies, limits, and what a process is given by its parent. Each test does
+//! its work in a process of its own.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
+use std::env;
+use std::fs::{self, File};
+use std::future::Future;
+use std::io::{ErrorKind, Result};
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use nix::libc;
+use oneloop::process::{Child, Command, Stdio};
+use oneloop::{all_tasks, create_task, gather, run, sleep, task_group, timeout};
+
+const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
+const MS: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs `test`, the body of the test called `name`, in a process that the shell starts after `preparation`.
+fn prepared<T>(preparation: &str, name: &str, test: impl AsyncFnOnce() -> Result<T>) -> Result<()> {
+    if env::var_os(IN_CHILD).is_some() {
+        return run(async { timeout(PATIENCE, test()).await?.map(drop) });
+    }
+    let output = process::Command::new("sh")
+        .args(["-c", &format!(r#"{preparation} exec "$0" "$@""#)])
+        .arg(env::current_exe()?)
+        .args(["--exact", name, "--nocapture"])
+        .env(IN_CHILD, "1")
+        .output()?;
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(output.status.success(), "{}\n{}", said[0], said[1]);
+    assert!(said[0].contains("1 passed"), "{}", said[0]);
+    Ok(())
+}
+
+fn alone<T>(name: &str, test: impl AsyncFnOnce() -> Result<T>) -> Result<()> {
+    prepared("", name, test)
+}
+
+/// The children of this process, zombies included.
+fn children() -> usize {
+    let own = process::id().to_string();
+    let is_ours = |stat: &String| {
+        let (_, after_name) = stat.rsplit_once(") ").unwrap();
+        after_name.split(' ').nth(1) == Some(&own)
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let stats = processes.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    stats.filter(is_ours).count()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Asserts that `work` leaves nothing: no descriptor, no child, no task.
+async fn leaves_nothing<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    // What a loop makes once, with its first child and its first timer.
+    Command::new("true").output().await?;
+    sleep(MS).await;
+    let (before, tasks) = (descriptors(), all_tasks().len());
+    let output = work.await?;
+    assert_eq!(descriptors(), before);
+    assert_eq!(all_tasks().len(), tasks);
+    assert_eq!(children(), 0);
+    Ok(output)
+}
+
+/// A thousand that are started one after another, and then a thousand beside each other.
+#[test]
+fn two_thousand_children_leave_nothing() -> Result<()> {
+    alone("two_thousand_children_leave_nothing", async || {
+        let one_after_another = async {
+            for n in 0..1000 {
+                let status = Command::new("true").status().await?;
+                assert!(status.success(), "{n}: {status}");
+            }
+            Ok(())
+        };
+        leaves_nothing(one_after_another).await?;
+        let at_once = async {
+            for _ in 0..4 {
+                let outputs = task_group(async |group| -> Result<()> {
+                    for n in 0..250 {
+                        group.create_task(async move {
+                            let mut command = Command::new("echo");
+                            let output = command.arg(n.to_string()).output().await?;
+                            assert_eq!(output.stdout, format!("{n}\n").as_bytes());
+                            Result::Ok(())
+                        });
+                    }
+                    Ok(())
+                });
+                outputs.await?;
+            }
+            Ok(())
+        };
+        leaves_nothing(at_once).await
+    })
+}
+
+#[test]
+fn children_that_end_in_each_way_leave_nothing() -> Result<()> {
+    alone("children_that_end_in_each_way_leave_nothing", async || {
+        leaves_nothing(async {
+            for round in 0..10 {
+                let sleeping = || {
+                    let mut command = Command::new("sleep");
+                    command.arg("60").stdin(Stdio::piped()).stdout(Stdio::piped());
+                    command.stderr(Stdio::piped());
+                    command
+                };
+                assert!(timeout(MS, sleeping().output()).await.is_err());
+                assert!(timeout(MS, sleeping().grace(Duration::ZERO).status()).await.is_err());
+                let task = create_task(async move { sleeping().output().await });
+                sleep(MS * (round % 3)).await;
+                task.cancel();
+                assert!(task.await.is_err());
+                let child = sleeping().spawn()?;
+                child.kill()?;
+                child.wait().await?;
+                let child = sleeping().spawn()?;
+                child.kill_tree()?;
+                child.detach();
+                drop(sleeping().stderr_to_stdout().spawn()?);
+                assert!(Command::new("no-such-program").output().await.is_err());
+                assert!(sleeping().current_dir("/no/such/dir").spawn().is_err());
+            }
+            // Those that were dropped here are cleanups of this task, which is still going on.
+            while children() > 0 {
+                sleep(MS).await;
+            }
+            Ok(())
+        })
+        .await
+    })
+}
+
+#[test]
+fn the_end_of_a_loop_leaves_no_child() -> Result<()> {
+    // The loop in this process is another one, and has no children.
+    alone("the_end_of_a_loop_leaves_no_child", async || {
+        let lives = thread::spawn(|| {
+            run(async {
+                let mut command = Command::new("sleep");
+                command.arg("60");
+                let waits = command.spawn()?;
+                create_task(async move { waits.wait().await.map(drop) }).detach();
+                let _stays = command.spawn()?;
+                sleep(MS).await;
+                Result::Ok(())
+            })
+        });
+        lives.join().unwrap()?;
+        assert_eq!(children(), 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn zombies_of_others_do_not_hold_up_ours() -> Result<()> {
+    alone("zombies_of_others_do_not_hold_up_ours", async || {
+        let zombies: Vec<_> =
+            (0..150).map(|_| process::Command::new("true").spawn()).collect::<Result<_>>()?;
+        let ours: Vec<Child> =
+            (0..100).map(|_| Command::new("true").spawn()).collect::<Result<_>>()?;
+        for child in &ours {
+            assert!(child.wait().await?.success());
+        }
+        assert_eq!(children(), zombies.len());
+        for mut zombie in zombies {
+            assert!(zombie.wait()?.success());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_parent_that_ignored_the_signal_does_not_matter() -> Result<()> {
+    let name = "a_parent_that_ignored_the_signal_does_not_matter";
+    prepared("trap '' CHLD;", name, async || {
+        assert_eq!(Command::shell("exit 3").status().await?.code(), Some(3));
+        let (first, second) =
+            (Command::shell("exit 4").spawn()?, Command::shell("exit 5").spawn()?);
+        let (first, second) = gather!(first.wait(), second.wait()).await;
+        assert_eq!((first?.code(), second?.code()), (Some(4), Some(5)));
+        assert_eq!(children(), 0);
+        Ok(())
+    })
+}
+
+/// Takes all descriptors that are left.
+fn hoard() -> Vec<File> {
+    let mut all = Vec::new();
+    loop {
+        match File::open("/dev/null") {
+            Ok(file) => all.push(file),
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                return all;
+            }
+        }
+    }
+}
+
+#[test]
+fn without_descriptors_there_is_an_error_and_nothing_stays_behind() -> Result<()> {
+    let name = "without_descriptors_there_is_an_error_and_nothing_stays_behind";
+    prepared("ulimit -n 64;", name, async || {
+        let hoarded = hoard();
+        // Before the loop has a reactor, and a listener for signals.
+        let error = Command::new("true").spawn().map(drop).unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot start `true`: ") && error.contains("open files"),
+            "{error}"
+        );
+        drop(hoarded);
+        leaves_nothing(async {
+            let mut hoarded = hoard();
+            let (mut failures, mut errors) = (0, Vec::new());
+            loop {
+                let mut command = Command::new("cat");
+                command.stdin(Stdio::piped()).stdout(Stdio::piped());
+                if failures % 2 == 0 {
+                    command.stderr(Stdio::piped());
+                } else {
+                    command.stderr_to_stdout();
+                }
+                match command.spawn() {
+                    Err(error) => errors.push(error.to_string()),
+                    Ok(mut child) => {
+                        assert!(child.communicate("").await?.status.success());
+                        break;
+                    }
+                }
+                failures += 1;
+                drop(hoarded.pop());
+            }
+            assert!((3..20).contains(&failures), "{failures}");
+            for error in errors {
+                assert!(error.starts_with("cannot start `cat`: "), "{error}");
+                assert!(error.contains("open files"), "{error}");
+            }
+            drop(hoarded);
+            while children() > 0 {
+                sleep(MS).await;
+            }
+            Ok(())
+        })
+        .await
+    })
+}
+
+#[test]
+fn a_limit_of_processes_is_an_error() -> Result<()> {
+    // The limit does not hold for the superuser, but for whom he becomes.
+    prepared("ulimit -p 1 2>&- || ulimit -u 1;", "a_limit_of_processes_is_an_error", async || {
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        if process::Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n") {
+            command.uid(65534);
+        }
+        // Another of that user's processes may have ended meanwhile.
+        let attempts: Result<Vec<_>> = (0..5).map(|_| command.spawn()).collect();
+        let error = attempts.expect_err("one is as many as may be");
+        assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+        let message =
+            "cannot start `sleep`: there are as many processes already as may be (EAGAIN)";
+        assert_eq!(error.to_string(), message);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_working_directory_that_has_vanished_is_named() -> Result<()> {
+    alone("a_working_directory_that_has_vanished_is_named", async || {
+        let path = env::temp_dir().join(format!("oneloop-vanished-{}", process::id()));
+        fs::create_dir(&path)?;
+        env::set_current_dir(&path)?;
+        fs::remove_dir(&path)?;
+        assert!(Command::new("true").status().await?.success());
+        let error = Command::new("./program").spawn().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let message = "cannot start `./program`: the working directory of this process is gone";
+        assert!(error.to_string().starts_with(message), "{error}");
+        let error = Command::new("true").current_dir(&path).spawn().unwrap_err();
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_child_inherits_of_errors_is_where_output_goes() -> Result<()> {
+    let name = "what_a_child_inherits_of_errors_is_where_output_goes";
+    let marker = "this is an error, and is told as output";
+    alone(name, async || {
+        let script = format!("echo '{marker}' >&2");
+        Command::shell(script).stderr_to_stdout().status().await
+    })?;
+    if env::var_os(IN_CHILD).is_none() {
+        let output = process::Command::new(env::current_exe()?)
+            .args(["--exact", name, "--nocapture"])
+            .env(IN_CHILD, "1")
+            .output()?;
+        assert!(String::from_utf8_lossy(&output.stdout).contains(marker));
+        assert!(!String::from_utf8_lossy(&output.stderr).contains(marker));
+    }
+    Ok(())
+}

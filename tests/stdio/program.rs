@@ -1,0 +1,85 @@
+//! The program that is tested: this one, in another process.
+
+use std::env;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Result};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+/// The variable that says which role the process has.
+pub(crate) const ROLE: &str = "ONELOOP_TEST_ROLE";
+
+/// This program in a role, which says on standard error what it has found. All three descriptors are still to be chosen.
+pub(crate) fn command(role: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("a test knows where it is"));
+    as_role(&mut command, role);
+    command
+}
+
+/// The same, by a line of the shell in which `"$0" "$@"` is the program.
+pub(crate) fn shell(line: &str, role: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).arg(env::current_exe().expect("a test knows where it is"));
+    as_role(&mut command, role);
+    command
+}
+
+fn as_role(command: &mut Command, role: &str) {
+    command.args(["--exact", "roles::play", "--nocapture", "-q"]).env(ROLE, role);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+}
+
+/// The program while it runs, killed when dropped.
+pub(crate) struct Program {
+    pub(crate) process: Child,
+    said: BufReader<ChildStderr>,
+}
+
+impl Program {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let mut process = command.spawn()?;
+        // Let nobody else keep open what the process was given.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let stderr = process.stderr.take().expect("it is piped");
+        Ok(Self { process, said: BufReader::new(stderr) })
+    }
+
+    /// The next line that it says.
+    pub(crate) fn says(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        Ok(line.trim_end_matches('\n').to_owned())
+    }
+
+    /// What it still says until its end, which is a good one.
+    pub(crate) fn finish(mut self) -> Result<String> {
+        drop(self.process.stdin.take());
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest)?;
+        let status = self.process.wait()?;
+        assert!(status.success(), "{status}: {rest}");
+        Ok(rest)
+    }
+
+    /// The flags of one of its descriptors, as the kernel has them.
+    pub(crate) fn flags(&self, fd: u32) -> Result<i32> {
+        let mut info = String::new();
+        let path = format!("/proc/{}/fdinfo/{fd}", self.process.id());
+        File::open(path)?.read_to_string(&mut info)?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+        Ok(flags.expect("a descriptor has flags"))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has ended already, but where the test failed.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Runs it to its end; what it says.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    Program::start(command)?.finish()
+}

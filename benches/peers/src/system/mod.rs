@@ -9,14 +9,14 @@
 //! would write it.
 
 mod latency;
-//mod oneloop;
+mod oneloop;
 mod smol;
 mod tokio;
 mod works;
 
 use crate::{
     harness::measure_in_child,
-    //oneloop_work::Oneloop,
+    oneloop_work::Oneloop,
     smol_work::Smol,
     tokio_work::Tokio,
     works::{Work, work},
@@ -32,7 +32,7 @@ pub struct Peer {
 
 /// The columns of the table.
 pub const PEERS: &[Peer] = &[
-    //Peer { name: "oneloop", measure: works::measure::<Oneloop> },
+    Peer { name: "oneloop", measure: works::measure::<Oneloop> },
     Peer { name: "tokio", measure: works::measure::<Tokio> },
     Peer { name: "smol", measure: works::measure::<Smol> },
 ];

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use oneloop::{
     gather,
     io::copy,
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{Batch, Datagram, TcpListener, TcpStream, UdpSocket},
     process::Command,
     thread,
 };
@@ -90,7 +90,16 @@ impl System for Oneloop {
     }
 
     async fn udp_batches(from: &UdpSocket, to: &UdpSocket, count: usize) {
-        todo!("{BATCH} {DATAGRAM}")
+        let address = to.local_addr().expect("it has one");
+        let datagrams = [Datagram::new(&[7; DATAGRAM], address); BATCH];
+        let mut batch = Batch::new(BATCH, DATAGRAM);
+        for _ in 0..count / BATCH {
+            assert_eq!(from.send_batch(&datagrams).await.expect("it is loopback"), BATCH);
+            let mut received = 0;
+            while received < BATCH {
+                received += to.recv_batch(&mut batch).await.expect("it is loopback");
+            }
+        }
     }
 
     async fn to_thread(number: u64) -> u64 {

@@ -1,15 +1,19 @@
-//! Other threads: what it costs to ask one and to have its answer on the loop, by a waker and by a call.
+//! Other threads: what it costs to ask one and to have its answer on the loop, by a waker and by a call; calls of
+//! `to_thread`, one by one and many at once; tasks that a thread creates; items that a thread sends.
 //!
-//! Most of it is the operating system's: two threads that sleep and wake one another.
+//! Where one waits for the other, most of it is the operating system's: two threads that sleep and wake one another.
 
 use std::future::poll_fn;
+use std::hint::black_box;
+use std::pin::pin;
 use std::sync::mpsc::{Sender, channel};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use oneloop::Handle;
-use oneloop_benches::timed;
+use oneloop::thread::to_thread;
+use oneloop::{Handle, gather};
+use oneloop_benches::{bench, timed};
 
 fn answers(criterion: &mut Criterion) {
     bench_answer(criterion, "a thread wakes the loop", |_, waker| waker.wake());
@@ -52,9 +56,67 @@ async fn ask(questions: &Sender<Waker>) {
     .await;
 }
 
+fn calls(criterion: &mut Criterion) {
+    bench(criterion, "to_thread", async || {
+        black_box(to_thread(|| 1).await);
+    });
+    bench(criterion, "1000 calls of to_thread at once", async || {
+        black_box(gather((0..1000).map(|n| to_thread(move || n))).await);
+    });
+}
+
+fn remote_tasks(criterion: &mut Criterion) {
+    criterion.bench_function("a thread creates a task and waits for it", |bencher| {
+        bencher.iter_custom(|count| {
+            oneloop::run(async {
+                let home = Handle::current();
+                let body = async move || {
+                    let task = home.create_task_threadsafe(async || 1);
+                    black_box(task.wait().expect("the loop runs"));
+                };
+                // The waiting thread has no loop: its futures never wait.
+                let wait = move || poll_now(timed(count, body));
+                to_thread(wait).await
+            })
+        });
+    });
+}
+
+/// The output of a future that is ready when it is first polled.
+fn poll_now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("it blocks instead"),
+    }
+}
+
+fn items(criterion: &mut Criterion) {
+    for capacity in [1, 16, 1024] {
+        let name = format!("an item from a thread, with room for {capacity}");
+        criterion.bench_function(&name, |bencher| {
+            bencher.iter_custom(|count| {
+                oneloop::run(async {
+                    let (sender, mut receiver) = oneloop::thread::channel(capacity);
+                    let feed = thread::spawn(move || {
+                        for n in 0..count {
+                            sender.send(n).expect("the loop receives");
+                        }
+                    });
+                    let took = timed(count, async || {
+                        black_box(receiver.recv().await);
+                    });
+                    let took = took.await;
+                    feed.join().expect("all were received");
+                    took
+                })
+            });
+        });
+    }
+}
+
 criterion_group! {
     name = threads;
     config = oneloop_benches::criterion();
-    targets = answers
+    targets = answers, calls, remote_tasks, items
 }
 criterion_main!(threads);

@@ -7,81 +7,53 @@ use std::cell::Cell;
 use std::env;
 use std::io;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::net::{TcpListener, TcpStream};
-use oneloop::signal::ctrl_c;
-use oneloop::{CancelToken, select, sleep, task_group};
+use oneloop::io::{StreamReader, StreamWriter};
+use oneloop::signal::{SignalKind, signal};
+use oneloop::{select, start_server};
 
 const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct Totals {
     connections: Cell<u64>,
-    bytes: Cell<u64>,
+    bytes: Cell<usize>,
 }
 
-async fn echo(stream: TcpStream, totals: &Totals) -> io::Result<()> {
+/// An error means that the peer has gone away: no fault of the server's.
+async fn echo(mut reader: StreamReader, mut writer: StreamWriter, totals: &Totals) {
+    totals.connections.set(totals.connections.get() + 1);
     let mut buf = vec![0; 16 * 1024];
-    loop {
-        // A peer that has closed its side still gets what it is owed.
-        let len = stream.read(&mut buf).await?;
-        if len == 0 {
-            return Ok(());
+    // A peer that has closed its side still gets what it is owed.
+    while let Ok(len @ 1..) = reader.read(&mut buf).await {
+        if writer.write_all(&buf[..len]).await.is_ok() {
+            totals.bytes.set(totals.bytes.get() + len);
         }
-        stream.write_all(&buf[..len]).await?;
-        totals.bytes.set(totals.bytes.get() + len as u64);
     }
 }
 
-/// Accepts until it is told to stop, and ends when the last connection has ended.
-async fn serve(listener: TcpListener, stop: &CancelToken, totals: &Totals) -> io::Result<()> {
-    println!("listening at {}", listener.local_addr()?);
-    // `move`: the listener is the body's, and goes with it, before the connections do.
-    let served = task_group(async move |group| -> io::Result<()> {
-        loop {
-            let (stream, _addr) = select! {
-                () = stop.cancelled() => return Ok(()),
-                accepted = listener.accept() => accepted?,
-            };
-            totals.connections.set(totals.connections.get() + 1);
-            group.create_task(async {
-                // An error means that the peer has gone away: no fault of the server's.
-                let _end = echo(stream, totals).await;
-            });
-        }
-    });
-    Ok(served.await?)
-}
-
 async fn run(addr: &str) -> io::Result<()> {
-    let listener = TcpListener::bind(addr).await?;
-    let totals = Totals::default();
-    let stop = CancelToken::new();
-    let patience = async {
-        ctrl_c().await?;
-        stop.cancel();
-        select! {
-            again = ctrl_c() => again,
-            () = sleep(GRACE) => Ok(()),
-        }
+    let totals = Rc::new(Totals::default());
+    let counted = Rc::clone(&totals);
+    let handler = async move |reader, writer| echo(reader, writer, &counted).await;
+    let server = start_server(handler, addr).await?;
+    let mut ctrl_c = signal(SignalKind::SIGINT)?;
+    println!("listening at {}", server.local_addrs()[0]);
+    ctrl_c.recv().await?;
+    let in_time = select! {
+        in_time = server.shutdown(GRACE) => in_time,
+        again = ctrl_c.recv() => again.map(|_| false)?,
     };
-    // In this order: Ctrl-C is waited for by the time the server says where it listens.
-    let cut_off = select! {
-        over = patience => over.map(|()| ", some of them cut off")?,
-        served = serve(listener, &stop, &totals) => served.map(|()| "")?,
-    };
+    let cut_off = if in_time { "" } else { ", some of them cut off" };
     println!("{} connections{cut_off}, {} bytes", totals.connections.get(), totals.bytes.get());
     Ok(())
 }
 
 fn main() -> ExitCode {
     let addr = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8888".to_owned());
-    match oneloop::run(run(&addr)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("echo_server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = oneloop::run(run(&addr)) else { return ExitCode::SUCCESS };
+    eprintln!("echo_server: {error}");
+    ExitCode::FAILURE
 }

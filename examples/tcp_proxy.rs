@@ -6,27 +6,12 @@ use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use oneloop::net::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream};
-
-/// Copies until the end, and passes the end on: dropping `to` closes that direction.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<u64> {
-    let mut buf = vec![0; 16 * 1024];
-    let mut bytes = 0;
-    loop {
-        let len = from.read(&mut buf).await?;
-        if len == 0 {
-            return Ok(bytes);
-        }
-        to.write_all(&buf[..len]).await?;
-        bytes += len as u64;
-    }
-}
+use oneloop::io::copy_bidirectional;
+use oneloop::net::{TcpListener, TcpStream};
 
 async fn pass_on(client: TcpStream, target: &str) -> io::Result<(u64, u64)> {
     let server = TcpStream::connect(target).await?;
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
-    oneloop::try_gather!(copy(from_client, to_server), copy(from_server, to_client)).await
+    copy_bidirectional(client, server).await
 }
 
 async fn serve(listen: &str, target: String) -> io::Result<()> {

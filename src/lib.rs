@@ -248,49 +248,84 @@
 //! [`move_on_after`] is a `timeout` that is no error, and [`deadline`] tells the code inside how much time it has. The module
 //! [`time`] has the rest, such as [`time::now`], the loop's clock.
 //!
-//! # TCP
+//! # Streams and servers
 //!
-//! [`net::TcpListener`] and [`net::TcpStream`] have inherent methods, so no trait has to be imported, and take `&self`, so one
-//! task may read while another writes. Host names are looked up on another thread.
+//! [`start_server`] runs a function for each connection, in a task of its own; [`open_connection`] makes one. Both give an
+//! [`io::StreamReader`] and an [`io::StreamWriter`]: lines and messages in, writes that need not wait out.
 //!
 //! ```
-//! use oneloop::net::{TcpListener, TcpStream};
+//! use oneloop::io::{StreamReader, StreamWriter};
+//! use std::time::Duration;
 //!
-//! async fn echo(stream: TcpStream) -> std::io::Result<()> {
-//!     let mut buf = [0; 1024];
+//! async fn echo(mut reader: StreamReader, mut writer: StreamWriter) -> std::io::Result<()> {
 //!     loop {
-//!         match stream.read(&mut buf).await? {
-//!             0 => return Ok(()),
-//!             len => stream.write_all(&buf[..len]).await?,
+//!         match reader.readline().await? {
+//!             b"" => return Ok(()), // the end
+//!             line => writer.write(line),
 //!         }
-//!     }
-//! }
-//!
-//! // An `async fn` names its error type; an `async` block that never ends could not.
-//! async fn serve(listener: TcpListener) -> std::io::Result<()> {
-//!     loop {
-//!         let (stream, _addr) = listener.accept().await?;
-//!         oneloop::create_task(echo(stream)).detach();
+//!         writer.drain().await?; // not faster than the peer reads
 //!     }
 //! }
 //!
 //! oneloop::run(async {
-//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
-//!     let addr = listener.local_addr()?;
-//!     oneloop::create_task(serve(listener)).detach();
+//!     let server = oneloop::start_server(echo, "127.0.0.1:0").await?;
 //!
-//!     let client = TcpStream::connect(addr).await?;
-//!     client.write_all(b"hello").await?;
-//!     let mut reply = [0; 5];
-//!     client.read_exact(&mut reply).await?;
-//!     assert_eq!(&reply, b"hello");
+//!     let (mut reader, mut writer) = oneloop::open_connection(server.local_addrs()[0]).await?;
+//!     writer.write("hello\n");
+//!     assert_eq!(reader.readline().await?, b"hello\n");
+//!     writer.write_eof();
+//!
+//!     server.shutdown(Duration::from_secs(5)).await;
 //!     std::io::Result::Ok(())
 //! })?;
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! For code that is generic over streams, they implement the traits of futures-io, which [`io`] re-exports.
-//! [`signal::ctrl_c`] waits for Ctrl-C, to stop a server; [`run_until_ctrl_c`] has Ctrl-C cancel all of it, and awaits the cleanups.
+//! An error of a handler is reported, with the address of the peer, and ends that connection only.
+//!
+//! # Sockets
+//!
+//! Under these are [`net::TcpListener`] and [`net::TcpStream`]. They have inherent methods, so no trait has to be imported, and take
+//! `&self`, so one task may read while another writes:
+//!
+//! ```
+//! use oneloop::net::{TcpListener, TcpStream};
+//!
+//! oneloop::run(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let client = TcpStream::connect(listener.local_addr()?).await?;
+//!     let (server, _addr) = listener.accept().await?;
+//!
+//!     client.write_all(b"hello").await?;
+//!     let mut buf = [0; 5];
+//!     server.read_exact(&mut buf).await?;
+//!     assert_eq!(&buf, b"hello");
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! [`net`] also has UDP and Unix sockets, the options of sockets, and the names of hosts, which are looked up on other threads. For
+//! code that is generic over streams, they implement the traits of futures-io, which [`io`] re-exports. Pipes, the standard
+//! streams and any other descriptor are in [`io`].
+//!
+//! # Files, processes, signals
+//!
+//! [`fs`] reads and writes files on other threads, in pieces. [`process`] runs programs, and [`signal`] hears signals;
+//! [`run_until_ctrl_c`] has Ctrl-C cancel main, and awaits its cleanups.
+//!
+//! ```
+//! use oneloop::{fs, process::Command};
+//!
+//! oneloop::run(async {
+//!     let dir = fs::temp_dir().await?;
+//!     fs::write(dir.path().join("fruit"), "figs\napples\n").await?;
+//!     let sorted = Command::new("sort").arg("fruit").current_dir(dir.path()).output().await?;
+//!     assert_eq!(sorted.stdout, b"apples\nfigs\n");
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
 //!
 //! # Errors and panics
 //!
@@ -314,33 +349,59 @@
 //!
 //! # Other threads
 //!
-//! Everything of a loop stays on its thread. A waker may be used anywhere, so futures that are completed by other threads work
-//! as they do elsewhere, and a [`Handle`] sends a call home:
+//! Everything of a loop stays on its thread. What blocks, or computes for long, goes to another one by
+//! [`to_thread`](thread::to_thread), and the loop goes on meanwhile:
 //!
 //! ```
-//! use std::cell::Cell;
-//! use std::rc::Rc;
-//! use std::time::Duration;
-//!
-//! thread_local!(static PROGRESS: Cell<u32> = const { Cell::new(0) });
+//! use oneloop::thread::to_thread;
 //!
 //! oneloop::run(async {
-//!     let handle = oneloop::Handle::current();
-//!     let thread = std::thread::spawn(move || {
-//!         for percent in [50, 100] {
-//!             handle.call_soon_threadsafe(move || PROGRESS.set(percent)).unwrap();
-//!         }
-//!     });
-//!     while PROGRESS.get() < 100 {
-//!         oneloop::sleep(Duration::from_millis(1)).await;
-//!     }
-//!     thread.join().unwrap();
+//!     let sum = to_thread(|| (1..=1_000_000_u64).sum::<u64>()).await;
+//!     assert_eq!(sum, 500_000_500_000);
 //! });
 //! ```
 //!
-//! A [`Task`], a socket and a `Sleep` are keys: they are `Send` and `Sync` whatever the task does, may be dropped anywhere, and
-//! say so when they are used where their loop does not run. To use more cores, [`workers`](fn@workers)
-//! runs the same future on a loop for each of them.
+//! The way back is a [`Handle`], which any thread may have. It makes calls, and tasks, on its loop; what the function that makes a task
+//! returns need not be `Send`:
+//!
+//! ```
+//! use std::rc::Rc;
+//!
+//! oneloop::run(async {
+//!     let handle = oneloop::Handle::current();
+//!     let answer = oneloop::thread::to_thread(move || {
+//!         let task = handle.create_task_threadsafe(async || {
+//!             let local = Rc::new(41);
+//!             oneloop::yield_now().await;
+//!             *local + 1
+//!         });
+//!         task.wait() // blocks this thread, not the loop
+//!     });
+//!     assert_eq!(answer.await.unwrap(), 42);
+//! });
+//! ```
+//!
+//! Many items go from a thread to a loop by [`thread::channel`](thread::channel()). A waker may be used anywhere, so futures that are completed
+//! by other threads work as they do elsewhere. A [`Task`], a socket and a `Sleep` are keys: they are `Send` and `Sync` whatever the
+//! task does, may be dropped anywhere, and say so when they are used where their loop does not run. For an `Rc` value in code that
+//! wants `Send`, [`thread::LoopBound`].
+//!
+//! # More cores
+//!
+//! [`workers`](workers()) runs a loop on each core. Listeners of all workers share one port, and the kernel spreads the connections:
+//!
+//! ```
+//! use oneloop::net::TcpStream;
+//!
+//! let outputs = oneloop::workers(2).run(async |worker| {
+//!     let listener = worker.listen("127.0.0.1:0").await?;
+//!     TcpStream::connect(listener.local_addr()?).await?; // one of the two gets it
+//!     Ok(worker.index())
+//! })?;
+//! let indices: std::io::Result<Vec<usize>> = outputs.into_iter().collect();
+//! assert_eq!(indices?, [0, 1]);
+//! # std::io::Result::Ok(())
+//! ```
 //!
 //! # Inside another loop
 //!
@@ -411,8 +472,15 @@
 //! | `loop.call_soon_threadsafe(f)` | [`Handle::call_soon_threadsafe`] |
 //! | `loop.set_exception_handler(f)` | [`Builder::on_unhandled`] |
 //! | `loop.slow_callback_duration` | a warning through the `log` crate, after 100 ms as well |
-//! | `asyncio.open_connection(host, port)` | [`net::TcpStream::connect((host, port))`](net::TcpStream::connect) |
-//! | `asyncio.start_server(f, host, port)` | [`net::TcpListener`], and a task for each connection |
+//! | `asyncio.open_connection(host, port)` | [`open_connection((host, port))`](open_connection) |
+//! | `asyncio.start_server(f, host, port)` | [`start_server(f, (host, port))`](start_server), a [`Server`] |
+//! | `StreamReader`, `StreamWriter` | [`io::StreamReader`], [`io::StreamWriter`] |
+//! | `loop.create_datagram_endpoint(..)` | [`net::UdpSocket`] |
+//! | `asyncio.to_thread(f)` | [`thread::to_thread(f)`](thread::to_thread) |
+//! | `asyncio.run_coroutine_threadsafe(c, loop)` | [`Handle::create_task_threadsafe`] |
+//! | `asyncio.create_subprocess_exec(..)`, `create_subprocess_shell` | [`process::Command`], [`process::Command::shell`] |
+//! | `loop.add_signal_handler(sig, f)` | [`signal::signal(kind)`](signal::signal()) |
+//! | `loop.add_reader(fd, f)` | [`io::add_reader`], [`io::AsyncFd`] |
 //! | `KeyboardInterrupt` | [`run_until_ctrl_c`], whose `main` is cancelled; [`signal::ctrl_c`] |
 //! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal`], and its drop |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
@@ -422,6 +490,9 @@
 //! # Features
 //!
 //! - `macros`, on by default: `#[oneloop::main]` and `#[oneloop::test]`.
+//! - `udp-batch`: batches of datagrams by one system call, on Linux.
+//! - `peer-cred`: which process is at the other end of a Unix socket.
+//! - `fd-passing`: descriptors that are sent through Unix sockets.
 //! - `full`: all features.
 //!
 //! What brings no further crate is always there.

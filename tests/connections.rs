@@ -5,9 +5,10 @@
 
 use std::env;
 use std::fs;
-use std::io::{Read as _, Result, Write as _};
+use std::io::{Error, Read as _, Result, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
@@ -28,7 +29,7 @@ fn descriptors() -> Result<usize> {
 async fn serve(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()> {
     match reader.readline().await? {
         b"panic\n" => panic!("as was asked for"),
-        b"fail\n" => return Err(std::io::Error::other("as was asked for")),
+        b"fail\n" => return Err(Error::other("as was asked for")),
         b"much\n" => writer.write(vec![7; 100_000]),
         b"close\n" => writer.close(),
         b"abort\n" => writer.abort(),
@@ -115,9 +116,9 @@ fn nothing_stays_of_connections_that_have_ended() -> Result<()> {
     let before = descriptors()?;
     // Thousands of errors and panics are reported.
     let builder = Builder::new().on_unhandled(|_| ());
-    std::panic::set_hook(Box::new(|_| ()));
+    panic::set_hook(Box::new(|_| ()));
     builder.run(come_and_go(path))?;
-    drop(std::panic::take_hook());
+    drop(panic::take_hook());
     assert_eq!(descriptors()?, before);
     Ok(())
 }

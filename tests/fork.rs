@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
-use oneloop::net::{TcpListener, TcpStream};
+use oneloop::net::{TcpListener, TcpStream, UnixListener};
 use oneloop::process as children;
 use oneloop::signal::{SignalKind, Signals, signal};
 use oneloop::{Runtime, Turn, create_task, run, sleep, timeout, yield_now};
@@ -37,8 +37,9 @@ fn main() -> ExitCode {
         keep_runtime_till_exit();
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 11] = [
         ("dropping what was inherited leaves the parent alone", dropping_leaves_the_parent_alone),
+        ("dropping an inherited listener leaves its file to the parent", a_file_stays_the_parents),
         ("an inherited loop refuses to run", an_inherited_loop_refuses_to_run),
         ("an inherited loop refuses to turn", an_inherited_loop_refuses_to_turn),
         ("an inherited loop refuses new sockets", an_inherited_loop_refuses_new_sockets),
@@ -121,6 +122,19 @@ impl Parent {
             assert!(timeout(Duration::from_millis(5), pending::<()>()).await.is_err());
         });
     }
+}
+
+fn a_file_stays_the_parents() {
+    let path = env::temp_dir().join(format!("oneloop-fork-{}", process::id()));
+    let mut runtime = Runtime::new().unwrap();
+    let listener = runtime.run(async { UnixListener::bind(&path) }).unwrap();
+    let mut listener = Some(listener);
+    in_fork(|| drop(listener.take()));
+    let listener = listener.expect("the child has dropped its own");
+    let _client = UnixStream::connect(&path).expect("the parent's file is there");
+    runtime.run(timeout(PATIENCE, listener.accept())).unwrap().unwrap();
+    drop(listener);
+    assert!(!path.exists());
 }
 
 fn a_fresh_loop_works() {

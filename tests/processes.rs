@@ -7,17 +7,22 @@ use std::env;
 use std::fs::{self, File};
 use std::future::Future;
 use std::io::{ErrorKind, Result};
-use std::process;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{self, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
 use nix::libc;
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::unistd::Pid;
 use oneloop::process::{Child, Command, Stdio};
-use oneloop::{all_tasks, create_task, gather, run, sleep, task_group, timeout};
+use oneloop::{Task, all_tasks, create_task, gather, run, sleep, task_group, timeout, yield_now};
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 const MS: Duration = Duration::from_millis(1);
-const PATIENCE: Duration = Duration::from_secs(10);
+/// More than anything here takes, also where many others want the processors.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `test`, the body of the test called `name`, in a process that the shell starts after `preparation`.
 fn prepared<T>(preparation: &str, name: &str, test: impl AsyncFnOnce() -> Result<T>) -> Result<()> {
@@ -161,20 +166,82 @@ fn the_end_of_a_loop_leaves_no_child() -> Result<()> {
     })
 }
 
+/// Starts `count` children that end when the returned stream is dropped, and tasks that wait for them already.
+async fn waiting(count: usize) -> Result<(UnixStream, Vec<Waiter>)> {
+    let (reader, writer) = UnixStream::pair()?;
+    let wait = |_| {
+        let stdin = OwnedFd::from(reader.try_clone()?);
+        let child = Command::new("cat").stdin(stdin).spawn()?;
+        let pid = pid_of(&child);
+        Ok(Waiter { pid, task: create_task(async move { child.wait().await }) })
+    };
+    let waiters = (0..count).map(wait).collect::<Result<_>>()?;
+    yield_now().await;
+    Ok((writer, waiters))
+}
+
+struct Waiter {
+    pid: Pid,
+    task: Task<Result<ExitStatus>>,
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(child.id().unwrap().try_into().unwrap())
+}
+
+/// Only by the signals can it be heard of them.
+#[test]
+fn all_children_may_end_at_once() -> Result<()> {
+    alone("all_children_may_end_at_once", async || {
+        for count in [1, 100] {
+            let (writer, waiters) = waiting(count).await?;
+            drop(writer);
+            // Blocks the loop, and leaves them there.
+            for waiter in &waiters {
+                waitid(Id::Pid(waiter.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
+            }
+            for waiter in waiters {
+                assert!(waiter.task.await.unwrap()?.success());
+            }
+            assert_eq!(children(), 0);
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn zombies_of_others_do_not_hold_up_ours() -> Result<()> {
     alone("zombies_of_others_do_not_hold_up_ours", async || {
         let zombies: Vec<_> =
             (0..150).map(|_| process::Command::new("true").spawn()).collect::<Result<_>>()?;
-        let ours: Vec<Child> =
-            (0..100).map(|_| Command::new("true").spawn()).collect::<Result<_>>()?;
-        for child in &ours {
-            assert!(child.wait().await?.success());
+        let (writer, waiters) = waiting(100).await?;
+        drop(writer);
+        for waiter in waiters {
+            assert!(waiter.task.await.unwrap()?.success());
         }
         assert_eq!(children(), zombies.len());
         for mut zombie in zombies {
             assert!(zombie.wait()?.success());
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_child_that_is_lost_among_many_is_missed() -> Result<()> {
+    alone("a_child_that_is_lost_among_many_is_missed", async || {
+        let (_writer, _waiters) = waiting(10).await?;
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+        let pid = pid_of(&child);
+        let stdin = child.stdin.take();
+        let thief = async {
+            yield_now().await;
+            drop(stdin);
+            waitpid(pid, None)
+        };
+        let (told, stolen) = gather!(child.wait(), thief).await;
+        stolen?;
+        assert!(told.unwrap_err().to_string().contains("was reaped by other code"));
         Ok(())
     })
 }

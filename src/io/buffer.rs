@@ -81,6 +81,9 @@ impl Buffer {
 
     /// Puts `data` behind what is there.
     pub(super) fn append(&mut self, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
         if self.bytes.is_empty() && data.len() <= CHUNK {
             self.bytes = take_chunk();
         }

@@ -1,12 +1,16 @@
-//! The I/O traits and types that oneloop's signatures use, in one place; pipes, and whatever else has a descriptor.
+//! The I/O traits and types that oneloop's signatures use, in one place; streams, pipes, and whatever else has a descriptor.
 //!
 //! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
 //! code that is generic over streams.
 //!
 //! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
 //! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
+//!
+//! [`stdin`], [`stdout`] and [`stderr`] are those of the process, [`pipe`] has pipes and named pipes, and [`AsyncFd`] waits for any
+//! other descriptor; [`add_reader`] and [`add_writer`] are asyncio's callbacks for one.
 
 mod async_fd;
+mod backlog;
 mod buffer;
 mod chunks;
 mod copy;

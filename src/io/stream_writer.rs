@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
 
-use super::outgoing::{Outgoing, Phase};
+use super::backlog::Phase;
+use super::outgoing::Outgoing;
 use super::transport::{Plain, Transport};
 use super::writer_control::LargeWrite;
 use crate::runtime::{Place, poll_budget};
@@ -102,12 +103,12 @@ impl StreamWriter {
         self.check_eof();
         for line in lines {
             self.outgoing.queue(line.as_ref());
-            if self.outgoing.len() > TOGETHER {
+            if self.outgoing.backlog().len() > TOGETHER {
                 self.outgoing.drive_now();
             }
         }
         // Where the connection is lost, this counts as a write.
-        if self.outgoing.is_closing() {
+        if self.outgoing.backlog().is_closing() {
             self.outgoing.write(&[]);
         } else {
             self.outgoing.drive_now();
@@ -143,7 +144,7 @@ impl StreamWriter {
     /// As [`drain`](Self::drain); `BrokenPipe` after [`write_eof`](Self::write_eof).
     pub async fn write_all(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
         let mut rest = data.as_ref();
-        let (_, high) = self.outgoing.limits();
+        let (_, high) = self.outgoing.backlog().limits();
         if rest.len() <= high && !self.is_at_eof() {
             self.outgoing.write(rest);
         } else {
@@ -190,7 +191,7 @@ impl StreamWriter {
 
     /// Whether it is closed or about to be, or the connection is lost.
     pub fn is_closing(&self) -> bool {
-        self.outgoing.is_closing()
+        self.outgoing.backlog().is_closing()
     }
 
     /// Waits until all has been sent and the connection is closed. It [closes](Self::close) it, if that has not been done.
@@ -236,12 +237,12 @@ impl StreamWriter {
 
     /// How many bytes wait to be sent; asyncio's `transport.get_write_buffer_size`.
     pub fn write_buffer_size(&self) -> usize {
-        self.outgoing.len()
+        self.outgoing.backlog().len()
     }
 
     /// The low-water mark and the high-water mark, in bytes: 16 KiB and 64 KiB unless said otherwise.
     pub fn write_buffer_limits(&self) -> (usize, usize) {
-        self.outgoing.limits()
+        self.outgoing.backlog().limits()
     }
 
     /// Sets with how many bytes to be sent [`drain`](Self::drain) begins to wait, and with how many it stops.
@@ -305,7 +306,7 @@ impl fmt::Debug for StreamWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamWriter")
             .field("phase", &self.outgoing.phase())
-            .field("write_buffer_size", &self.outgoing.len())
+            .field("write_buffer_size", &self.outgoing.backlog().len())
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,8 @@
 use std::rc::{Rc, Weak};
 
 use super::StreamWriter;
-use super::outgoing::{Outgoing, Phase};
+use super::backlog::Phase;
+use super::outgoing::Outgoing;
 
 /// What a server keeps of the writers that its handlers have. It keeps nothing open.
 #[derive(Clone)]

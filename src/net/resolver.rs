@@ -1,13 +1,15 @@
 //! `Resolver`: who knows the addresses of hosts.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::runtime::{Builder, LoopLocal, local};
-use crate::thread::to_thread;
+use crate::runtime::{Builder, LoopLocal, check_loop, local};
+use crate::thread::{Call, Pool, PoolOptions};
 
 /// The future of [`Resolver::resolve`].
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>>>>;
@@ -60,14 +62,53 @@ where
 }
 
 /// Asks the operating system, with `getaddrinfo`, on a thread for look-ups.
+///
+/// A loop has 32 such threads at most, which are there for nothing else: so files that are read do not wait for a name server that does not answer,
+/// as in asyncio, nor the other way round. When 32 names hang, the next one waits until the system has given one of them up. No call
+/// can be stopped: one that nobody waits for any more goes on, and the end of [`run`](crate::run) leaves it to itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
 impl Resolver for SystemResolver {
     fn resolve(&self, host: &str, port: u16) -> Resolving {
         let host = host.to_owned();
-        Box::pin(to_thread(move || ask_system(&host, port)))
+        Box::pin(async move { on_thread(move || ask_system(&host, port)).await? })
     }
+}
+
+/// Has `call` done on a thread for look-ups.
+async fn on_thread<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static) -> io::Result<R> {
+    check_loop(WHAT)?;
+    let mut call = Call::new(call);
+    poll_fn(|cx| call.poll(cx, WHAT, pool)).await
+}
+
+const WHAT: &str = "look-up of a host";
+
+/// How many calls of the operating system go on at a time.
+const THREADS_MAX: usize = 32;
+
+/// So long a thread waits for the next one.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+
+struct LookupPool(Pool);
+
+impl AsRef<Pool> for LookupPool {
+    fn as_ref(&self) -> &Pool {
+        &self.0
+    }
+}
+
+impl LoopLocal for LookupPool {}
+
+fn pool() -> Option<Rc<LookupPool>> {
+    let options = PoolOptions {
+        name: "oneloop-lookup",
+        threads: THREADS_MAX,
+        idle: IDLE_TIME,
+        is_awaited: false,
+    };
+    local(|| LookupPool(Pool::new(options)))
 }
 
 fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -125,5 +166,46 @@ impl Builder {
 impl fmt::Debug for dyn Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Resolver")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    use super::*;
+    use crate::runtime::run;
+    use crate::task::{create_task, yield_now};
+    use crate::thread::to_thread;
+
+    #[test]
+    fn calls_that_hang_hold_up_only_those_behind_them_and_not_the_end() {
+        let (release, hang) = channel::<()>();
+        let hang = Arc::new(Mutex::new(hang));
+        let hanging = Arc::new(AtomicUsize::new(0));
+        run(async {
+            for _ in 0..THREADS_MAX {
+                let (hang, hanging) = (Arc::clone(&hang), Arc::clone(&hanging));
+                let call = move || {
+                    hanging.fetch_add(1, Ordering::Relaxed);
+                    hang.lock().unwrap().recv().ok();
+                };
+                drop(create_task(on_thread(call)));
+            }
+            while hanging.load(Ordering::Relaxed) < THREADS_MAX {
+                yield_now().await;
+            }
+            let one_more = create_task(on_thread(|| thread::current().name().map(str::to_owned)));
+            assert_eq!(to_thread(|| 7).await, 7, "files and the like have other threads");
+            assert!(!one_more.is_finished());
+            release.send(()).unwrap();
+            let name = one_more.await.unwrap().unwrap();
+            assert!(name.is_some_and(|name| name.starts_with("oneloop-lookup")));
+        });
+        // All others still hang.
+        drop(release);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::ops::{Bound, Range, RangeBounds};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mio::net::TcpStream as Socket;
 use nix::errno::Errno;
 use nix::sys::uio::pread;
 
-use super::TcpStream;
+use super::connection::{ByteStream, Socket, write};
+use super::{TcpStream, UnixStream};
 use crate::runtime::{Direction, Moved, Registration};
 use crate::task::yield_now;
 
@@ -64,7 +64,28 @@ impl TcpStream {
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
         let (start, end) = bounds(&range);
-        send(&self.registration, file, start..end, Way::Native).await
+        send(self.registration(), file, start..end, Way::Native).await
+    }
+}
+
+impl UnixStream {
+    /// Sends a part of `file`, or all of it (`..`), as [`TcpStream::send_file`] does.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: dropped before it is ready, it has sent an unknown part.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::send_file`].
+    #[doc(alias = "sendfile")]
+    pub async fn send_file(
+        &self,
+        file: impl AsFd,
+        range: impl RangeBounds<u64>,
+    ) -> io::Result<u64> {
+        let (start, end) = bounds(&range);
+        send(self.registration(), file, start..end, Way::Native).await
     }
 }
 
@@ -85,7 +106,7 @@ fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
 
 /// Sends what `file` has in `range`.
 async fn send(
-    registration: &Registration<Socket>,
+    registration: &Registration<impl Socket + AsFd>,
     file: impl AsFd,
     range: Range<u64>,
     mut way: Way,
@@ -138,7 +159,7 @@ impl Chunk<'_> {
 
 /// How many bytes the kernel has taken from the file; 0 at its end. `None`: it cannot.
 #[cfg(target_os = "linux")]
-fn native(io: &Socket, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
+fn native(io: &impl AsFd, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
     use nix::sys::sendfile::sendfile64;
 
     let mut offset = chunk.offset()?;
@@ -154,24 +175,20 @@ fn native(io: &Socket, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
 
 /// Other systems have calls of their own, with rules of their own for what a part of a chunk means.
 #[cfg(not(target_os = "linux"))]
-fn native(_io: &Socket, _chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
+fn native(_io: &impl AsFd, _chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
     Ok(Moved { value: None, is_short: false })
 }
 
 /// Reads a chunk and writes all of it, counting in `at` what is written: nothing at the end of the file.
 async fn copy(
-    registration: &Registration<Socket>,
+    registration: &Registration<impl Socket>,
     chunk: &Chunk<'_>,
     buf: &mut Vec<u8>,
     at: &mut u64,
 ) -> io::Result<()> {
     let mut rest = read(chunk, buf)?;
     while !rest.is_empty() {
-        let write = |mut io: &Socket| {
-            let value = io.write(rest)?;
-            Ok(Moved { value, is_short: 0 < value && value < rest.len() })
-        };
-        match registration.when_ready(Direction::Write, write).await? {
+        match registration.when_ready(Direction::Write, |io| write(io, rest)).await? {
             0 => return Err(ErrorKind::WriteZero.into()),
             written => {
                 rest = &rest[written..];
@@ -201,7 +218,7 @@ fn no_positions() -> io::Error {
     )
 }
 
-/// A file was not sent to its end. It is inside the `io::Error` that [`TcpStream::send_file`] gives.
+/// A file was not sent to its end. It is inside the `io::Error` that [`TcpStream::send_file`] and [`UnixStream::send_file`] give.
 #[derive(Debug)]
 pub struct SendFileError {
     sent: u64,
@@ -258,7 +275,7 @@ mod tests {
         });
         run(async {
             let stream = TcpStream::connect(addr).await.unwrap();
-            let sent = send(&stream.registration, &file, range, way).await.unwrap();
+            let sent = send(stream.registration(), &file, range, way).await.unwrap();
             drop(stream);
             let all = peer.join().unwrap();
             assert_eq!(sent, all.len() as u64);

@@ -173,3 +173,61 @@ impl Table {
 fn pid_of(process: &Process) -> Pid {
     Pid::from_raw(i32::try_from(process.id()).expect("the system has numbers of this size"))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+
+    use super::*;
+
+    fn ended(code: u8) -> Process {
+        let process = Command::new("sh").args(["-c", &format!("exit {code}")]).spawn();
+        let process = process.expect("there is a shell");
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(pid_of(&process)), flags).expect("it is a child of ours");
+        process
+    }
+
+    fn running() -> Process {
+        Command::new("sleep").arg("60").spawn().expect("there is such a program")
+    }
+
+    #[test]
+    fn an_entry_goes_when_it_is_neither_running_nor_held() {
+        let (mut table, mut wakers) = (Table::default(), Vec::new());
+        let held = table.add(ended(1), true, &mut wakers);
+        let free = table.add(ended(2), true, &mut wakers);
+        table.let_go(free);
+        assert_eq!(table.len(), 2);
+        table.reap_all(&mut wakers);
+        assert_eq!((table.len(), table.entries.len()), (0, 1));
+        let Some(Exit::Status(status)) = table.reap(held, &mut wakers) else {
+            panic!("it has ended and was reaped here")
+        };
+        assert_eq!(status.code(), Some(1));
+        assert!(table.pid(held).is_none());
+        table.let_go(held);
+        assert!(table.entries.is_empty() && wakers.is_empty());
+    }
+
+    #[test]
+    fn a_process_id_that_is_anothers_was_reaped_by_others() {
+        let (mut table, mut wakers) = (Table::default(), Vec::new());
+        let former = table.add(running(), true, &mut wakers);
+        let pid = table.pid(former).expect("it is running");
+        let mut waiter = None;
+        assert!(table.wait(former, &mut waiter, Waker::noop().clone()).is_none());
+        // As if the system had used the number again.
+        let entry = table.entries.get_mut(&former).expect("it is held");
+        let process = mem::replace(&mut entry.process, ended(0));
+        let latter = table.add(process, true, &mut wakers);
+        assert!(matches!(table.exit(former, &mut waiter), Some((Exit::Lost, None))));
+        assert_eq!(wakers.len(), 1);
+        assert_eq!((table.key_of(pid), table.pid(latter)), (Some(latter), Some(pid)));
+        for (mut process, _) in table.take_running() {
+            process.kill().and_then(|()| process.wait()).expect("it is ours");
+        }
+    }
+}

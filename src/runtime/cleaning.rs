@@ -8,11 +8,14 @@ use std::future::poll_fn;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use std::thread;
+use std::time::Duration;
 
 use super::cleanups::{BoxedCleanup, Cleanup, Cleanups};
 use super::clock::When;
 use super::context::{self, candidate, drop_caught, report_unhandled, with, with_loop};
+use super::event_loop::PollMain;
 use super::key::{self, HandleKey, NO_SLOT};
 use super::record::{CancelReason, Payload, Place, TaskLabel};
 use super::state::State;
@@ -84,6 +87,27 @@ pub(super) fn close_locals() {
         if let Some(future) = local.close() {
             leave(future, None);
         }
+    }
+}
+
+/// So often is it asked whether there is still something to wait for.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Waits while the drop of what the layers above keep would block this thread; once `hurry` is ready, they have no time left.
+///
+/// They wait for other threads, and not by the loop's clock, which may be virtual: so it is no part of the loop's turns.
+pub(super) fn await_locals(hurry: &mut PollMain<'_>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if hurry(&mut cx).is_ready() {
+            with(|state| state.cleaning.timeout = 0);
+            return;
+        }
+        let locals = with(|state| state.locals.all()).unwrap_or_default();
+        if !locals.iter().any(|local| local.is_busy()) {
+            return;
+        }
+        thread::sleep(ASK_AGAIN);
     }
 }
 

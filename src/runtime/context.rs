@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -121,11 +122,6 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     }
     cx.waker().wake_by_ref();
     Poll::Pending
-}
-
-/// Whether a loop runs on this thread.
-pub(crate) fn is_here() -> bool {
-    with(|_| ()).is_some()
 }
 
 /// Somebody who wants to be woken.
@@ -271,6 +267,11 @@ fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     }
 }
 
+/// Drops what may panic when dropped, which is reported.
+pub(crate) fn drop_reported<T>(value: T) {
+    guard(None, || drop(value));
+}
+
 /// Wakes `waker`, whose panic, if it is somebody else's, is reported.
 pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
@@ -294,6 +295,11 @@ pub(crate) fn report_call_cut_off(place: Place) {
     report_unhandled(&Unhandled::call_cut_off(place));
 }
 
+/// Reports the error of an operation that went on when nobody awaited it. From any thread.
+pub(crate) fn report_operation_error(error: &io::Error) {
+    report_unhandled(&Unhandled::operation_error(error.to_string()));
+}
+
 /// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.
 pub(crate) fn cleanup_timeout() -> Nanos {
     with(|state| state.cleaning.timeout).unwrap_or(0)
@@ -308,6 +314,11 @@ pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     let former = with(|state| state.locals.set(Rc::clone(&value)));
     drop(former);
     Some(value)
+}
+
+/// As [`local`], if it was made already.
+pub(crate) fn local_if_made<T: LoopLocal>() -> Option<Rc<T>> {
+    with(|state| state.locals.get()).flatten()
 }
 
 /// At the end of the loop, which still is the thread's.

@@ -15,6 +15,11 @@ pub(crate) trait LoopLocal: Any {
     fn close(self: Rc<Self>) -> Option<BoxedCleanup> {
         None
     }
+
+    /// Whether its drop would block the thread now.
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Default)]

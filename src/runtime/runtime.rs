@@ -171,16 +171,22 @@ impl Runtime {
 
     /// As [`Runtime::shutdown`]; once `hurry` is ready, it waits for cleanups no longer.
     pub(crate) fn shutdown_until(mut self, mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>) {
-        self.end(&mut hurry);
+        self.end(Some(&mut hurry));
     }
 
     /// Does nothing the second time.
-    fn end(&mut self, hurry: &mut PollMain<'_>) {
+    fn end(&mut self, hurry: Option<&mut PollMain<'_>>) {
         // The code that drops this may be another loop's, and have limits there.
         self.inside(|| {
             limit::unlimited(|| {
                 cleaning::close_locals();
-                event_loop::close(hurry);
+                match hurry {
+                    Some(hurry) => {
+                        event_loop::close(hurry);
+                        cleaning::await_locals(hurry);
+                    }
+                    None => event_loop::close(&mut |_| Poll::Pending),
+                }
                 context::drop_locals();
             });
         });
@@ -219,7 +225,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.end(&mut |_| Poll::Pending);
+        self.end(None);
     }
 }
 

@@ -29,6 +29,7 @@ enum What {
     CleanupSkipped,
     CallPanicked,
     CallCutOff,
+    OperationFailed,
 }
 
 impl Unhandled {
@@ -79,6 +80,11 @@ impl Unhandled {
         let message = "its thread goes on without the loop: have the call ask `thread::check_cancelled`, shorten it, or raise \
                        `Builder::cleanup_timeout`";
         Self::of_call(place, What::CallCutOff, message.to_owned())
+    }
+
+    /// An operation of a file or a socket that went on when nobody awaited it.
+    pub(super) fn operation_error(message: String) -> Self {
+        Self::new(None, What::OperationFailed, message)
     }
 
     fn of_call(place: Place, what: What, message: String) -> Self {
@@ -135,13 +141,14 @@ impl fmt::Display for Unhandled {
             Some((name, place)) => write!(f, "task `{name}`, created at {place}, ")?,
             None if self.is_cleanup() => {}
             None if self.is_call() => f.write_str("a call on another thread")?,
+            None if self.what == What::OperationFailed => f.write_str("an operation ")?,
             None => f.write_str("code called by the event loop ")?,
         }
         if let Some(place) = self.call {
             write!(f, ", made at {place}, ")?;
         }
         f.write_str(match self.what {
-            What::TaskFailed => "failed, and nobody awaits it",
+            What::TaskFailed | What::OperationFailed => "failed, and nobody awaits it",
             What::TaskPanicked | What::CallPanicked => "panicked, and nobody awaits it",
             What::CleanupFailed => "failed",
             What::CleanupPanicked => "panicked",

@@ -23,6 +23,10 @@ impl LoopLocal for BlockingPool {
         self.0.start_closing();
         None
     }
+
+    fn is_busy(&self) -> bool {
+        self.0.time_left() > 0 && self.0.has_jobs()
+    }
 }
 
 pub(crate) fn blocking_pool() -> Option<Rc<BlockingPool>> {

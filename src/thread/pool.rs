@@ -348,18 +348,33 @@ impl Drop for Pool {
     }
 }
 
+impl State {
+    fn has_jobs(&self) -> bool {
+        self.workers.iter().flatten().any(|worker| worker.job.is_some())
+    }
+}
+
 impl Pool {
-    /// Until all are done, or have had their time.
-    fn wait_for_jobs(&self) -> MutexGuard<'_, State> {
-        let since = self.closing_since.get().unwrap_or_else(runtime::real_now);
+    pub(super) fn has_jobs(&self) -> bool {
+        self.shared.lock().has_jobs()
+    }
+
+    /// How long it may wait for its jobs: from the end of the loop on or, where nobody has told it, from the first such question.
+    pub(super) fn time_left(&self) -> Nanos {
+        let now = runtime::real_now();
+        let since = self.closing_since.get().unwrap_or(now);
+        self.closing_since.set(Some(since));
         let is_awaited = self.shared.options.is_awaited && !thread::panicking();
         let limit = if is_awaited { runtime::cleanup_timeout() } else { 0 };
-        let deadline = since.saturating_add(limit);
+        since.saturating_add(limit).saturating_sub(now)
+    }
+
+    /// Until all are done, or have had their time.
+    fn wait_for_jobs(&self) -> MutexGuard<'_, State> {
         let mut state = self.shared.lock();
         loop {
-            let left = deadline.saturating_sub(runtime::real_now());
-            let some_busy = state.workers.iter().flatten().any(|worker| worker.job.is_some());
-            if left == 0 || !some_busy {
+            let left = self.time_left();
+            if left == 0 || !state.has_jobs() {
                 return state;
             }
             let left = Duration::from_nanos(left);

@@ -212,7 +212,7 @@ impl<R: Send + 'static> Drop for Limited<R> {
         let Some((rest, place)) = self.call.call.take_running() else { return };
         if self.call.waits_on_cancel {
             leave(rest, Some(token), place);
-        } else if runtime::is_here() {
+        } else if runtime::has_loop() {
             let keep = async move {
                 rest.wait().await;
                 drop(token);

@@ -66,13 +66,11 @@ impl Worker {
     ///     stream.write_all(b"hello\n").await
     /// }
     ///
-    /// fn pass_on(worker: &Worker, stream: TcpStream) -> io::Result<()> {
-    ///     let next = (worker.index() + 1) % worker.count();
+    /// async fn pass_on(worker: &Worker, stream: TcpStream) -> io::Result<()> {
+    ///     let next = worker.handle((worker.index() + 1) % worker.count());
     ///     let stream = stream.into_std()?;
-    ///     worker.handle(next).call_soon_threadsafe(move || {
-    ///         oneloop::create_task(async { serve(TcpStream::from_std(stream)?).await }).detach();
-    ///     })?;
-    ///     Ok(())
+    ///     let served = async || serve(TcpStream::from_std(stream)?).await;
+    ///     next.create_task_threadsafe(served).await?
     /// }
     /// ```
     #[track_caller]

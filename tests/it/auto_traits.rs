@@ -14,7 +14,14 @@ use std::process;
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
+use oneloop::fs::{
+    self, CopyFile, DirEntry, File, FileLock, MakeTempDir, MakeTempFile, OpenOptions, ReadDir,
+    ReadFile, ReadFileToString, ReplaceFile, TempDir, TempFile, WriteFile,
+};
+use oneloop::io::{
+    AsyncFd, DuplexStream, FdCallback, IncompleteRead, Interest, LimitOverrun, Lines, Stderr,
+    Stdin, Stdout, StreamReader, StreamWriter, copy, copy_bidirectional, pipe, stdin, stdout,
+};
 use oneloop::net::{
     Batch, BatchIter, ConnectError, Connector, Datagram, Datagrams, Incoming, OwnedReadHalf,
     OwnedWriteHalf, ReadHalf, ReuniteError, SendFileError, SystemResolver, TcpListener,
@@ -35,6 +42,7 @@ use oneloop::task::{
     DropGuard, FirstCompleted, FirstError, FirstOk, Gather, Group, GroupError, Race, Scope, Shield,
     StaggeredRace, StartError, TaskError, TryGather, YieldNow,
 };
+use oneloop::thread::{self, Limited, LoopBound, RemoteTask, ToThread};
 use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
 use oneloop::workers::{OnPanic, Worker, Workers};
 use oneloop::{
@@ -56,6 +64,8 @@ fn assert_all<T: Send + Sync + Unpin>() {
 fn assert_send_value<T: Send>(value: T) {
     drop(value);
 }
+
+fn assert_unpin_value<T: Unpin>(_: &T) {}
 
 /// Compiles only if the types are not `Send`: otherwise there would be two traits to choose from.
 macro_rules! assert_not_send {
@@ -83,6 +93,25 @@ fn handles_are_send_and_sync_whatever_the_task_is() {
     assert_all::<TaskRef>();
     assert_all::<TaskKey>();
     assert_all::<Handle>();
+}
+
+#[test]
+fn what_goes_between_threads_is_send_and_sync_where_values_are_send() {
+    assert_all::<ToThread<Cell<u8>>>();
+    assert_all::<RemoteTask<Cell<u8>>>();
+    assert_all::<LoopBound<Local>>();
+    assert_all::<thread::Sender<Cell<u8>>>();
+    assert_send::<thread::channel::Sending<'_, Cell<u8>>>();
+    assert_all::<thread::Cancelled>();
+    assert_send::<thread::Receiver<Cell<u8>>>();
+    assert_send::<thread::channel::Recv<'_, Cell<u8>>>();
+    assert_unpin::<ToThread<PhantomPinned>>();
+    assert_unpin::<RemoteTask<PhantomPinned>>();
+    assert_unpin::<thread::Receiver<PhantomPinned>>();
+    assert_unpin::<thread::channel::Sending<'_, PhantomPinned>>();
+    // The limiter is local.
+    assert_not_send!(Limited<u8>);
+    assert_unpin::<Limited<PhantomPinned>>();
 }
 
 #[test]
@@ -180,6 +209,51 @@ fn workers_are_send_and_sync() {
             assert_send_value(worker.listen("127.0.0.1:0"));
         })
         .unwrap();
+}
+
+#[test]
+fn files_and_their_futures_are_send_and_sync() {
+    assert_all::<File>();
+    assert_all::<FileLock>();
+    assert_all::<OpenOptions>();
+    assert_all::<DirEntry>();
+    assert_all::<ReadDir>();
+    assert_all::<TempDir>();
+    assert_all::<TempFile>();
+    assert_all::<MakeTempDir>();
+    assert_all::<MakeTempFile>();
+    assert_all::<ReadFile>();
+    assert_all::<ReadFileToString>();
+    assert_all::<WriteFile<&[u8]>>();
+    assert_all::<ReplaceFile<String>>();
+    assert_all::<CopyFile>();
+    // As what they hold is.
+    assert_not_send!(WriteFile<Rc<[u8]>>, ReplaceFile<Rc<[u8]>>);
+    let local = Local::default();
+    let read = fs::read("/dev/null").progress(|_, _| local.set(1));
+    assert_unpin_value(&read);
+    async fn with_file(file: File) -> io::Result<File> {
+        let mut buf = [0; 4];
+        file.read(&mut buf).await?;
+        file.read_exact(&mut buf).await?;
+        file.read_to_end(&mut Vec::new()).await?;
+        file.read_to_string(&mut String::new()).await?;
+        file.read_at(&mut buf, 0).await?;
+        file.write(&buf).await?;
+        file.write_all(&buf).await?;
+        file.write_all_at(&buf, 0).await?;
+        file.seek(io::SeekFrom::Start(0)).await?;
+        file.sync_all().await?;
+        file.metadata().await?;
+        drop(file.lock().await?);
+        Ok(File::from_std(file.try_clone().await?.into_std().await?))
+    }
+    assert_send_value(async { with_file(File::open("/dev/null").await?).await?.close().await });
+    assert_send_value(File::options().read(true).open("/dev/null"));
+    assert_send_value(async { fs::read_dir("/").await?.next().await.transpose() });
+    assert_send_value(fs::metadata("/"));
+    assert_send_value(fs::rename("a", "b"));
+    assert_send_value(fs::remove_dir_all("a"));
 }
 
 #[test]
@@ -447,6 +521,30 @@ fn groups_and_contexts_stay_on_their_thread() {
     // They hold the values of context variables.
     assert_not_send!(Context, Scope<Sleep>, task::Builder);
     assert_not_send!(Runtime, oneloop::Builder);
+}
+
+#[test]
+fn streams_stay_on_their_thread_and_connections_in_memory_do_not() {
+    assert_not_send!(StreamReader, StreamWriter, Lines);
+    assert_unpin::<(StreamReader, StreamWriter, Lines)>();
+    assert_all::<(DuplexStream, IncompleteRead, LimitOverrun)>();
+}
+
+async fn copies(stream: TcpStream, memory: DuplexStream) -> io::Result<()> {
+    let mut buf = [0; 8];
+    memory.read_exact(&mut buf).await?;
+    memory.write_all(&buf).await?;
+    copy(&stream, &memory).await?;
+    copy_bidirectional(stream, memory).await?;
+    Ok(())
+}
+
+#[test]
+fn copies_are_send_when_their_streams_are() {
+    fn check(stream: TcpStream, memory: DuplexStream) {
+        assert_send_value(copies(stream, memory));
+    }
+    let _ = check;
 }
 
 #[test]

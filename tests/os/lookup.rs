@@ -132,7 +132,7 @@ fn the_system_knows_this_host() -> Result<()> {
 #[test]
 fn names_that_the_system_does_not_know_are_errors_that_name_them() -> Result<()> {
     oneloop::run(timeout(LIMIT, async {
-        for host in ["no host", "a\0b", "", &"x".repeat(1000)] {
+        for host in ["no host", "a\0b", &"x".repeat(1000)] {
             let error = failure(lookup_host((host, 80)).await);
             assert_eq!(error.kind(), ErrorKind::NotFound);
             assert!(error.to_string().contains(&format!("`{host}`")), "{error}");

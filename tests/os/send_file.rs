@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
 use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::ops::RangeBounds;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{env, process};
 
-use oneloop::net::{SendFileError, TcpListener, TcpStream};
+use oneloop::net::{SendFileError, TcpListener, TcpStream, UnixStream};
 use oneloop::thread::to_thread;
 use oneloop::{create_task, yield_now};
 use socket2::SockRef;
@@ -181,7 +181,7 @@ fn a_file_that_the_kernel_cannot_send_is_read_and_written() -> Result<()> {
 fn what_has_no_positions_is_refused() -> Result<()> {
     run(async {
         let (stream, _peer) = with_std().await?;
-        let (socket, mut other) = UnixStream::pair()?;
+        let (socket, mut other) = StdUnixStream::pair()?;
         other.write_all(b"some bytes")?;
         let error = failure(stream.send_file(&socket, ..).await);
         assert_eq!(error.kind(), ErrorKind::NotSeekable);
@@ -279,6 +279,28 @@ fn one_file_goes_to_several_streams() -> Result<()> {
         let file = file_of(&bytes)?;
         let both = oneloop::try_gather!(sent(&file, ..), sent(&file, 5..)).await?;
         assert!(both.0.0 == bytes && both.1.0 == bytes[5..]);
+        Ok(())
+    })
+}
+
+#[test]
+fn unix_streams_send_files_too() -> Result<()> {
+    run(async {
+        let bytes = some_bytes(1 << 20);
+        let file = file_of(&bytes)?;
+        let (stream, peer) = UnixStream::pair()?;
+        let reading = async {
+            let mut got = vec![0; bytes.len() - 7];
+            peer.read_exact(&mut got).await?;
+            Ok(got)
+        };
+        let (sent, got) = oneloop::try_gather!(stream.send_file(&file, 7..), reading).await?;
+        assert_eq!(sent, got.len() as u64);
+        assert!(got == bytes[7..]);
+        drop(peer);
+        let error = failure(stream.send_file(&file, ..).await);
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        assert_eq!(details(&error).sent(), 0);
         Ok(())
     })
 }

@@ -3,18 +3,25 @@
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
 mod connections;
+mod copying;
+mod duplex;
+mod newlines;
 mod reader;
 mod separators;
 mod writer;
+mod writer_end;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, Result};
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Result};
 use std::net::{self, Ipv4Addr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use oneloop::io::{AsyncRead, StreamReader, StreamWriter};
+use oneloop::io::{AsyncRead, AsyncWrite, StreamReader, StreamWriter};
 use oneloop::net::{TcpListener, TcpStream};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -33,12 +40,18 @@ async fn pair() -> Result<((StreamReader, StreamWriter), (StreamReader, StreamWr
     Ok((client.into_streams(), server.into_streams()))
 }
 
-/// One end of a connection as streams, the other with the standard library, in blocking mode: what it does is done at once.
-fn pair_with_std() -> Result<((StreamReader, StreamWriter), net::TcpStream)> {
+/// Both ends of a connection with the standard library, in blocking mode: what they do is done at once.
+fn std_pair() -> Result<(net::TcpStream, net::TcpStream)> {
     let listener = net::TcpListener::bind(ANY_PORT)?;
     let peer = net::TcpStream::connect(listener.local_addr()?)?;
     peer.set_read_timeout(Some(LIMIT))?;
     let (stream, _addr) = listener.accept()?;
+    Ok((peer, stream))
+}
+
+/// One end of a connection as streams, the other with the standard library.
+fn pair_with_std() -> Result<((StreamReader, StreamWriter), net::TcpStream)> {
+    let (peer, stream) = std_pair()?;
     Ok((TcpStream::from_std(stream)?.into_streams(), peer))
 }
 
@@ -91,5 +104,102 @@ impl AsyncRead for Script {
                 Poll::Ready(Ok(data.len()))
             }
         }
+    }
+}
+
+/// What a sink takes and has taken; the test sees it through a sink of its own.
+#[derive(Default)]
+struct Taken {
+    data: Vec<u8>,
+    /// So many bytes more are taken.
+    room: usize,
+    /// In so many writes.
+    writes: usize,
+    flushes: usize,
+    closes: usize,
+    failure: Option<ErrorKind>,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Default)]
+struct Sink(Rc<RefCell<Taken>>);
+
+impl Sink {
+    fn with_room(room: usize) -> Self {
+        let sink = Self::default();
+        sink.0.borrow_mut().room = room;
+        sink
+    }
+
+    /// Takes so many bytes more.
+    fn grow(&self, room: usize) {
+        let waker = {
+            let mut taken = self.0.borrow_mut();
+            taken.room += room;
+            taken.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn fail(&self, kind: ErrorKind) {
+        self.0.borrow_mut().failure = Some(kind);
+        self.grow(0);
+    }
+
+    fn data(&self) -> Vec<u8> {
+        self.0.borrow().data.clone()
+    }
+}
+
+impl AsyncWrite for Sink {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize>> {
+        let mut taken = self.0.borrow_mut();
+        if let Some(kind) = taken.failure {
+            return Poll::Ready(Err(kind.into()));
+        }
+        if taken.room == 0 {
+            taken.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let len = data.len().min(taken.room);
+        taken.data.extend_from_slice(&data[..len]);
+        taken.room -= len;
+        taken.writes += 1;
+        Poll::Ready(Ok(len))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.borrow_mut().flushes += 1;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.borrow_mut().closes += 1;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Polls `future` once, and says whether it has to wait.
+async fn waits(future: &mut (impl Future + Unpin)) -> bool {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
+}
+
+/// Lets all other tasks do what they can.
+async fn settle() {
+    for _ in 0..8 {
+        oneloop::yield_now().await;
+    }
+}
+
+/// Dice with a seed: the linear congruential generator of Knuth's MMIX.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
     }
 }

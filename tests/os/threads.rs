@@ -5,6 +5,7 @@
 mod channel;
 mod context;
 mod limiter;
+mod loop_bound;
 mod pool;
 mod remote;
 mod to_thread;

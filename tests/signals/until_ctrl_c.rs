@@ -5,11 +5,13 @@ use std::future::pending;
 use std::io::{self, ErrorKind, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use oneloop::signal::{SignalKind, signal};
+use oneloop::thread::to_thread;
 use oneloop::{
     Builder, Cleanup, Runtime, create_task, current_task, run, run_until_ctrl_c, sleep, task_group,
     time, timeout, with_cleanup, yield_now,
@@ -37,8 +39,8 @@ impl Log {
     fn builder(&self) -> Builder {
         let log = self.clone();
         Builder::new().on_unhandled(move |unhandled| {
-            assert!(unhandled.is_cleanup());
-            log.note(&format!("reported of {}", unhandled.task_name().unwrap_or("a task")));
+            let whose = unhandled.task_name().unwrap_or("none that has a name");
+            log.note(&format!("reported of {whose}"));
         })
     }
 
@@ -66,6 +68,11 @@ impl Drop for Dropped {
         let task = current_task().expect("a future is dropped in its task");
         self.0.note(&format!("dropped in {}", task.name()));
     }
+}
+
+/// As a person does it: whichever thread handles it.
+fn press_from_elsewhere() {
+    send(Signal::SIGINT).expect("it can be sent");
 }
 
 fn press() {
@@ -186,6 +193,29 @@ fn the_second_press_cuts_off_what_a_group_in_main_has_left() {
     assert!(result.is_err());
     assert!(time::now() - start < AT_ONCE);
     assert_eq!(log.lines().len(), 2);
+}
+
+#[test]
+fn the_second_press_cuts_calls_on_other_threads_off() {
+    let _alone = alone();
+    let log = Log::default();
+    let start = time::now();
+    let (stop, stopped) = mpsc::channel::<()>();
+    let builder = log.builder();
+    let result = builder.run_until_ctrl_c(async {
+        let call = to_thread(move || {
+            press_from_elsewhere();
+            // Of the end of the loop, which waits for this call.
+            thread::sleep(Duration::from_millis(20));
+            press_from_elsewhere();
+            stopped.recv().unwrap_err();
+        });
+        call.await;
+    });
+    assert!(result.is_err());
+    assert!(time::now() - start < AT_ONCE);
+    assert_eq!(log.lines(), ["reported of none that has a name"]);
+    drop(stop);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread;
 
 use oneloop::net::{TcpListener, TcpStream};
 use oneloop::thread::to_thread;
-use oneloop::{create_task, gather, run, select, sleep, workers};
+use oneloop::{gather, run, select, sleep, workers};
 
 use crate::{ANY_PORT, MS, alone, ask, message};
 
@@ -108,14 +108,12 @@ fn a_connection_may_move_to_another_worker() -> io::Result<()> {
             // What has been read here stays here; the rest is read there.
             stream.write_all(b"from 0, then ").await?;
             let stream = stream.into_std()?;
-            worker.handle(1).call_soon_threadsafe(move || {
-                create_task(async move {
-                    let stream = TcpStream::from_std(stream)?;
-                    let name = thread::current().name().map(str::to_owned);
-                    stream.write_all(name.unwrap().as_bytes()).await
-                })
-                .detach();
-            })?;
+            let there = async move || {
+                let stream = TcpStream::from_std(stream)?;
+                let name = thread::current().name().map(str::to_owned);
+                stream.write_all(name.unwrap().as_bytes()).await
+            };
+            worker.handle(1).create_task_threadsafe(there).await??;
             io::Result::Ok(())
         };
         let (answer, served) = gather!(client, serve).await;

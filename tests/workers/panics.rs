@@ -122,14 +122,25 @@ fn a_worker_that_shares_a_port_finds_it_again_after_a_restart() -> io::Result<()
 #[test]
 fn a_worker_that_waits_to_start_again_stops_with_the_others() {
     let _alone = alone();
-    let start = time::now();
-    let result = workers(2).on_panic(OnPanic::Restart { times: u32::MAX }).run(async |worker| {
-        assert_ne!(worker.index(), 0, "again and again");
-        // The pause is 80 ms then, or so.
-        sleep(MS * 100).await;
-        worker.stop();
-    });
-    // It was asked to stop in its pause or, less likely, in its run.
-    assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
-    assert!(time::now() - start < AT_ONCE);
+    // The stop comes in its pause of 20 ms; where this machine is slow, it may come in its next run, which then is its last.
+    for _ in 0..100 {
+        let runs = AtomicUsize::new(0);
+        let run = || {
+            workers(2).on_panic(OnPanic::Restart { times: u32::MAX }).run(async |worker| {
+                if worker.index() == 0 {
+                    runs.fetch_add(1, Ordering::Relaxed);
+                    panic!("again and again");
+                }
+                while runs.load(Ordering::Relaxed) < 2 {
+                    sleep(MS).await;
+                }
+                worker.stop();
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => return assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted),
+            Err(payload) => assert_eq!(message(&*payload), "worker 0 panicked: again and again"),
+        }
+    }
+    panic!("it never stopped in its pause");
 }

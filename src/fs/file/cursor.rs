@@ -10,6 +10,9 @@ use std::mem;
 /// The most that one read takes, and one write: a thread is not kept for longer, nor the loop by copying it.
 pub(super) const CHUNK: usize = 512 * 1024;
 
+/// The most that one step of a read to the end takes, which need not be copied.
+pub(super) const STEP: usize = 8 * 1024 * 1024;
+
 /// The least and the most that is read ahead of time.
 const AHEAD_MIN: usize = 16 * 1024;
 const AHEAD_MAX: usize = 256 * 1024;
@@ -59,12 +62,17 @@ impl Cursor {
         len
     }
 
-    /// Adds all that was read to `buf`.
+    /// Adds all that was read to `buf`; without a copy, if there is nothing in that.
     pub(super) fn give_all(&mut self, buf: &mut Vec<u8>) -> io::Result<()> {
-        buf.try_reserve(self.end - self.start)?;
-        buf.extend_from_slice(&self.buf[self.start..self.end]);
-        self.start = self.end;
-        self.sought = None;
+        if buf.is_empty() && self.start == 0 {
+            self.buf.truncate(self.end);
+            mem::swap(&mut self.buf, buf);
+            self.buf = Vec::new();
+        } else {
+            buf.try_reserve(self.end - self.start)?;
+            buf.extend_from_slice(&self.buf[self.start..self.end]);
+        }
+        self.forget();
         Ok(())
     }
 
@@ -102,6 +110,26 @@ impl Cursor {
             self.buf = Vec::new();
         }
         Ok(())
+    }
+
+    /// Reads on behind what nobody was given yet. Whether that was the end of the file.
+    pub(super) fn extend(&mut self, file: &StdFile, step: usize) -> io::Result<bool> {
+        self.buf.truncate(self.end);
+        self.buf.drain(..self.start);
+        self.forget();
+        self.end = self.buf.len();
+        self.buf.try_reserve_exact(Self::rest_of(file))?;
+        let read = file.take(step as u64).read_to_end(&mut self.buf);
+        // Also what was read before an error.
+        self.end = self.buf.len();
+        Ok(read? < step)
+    }
+
+    /// How much there is from the position on, as the system says.
+    fn rest_of(mut file: &StdFile) -> usize {
+        let len = file.metadata().map_or(0, |metadata| metadata.len());
+        let position = file.stream_position().unwrap_or(0);
+        usize::try_from(len.saturating_sub(position)).unwrap_or(0)
     }
 
     /// How much to read for one who wants so much.

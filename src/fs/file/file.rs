@@ -37,7 +37,7 @@ use crate::fs::job::Job;
 ///
 /// The future of an operation that is dropped while it waits for its turn, or for a thread, does nothing. If a thread is
 /// at work, that goes on to its end, and the next operation begins after it: what was read then is not lost but given to the
-/// next read, and an error is that of the next operation. An error that no operation follows is logged.
+/// next read, and an error is that of the next operation. An error that no operation follows is reported ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
 ///
 /// # Examples
 ///

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::File;
-use super::cursor::{CHUNK, Cursor};
+use super::cursor::{CHUNK, Cursor, STEP};
 use super::operation::run;
 use super::shared::Turn;
 use crate::fs::job::{Job, check_loop};
@@ -70,28 +70,37 @@ impl File {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), with what was read before in `buf`; [`OutOfMemory`](ErrorKind::OutOfMemory).
+    /// As [`read`](Self::read), and [`OutOfMemory`](ErrorKind::OutOfMemory); also then, what was read before is in `buf` or given to the next
+    /// read.
     pub async fn read_to_end(&self, buf: &mut Vec<u8>) -> io::Result<usize> {
         let before = buf.len();
         let mut turn = Turn::wait(&self.shared).await?;
-        loop {
-            turn = fill(turn, CHUNK).await?;
-            if !turn.cursor.has_unread() {
-                return Ok(buf.len() - before);
+        // What has to be copied, better in small pieces.
+        let step = if before == 0 { STEP } else { CHUNK };
+        let mut is_all = false;
+        while !is_all {
+            let named = turn.shared().named.clone();
+            let extend = move |file: &StdFile, cursor: &mut Cursor| {
+                cursor.extend(file, step).map_err(|error| named.cannot("read", &error))
+            };
+            (is_all, turn) = run(turn, extend).await?;
+            if before > 0 {
+                turn.cursor.give_all(buf)?;
             }
-            turn.cursor.give_all(buf)?;
         }
+        turn.cursor.give_all(buf)?;
+        Ok(buf.len() - before)
     }
 
     /// Reads from the position to the end of the file, adds it to `text`, and says how many bytes it was.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: what has been read is gone, and nothing is in `text`.
+    /// Nothing is lost: nothing is in `text`, and what has been read until then is given to the next read.
     ///
     /// # Errors
     ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8; then `text` is as it was. And as [`read_to_end`](Self::read_to_end).
+    /// [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8: then `text` is as it was, and the data are gone. And as [`read_to_end`](Self::read_to_end).
     pub async fn read_to_string(&self, text: &mut String) -> io::Result<usize> {
         let mut data = Vec::new();
         let len = self.read_to_end(&mut data).await?;

@@ -12,6 +12,7 @@ use super::cursor::Cursor;
 use super::turns::{Place, Side, Turns};
 use crate::fs::error::cannot;
 use crate::fs::job::check_loop;
+use crate::runtime;
 
 pub(super) struct Shared {
     pub(super) file: StdFile,
@@ -60,7 +61,7 @@ impl Shared {
             *kept = Some(error);
         } else {
             drop(kept);
-            report(&error);
+            runtime::report_operation_error(&error);
         }
     }
 }
@@ -76,15 +77,11 @@ impl Failure {
 
 impl Drop for Failure {
     fn drop(&mut self) {
-        if let Some(error) = self.lock().take() {
-            report(&error);
+        let error = self.lock().take();
+        if let Some(error) = error {
+            runtime::report_operation_error(&error);
         }
     }
-}
-
-/// Nobody else will tell.
-fn report(error: &io::Error) {
-    log::error!(target: "oneloop", "nobody has awaited this: {error}");
 }
 
 /// The right to do an operation, until it is dropped.

@@ -96,7 +96,7 @@ impl Drop for Removal {
             return;
         }
         if let Err(error) = remove(&self.path, self.kind) {
-            log::error!(target: "oneloop", "{error}");
+            runtime::report_operation_error(&error);
         }
     }
 }

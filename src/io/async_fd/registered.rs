@@ -16,7 +16,7 @@ use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 /// `T` owns the descriptor or borrows it: `AsyncFd::new(&socket)`. With [`read_with`](Self::read_with) and
 /// [`write_with`](Self::write_with) any system call waits until it can be done, as asyncio's `loop.sock_recv` and its kin do.
 /// Where another library does the calls, [`readable`](Self::readable) and [`writable`](Self::writable) say when. Where `&T`
-/// can read and write, as `&File` does, this implements [`AsyncRead`](super::AsyncRead) and [`AsyncWrite`](super::AsyncWrite).
+/// can read and write, as `&File` does, this implements [`AsyncRead`](crate::io::AsyncRead) and [`AsyncWrite`](crate::io::AsyncWrite).
 ///
 /// It belongs to the loop on which it was made: it is `Send` if `T` is, and may be dropped anywhere; used elsewhere, each method
 /// gives an error that says so. Dropping it drops `T`, after the loop has forgotten it.
@@ -40,10 +40,9 @@ use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 /// # io::Result::Ok(())
 /// ```
 pub struct AsyncFd<T: AsFd> {
-    /// `None` only after `into_inner` and drop took it.
-    registration: Option<Registration<FdSource<T>>>,
+    registration: Registration<FdSource<T>>,
     interest: Interest,
-    /// It was in blocking mode before, and gets it back.
+    /// It was in blocking mode before, and is again when it is taken out.
     was_blocking: bool,
 }
 
@@ -63,8 +62,8 @@ const WHAT: &str = "AsyncFd";
 impl<T: AsFd> AsyncFd<T> {
     /// Registers `io` with this thread's loop, for both directions, and sets it to non-blocking mode.
     ///
-    /// All feel that mode who share what the descriptor stands for: other processes that have inherited it, and duplicates. If
-    /// it was in blocking mode before, it is again after [`into_inner`](Self::into_inner) and when this is dropped.
+    /// All feel that mode who share what the descriptor stands for: other processes that have inherited it, and duplicates. It
+    /// stays on when this is dropped, since those may need it by now; [`into_inner`](Self::into_inner) gives the former one back.
     ///
     /// # Errors
     ///
@@ -106,25 +105,25 @@ impl<T: AsFd> AsyncFd<T> {
         };
         let registration = Registration::new(FdSource(io), interests, WHAT)
             .map_err(|error| descriptor::explain(error, WHAT))?;
-        Ok(Self { registration: Some(registration), interest, was_blocking: false })
+        Ok(Self { registration, interest, was_blocking: false })
     }
 
     /// What was registered. To close it, drop the `AsyncFd`.
     pub fn get_ref(&self) -> &T {
-        &self.registration().io().0
+        &self.registration.io().0
     }
 
-    /// Takes it off its loop, in the mode that it had before.
+    /// Takes it off its loop, in the mode that it had before; duplicates have that, too.
     ///
     /// # Errors
     ///
     /// On another thread than the loop's, or after its end; it is dropped then.
-    pub fn into_inner(mut self) -> io::Result<T> {
-        self.restore_mode();
-        match self.registration.take() {
-            Some(registration) => Ok(registration.into_inner()?.0),
-            None => unreachable!("it is taken out only when this goes"),
+    pub fn into_inner(self) -> io::Result<T> {
+        let io = self.registration.into_inner()?.0;
+        if self.was_blocking {
+            descriptor::set_nonblocking(&io, false)?;
         }
+        Ok(io)
     }
 
     /// Waits until a read would not have to wait: for data, the end, or an error. As the kernel says at that moment, however much
@@ -161,7 +160,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`readable`](Self::readable).
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(Direction::Read)?;
-        self.registration().poll_io(Direction::Read, cx, is_ready(Direction::Read))
+        self.registration.poll_io(Direction::Read, cx, is_ready(Direction::Read))
     }
 
     /// [`writable`](Self::writable) for a future written by hand. The last one who polls is the one who is woken.
@@ -171,7 +170,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`writable`](Self::writable).
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(Direction::Write)?;
-        self.registration().poll_io(Direction::Write, cx, is_ready(Direction::Write))
+        self.registration.poll_io(Direction::Write, cx, is_ready(Direction::Write))
     }
 
     /// Does `operation`, which reads, as soon as it does not give `WouldBlock`. It is tried at once, and again when there is
@@ -225,7 +224,7 @@ impl<T: AsFd> AsyncFd<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         self.check(Direction::Read)?;
-        self.registration().try_io(Direction::Read, |io| moved(operation(&io.0)))
+        self.registration.try_io(Direction::Read, |io| moved(operation(&io.0)))
     }
 
     /// Does `operation`, which writes, if there may be room. Never waits.
@@ -239,7 +238,7 @@ impl<T: AsFd> AsyncFd<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         self.check(Direction::Write)?;
-        self.registration().try_io(Direction::Write, |io| moved(operation(&io.0)))
+        self.registration.try_io(Direction::Write, |io| moved(operation(&io.0)))
     }
 
     /// For the traits.
@@ -250,7 +249,7 @@ impl<T: AsFd> AsyncFd<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         self.check(direction)?;
-        self.registration().poll_io(direction, cx, |io| moved(operation(&io.0)))
+        self.registration.poll_io(direction, cx, |io| moved(operation(&io.0)))
     }
 
     async fn operate<R>(
@@ -259,7 +258,7 @@ impl<T: AsFd> AsyncFd<T> {
         operation: impl FnMut(&FdSource<T>) -> io::Result<Moved<R>>,
     ) -> io::Result<R> {
         self.check(direction)?;
-        self.registration().when_ready(direction, operation).await
+        self.registration.when_ready(direction, operation).await
     }
 
     /// No event would ever come.
@@ -270,20 +269,6 @@ impl<T: AsFd> AsyncFd<T> {
             _ => return Ok(()),
         };
         Err(io::Error::new(ErrorKind::InvalidInput, message))
-    }
-
-    fn registration(&self) -> &Registration<FdSource<T>> {
-        match &self.registration {
-            Some(registration) => registration,
-            None => unreachable!("it is taken out only when this goes"),
-        }
-    }
-
-    fn restore_mode(&self) {
-        if let Some(registration) = self.registration.as_ref().filter(|_| self.was_blocking) {
-            // A descriptor that was closed behind our back has no mode.
-            descriptor::set_nonblocking(&registration.io().0, false).ok();
-        }
     }
 }
 
@@ -300,12 +285,6 @@ fn is_ready<T: AsFd>(direction: Direction) -> impl FnMut(&FdSource<T>) -> io::Re
 /// Only `WouldBlock` has emptied a descriptor of which nothing is known.
 fn moved<R>(result: io::Result<R>) -> io::Result<Moved<R>> {
     Ok(Moved { value: result?, is_short: false })
-}
-
-impl<T: AsFd> Drop for AsyncFd<T> {
-    fn drop(&mut self) {
-        self.restore_mode();
-    }
 }
 
 impl<T: AsFd> AsFd for AsyncFd<T> {

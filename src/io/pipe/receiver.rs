@@ -46,7 +46,7 @@ impl Receiver {
     /// asyncio's `connect_read_pipe`.
     ///
     /// It is set to non-blocking mode, which all feel who share what it stands for: other processes that have inherited it, and
-    /// duplicates. On an error it is closed.
+    /// duplicates. On an error it is closed. For standard input there is [`stdin`](crate::io::stdin).
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ impl Sender {
     /// asyncio's `connect_write_pipe`.
     ///
     /// It is set to non-blocking mode, which all feel who share what it stands for: other processes that have inherited it, and
-    /// duplicates. On an error it is closed.
+    /// duplicates. On an error it is closed. For standard output there is [`stdout`](crate::io::stdout).
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@ use super::blocking;
 use super::channel::Standard;
 use super::waiters::{WaiterId, Waiters};
 use crate::io::buffer::Buffer;
+use crate::io::newlines::Newlines;
 
 /// How much is read at once, at most.
 pub(super) const READ_MAX: usize = 64 * 1024;
@@ -18,8 +19,7 @@ static INPUT: LazyLock<Mutex<Input>> = LazyLock::new(Mutex::default);
 #[derive(Default)]
 pub(super) struct Input {
     ahead: Buffer,
-    /// So many bytes of `ahead` have been searched for the end of a line.
-    searched: usize,
+    newlines: Newlines,
     /// A thread is about to read.
     is_reading: bool,
     /// How the thread has ended, other than with data: at the end of the input, or with an error. Whoever sees it first takes it.
@@ -42,17 +42,13 @@ impl Input {
     }
 
     pub(super) fn take(&mut self, len: usize) -> &[u8] {
-        self.searched = 0;
+        self.newlines.consume(len);
         self.ahead.take(len)
     }
 
     /// The length of the first line, with its end, if that has come.
     pub(super) fn line_len(&mut self) -> Option<usize> {
-        let data = self.ahead.data();
-        let found = data[self.searched..].iter().position(|&byte| byte == b'\n');
-        let len = found.map(|at| self.searched + at + 1);
-        self.searched = data.len();
-        len
+        self.newlines.first(self.ahead.data()).map(|newline| newline + 1)
     }
 
     /// Appends what `read` reads, `want` bytes at most. 0: it was the end.

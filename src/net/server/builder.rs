@@ -139,6 +139,10 @@ impl ServerBuilder {
 
     /// Listens at `addr`, and serves there and at the listeners that were given; see [`start_server`](super::start_server).
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it listens nowhere.
+    ///
     /// # Errors
     ///
     /// As [`start_server`](super::start_server).

@@ -16,6 +16,10 @@ use crate::task::Outcome;
 ///
 /// Dropping the server stops it listening. Connections have `TCP_NODELAY` on, as with asyncio.
 ///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it listens nowhere.
+///
 /// # Errors
 ///
 /// `AddrInUse`, `PermissionDenied`, with the address in the message; `AddrNotAvailable` if no address can be used here; what the look-up

@@ -37,7 +37,7 @@ pub(super) fn wait_until<F: Future>(mut future: Pin<&mut F>, deadline: Nanos) ->
 #[track_caller]
 pub(super) fn check_may_block(what: &str, instead: &str) {
     assert!(
-        !runtime::is_here(),
+        !runtime::has_loop(),
         "`{what}` blocks the thread, on which an event loop runs: use {instead} here"
     );
 }

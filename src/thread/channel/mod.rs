@@ -22,7 +22,7 @@ use shared::Shared;
 /// what is left is dropped, and senders get their items back.
 ///
 /// Items are received in the order in which they were sent, and many that come while the loop is busy wake it once. Between
-/// the tasks of one loop, [`sync::channel`](crate::sync::channel) is the quicker one.
+/// the tasks of one loop, [`sync::channel`](crate::sync::channel()) is the quicker one.
 ///
 /// With the capacity `usize::MAX` there is no limit: nobody ever waits for room, and if items come faster than they go, they
 /// take all memory.

@@ -23,20 +23,29 @@ fn would_block<T>(result: Result<T>) -> bool {
 }
 
 #[oneloop::test]
-async fn the_mode_is_given_back_however_it_ends() -> Result<()> {
+async fn the_mode_is_given_back_with_the_descriptor() -> Result<()> {
     let (socket, _peer) = UnixStream::pair()?;
-    // Borrowed: the descriptor outlives its registration.
-    let borrowed = AsyncFd::new(&socket)?;
-    assert!(is_nonblocking(&socket));
-    drop(borrowed);
-    assert!(!is_nonblocking(&socket));
     assert!(!is_nonblocking(AsyncFd::watch(socket.as_fd(), Interest::Both)?));
-    let socket = AsyncFd::new(socket)?.into_inner()?;
+    let fd = AsyncFd::new(socket)?;
+    assert!(is_nonblocking(&fd));
+    let socket = fd.into_inner()?;
     assert!(!is_nonblocking(&socket));
 
     socket.set_nonblocking(true)?;
     let socket = AsyncFd::new(socket)?.into_inner()?;
     assert!(is_nonblocking(&socket), "that was not our doing");
+    Ok(())
+}
+
+#[oneloop::test]
+async fn what_is_dropped_does_not_make_its_duplicate_block() -> Result<()> {
+    let (reader, mut peer) = UnixStream::pair()?;
+    let writer = AsyncFd::with_interest(reader.try_clone()?, Interest::Write)?;
+    let reader = AsyncFd::with_interest(reader, Interest::Read)?;
+    drop(writer);
+    assert!(would_block(reader.try_read_with(|mut socket| socket.read(&mut [0; 8]))));
+    peer.write_all(b"x")?;
+    reader.read_with(|mut socket| socket.read(&mut [0; 8])).await?;
     Ok(())
 }
 

@@ -5,9 +5,12 @@ use std::io::{ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use futures::AsyncWriteExt;
+use oneloop::Unhandled;
 use oneloop::fs::File;
 use oneloop::thread::to_thread;
 use oneloop::{create_task, sleep, timeout, yield_now};
@@ -215,4 +218,32 @@ fn data_of_a_pipe_that_nobody_has_read_do_not_get_lost_on_the_way_out() -> Resul
         assert!(error.to_string().contains("would be lost"), "{error}");
         Ok(())
     })
+}
+
+/// What is reported while `main` runs, and until its loop has ended.
+fn reports(main: impl Future<Output = Result<()>>) -> Result<Vec<String>> {
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let hook = {
+        let reports = Arc::clone(&reports);
+        move |unhandled: &Unhandled| reports.lock().unwrap().push(unhandled.to_string())
+    };
+    oneloop::Builder::new().on_unhandled(hook).run(main)?;
+    let reports = reports.lock().unwrap().clone();
+    Ok(reports)
+}
+
+#[test]
+fn an_error_that_no_operation_follows_is_reported() -> Result<()> {
+    let reports = reports(async {
+        let mut file = File::options().write(true).open("/dev/full").await?;
+        assert_eq!(AsyncWriteExt::write(&mut file, b"x").await?, 1);
+        Ok(())
+    })?;
+    let said = reports.join("\n");
+    assert!(
+        said.contains("an operation failed, and nobody awaits it: cannot write `/dev/full`"),
+        "{said}"
+    );
+    assert_eq!(reports.len(), 1, "{said}");
+    Ok(())
 }

@@ -70,10 +70,13 @@ async fn without_grace_a_child_is_killed_at_once() -> Result<()> {
 async fn a_stopped_child_ends_within_its_grace() -> Result<()> {
     let (child, pid) = spawned(LONG, |command| command.grace(PATIENCE)).await?;
     child.send_signal(SignalKind::SIGSTOP)?;
+    while !fs::read_to_string(format!("/proc/{pid}/stat"))?.contains(") T ") {
+        sleep(MS).await;
+    }
     let start = now();
     let task = create_task(async move { drop(child) });
     timeout(PATIENCE, task).await?.unwrap();
-    assert!(!exists(pid) && now() - start < PATIENCE / 2);
+    assert!(!exists(pid) && now() - start < PATIENCE / 4);
     Ok(())
 }
 

@@ -1,13 +1,11 @@
 //! Children of several loops, and handles that travel.
 
 use std::io::{Error, Result};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
 
 use oneloop::process::{Command, Stdio};
-use oneloop::{Runtime, run, sleep, timeout};
+use oneloop::{Runtime, run, timeout};
 
 use super::{MS, PATIENCE, exists, gone, started};
 
@@ -101,25 +99,5 @@ fn a_host_turns_a_loop_with_children() -> Result<()> {
     };
     assert_eq!(status.code(), Some(6));
     drop(task);
-    Ok(())
-}
-
-#[oneloop::test]
-async fn all_children_of_a_loop_may_end_at_once() -> Result<()> {
-    let (mut opener, _) = started("echo ready; read line").await?;
-    let mut command = Command::new("cat");
-    let (reader, writer) = UnixStream::pair()?;
-    let children: Vec<_> = (0..100)
-        .map(|_| {
-            let stdin = OwnedFd::from(reader.try_clone()?);
-            command.stdin(stdin).spawn()
-        })
-        .collect::<Result<_>>()?;
-    drop((reader, opener.stdin.take()));
-    sleep(MS).await;
-    drop(writer);
-    for child in &children {
-        assert!(timeout(PATIENCE, child.wait()).await??.success());
-    }
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! Waiting for the end of children.
 
 use std::io::Result;
+use std::pin::pin;
 use std::process;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 
 use futures::FutureExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use oneloop::process::{Command, Stdio};
-use oneloop::{create_task, gather, sleep, timeout, yield_now};
+use oneloop::{create_task, sleep, timeout, yield_now};
 
 use super::{MS, PATIENCE, exists, id, started};
 
@@ -107,25 +111,6 @@ async fn a_child_that_other_code_has_reaped_is_an_error_and_no_hang() -> Result<
 }
 
 #[oneloop::test]
-async fn a_child_that_is_lost_among_many_is_missed_while_somebody_waits() -> Result<()> {
-    let mut sleep = Command::new("sleep");
-    let others: Vec<_> = (0..10).map(|_| sleep.arg("60").spawn()).collect::<Result<_>>()?;
-    let mut child = Command::shell("read line").stdin(Stdio::piped()).spawn()?;
-    let pid = id(child.id().unwrap());
-    let stdin = child.stdin.take();
-    let thief = async {
-        yield_now().await;
-        drop(stdin);
-        waitpid(pid, None)
-    };
-    let (told, stolen) = gather!(timeout(PATIENCE, child.wait()), thief).await;
-    assert!(told?.is_err());
-    stolen?;
-    drop(others);
-    Ok(())
-}
-
-#[oneloop::test]
 async fn children_of_others_are_left_to_them() -> Result<()> {
     let theirs: Vec<_> =
         (0..20).map(|_| process::Command::new("true").spawn()).collect::<Result<_>>()?;
@@ -140,6 +125,38 @@ async fn children_of_others_are_left_to_them() -> Result<()> {
         assert!(child.wait()?.success());
     }
     Ok(())
+}
+
+#[oneloop::test]
+async fn who_waits_no_longer_is_forgotten() -> Result<()> {
+    let child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    let woken = Arc::new(Count::default());
+    let waker = Waker::from(woken.clone());
+    let mut first = pin!(child.wait());
+    {
+        let second = pin!(child.wait());
+        for waits in [first.as_mut(), second] {
+            assert!(waits.poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&woken), 4);
+    }
+    assert_eq!(Arc::strong_count(&woken), 3);
+    child.kill()?;
+    assert!(!timeout(PATIENCE, child.wait()).await??.success());
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(first.poll(&mut Context::from_waker(&waker)).is_ready());
+    drop(waker);
+    assert_eq!(Arc::strong_count(&woken), 1);
+    Ok(())
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[oneloop::test]

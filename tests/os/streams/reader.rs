@@ -313,7 +313,7 @@ fn a_reader_is_an_async_buf_read_itself() -> Result<()> {
 #[test]
 fn the_search_for_a_newline_does_not_begin_again_with_each_byte() -> Result<()> {
     run(async {
-        // Were it so, these would be two thousand million bytes.
+        // Were it so, these would be two thousand million bytes to look at.
         let mut data = vec![b'x'; 64 * KIB];
         data.push(b'\n');
         let mut reader = StreamReader::new(Script::trickle(&data));

@@ -1,0 +1,60 @@
+//! A chat server: `line_chat [ADDR]`, 127.0.0.1:8888 by default. `nc 127.0.0.1 8888`, twice; the first line is your name.
+//! Whoever reads too slowly misses lines and is told how many.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::env;
+use std::io;
+use std::rc::Rc;
+
+use oneloop::io::{StreamReader, StreamWriter};
+use oneloop::sync::broadcast::{self, Sender};
+use oneloop::{Server, select};
+
+type Room = Sender<Rc<str>>;
+
+/// So many lines wait for those who read slowly.
+const BACKLOG: usize = 100;
+
+/// To all who are there; nobody may be. Without what a terminal would obey.
+fn say(room: &Room, text: &str) {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    println!("{text}");
+    room.send(format!("{text}\n").into()).ok();
+}
+
+async fn visit(mut reader: StreamReader, mut writer: StreamWriter, room: &Room) -> io::Result<()> {
+    writer.write("* your name, please\n");
+    let name = String::from_utf8_lossy(reader.readline().await?).trim().to_owned();
+    let mut heard = room.subscribe();
+    say(room, &format!("* {name} is here"));
+    let talk = async {
+        loop {
+            select! {
+                line = reader.readline() => match line? {
+                    b"" => return Ok(()),
+                    line => say(room, &format!("{name}: {}", String::from_utf8_lossy(line))),
+                },
+                text = heard.recv() => match text {
+                    Ok(text) => writer.write_all(&*text).await?,
+                    Err(missed) => writer.write_all(format!("* {missed}\n")).await?,
+                },
+            }
+        }
+    };
+    let end = talk.await;
+    say(room, &format!("* {name} has left"));
+    end
+}
+
+async fn serve(addr: &str) -> io::Result<()> {
+    let (room, _) = broadcast::channel(BACKLOG);
+    // What goes wrong with a visitor is reported, and matters to nobody else.
+    let handler = async move |reader, writer| visit(reader, writer, &room).await;
+    let server = Server::builder().limit(1000).start(handler, addr).await?;
+    println!("listening at {}", server.local_addrs()[0]);
+    server.serve_forever().await
+}
+
+fn main() -> io::Result<()> {
+    oneloop::run(serve(&env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8888".to_owned())))
+}

@@ -1,0 +1,218 @@
+//! How a writer ends: `write_eof`, `close`, `abort`, and drop.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::io::{ErrorKind, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use oneloop::io::StreamWriter;
+use oneloop::{Builder, create_task, sleep, time, timeout, with_cleanup};
+
+use super::{Sink, run, settle, waits};
+
+#[test]
+fn write_eof_closes_when_all_has_been_sent() -> Result<()> {
+    run(async {
+        let sink = Sink::with_room(2);
+        let mut writer = StreamWriter::new(sink.clone());
+        assert!(writer.can_write_eof());
+        writer.write("data");
+        writer.write_eof();
+        settle().await;
+        assert_eq!(sink.0.borrow().closes, 0);
+        sink.grow(9);
+        writer.drain().await?;
+        settle().await;
+        assert_eq!((sink.data(), sink.0.borrow().closes), (b"data".to_vec(), 1));
+        assert!(!writer.is_closing());
+        let misuse = AssertUnwindSafe(|| writer.write("x"));
+        assert!(catch_unwind(misuse).is_err());
+        assert_eq!(writer.write_all("x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        writer.write_eof();
+        writer.wait_closed().await?;
+        assert_eq!(sink.0.borrow().closes, 1, "nothing is closed twice");
+        Ok(())
+    })
+}
+
+#[test]
+fn close_sends_what_waits_first() -> Result<()> {
+    run(async {
+        let sink = Sink::default();
+        let mut writer = StreamWriter::new(sink.clone());
+        writer.write("data");
+        assert!(!writer.is_closing());
+        writer.close();
+        assert!(writer.is_closing());
+        writer.write("too late");
+        {
+            let mut closed = pin!(writer.wait_closed());
+            assert!(waits(&mut closed).await);
+            sink.grow(99);
+            closed.await?;
+        }
+        assert_eq!((sink.data(), sink.0.borrow().closes), (b"data".to_vec(), 1));
+        let error = writer.drain().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "something was written too late");
+        writer.wait_closed().await
+    })
+}
+
+#[test]
+fn wait_closed_closes() -> Result<()> {
+    run(async {
+        let sink = Sink::with_room(9);
+        let mut writer = StreamWriter::new(sink.clone());
+        writer.write("data");
+        writer.wait_closed().await?;
+        assert_eq!((sink.data(), sink.0.borrow().closes), (b"data".to_vec(), 1));
+        writer.drain().await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn abort_drops_what_waits() -> Result<()> {
+    run(async {
+        let sink = Sink::with_room(1);
+        let mut writer = StreamWriter::new(sink.clone());
+        writer.write("data");
+        writer.abort();
+        assert!(writer.is_closing());
+        assert_eq!(writer.write_buffer_size(), 0);
+        writer.wait_closed().await?;
+        sink.grow(9);
+        settle().await;
+        assert_eq!(sink.data(), b"d");
+        Ok(())
+    })
+}
+
+#[test]
+fn dropping_sends_what_waits_before_the_task_ends() -> Result<()> {
+    run(async {
+        let sink = Sink::with_room(1);
+        let mut writer = StreamWriter::new(sink.clone());
+        let mut task = create_task(async move { writer.write("data") });
+        settle().await;
+        assert!(waits(&mut task).await, "it has a cleanup");
+        sink.grow(1);
+        settle().await;
+        assert!(waits(&mut task).await);
+        sink.grow(2);
+        task.await.unwrap();
+        assert_eq!((sink.data(), sink.0.borrow().closes), (b"data".to_vec(), 1));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_writer_that_is_cancelled_sends_what_waits() -> Result<()> {
+    run(async {
+        let sink = Sink::default();
+        let mut writer = StreamWriter::new(sink.clone());
+        let task = create_task(async move {
+            writer.write(vec![1; 100_000]);
+            writer.drain().await
+        });
+        settle().await;
+        task.cancel();
+        settle().await;
+        sink.grow(usize::MAX);
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(sink.data().len(), 100_000);
+        Ok(())
+    })
+}
+
+#[test]
+fn the_loop_ends_when_all_has_been_sent() {
+    let sink = Sink::with_room(1);
+    let peer = sink.clone();
+    Builder::new().virtual_time(true).run(async {
+        let mut writer = StreamWriter::new(sink.clone());
+        // Dropped first, and so the first of main's cleanups.
+        let _peer = with_cleanup(peer, async move |peer| {
+            sleep(Duration::from_secs(1)).await;
+            peer.grow(9);
+        });
+        writer.write("data");
+    });
+    assert_eq!(sink.data(), b"data");
+}
+
+#[test]
+fn what_cannot_be_sent_in_time_is_reported() {
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let list = Rc::clone(&reports);
+    let sink = Sink::with_room(1);
+    let builder = Builder::new()
+        .virtual_time(true)
+        .cleanup_timeout(Duration::from_secs(3))
+        .on_unhandled(move |unhandled| list.borrow_mut().push(unhandled.to_string()));
+    builder.run(async {
+        let start = time::now();
+        let mut writer = StreamWriter::new(sink.clone());
+        create_task(async move { writer.write("data") }).await.unwrap();
+        assert_eq!(time::now() - start, Duration::from_secs(3));
+    });
+    let reports = reports.borrow();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("was cut off") && reports[0].contains(file!()), "{reports:?}");
+    assert_eq!(sink.data(), b"d");
+}
+
+#[test]
+fn an_error_after_the_drop_is_reported() {
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let list = Rc::clone(&reports);
+    let builder =
+        Builder::new().on_unhandled(move |unhandled| list.borrow_mut().push(unhandled.to_string()));
+    builder.run(async {
+        let sink = Sink::with_room(1);
+        let mut writer = StreamWriter::new(sink.clone());
+        writer.write("data");
+        drop(writer);
+        settle().await;
+        sink.fail(ErrorKind::BrokenPipe);
+    });
+    let reports = reports.borrow();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("not all that was written could be sent"), "{reports:?}");
+}
+
+#[test]
+fn a_timeout_waits_for_what_its_writers_have_to_send() {
+    let sink = Sink::default();
+    Builder::new().virtual_time(true).run(async {
+        let growing = sink.clone();
+        let grow = create_task(async move {
+            sleep(Duration::from_secs(3)).await;
+            growing.grow(9);
+        });
+        let mut writer = StreamWriter::new(sink.clone());
+        let body = async move {
+            writer.write("data");
+            pending::<()>().await;
+        };
+        assert!(timeout(Duration::from_secs(1), body).await.is_err());
+        assert_eq!(sink.data(), b"data");
+        grow.await.unwrap();
+    });
+}
+
+#[test]
+fn without_a_loop_a_drop_does_what_can_be_done_at_once() {
+    let sink = Sink::with_room(2);
+    let mut writer = StreamWriter::new(sink.clone());
+    writer.write("data");
+    drop(writer);
+    assert_eq!((sink.data(), sink.0.borrow().closes), (b"da".to_vec(), 0));
+    let mut writer = StreamWriter::new(Sink::with_room(9));
+    writer.write("data");
+    drop(writer);
+    assert_eq!(Rc::strong_count(&sink.0), 1, "nothing is kept");
+}

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use oneloop::thread::to_thread;
+use oneloop::thread::{channel as thread_channel, to_thread};
 use oneloop::{Handle, gather};
 use oneloop_benches::{bench, timed};
 
@@ -96,7 +96,7 @@ fn items(criterion: &mut Criterion) {
         criterion.bench_function(&name, |bencher| {
             bencher.iter_custom(|count| {
                 oneloop::run(async {
-                    let (sender, mut receiver) = oneloop::thread::channel(capacity);
+                    let (sender, mut receiver) = thread_channel(capacity);
                     let feed = thread::spawn(move || {
                         for n in 0..count {
                             sender.send(n).expect("the loop receives");

@@ -16,22 +16,24 @@ fn wrong(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, what.to_owned())
 }
 
-/// Host, port and path of a URL.
-fn parts(url: &str) -> Option<(&str, u16, &str)> {
+/// The place of a URL as it is written there, its host and port, and its path.
+fn parts(url: &str) -> Option<(&str, (&str, u16), &str)> {
     let rest = url.strip_prefix("http://")?;
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (host, port) = match host.rsplit_once(':') {
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (host, 80),
+        _ => (place, 80),
     };
-    Some((host, port, if path.is_empty() { "/" } else { path }))
+    let path = if path.is_empty() { "/" } else { path };
+    (!host.is_empty()).then_some((place, (host, port), path))
 }
 
 async fn get(url: &str) -> io::Result<()> {
-    let (host, port, path) = parts(url).ok_or_else(|| wrong("write http://HOST[:PORT][/PATH]"))?;
-    let (mut reader, mut writer) = open_connection((host, port)).await?;
+    let parts = parts(url).ok_or_else(|| wrong("write http://HOST[:PORT][/PATH]"))?;
+    let (place, host_and_port, path) = parts;
+    let (mut reader, mut writer) = open_connection(host_and_port).await?;
     // With HTTP/1.0 the end of the connection is that of the body.
-    writer.write(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n"));
+    writer.write(format!("GET {path} HTTP/1.0\r\nHost: {place}\r\n\r\n"));
     let head = timeout(PATIENCE, reader.readuntil("\r\n\r\n")).await??;
     let head = String::from_utf8_lossy(head).into_owned();
     let status = head.lines().next().and_then(|line| line.strip_prefix("HTTP/1."));

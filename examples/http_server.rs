@@ -1,9 +1,10 @@
 //! A small HTTP server by hand: `http_server [ADDR]`, 127.0.0.1:8080 by default. `curl http://127.0.0.1:8080/hello`.
 //! It says which path it was asked for. Ctrl-C stops it: nobody is cut off in the middle of an answer.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
 use std::io;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use oneloop::io::{IncompleteRead, StreamReader, StreamWriter};
@@ -55,6 +56,9 @@ async fn run(addr: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn main() -> io::Result<()> {
-    oneloop::run(run(&env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned())))
+fn main() -> ExitCode {
+    let addr = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let Err(error) = oneloop::run(run(&addr)) else { return ExitCode::SUCCESS };
+    eprintln!("http_server: {error}");
+    ExitCode::FAILURE
 }

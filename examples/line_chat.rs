@@ -1,9 +1,10 @@
 //! A chat server: `line_chat [ADDR]`, 127.0.0.1:8888 by default. `nc 127.0.0.1 8888`, twice; the first line is your name.
 //! Whoever reads too slowly misses lines and is told how many.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
 use std::io;
+use std::process::ExitCode;
 use std::rc::Rc;
 
 use oneloop::io::{StreamReader, StreamWriter};
@@ -25,6 +26,9 @@ fn say(room: &Room, text: &str) {
 async fn visit(mut reader: StreamReader, mut writer: StreamWriter, room: &Room) -> io::Result<()> {
     writer.write("* your name, please\n");
     let name = String::from_utf8_lossy(reader.readline().await?).trim().to_owned();
+    if name.is_empty() {
+        return Ok(());
+    }
     let mut heard = room.subscribe();
     say(room, &format!("* {name} is here"));
     let talk = async {
@@ -55,6 +59,9 @@ async fn serve(addr: &str) -> io::Result<()> {
     server.serve_forever().await
 }
 
-fn main() -> io::Result<()> {
-    oneloop::run(serve(&env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8888".to_owned())))
+fn main() -> ExitCode {
+    let addr = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8888".to_owned());
+    let Err(error) = oneloop::run(serve(&addr)) else { return ExitCode::SUCCESS };
+    eprintln!("line_chat: {error}");
+    ExitCode::FAILURE
 }

@@ -54,6 +54,10 @@ async fn follow_all(paths: &[String]) -> io::Result<()> {
 
 fn main() -> ExitCode {
     let paths: Vec<String> = env::args().skip(1).collect();
+    if paths.is_empty() {
+        eprintln!("usage: tail_files FILE..");
+        return ExitCode::FAILURE;
+    }
     match oneloop::run(follow_all(&paths)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

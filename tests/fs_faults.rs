@@ -1,5 +1,5 @@
-//! Files where the process has no descriptors left, may write no more, has lost its working directory, or the disk is full. Each test
-//! does its work in a process of its own, since these concern all of it.
+//! Files where the process has no descriptors left, may write no more, has lost its working directory, or the disk is
+//! full. Each test does its work in a process of its own, since these concern all of it.
 
 use std::env;
 use std::fs;

@@ -136,6 +136,7 @@ fn http_get_gets_pages_and_says_what_is_wrong() -> io::Result<()> {
     for (url, what) in [
         ("nonsense", "http://HOST"),
         ("http://127.0.0.1:port/", "http://HOST"),
+        ("http:///page", "http://HOST"),
         ("http://127.0.0.1:1/", "refused"),
     ] {
         let (status, stdout, stderr) = get(url)?;
@@ -160,7 +161,12 @@ fn http_get_understands_other_servers_and_sees_what_is_none() -> io::Result<()> 
             let serving = scope.spawn(|| {
                 let (mut stream, _) = listener.accept()?;
                 let mut request = BufReader::new(stream.try_clone()?).lines();
-                while request.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+                let mut lines = Vec::new();
+                while let Some(line) = request.next().transpose()?.filter(|line| !line.is_empty()) {
+                    lines.push(line);
+                }
+                let host = url.trim_start_matches("http://").trim_end_matches('/');
+                assert_eq!(lines, ["GET / HTTP/1.0", &*format!("Host: {host}")]);
                 stream.write_all(answer.as_bytes())?;
                 stream.shutdown(Shutdown::Write)
             });
@@ -196,6 +202,11 @@ fn what_one_says_in_the_chat_all_hear() -> io::Result<()> {
     }
     drop(alan);
     assert_eq!(read_line(&mut ada)?, "* alan has left\n");
+    // Who goes without a name was not there.
+    let mut nobody = server.connect()?;
+    assert_eq!(read_line(&mut nobody)?, "* your name, please\n");
+    nobody.get_mut().write_all(b" \n")?;
+    assert_eq!(read_line(&mut nobody)?, "");
 
     let mut endless = join("endless")?;
     assert_eq!(read_line(&mut ada)?, "* endless is here\n");
@@ -204,5 +215,22 @@ fn what_one_says_in_the_chat_all_hear() -> io::Result<()> {
     let mut said = String::new();
     server.stdout.read_line(&mut said)?;
     assert_eq!(said, "* ada is here\n");
+    Ok(())
+}
+
+#[test]
+fn servers_that_cannot_listen_say_so_in_one_line() -> io::Result<()> {
+    let occupier = TcpListener::bind("127.0.0.1:0")?;
+    for name in ["http_server", "line_chat"] {
+        for (addr, what) in
+            [("nonsense", "no address"), (&*occupier.local_addr()?.to_string(), "listen")]
+        {
+            let output = Command::new(example(name)).arg(addr).output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.starts_with(&format!("{name}: ")) && said.lines().count() == 1, "{said}");
+            assert!(said.contains(addr) && said.contains(what), "{said}");
+        }
+    }
     Ok(())
 }

@@ -115,3 +115,11 @@ fn a_file_that_is_not_there_is_an_error_with_its_name() -> Result<()> {
     assert!(said.contains("missing.log"), "{said}");
     Ok(())
 }
+
+#[test]
+fn without_a_file_it_says_how_it_is_used() -> Result<()> {
+    let output = example().output()?;
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "usage: tail_files FILE..\n");
+    Ok(())
+}

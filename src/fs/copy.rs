@@ -14,8 +14,8 @@ use super::steps::{Step, Steps, Unwatched, Work};
 /// So much is copied in one step.
 const STEP: u64 = 8 * 1024 * 1024;
 
-/// Copies the contents of a file, and its permissions, and says how many bytes it was. A file that is at `to` is overwritten; of a symbolic
-/// link, what it leads to.
+/// Copies the contents of a file, and its permissions, and says how many bytes it was. A file that is at `to` is
+/// overwritten; of a symbolic link, what it leads to.
 ///
 /// The kernel copies, where it can, without bringing the data here.
 ///
@@ -57,8 +57,8 @@ pub struct CopyFile<P = Unwatched> {
 }
 
 impl CopyFile {
-    /// Calls `watch` after each step of 8 MiB, with how many bytes were copied, and of how many. It is called by whoever awaits
-    /// this, in its task.
+    /// Calls `watch` after each step of 8 MiB, with how many bytes were copied, and of how many. It is called by whoever
+    /// awaits this, in its task.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> CopyFile<P> {
         CopyFile { steps: self.steps, watch: Some(watch) }
     }

@@ -15,8 +15,8 @@ use super::job::{with_path, with_paths};
 ///
 /// # Errors
 ///
-/// If there is no `from`; if `to` is in another file system ([`CrossesDevices`](io::ErrorKind::CrossesDevices): then [`copy`](super::copy)
-/// and [`remove_file`]), or is a directory with something in it.
+/// If there is no `from`; if `to` is in another file system ([`CrossesDevices`](io::ErrorKind::CrossesDevices): then
+/// [`copy`](super::copy) and [`remove_file`]), or is a directory with something in it.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
     with_paths(from, to, "rename", |from, to| fs::rename(from, to)).await
@@ -50,8 +50,8 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
     with_paths(original, link, "link", |original, link| fs::hard_link(original, link)).await
 }
 
-/// Makes a symbolic link at `link` that leads to `original`, whether or not there is such a thing; a relative one counts from the
-/// link's directory.
+/// Makes a symbolic link at `link` that leads to `original`, whether or not there is such a thing; a relative one counts
+/// from the link's directory.
 ///
 /// # Cancel safety
 ///

@@ -14,7 +14,8 @@ use super::job::with_path;
 ///
 /// # Errors
 ///
-/// If there is nothing at the path (also where a link leads nowhere, or in a circle), or a directory on the way may not be searched.
+/// If there is nothing at the path (also where a link leads nowhere, or in a circle), or a directory on the way may not
+/// be searched.
 ///
 /// # Examples
 ///

@@ -1,9 +1,9 @@
 //! Files, without blocking the loop.
 //!
 //! Files have no readiness to wait for: an operation on one blocks its thread until the disk has answered. So each is
-//! done on a thread of the [pool](crate::thread::to_thread), in chunks, and the loop goes on meanwhile. asyncio has nothing of the
-//! kind; anyio's and Trio's file objects, `aiofiles` and tokio's `fs` are what it was modelled on, and the names are those of
-//! [`std::fs`].
+//! done on a thread of the [pool](crate::thread::to_thread), in chunks, and the loop goes on meanwhile. asyncio has
+//! nothing of the kind; anyio's and Trio's file objects, `aiofiles` and tokio's `fs` are what it was modelled on, and the
+//! names are those of [`std::fs`].
 //!
 //! | to | use |
 //! |---|---|
@@ -15,13 +15,13 @@
 //! | ask about a path | [`metadata`], [`symlink_metadata`], [`try_exists`], [`canonicalize`] |
 //! | have a place for a while | [`temp_file`], [`temp_dir`] |
 //!
-//! An error says what was tried and with which path: "cannot open `x`: No such file or directory". What fails because the disk
-//! is full has the kind [`StorageFull`](std::io::ErrorKind::StorageFull).
+//! An error says what was tried and with which path: "cannot open `x`: No such file or directory". What fails because the
+//! disk is full has the kind [`StorageFull`](std::io::ErrorKind::StorageFull).
 //!
 //! # Cancel safety
 //!
-//! A future that is dropped before a thread has begun with its work leaves no trace. What a thread does at that moment is done to its end; nothing
-//! more is begun. Each function says what that means for it.
+//! A future that is dropped before a thread has begun with its work leaves no trace. What a thread does at that moment is
+//! done to its end; nothing more is begun. Each function says what that means for it.
 //!
 //! # Examples
 //!

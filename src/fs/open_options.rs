@@ -34,7 +34,8 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Nothing is chosen yet; at least one of [`read`](Self::read), [`write`](Self::write) and [`append`](Self::append) has to be.
+    /// Nothing is chosen yet; at least one of [`read`](Self::read), [`write`](Self::write) and [`append`](Self::append)
+    /// has to be.
     pub fn new() -> Self {
         Self { options: StdOptions::new() }
     }
@@ -75,7 +76,8 @@ impl OpenOptions {
         self
     }
 
-    /// The permissions of a file that is made, from which the process's `umask` is taken away; `0o666` unless said otherwise.
+    /// The permissions of a file that is made, from which the process's `umask` is taken away; `0o666` unless said
+    /// otherwise.
     pub fn mode(mut self, mode: u32) -> Self {
         self.options.mode(mode);
         self
@@ -89,8 +91,8 @@ impl OpenOptions {
 
     /// Opens the file.
     ///
-    /// A named pipe is opened when somebody has opened its other end. That holds up nobody else, but takes a thread of the
-    /// pool for as long.
+    /// A named pipe is opened when somebody has opened its other end. That holds up nobody else, but takes a thread of
+    /// the pool for as long.
     ///
     /// # Cancel safety
     ///
@@ -98,8 +100,9 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// Those of `open(2)`, with the path: it is missing, may not be used so, is a directory that was to be written, or the process has
-    /// no descriptors left. [`InvalidInput`](io::ErrorKind::InvalidInput) if the options contradict each other.
+    /// Those of `open(2)`, with the path: it is missing, may not be used so, is a directory that was to be written, or
+    /// the process has no descriptors left. [`InvalidInput`](io::ErrorKind::InvalidInput) if the options contradict each
+    /// other.
     pub fn open<P: AsRef<Path>>(
         &self,
         path: P,

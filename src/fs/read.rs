@@ -15,7 +15,8 @@ const STEP: u64 = 8 * 1024 * 1024;
 
 /// Reads a whole file.
 ///
-/// Also one whose length the system does not tell, as in `/proc`. What others write to the file meanwhile may be in it or not.
+/// Also one whose length the system does not tell, as in `/proc`. What others write to the file meanwhile may be in it or
+/// not.
 ///
 /// # Cancel safety
 ///
@@ -23,7 +24,8 @@ const STEP: u64 = 8 * 1024 * 1024;
 ///
 /// # Errors
 ///
-/// As [`File::open`](super::File::open); if it is a directory; [`OutOfMemory`](ErrorKind::OutOfMemory) if it is too large.
+/// As [`File::open`](super::File::open); if it is a directory; [`OutOfMemory`](ErrorKind::OutOfMemory) if it is too
+/// large.
 ///
 /// # Examples
 ///
@@ -77,8 +79,8 @@ pub struct ReadFileToString<P = Unwatched> {
 }
 
 impl ReadFile {
-    /// Calls `watch` after each step of 8 MiB, with how many bytes were read, and of how many. It is called by whoever awaits
-    /// this, in its task.
+    /// Calls `watch` after each step of 8 MiB, with how many bytes were read, and of how many. It is called by whoever
+    /// awaits this, in its task.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> ReadFile<P> {
         ReadFile { steps: self.steps, watch: Some(watch) }
     }

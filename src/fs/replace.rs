@@ -5,7 +5,7 @@ use std::fs::{self, File as StdFile, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::panic::Location;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,13 +14,14 @@ use super::feed::{Feed, Target};
 use super::steps::Unwatched;
 use super::temp::{Doomed, new_file};
 
-/// Replaces a file with one that has these contents: whoever opens it gets the old contents or the new ones, also after a crash or a loss
-/// of power, and a full disk leaves the old file as it is. Makes it if it is not there.
+/// Replaces a file with one that has these contents: whoever opens it gets the old contents or the new ones, also after a
+/// crash or a loss of power, and a full disk leaves the old file as it is. Makes it if it is not there.
 ///
-/// The contents go to a temporary file in the same directory, which is synced and then takes the name; at last the directory is synced.
-/// The temporary file is removed if anything fails. The new file has the permissions of the old one and, as far as the
-/// process may do that, its owner; a file that is made has those that [`write`](fn@super::write) gives. A symbolic link stays, and what it leads
-/// to is replaced. Other hard links of the old file keep the old contents.
+/// The contents go to a temporary file in the same directory, which is synced and then takes the name; at last the
+/// directory is synced. The temporary file is removed if anything fails. The new file has the permissions of the old one
+/// and, as far as the process may do that, its owner; a file that is made has those that [`write`](fn@super::write)
+/// gives. A symbolic link stays, and what it leads to is replaced. Other hard links of the old file keep the old
+/// contents.
 ///
 /// # Cancel safety
 ///
@@ -29,8 +30,8 @@ use super::temp::{Doomed, new_file};
 /// # Errors
 ///
 /// If there is something at the path that is no regular file; if its directory may not be written;
-/// [`StorageFull`](ErrorKind::StorageFull). If only the directory could not be synced, the error says so: then the file was
-/// replaced.
+/// [`StorageFull`](ErrorKind::StorageFull). If only the directory could not be synced, the error says so: then the file
+/// was replaced.
 ///
 /// # Examples
 ///
@@ -62,8 +63,8 @@ pub struct ReplaceFile<C, P = Unwatched> {
 }
 
 impl<C: AsRef<[u8]>> ReplaceFile<C> {
-    /// Calls `watch` after each step of 1 MiB, with how many bytes were written, and of how many. It is called by whoever awaits
-    /// this, in its task.
+    /// Calls `watch` after each step of 1 MiB, with how many bytes were written, and of how many. It is called by whoever
+    /// awaits this, in its task.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> ReplaceFile<C, P> {
         ReplaceFile { feed: self.feed, watch: Some(watch) }
     }
@@ -100,7 +101,8 @@ impl Replacement {
     fn try_open(&mut self) -> io::Result<StdFile> {
         let (target, old) = match fs::metadata(&self.path) {
             Ok(old) => (fs::canonicalize(&self.path)?, Some(old)),
-            Err(error) if error.kind() == ErrorKind::NotFound => (self.path.clone(), None),
+            // The working directory may be another one when the last step is done.
+            Err(error) if error.kind() == ErrorKind::NotFound => (absolute(&self.path)?, None),
             Err(error) => return Err(error),
         };
         if old.as_ref().is_some_and(|old| !old.is_file()) {
@@ -108,7 +110,10 @@ impl Replacement {
         }
         // Nobody may read what the old file would not have let them read.
         let mode = if old.is_some() { 0o600 } else { 0o666 };
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let Some(name) = target.file_name() else {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it names no file"));
+        };
+        let name: String = name.to_string_lossy().chars().take(NAME_MAX).collect();
         let (file, temp) = new_file(directory(&target), &format!(".{name}."), ".tmp", mode)?;
         let temp = Doomed::file(temp, self.place);
         self.made = Some(Made { target, old, temp });
@@ -153,14 +158,13 @@ impl Made {
     }
 }
 
-/// Where a file is.
+/// Where a file is, whose path begins at the root.
 fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => path,
-    }
+    path.parent().unwrap_or(path)
 }
+
+/// The temporary name begins with so many characters of the file's own: there is a limit for the length of names.
+const NAME_MAX: usize = 50;
 
 impl<C, P> fmt::Debug for ReplaceFile<C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

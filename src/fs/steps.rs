@@ -1,4 +1,5 @@
-//! Work on whole files, in steps: after each one the loop may tell how far it is, stop it, or let other jobs have the thread.
+//! Work on whole files, in steps: after each one the loop may tell how far it is, stop it, or let other jobs have the
+//! thread.
 
 use std::io;
 use std::mem;

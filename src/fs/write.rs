@@ -74,8 +74,8 @@ impl<C: AsRef<[u8]>> WriteFile<C> {
         Self { feed: Feed::new(contents, target), watch: None }
     }
 
-    /// Calls `watch` after each step of 1 MiB, with how many bytes were written, and of how many. It is called by whoever awaits
-    /// this, in its task.
+    /// Calls `watch` after each step of 1 MiB, with how many bytes were written, and of how many. It is called by whoever
+    /// awaits this, in its task.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> WriteFile<C, P> {
         WriteFile { feed: self.feed, watch: Some(watch) }
     }

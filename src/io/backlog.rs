@@ -140,10 +140,8 @@ impl Backlog {
 
     /// Puts `data` behind what waits.
     pub(super) fn append(&mut self, data: &[u8]) {
-        if !self.is_closing() {
-            self.queue.append(data);
-            self.note_level();
-        }
+        self.queue.append(data);
+        self.note_level();
     }
 
     /// What waits, for as long as it is lent to the stream.

@@ -131,3 +131,86 @@ impl Drop for Buffer {
         give_chunk(mem::take(&mut self.bytes));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look random.
+    fn next(seed: &mut u64) -> usize {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(*seed >> 40).unwrap_or(0)
+    }
+
+    #[test]
+    fn it_gives_back_what_came_in_whatever_happens_between() {
+        let mut seed = 1;
+        for _ in 0..40 {
+            let (mut buffer, mut model) = (Buffer::default(), Vec::new());
+            for _ in 0..100 {
+                let len = next(&mut seed) % 40_000;
+                let byte = next(&mut seed).to_le_bytes()[0];
+                match next(&mut seed) % 5 {
+                    0 => {
+                        let room = buffer.room();
+                        let len = len.min(room.len());
+                        room[..len].fill(byte);
+                        buffer.filled(len);
+                        model.extend(vec![byte; len]);
+                    }
+                    1 => {
+                        buffer.append(&vec![byte; len]);
+                        model.extend(vec![byte; len]);
+                    }
+                    2 => buffer.park(),
+                    3 => {
+                        let len = len.min(model.len());
+                        assert!(buffer.take(len) == &model[..len]);
+                        model.drain(..len);
+                    }
+                    _ => {
+                        let len = len.min(model.len());
+                        assert!(buffer.take_vec(len) == model[..len]);
+                        model.drain(..len);
+                    }
+                }
+                assert!(buffer.data() == model);
+            }
+        }
+    }
+
+    #[test]
+    fn what_passes_through_takes_no_more_room_with_time() {
+        let mut buffer = Buffer::default();
+        for _ in 0..1000 {
+            let len = buffer.room().len();
+            assert!(len > 0);
+            buffer.filled(len);
+            // A part of a line is left.
+            buffer.consume(buffer.len() - 1000);
+        }
+        assert_eq!(buffer.bytes.len(), CHUNK);
+    }
+
+    #[test]
+    fn while_it_waits_it_holds_the_data_and_no_more() {
+        let mut buffer = Buffer::default();
+        buffer.room().fill(7);
+        buffer.filled(10);
+        buffer.park();
+        assert_eq!((buffer.bytes.capacity(), buffer.data()), (10, &[7; 10][..]));
+        assert_eq!(buffer.room().len(), CHUNK - 10);
+        buffer.consume(10);
+        buffer.park();
+        assert_eq!(buffer.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_large_vector_is_handed_over_and_not_copied() {
+        let mut buffer = Buffer::of(vec![1; 10 * CHUNK]);
+        let at = buffer.data().as_ptr();
+        let taken = buffer.take_vec(10 * CHUNK);
+        assert_eq!(taken.as_ptr(), at);
+        assert!(buffer.is_empty());
+    }
+}

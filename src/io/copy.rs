@@ -12,7 +12,7 @@ use crate::runtime::poll_budget;
 
 /// Copies from `reader` to `writer`, until the end of the former; gives the number of bytes.
 ///
-/// Both may be references: `copy(&from, &to)`. What was copied is flushed, at the latest while nothing comes in. The writer is not
+/// Both may be references: `&mut`, or `&` of a socket. What was copied is flushed, at the latest while nothing comes in. The writer is not
 /// closed. While nothing comes in, no buffer is held.
 ///
 /// # Cancel safety

@@ -72,20 +72,24 @@ impl Outgoing {
 
     // What is asked for.
 
-    /// Sends what the stream takes now, and queues the rest. What comes too late is dropped and counted.
+    /// Sends what the stream takes now, and queues the rest.
     pub(super) fn write(self: &Rc<Self>, data: &[u8]) {
-        if self.backlog().is_closing() {
-            self.note_dropped();
-            return;
-        }
-        let rest = if self.backlog().is_idle() { self.send_now(data) } else { data };
+        let is_first = self.backlog().is_idle() && !self.backlog().is_closing();
+        let rest = if is_first { self.send_now(data) } else { data };
         self.queue(rest);
         self.start_flusher();
     }
 
-    /// Puts `data` behind what waits.
+    /// Puts `data` behind what waits. What comes too late is dropped, and counted.
     pub(super) fn queue(&self, data: &[u8]) {
-        self.backlog.borrow_mut().append(data);
+        if data.is_empty() {
+            return;
+        }
+        if self.backlog().is_closing() {
+            self.note_dropped();
+        } else {
+            self.backlog.borrow_mut().append(data);
+        }
     }
 
     /// Ends the writing, or closes the stream, when all has been sent.

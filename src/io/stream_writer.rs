@@ -107,12 +107,7 @@ impl StreamWriter {
                 self.outgoing.drive_now();
             }
         }
-        // Where the connection is lost, this counts as a write.
-        if self.outgoing.backlog().is_closing() {
-            self.outgoing.write(&[]);
-        } else {
-            self.outgoing.drive_now();
-        }
+        self.outgoing.drive_now();
     }
 
     /// Waits while more is left to be sent than the high-water mark, until no more is left than the low-water mark.

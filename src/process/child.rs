@@ -18,17 +18,17 @@ use crate::signal::SignalKind;
 ///
 /// Methods that wait or signal take `&self`, so that any number of tasks may.
 ///
-/// A handle belongs to the loop on which the child was started. It is `Send` and may be dropped anywhere; used elsewhere, each method
-/// gives an error that says so.
+/// A handle belongs to the loop on which the child was started. It is `Send` and may be dropped anywhere; used elsewhere,
+/// each method gives an error that says so.
 ///
 /// **Dropping it ends the child**, unless the command said [`kill_on_drop(false)`](super::Command::kill_on_drop): SIGTERM, a
-/// [`grace`](super::Command::grace), SIGKILL, as [`Command`](super::Command#a-child-that-nobody-waits-for) tells. To let it go on by itself:
-/// [`detach`](Self::detach).
+/// [`grace`](super::Command::grace), SIGKILL, as [`Command`](super::Command#a-child-that-nobody-waits-for) tells. To let it
+/// go on by itself: [`detach`](Self::detach).
 ///
 /// # Signals reach the child or nobody
 ///
-/// When a child has ended, its process id may soon be another's. It is not as long as the child was not reaped, and only the loop reaps
-/// it, on this thread; afterwards [`kill`](Self::kill) and its kin do nothing, and [`id`](Self::id) is `None`.
+/// When a child has ended, its process id may soon be another's. It is not as long as the child was not reaped, and only the
+/// loop reaps it, on this thread; afterwards [`kill`](Self::kill) and its kin do nothing, and [`id`](Self::id) is `None`.
 ///
 /// # Examples
 ///
@@ -89,8 +89,8 @@ impl Child {
     ///
     /// Whoever else has inherited the child's streams, such as children of its own that go on, does not hold it up.
     ///
-    /// A child that writes into a pipe which nobody reads may never end: [`communicate`](Self::communicate) reads. Nor may one that reads all
-    /// from a pipe before that is dropped.
+    /// A child that writes into a pipe which nobody reads may never end: [`communicate`](Self::communicate) reads. Nor may
+    /// one that reads all from a pipe before that is dropped.
     ///
     /// For a time limit, [`timeout`](crate::timeout): the child goes on then.
     ///
@@ -136,9 +136,9 @@ impl Child {
 
     /// Writes `input` to the child and closes that pipe, reads all that it writes meanwhile, and waits for its end.
     ///
-    /// Streams that are no pipes, or were taken out, are left alone. That the child does not read all of the input is no error. What it
-    /// writes is kept in memory, however much it is. The pipes end when all have closed them who have inherited them: a
-    /// child of the child that goes on holds this up, unlike [`wait`](Self::wait).
+    /// Streams that are no pipes, or were taken out, are left alone. That the child does not read all of the input is no
+    /// error. What it writes is kept in memory, however much it is. The pipes end when all have closed them who have
+    /// inherited them: a child of the child that goes on holds this up, unlike [`wait`](Self::wait).
     ///
     /// # Cancel safety
     ///
@@ -147,8 +147,8 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if there is input, and no pipe for it. Those of the pipes, but for `BrokenPipe` and `ConnectionReset` of stdin; and as
-    /// [`wait`](Self::wait).
+    /// `InvalidInput` if there is input, and no pipe for it. Those of the pipes, but for `BrokenPipe` and `ConnectionReset`
+    /// of stdin; and as [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -172,8 +172,8 @@ impl Child {
         Ok(Output { status, stdout, stderr })
     }
 
-    /// Reads all that the child writes, and waits for its end: [`communicate`](Self::communicate) without input, on a child that nobody
-    /// else needs any more.
+    /// Reads all that the child writes, and waits for its end: [`communicate`](Self::communicate) without input, on a child
+    /// that nobody else needs any more.
     ///
     /// # Cancel safety
     ///
@@ -226,11 +226,12 @@ impl Child {
     }
 
     /// Ends the child and all that it has started, at once: SIGKILL to its children, their children and so on, and to the
-    /// group that it leads ([`process_group(0)`](super::Command::process_group)). Does not wait for them. Does nothing if the child has ended.
+    /// group that it leads ([`process_group(0)`](super::Command::process_group)). Does not wait for them. Does nothing if the
+    /// child has ended.
     ///
     /// They are found in `/proc`, and stopped as they are found, so that they start no more. Not found, but for those in the
-    /// group, are those whose parent has ended before, as daemons do; and nobody outside of Linux. It blocks the loop while it reads
-    /// about all processes of the system, about a millisecond for a hundred.
+    /// group, are those whose parent has ended before, as daemons do; and nobody outside of Linux. It blocks the loop while
+    /// it reads about all processes of the system, about two milliseconds for a hundred.
     ///
     /// # Errors
     ///

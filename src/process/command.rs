@@ -23,13 +23,14 @@ use super::{Child, Stdio};
 ///
 /// # A child that nobody waits for
 ///
-/// It ends: when its [`Child`] is dropped, or the future of [`output`](Self::output) or [`status`](Self::status) before it is ready, by a
-/// cancel, a timeout, an error elsewhere. It gets SIGTERM and, if it is still there after the [`grace`](Self::grace), SIGKILL. That is a
-/// [cleanup](crate::with_cleanup) of the current task: who awaits the task, and who has set the timeout, gets on when the child has
-/// ended and was reaped. If the cleanup is cut off, the child is killed at once. So is one whose handle outlives the loop.
+/// It ends: when its [`Child`] is dropped, or the future of [`output`](Self::output) or [`status`](Self::status) before it is
+/// ready, by a cancel, a timeout, an error elsewhere. It gets SIGTERM and, if it is still there after the
+/// [`grace`](Self::grace), SIGKILL. That is a [cleanup](crate::with_cleanup) of the current task: who awaits the task, and
+/// who has set the timeout, gets on when the child has ended and was reaped. If the cleanup is cut off, the child is killed
+/// at once. So is one whose handle outlives the loop.
 ///
-/// With [`kill_on_drop(false)`](Self::kill_on_drop), or after [`Child::detach`], it goes on, and is reaped when it ends: by its loop or, if that has ended,
-/// by the next loop in the process that has children.
+/// With [`kill_on_drop(false)`](Self::kill_on_drop), or after [`Child::detach`], it goes on, and is reaped when it ends: by
+/// its loop or, if that has ended, by the next loop in the process that has children.
 ///
 /// asyncio kills a child whose transport is closed, too; `std` and tokio let it go on.
 ///
@@ -267,8 +268,9 @@ impl Command {
 
     /// The process group of the program; 0 makes a new one, which it leads, and to which its own children belong then.
     ///
-    /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it: all who are in it then get the signals. Ctrl-C in a
-    /// terminal does not reach it.
+    /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it: all who are in it then get
+    /// the signals. But not when the child itself has ended: the number of the group may soon be another's. Ctrl-C in a terminal
+    /// does not reach the group.
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.std.process_group(group);
         self.target = if group == 0 { Target::Group } else { Target::Process };
@@ -287,8 +289,8 @@ impl Command {
     /// How long a child that is to end has time to do so by itself, from SIGTERM to SIGKILL; 2 seconds by default. With
     /// `Duration::ZERO` it gets no SIGTERM.
     ///
-    /// It ends within the time that a cleanup may take
-    /// ([`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by default): for a longer grace, make that longer too.
+    /// It ends within the time that a cleanup may take ([`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5
+    /// seconds by default): for a longer grace, make that longer too.
     pub fn grace(&mut self, grace: Duration) -> &mut Self {
         self.grace = grace;
         self

@@ -24,17 +24,17 @@
 //!
 //! # How the end of a child is heard of
 //!
-//! By the signal SIGCHLD, which each loop that has children listens for, as any other code of the program may. Only the loop's own
-//! children are reaped. Code that replaces the handler of the signal, instead of adding to it, keeps the loop from hearing it; code that
-//! waits for all children takes their status away.
+//! By the signal SIGCHLD, which each loop that has children listens for, as any other code of the program may. Only the
+//! loop's own children are reaped. Code that replaces the handler of the signal, instead of adding to it, keeps the loop from
+//! hearing it; code that waits for all children takes their status away.
 //!
 //! A process that was started with SIGCHLD ignored, as some launchers do, works as well: from the first child on the signal is not
 //! ignored any more.
 //!
 //! # Forks
 //!
-//! A forked process that goes on without `exec` has no children, whatever handles it has inherited: they give errors, and dropping them
-//! does nothing. On a loop of its own it may start some.
+//! A forked process that goes on without `exec` has no children, whatever handles it has inherited: they give errors, and
+//! dropping them does nothing. On a loop of its own it may start some.
 
 mod child;
 mod command;

@@ -1,7 +1,8 @@
 //! The reaper of a loop: hears that children have ended, reaps those that are the loop's, and tells who waits for them.
 //!
-//! It is no task: the loop calls it by a waker of its own, which also works while the loop ends and its tasks are gone. What a program
-//! does with the signal SIGCHLD, and with children that are not ours, is its own affair: no child of others is ever reaped.
+//! It is no task: the loop calls it by a waker of its own, which also works while the loop ends and its tasks are gone. What
+//! a program does with the signal SIGCHLD, and with children that are not ours, is its own affair: no child of others is ever
+//! reaped.
 //!
 //! A signal does not say which child has ended. The kernel shows one that has, without reaping it; if it is ours it is
 //! reaped, and the next one is shown. So a thousand children that end cost a thousand steps. Only where the one that is shown is

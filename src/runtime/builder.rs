@@ -73,7 +73,8 @@ impl Builder {
     /// How long a [cleanup](crate::with_cleanup) may take; 5 seconds by default. Then it is dropped where it waits, which is
     /// reported, and the next one has its turn.
     ///
-    /// All that are left when the loop ends have this time together. With `Duration::ZERO`, a cleanup that has to wait is
+    /// All that are left when the loop ends have this time together, and so have the [calls on other
+    /// threads](crate::thread::to_thread) that still run. With `Duration::ZERO`, a cleanup that has to wait is
     /// dropped at once; with `Duration::MAX` there is no limit.
     ///
     /// # Examples
@@ -95,7 +96,8 @@ impl Builder {
     }
 
     /// Calls `hook` for each panic that nobody awaits, for each error of a task that was
-    /// [detached](crate::Task::detach), and for each [cleanup](crate::with_cleanup) that failed, instead of writing a line
+    /// [detached](crate::Task::detach), for each [cleanup](crate::with_cleanup) that failed, and for each
+    /// [call on another thread](crate::thread::to_thread) that outlasts the loop, instead of writing a line
     /// through the `log` crate. Asyncio's `loop.set_exception_handler`.
     ///
     /// It is called on the loop's thread, once for each, as soon as it is certain that nobody will await the task:

@@ -1,4 +1,16 @@
-//! Threads: calls that block, on threads of their own.
+//! Threads: calls that block, on threads of their own; and what goes between threads and loops.
+//!
+//! | what for | |
+//! |---|---|
+//! | a call that blocks or computes, awaited by a task | [`to_thread`] |
+//! | a call that is no longer awaited, to find that out | [`check_cancelled`], [`is_cancelled`] |
+//! | a thread that has something done on a loop, and waits for the answer | [`Handle::create_task_threadsafe`](crate::Handle::create_task_threadsafe), a [`RemoteTask`] |
+//! | the same without an answer | [`Handle::call_soon_threadsafe`](crate::Handle::call_soon_threadsafe) |
+//! | a thread that sends a loop one item after another, or receives them | [`channel`](fn@channel) |
+//! | a key that travels, to a value that does not | [`LoopBound`] |
+//! | a value of each task that calls on other threads see too | [`ContextVar::threadsafe`](crate::ContextVar::threadsafe) |
+//!
+//! A loop has no other threads than those that such calls and the look-up of hosts need, and none when it has ended.
 
 mod blocking;
 mod call;

@@ -383,3 +383,41 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+    use std::sync::mpsc::channel;
+    use std::task::Waker;
+
+    use super::super::job::{Answer, Job};
+    use super::*;
+    use crate::runtime::ThreadsafeValues;
+
+    type Call = Box<dyn FnOnce() + Send>;
+
+    #[test]
+    fn the_queue_does_not_grow_by_jobs_that_were_taken_back() {
+        let options =
+            PoolOptions { name: "test", threads: 1, idle: Duration::ZERO, is_awaited: true };
+        runtime::run(async {
+            let pool = Pool::new(options);
+            let submit = |call: Call| {
+                let job = Arc::new(Job::new(call, Location::caller()));
+                job.queue(Waker::noop().clone(), ThreadsafeValues::default());
+                pool.submit(Arc::clone(&job).as_work()).unwrap();
+                job
+            };
+            let (gate, waiting) = channel::<()>();
+            submit(Box::new(move || waiting.recv().unwrap_or(())));
+            let kept = submit(Box::new(|| ()));
+            for _ in 0..10_000 {
+                let taken_back = submit(Box::new(|| unreachable!("nobody waits for it")));
+                assert!(taken_back.give_up().is_none());
+            }
+            assert!(pool.shared.lock().queue.len() < 20);
+            assert!(kept.is_queued());
+            drop(gate);
+        });
+    }
+}

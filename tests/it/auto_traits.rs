@@ -15,13 +15,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use oneloop::fs::{
-    self, CopyFile, DirEntry, File, FileLock, MakeTempDir, MakeTempFile, OpenOptions, ReadDir,
-    ReadFile, ReadFileToString, ReplaceFile, TempDir, TempFile, WriteFile,
+    self, CopyFile, DirEntry, FileLock, MakeTempDir, MakeTempFile, OpenOptions, ReadDir, ReadFile,
+    ReadFileToString, ReplaceFile, TempDir, TempFile, WriteFile,
 };
-use oneloop::io::{
-    AsyncFd, DuplexStream, FdCallback, IncompleteRead, Interest, LimitOverrun, Lines, Stderr,
-    Stdin, Stdout, StreamReader, StreamWriter, copy, copy_bidirectional, pipe, stdin, stdout,
-};
+use oneloop::io::{AsyncFd, FdCallback, Interest, Stderr, Stdin, Stdout, pipe, stdin, stdout};
 use oneloop::net::{
     Batch, BatchIter, ConnectError, Connector, Datagram, Datagrams, Incoming, OwnedReadHalf,
     OwnedWriteHalf, ReadHalf, ReuniteError, SendFileError, SystemResolver, TcpListener,
@@ -81,6 +78,9 @@ macro_rules! assert_not_send {
 
 /// What is not `Send`, as the outputs of tasks may be.
 type Local = Rc<Cell<u8>>;
+
+// After the macro that it uses.
+mod streams;
 
 #[test]
 fn handles_are_send_and_sync_whatever_the_task_is() {
@@ -160,10 +160,8 @@ async fn with_child(mut child: Child) -> io::Result<()> {
 }
 
 #[test]
-fn children_are_send_and_sync() {
-    assert_all::<Child>();
-    assert_all::<Command>();
-    assert_all::<Stdio>();
+fn children_and_listeners_for_signals_are_send_and_sync() {
+    assert_all::<(Signals, Child, Command, Stdio)>();
     assert_send_value(Command::new("true").output());
     assert_send_value(Command::new("true").status());
     oneloop::run(async {
@@ -193,11 +191,6 @@ fn standard_input_and_output_are_send_and_sync() {
 }
 
 #[test]
-fn signal_listeners_are_send_and_sync() {
-    assert_all::<Signals>();
-}
-
-#[test]
 fn workers_are_send_and_sync() {
     assert_all::<Worker>();
     assert_all::<OnPanic>();
@@ -213,7 +206,7 @@ fn workers_are_send_and_sync() {
 
 #[test]
 fn files_and_their_futures_are_send_and_sync() {
-    assert_all::<File>();
+    assert_all::<fs::File>();
     assert_all::<FileLock>();
     assert_all::<OpenOptions>();
     assert_all::<DirEntry>();
@@ -232,28 +225,30 @@ fn files_and_their_futures_are_send_and_sync() {
     let local = Local::default();
     let read = fs::read("/dev/null").progress(|_, _| local.set(1));
     assert_unpin_value(&read);
-    async fn with_file(file: File) -> io::Result<File> {
-        let mut buf = [0; 4];
-        file.read(&mut buf).await?;
-        file.read_exact(&mut buf).await?;
-        file.read_to_end(&mut Vec::new()).await?;
-        file.read_to_string(&mut String::new()).await?;
-        file.read_at(&mut buf, 0).await?;
-        file.write(&buf).await?;
-        file.write_all(&buf).await?;
-        file.write_all_at(&buf, 0).await?;
-        file.seek(io::SeekFrom::Start(0)).await?;
-        file.sync_all().await?;
-        file.metadata().await?;
-        drop(file.lock().await?);
-        Ok(File::from_std(file.try_clone().await?.into_std().await?))
-    }
-    assert_send_value(async { with_file(File::open("/dev/null").await?).await?.close().await });
-    assert_send_value(File::options().read(true).open("/dev/null"));
+    assert_send_value(async { with_file(fs::File::open("/dev/null").await?).await?.close().await });
+    assert_send_value(fs::File::options().read(true).open("/dev/null"));
     assert_send_value(async { fs::read_dir("/").await?.next().await.transpose() });
     assert_send_value(fs::metadata("/"));
     assert_send_value(fs::rename("a", "b"));
     assert_send_value(fs::remove_dir_all("a"));
+}
+
+/// Its futures, as the body of one.
+async fn with_file(file: fs::File) -> io::Result<fs::File> {
+    let mut buf = [0; 4];
+    file.read(&mut buf).await?;
+    file.read_exact(&mut buf).await?;
+    file.read_to_end(&mut Vec::new()).await?;
+    file.read_to_string(&mut String::new()).await?;
+    file.read_at(&mut buf, 0).await?;
+    file.write(&buf).await?;
+    file.write_all(&buf).await?;
+    file.write_all_at(&buf, 0).await?;
+    file.seek(io::SeekFrom::Start(0)).await?;
+    file.sync_all().await?;
+    file.metadata().await?;
+    drop(file.lock().await?);
+    Ok(fs::File::from_std(file.try_clone().await?.into_std().await?))
 }
 
 #[test]
@@ -521,30 +516,6 @@ fn groups_and_contexts_stay_on_their_thread() {
     // They hold the values of context variables.
     assert_not_send!(Context, Scope<Sleep>, task::Builder);
     assert_not_send!(Runtime, oneloop::Builder);
-}
-
-#[test]
-fn streams_stay_on_their_thread_and_connections_in_memory_do_not() {
-    assert_not_send!(StreamReader, StreamWriter, Lines);
-    assert_unpin::<(StreamReader, StreamWriter, Lines)>();
-    assert_all::<(DuplexStream, IncompleteRead, LimitOverrun)>();
-}
-
-async fn copies(stream: TcpStream, memory: DuplexStream) -> io::Result<()> {
-    let mut buf = [0; 8];
-    memory.read_exact(&mut buf).await?;
-    memory.write_all(&buf).await?;
-    copy(&stream, &memory).await?;
-    copy_bidirectional(stream, memory).await?;
-    Ok(())
-}
-
-#[test]
-fn copies_are_send_when_their_streams_are() {
-    fn check(stream: TcpStream, memory: DuplexStream) {
-        assert_send_value(copies(stream, memory));
-    }
-    let _ = check;
 }
 
 #[test]

@@ -41,7 +41,10 @@ async fn poll_once<F: Future>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
 
 /// Bytes that are not the same everywhere.
 fn bytes(len: usize) -> Vec<u8> {
-    (0..=250).cycle().take(len).collect()
+    let pattern: Vec<u8> = (0..=250).collect();
+    let mut bytes = pattern.repeat(len.div_ceil(pattern.len()));
+    bytes.truncate(len);
+    bytes
 }
 
 /// A named pipe, its both ends open in one file: a read waits until something was written.

@@ -17,8 +17,8 @@ pub(super) const STEP: usize = 8 * 1024 * 1024;
 const AHEAD_MIN: usize = 16 * 1024;
 const AHEAD_MAX: usize = 256 * 1024;
 
-/// Whoever reads a file from front to back in small pieces is read ahead for: each time twice as much, so that one who jumps
-/// about is not.
+/// Whoever reads a file from front to back in small pieces is read ahead for: each time twice as much, so that one who
+/// jumps about is not.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     /// `start..end` of it was read, and not given to anybody yet.

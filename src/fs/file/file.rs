@@ -17,27 +17,31 @@ use crate::fs::job::Job;
 
 /// An open file.
 ///
-/// Each operation is done on a thread of the [pool](crate::thread::to_thread), and the loop goes on meanwhile. All take `&self`, so
-/// tasks may share a file through a reference or an `Rc`: its operations are done one after another, in the order in which they
-/// were first polled, and none begins inside another; [`write_all`](Self::write_all) of a line is never cut in two. Only
-/// [`read_at`](Self::read_at) runs beside everything else.
+/// Each operation is done on a thread of the [pool](crate::thread::to_thread), and the loop goes on meanwhile. All take
+/// `&self`, so tasks may share a file through a reference or an `Rc`: its operations are done one after another, in the
+/// order in which they were first polled, and none begins inside another; [`write_all`](Self::write_all) of a line is
+/// never cut in two. Only [`read_at`](Self::read_at) runs beside everything else.
 ///
-/// Written data are with the system when a write is ready: others see them, and they survive the process. They survive a loss of power
-/// after [`sync_all`](Self::sync_all). Only what is written through the *trait* [`AsyncWrite`](crate::io::AsyncWrite) is on its way
-/// when the write is ready, until `flush`; it arrives also when the file is dropped.
+/// Written data are with the system when a write is ready: others see them, and they survive the process. They survive a
+/// loss of power after [`sync_all`](Self::sync_all). Only what is written through the *trait*
+/// [`AsyncWrite`](crate::io::AsyncWrite) is on its way when the write is ready, until `flush`; it arrives also when the
+/// file is dropped.
 ///
-/// Whoever reads it from front to back in small pieces is read ahead for (regular files, up to 256 KiB), which makes the pieces
-/// cheap. So the descriptor's own position, seen through [`AsFd`], may be further on than what was read; `seek`, `write`,
-/// [`into_std`](Self::into_std), [`try_clone`](Self::try_clone) and [`with_std`](Self::with_std) first set it right.
+/// Whoever reads it from front to back in small pieces is read ahead for (regular files, up to 256 KiB), which makes the
+/// pieces cheap. So the descriptor's own position, seen through [`AsFd`], may be further on than what was read; `seek`,
+/// `write`, [`into_std`](Self::into_std), [`try_clone`](Self::try_clone) and [`with_std`](Self::with_std) first set it
+/// right.
 ///
-/// A file belongs to no loop: it is `Send` and `Sync`, and is used with the pool of the loop on which its methods are called. Dropping
-/// it closes it, as soon as an operation that runs has ended; [`close`](Self::close) also tells of errors.
+/// A file belongs to no loop: it is `Send` and `Sync`, and is used with the pool of the loop on which its methods are
+/// called. Dropping it closes it, as soon as an operation that runs has ended; [`close`](Self::close) also tells of
+/// errors.
 ///
 /// # Cancel safety
 ///
 /// The future of an operation that is dropped while it waits for its turn, or for a thread, does nothing. If a thread is
-/// at work, that goes on to its end, and the next operation begins after it: what was read then is not lost but given to the
-/// next read, and an error is that of the next operation. An error that no operation follows is reported ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
+/// at work, that goes on to its end, and the next operation begins after it: what was read then is not lost but given to
+/// the next read, and an error is that of the next operation. An error that no operation follows is reported
+/// ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
 ///
 /// # Examples
 ///
@@ -146,8 +150,8 @@ impl File {
         }
     }
 
-    /// Closes the file on a thread, and tells of what dropping it cannot: an operation that nobody awaited has failed, or the
-    /// system could not write what it had taken, as it may be on a network. It does not [sync](Self::sync_all).
+    /// Closes the file on a thread, and tells of what dropping it cannot: an operation that nobody awaited has failed, or
+    /// the system could not write what it had taken, as it may be on a network. It does not [sync](Self::sync_all).
     ///
     /// # Cancel safety
     ///
@@ -169,8 +173,8 @@ impl File {
         Arc::try_unwrap(self.shared).map(|shared| shared.file)
     }
 
-    /// Another descriptor of the same open file: both have one position. They no longer read ahead, and their operations know nothing
-    /// of each other.
+    /// Another descriptor of the same open file: both have one position. They no longer read ahead, and their operations
+    /// know nothing of each other.
     ///
     /// # Cancel safety
     ///
@@ -291,8 +295,8 @@ impl File {
     }
 
     /// Waits until all that was written, and the metadata, are on the disk: they survive a loss of power. A file that was
-    /// made or renamed has to be found again too: for that, sync its directory, as [`write_replace`](crate::fs::write_replace)
-    /// does.
+    /// made or renamed has to be found again too: for that, sync its directory, as
+    /// [`write_replace`](crate::fs::write_replace) does.
     ///
     /// # Cancel safety
     ///
@@ -300,7 +304,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// If the disk could not take the data. The kernel tells that once, and may have dropped them: to try again is of no use.
+    /// If the disk could not take the data. The kernel tells that once, and may have dropped them: to try again is of no
+    /// use.
     #[doc(alias = "fsync")]
     pub async fn sync_all(&self) -> io::Result<()> {
         self.operate("sync", |file, _| file.sync_all()).await
@@ -320,8 +325,8 @@ impl File {
         self.operate("sync", |file, _| file.sync_data()).await
     }
 
-    /// Moves the position, and gives the new one, in bytes from the beginning. It may lie behind the end: a write there fills the gap
-    /// with zeros.
+    /// Moves the position, and gives the new one, in bytes from the beginning. It may lie behind the end: a write there
+    /// fills the gap with zeros.
     ///
     /// # Cancel safety
     ///

@@ -16,8 +16,9 @@ const LAST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Keeps other processes out of a [`File`] until it is dropped; made by [`File::lock`] and its kin.
 ///
-/// It is advice: it keeps out those who ask for a lock too, and nobody else. It belongs to the open file, which a file and its
-/// [clones](File::try_clone) have in common: between these there is nothing to keep out. It lives on when the `File` is dropped.
+/// It is advice: it keeps out those who ask for a lock too, and nobody else. It belongs to the open file, which a file
+/// and its [clones](File::try_clone) have in common: between these there is nothing to keep out. It lives on when the
+/// `File` is dropped.
 #[derive(Debug)]
 #[must_use = "dropped, it gives the lock back"]
 pub struct FileLock {
@@ -27,8 +28,9 @@ pub struct FileLock {
 impl File {
     /// Waits until nobody else has a lock on the file, and locks it.
     ///
-    /// It asks again and again, every 50 ms at the last, since a call that waits would keep a thread which the holder of the lock may
-    /// need. So whoever asks first need not be the first to get it. To wait not for ever, use [`timeout`](crate::timeout).
+    /// It asks again and again, every 50 ms at the last, since a call that waits would keep a thread which the holder of
+    /// the lock may need. So whoever asks first need not be the first to get it. To wait not for ever, use
+    /// [`timeout`](crate::timeout).
     ///
     /// # Cancel safety
     ///

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The turn travels with the work: whoever awaits gets it back together with the result, and may go on with it. From an
-//! abandoned operation the thread takes it, as soon as the work is done. So no operation begins before the last one has ended,
-//! awaited or not.
+//! abandoned operation the thread takes it, as soon as the work is done. So no operation begins before the last one has
+//! ended, awaited or not.
 
 use std::fs::File as StdFile;
 use std::io;

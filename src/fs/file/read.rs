@@ -14,8 +14,8 @@ use crate::fs::job::{Job, check_loop};
 use crate::runtime;
 
 impl File {
-    /// Reads some bytes at the position into `buf`, and says how many: 512 KiB at most, and 0 at the end of the file, or if `buf` is
-    /// empty.
+    /// Reads some bytes at the position into `buf`, and says how many: 512 KiB at most, and 0 at the end of the file, or
+    /// if `buf` is empty.
     ///
     /// At the end it may be called again: it gives what was written there meanwhile.
     ///
@@ -70,8 +70,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and [`OutOfMemory`](ErrorKind::OutOfMemory); also then, what was read before is in `buf` or given to the next
-    /// read.
+    /// As [`read`](Self::read), and [`OutOfMemory`](ErrorKind::OutOfMemory); also then, what was read before is in `buf`
+    /// or given to the next read.
     pub async fn read_to_end(&self, buf: &mut Vec<u8>) -> io::Result<usize> {
         let before = buf.len();
         let mut turn = Turn::wait(&self.shared).await?;
@@ -100,7 +100,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8: then `text` is as it was, and the data are gone. And as [`read_to_end`](Self::read_to_end).
+    /// [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8: then `text` is as it was, and the data are gone. And
+    /// as [`read_to_end`](Self::read_to_end).
     pub async fn read_to_string(&self, text: &mut String) -> io::Result<usize> {
         let mut data = Vec::new();
         let len = self.read_to_end(&mut data).await?;
@@ -115,10 +116,11 @@ impl File {
         Ok(len)
     }
 
-    /// Reads some bytes at `offset`, counted from the beginning, and says how many: 512 KiB at most, and 0 at the end. The position
-    /// counts for nothing, and stays.
+    /// Reads some bytes at `offset`, counted from the beginning, and says how many: 512 KiB at most, and 0 at the end.
+    /// The position counts for nothing, and stays.
     ///
-    /// It does not wait for its turn: such reads run beside each other and beside all else. A write that was awaited is seen.
+    /// It does not wait for its turn: such reads run beside each other and beside all else. A write that was awaited is
+    /// seen.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
 //! futures-io's traits for files, for code that is generic over streams.
 //!
-//! Their callers may stop polling at any time without a word. So what they have begun is finished by itself, and they hold no place
-//! in the line of the file's operations.
+//! Their callers may stop polling at any time without a word. So what they have begun is finished by itself, and they
+//! hold no place in the line of the file's operations.
 
 use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
@@ -44,7 +44,8 @@ impl AsyncRead for &File {
     }
 }
 
-/// A write is ready as soon as the data are on their way; its error is that of a later operation. `flush` waits until they have arrived.
+/// A write is ready as soon as the data are on their way; its error is that of a later operation. `flush` waits until
+/// they have arrived.
 ///
 /// One task at a time writes, flushes or seeks through these traits: the last one that polls is the one that is woken.
 impl AsyncWrite for &File {

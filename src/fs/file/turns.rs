@@ -1,7 +1,7 @@
 //! Turns: who may do the next operation, one after another, in the order in which they came. It knows nothing of files.
 //!
-//! Whoever has the turn has the token, a value that only one can have. One invariant: while the token is here, the first of those who
-//! wait in line has been woken; where none waits in line, those who poll have been.
+//! Whoever has the turn has the token, a value that only one can have. One invariant: while the token is here, the first
+//! of those who wait in line has been woken; where none waits in line, those who poll have been.
 
 use std::collections::VecDeque;
 use std::mem;

@@ -18,8 +18,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Those of `write(2)`: the disk is full ([`StorageFull`](ErrorKind::StorageFull)), the file is too large, it is not open for
-    /// writing.
+    /// Those of `write(2)`: the disk is full ([`StorageFull`](ErrorKind::StorageFull)), the file is too large, it is not
+    /// open for writing.
     pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
         let turn = Turn::wait(&self.shared).await?;
         if data.is_empty() {
@@ -31,8 +31,9 @@ impl File {
 
     /// Writes all of `data` at the position.
     ///
-    /// No other operation of this file comes in between. In a file that was opened with [`append`](crate::fs::OpenOptions::append), nor does
-    /// what others write there, as far as `data` are not longer than 512 KiB.
+    /// No other operation of this file comes in between. In a file that was opened with
+    /// [`append`](crate::fs::OpenOptions::append), nor does what others write there, as far as `data` are not longer than
+    /// 512 KiB.
     ///
     /// # Cancel safety
     ///
@@ -52,9 +53,9 @@ impl File {
         Ok(())
     }
 
-    /// Writes bytes of `data` at `offset`, counted from the beginning, and says how many: 512 KiB at most. The position counts for
-    /// nothing, and stays. In a file that was opened with [`append`](crate::fs::OpenOptions::append), Linux writes at the end
-    /// nevertheless.
+    /// Writes bytes of `data` at `offset`, counted from the beginning, and says how many: 512 KiB at most. The position
+    /// counts for nothing, and stays. In a file that was opened with [`append`](crate::fs::OpenOptions::append), Linux
+    /// writes at the end nevertheless.
     ///
     /// # Cancel safety
     ///

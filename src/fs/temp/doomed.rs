@@ -14,8 +14,8 @@ use crate::runtime;
 
 /// The path of something that is removed when this is dropped.
 ///
-/// On a loop that is a [cleanup](crate::with_cleanup) of the task that drops it; where no loop runs, as on the threads of the pool,
-/// it is done at once.
+/// On a loop that is a [cleanup](crate::with_cleanup) of the task that drops it; where no loop runs, as on the threads of
+/// the pool, it is done at once.
 #[derive(Debug)]
 pub(in crate::fs) struct Doomed {
     /// Empty when there is nothing to remove any more.

@@ -14,8 +14,8 @@ use super::{Doomed, TempDir, TempFile};
 use crate::fs::File;
 use crate::fs::job::Job;
 
-/// Makes a file with a name that nobody can guess, for this user alone, open for reading and writing. It is removed when the
-/// [`TempFile`] is dropped. Python's `tempfile.NamedTemporaryFile`.
+/// Makes a file with a name that nobody can guess, for this user alone, open for reading and writing. It is removed when
+/// the [`TempFile`] is dropped. Python's `tempfile.NamedTemporaryFile`.
 ///
 /// # Cancel safety
 ///
@@ -23,7 +23,7 @@ use crate::fs::job::Job;
 ///
 /// # Errors
 ///
-/// If the directory is missing, may not be written, or is full.
+/// If the directory is missing, may not be written, or is full; if there is a `/` in the prefix or suffix.
 ///
 /// # Examples
 ///
@@ -48,8 +48,8 @@ pub fn temp_file() -> MakeTempFile {
     MakeTempFile { making: Making::new() }
 }
 
-/// Makes a directory with a name that nobody can guess, for this user alone. It is removed, with all that is in it, when the [`TempDir`] is
-/// dropped. Python's `tempfile.TemporaryDirectory`.
+/// Makes a directory with a name that nobody can guess, for this user alone. It is removed, with all that is in it, when
+/// the [`TempDir`] is dropped. Python's `tempfile.TemporaryDirectory`.
 ///
 /// # Cancel safety
 ///

@@ -38,6 +38,11 @@ fn first_free<T>(
     make: impl Fn(&Path) -> io::Result<T>,
 ) -> io::Result<(T, PathBuf)> {
     let cannot = |error| cannot("make something temporary in", dir, &error);
+    if [prefix, suffix].iter().any(|part| part.contains('/')) {
+        // It would lead to another directory.
+        let slash = "the prefix and the suffix are parts of a name, and may have no `/`";
+        return Err(cannot(io::Error::new(ErrorKind::InvalidInput, slash)));
+    }
     // The working directory may be another one when it is removed.
     let dir = absolute(dir).map_err(cannot)?;
     let mut attempts = 0;

@@ -7,8 +7,9 @@ use super::Doomed;
 
 /// A directory that is removed, with all that is in it, when this is dropped; made by [`temp_dir`](super::temp_dir()).
 ///
-/// Dropped on a loop, it is removed on a thread, and that is a [cleanup](crate::with_cleanup) of the task that is current then: the task
-/// ends when it is done, within a limit of time, and an error is reported. Dropped elsewhere, it is removed at once, and an error is logged.
+/// Dropped on a loop, it is removed on a thread, and that is a [cleanup](crate::with_cleanup) of the task that is current
+/// then: the task ends when it is done, within a limit of time, and an error is reported. Dropped elsewhere, it is
+/// removed at once, and an error is logged.
 #[derive(Debug)]
 #[must_use = "dropped, it removes the directory"]
 pub struct TempDir {

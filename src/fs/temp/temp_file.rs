@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use super::Doomed;
@@ -51,6 +52,12 @@ impl Deref for TempFile {
 
     fn deref(&self) -> &File {
         &self.file
+    }
+}
+
+impl AsFd for TempFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -53,6 +53,9 @@ impl TcpStream {
     /// A stream of a socket that connects already, once it has.
     pub(super) async fn connected(socket: StdStream) -> io::Result<Self> {
         let stream = Self::register(Socket::from_std(socket))?;
+        // Nothing has come yet, or the kernel is going to tell: the first read need not find out.
+        let nothing = |_: &Socket| Err::<Moved<()>, _>(ErrorKind::WouldBlock.into());
+        stream.registration.try_io(Direction::Read, nothing).ok();
         let is_connected = |io: &Socket| {
             if let Some(error) = io.take_error()? {
                 return Err(error);

@@ -126,7 +126,9 @@ impl UdpSocket {
         if !self.check_peer(first.addr)? {
             return Ok(Some(Outgoing { datagrams: part, to_peer: false }));
         }
-        let is_other = |datagram: &Datagram<'_>| self.check_peer(datagram.addr).is_err();
+        // The first goes to the peer, so it is enough to compare the others with it. One that differs is the next call's error.
+        let peer = (first.addr.ip(), first.addr.port());
+        let is_other = |other: &Datagram<'_>| (other.addr.ip(), other.addr.port()) != peer;
         let end = part.iter().position(is_other).unwrap_or(part.len());
         Ok(Some(Outgoing { datagrams: &part[..end], to_peer: true }))
     }

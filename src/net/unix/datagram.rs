@@ -12,7 +12,7 @@ use socket2::Type;
 
 use super::file::{self, FileOptions, SocketFile, explain, with_name};
 use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
-use crate::time::timeout;
+use crate::time::sleep;
 
 /// Messages between processes of one machine: whole, in their order, and none is lost on the way.
 ///
@@ -47,8 +47,8 @@ pub struct UnixDatagram {
 const WHAT: &str = "UnixDatagram";
 
 /// How long a send waits for room at its receiver before it tries again; later up to the second one.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LAST_PAUSE: Duration = Duration::from_millis(50);
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LAST_PAUSE: Duration = Duration::from_millis(10);
 
 impl UnixDatagram {
     /// A socket at `path`. The file of one that is no more is replaced, as [`UnixListener::bind`](super::UnixListener::bind) does.
@@ -156,6 +156,9 @@ impl UnixDatagram {
 
     /// Sends `buf` to the socket at `path`, waiting for room if need be; returns how many bytes: all.
     ///
+    /// Who sends much to one receiver had better [`connect`](Self::connect): the kernel tells a connected socket when there is room, while
+    /// this has to try again, after 50 us and later after 10 ms at the most.
+    ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, it has sent nothing.
@@ -182,22 +185,22 @@ impl UnixDatagram {
         self.send_with(|socket| socket.send_to_addr(buf, addr)).await
     }
 
-    /// When the receiver has no room, the kernel does not tell this socket of it later, if the two are not connected. So it
-    /// tries again now and then.
+    /// If the two are not connected, the kernel does not say when a receiver has room again. It even says that this socket is ready
+    /// after each attempt that fails, so that waiting for that would be to spin. So it tries again now and then.
     async fn send_with(
         &self,
         mut send: impl FnMut(&Socket) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let attempt = self.registration.when_ready(Direction::Write, |io| moved(send(&io.0)));
-            if let Ok(result) = timeout(pause, attempt).await {
-                return result;
+            let attempt = |io: &FdSource<Socket>| match send(&io.0) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => moved(Ok(None)),
+                result => moved(result.map(Some)),
+            };
+            if let Some(len) = self.registration.when_ready(Direction::Write, attempt).await? {
+                return Ok(len);
             }
-            match send(self.socket()) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                result => return result,
-            }
+            sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }

@@ -13,7 +13,7 @@ use super::blocking::{check_may_block, wait_until};
 use super::shared::Shared;
 use crate::runtime::{self, NEVER};
 
-/// The end of a [`channel`](super::channel) that receives. It may move to another thread.
+/// The end of a [`channel`](fn@super::channel) that receives. It may move to another thread.
 ///
 /// Dropped, it drops what is left, and senders get their items back.
 #[must_use = "dropping it closes the channel"]

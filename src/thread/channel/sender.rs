@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::{SendError, TrySendError};
 use crate::runtime::{self, NEVER, Nanos};
 
-/// The end of a [`channel`](super::channel) that sends, from any thread. Clones send to the same receiver.
+/// The end of a [`channel`](fn@super::channel) that sends, from any thread. Clones send to the same receiver.
 #[must_use = "dropping it tells the receiver that no further item will come"]
 pub struct Sender<T: Send + 'static> {
     shared: Arc<Shared<T>>,

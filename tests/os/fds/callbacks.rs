@@ -5,19 +5,19 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::time::Duration;
 
 use oneloop::io::{self, FdCallback};
-use oneloop::{Builder, yield_now};
+use oneloop::{Builder, timeout, yield_now};
 
 /// Runs the loop until `done`, for which a few turns must do.
 async fn until(what: &str, done: impl Fn() -> bool) {
-    for _ in 0..1000 {
-        if done() {
-            return;
+    let done = async {
+        while !done() {
+            yield_now().await;
         }
-        yield_now().await;
-    }
-    panic!("waited in vain: {what}");
+    };
+    assert!(timeout(Duration::from_secs(5), done).await.is_ok(), "waited in vain: {what}");
 }
 
 /// A counter, and a callback that counts.

@@ -225,10 +225,12 @@ fn reports(main: impl Future<Output = Result<()>>) -> Result<Vec<String>> {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let hook = {
         let reports = Arc::clone(&reports);
-        move |unhandled: &Unhandled| reports.lock().unwrap().push(unhandled.to_string())
+        move |unhandled: &Unhandled| {
+            reports.lock().expect("nobody panics").push(unhandled.to_string());
+        }
     };
     oneloop::Builder::new().on_unhandled(hook).run(main)?;
-    let reports = reports.lock().unwrap().clone();
+    let reports = reports.lock().expect("nobody panics").clone();
     Ok(reports)
 }
 

@@ -173,7 +173,7 @@ fn a_name_with_a_zero_or_without_end_is_an_error() -> Result<()> {
         assert_eq!(ours::read_dir(&zero).await.unwrap_err().kind(), ErrorKind::InvalidInput);
         let long = dir.join("x".repeat(300));
         let error = ours::write(&long, "x").await.unwrap_err();
-        check(&error, ErrorKind::InvalidFilename, &long);
+        assert!(error.to_string().contains("name too long"), "{error}");
         assert_eq!(ours::read("").await.unwrap_err().kind(), ErrorKind::NotFound);
         Ok(())
     })
@@ -183,7 +183,7 @@ fn a_name_with_a_zero_or_without_end_is_an_error() -> Result<()> {
 fn a_file_that_is_removed_is_read_to_its_end() -> Result<()> {
     run(async |dir| {
         let path = dir.join("x");
-        let data = bytes(20_000_000);
+        let data = bytes(9_000_000);
         fs::write(&path, &data)?;
         let read = ours::read(&path).progress(|_, _| drop(fs::remove_file(&path))).await?;
         assert!(read == data);
@@ -196,10 +196,10 @@ fn a_file_that_is_removed_is_read_to_its_end() -> Result<()> {
 fn a_file_that_is_cut_off_while_it_is_read_ends_there() -> Result<()> {
     run(async |dir| {
         let path = dir.join("x");
-        fs::write(&path, bytes(20_000_000))?;
+        fs::write(&path, bytes(9_000_000))?;
         let cut =
-            |_, _| fs::File::options().write(true).open(&path).unwrap().set_len(9_000_000).unwrap();
-        assert_eq!(ours::read(&path).progress(cut).await?.len(), 9_000_000);
+            |_, _| fs::File::options().write(true).open(&path).unwrap().set_len(8_500_000).unwrap();
+        assert_eq!(ours::read(&path).progress(cut).await?.len(), 8_500_000);
         Ok(())
     })
 }

@@ -121,6 +121,23 @@ fn given_up_at_any_moment_it_leaves_the_old_file_or_the_new_one() -> Result<()> 
 }
 
 #[test]
+fn a_file_with_the_longest_name_is_replaced() -> Result<()> {
+    run(async |dir| {
+        for name in ["x".repeat(255), "\u{20ac}".repeat(85)] {
+            let path = dir.join(&name);
+            write_replace(&path, "old").await?;
+            write_replace(&path, "new").await?;
+            assert_eq!(fs::read(&path)?, b"new");
+        }
+        assert_eq!(names(dir).len(), 2);
+        for path in ["", "/", ".."] {
+            assert!(write_replace(path, "x").await.is_err(), "{path}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_path_without_a_directory_is_in_the_working_directory() -> Result<()> {
     run(async |_| {
         let name = format!("oneloop-test-{}", process::id());

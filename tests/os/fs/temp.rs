@@ -167,6 +167,19 @@ fn one_that_cannot_be_removed_is_reported() -> Result<()> {
 }
 
 #[test]
+fn a_prefix_does_not_lead_elsewhere() -> Result<()> {
+    run(async |dir| {
+        for prefix in ["../", "/tmp/x"] {
+            let error = temp_dir().inside(dir).prefix(prefix).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let error = temp_file().inside(dir).suffix(prefix).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_directory_that_is_missing_is_an_error_with_its_path() -> Result<()> {
     run(async |dir| {
         for error in [

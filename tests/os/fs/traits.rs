@@ -11,6 +11,8 @@ use futures::io::{
     BufReader,
 };
 use oneloop::fs::{File, temp_dir};
+use oneloop::io::StreamReader;
+use oneloop::net::UnixStream;
 use oneloop::sleep;
 
 use super::{bytes, pipe, poll_once, run};
@@ -47,6 +49,38 @@ fn lines_are_read() -> Result<()> {
             BufReader::new(File::open(dir.join("x")).await?).lines().collect().await;
         let lines: Result<Vec<_>> = lines.into_iter().collect();
         assert_eq!(lines?, ["one", "two", "three"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_file_is_a_stream_of_lines_and_goes_over_a_socket() -> Result<()> {
+    run(async |dir| {
+        let path = dir.join("x");
+        let lines: Vec<_> = (0..10_000).map(|number| format!("line {number}\n")).collect();
+        let text = lines.concat();
+        fs::write(&path, &text)?;
+        let mut reader = StreamReader::new(File::open(&path).await?);
+        for line in lines {
+            assert_eq!(reader.readline().await?, line.as_bytes());
+        }
+        assert_eq!(reader.readline().await?, b"");
+
+        let (here, there) = UnixStream::pair()?;
+        let file = File::open(&path).await?;
+        file.read_exact(&mut [0; 5]).await?;
+        file.read_exact(&mut [0; 5]).await?;
+        let sending = async {
+            let sent = here.send_file(&file, ..).await?;
+            drop(here);
+            Result::Ok(sent)
+        };
+        let mut received = vec![0; text.len()];
+        let (sent, read) = oneloop::gather!(sending, there.read_exact(&mut received)).await;
+        read?;
+        assert_eq!(sent?, text.len() as u64);
+        assert!(received == text.as_bytes());
+        assert_eq!(file.stream_position().await?, 10, "it has another position");
         Ok(())
     })
 }

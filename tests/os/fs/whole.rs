@@ -18,7 +18,7 @@ const MIB: usize = 1024 * 1024;
 fn files_of_all_sizes_are_read_and_written() -> Result<()> {
     run(async |dir| {
         let path = dir.join("x");
-        for len in [0, 1, 4095, 4096, MIB - 1, MIB, MIB + 1, 8 * MIB, 8 * MIB + 1] {
+        for len in [0, 1, 4095, 4096, MIB, MIB + 1, 8 * MIB] {
             let data = bytes(len);
             write(&path, &data).await?;
             assert_eq!(fs::metadata(&path)?.len(), len as u64);
@@ -65,7 +65,7 @@ fn files_whose_length_is_a_lie_are_read_to_the_end() -> Result<()> {
 fn progress_comes_after_each_step_and_ends_with_all() -> Result<()> {
     run(async |dir| {
         let (path, copied) = (dir.join("x"), dir.join("y"));
-        let data = bytes(17 * MIB + 1);
+        let data = bytes(8 * MIB + 1);
         let total = data.len() as u64;
         // Not `Send`: it is called where it was made.
         let seen = Rc::new(RefCell::new(Vec::new()));
@@ -77,16 +77,16 @@ fn progress_comes_after_each_step_and_ends_with_all() -> Result<()> {
 
         write(&path, &data).progress(watch()).await?;
         let steps = taken();
-        assert_eq!(steps.len(), 18);
+        assert_eq!(steps.len(), 9);
         assert_eq!(steps[0], (MIB as u64, total));
-        assert_eq!(steps[17], (total, total));
+        assert_eq!(steps[8], (total, total));
 
         assert!(read(&path).progress(watch()).await? == data);
         let mib = |count: u64| (count * MIB as u64, total);
-        assert_eq!(taken(), [mib(8), mib(16), (total, total)]);
+        assert_eq!(taken(), [mib(8), (total, total)]);
 
         assert_eq!(copy(&path, &copied).progress(watch()).await?, total);
-        assert_eq!(taken(), [mib(8), mib(16), (total, total)]);
+        assert_eq!(taken(), [mib(8), (total, total)]);
         assert!(fs::read(&copied)? == data);
 
         write(&path, "").progress(watch()).await?;
@@ -214,7 +214,7 @@ fn a_copy_to_a_device_leaves_its_permissions() -> Result<()> {
 fn a_write_that_is_given_up_stops_after_a_step() -> Result<()> {
     run(async |dir| {
         let path = dir.join("x");
-        let data = bytes(200 * MIB / 8);
+        let data = bytes(8 * MIB);
         {
             let mut seen = 0;
             let writing = write(&path, &data).progress(|done, _| seen = done);

@@ -18,10 +18,11 @@ use oneloop::{Builder, create_task, run, select, sleep, task_group, timeout};
 use super::{MS, PATIENCE, dead, exists, gone, id, line, started};
 
 const LONG: &str = "echo $$; exec sleep 60";
-/// Says when it is asked to end, and ends then.
-const POLITE: &str = "trap 'echo asked; exit 0' TERM; echo $$; while :; do sleep 0.005; done";
-/// Does not end when it is asked to.
-const STUBBORN: &str = "trap '' TERM; echo $$; while :; do sleep 0.01; done";
+/// Says when it is asked to end, and ends then. It does not outlive the process of the tests.
+const POLITE: &str =
+    "trap 'echo asked; exit 0' TERM; echo $$; while kill -0 $PPID; do sleep 0.005; done";
+/// Does not end when it is asked to, but with the process of the tests.
+const STUBBORN: &str = "trap '' TERM; echo $$; while kill -0 $PPID; do sleep 0.01; done";
 
 async fn spawned(
     script: &str,

@@ -119,6 +119,8 @@ async fn a_broken_pipe_is_told_to_who_writes() -> Result<()> {
     let mut child = Command::new("true").stdin(Stdio::piped()).spawn()?;
     child.wait().await?;
     let stdin = child.stdin.take().unwrap();
+    // A child of another thread may have inherited the other end, until it is what it is to be.
+    timeout(PATIENCE, stdin.closed()).await??;
     assert_eq!(stdin.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
     Ok(())
 }

@@ -105,6 +105,11 @@ async fn a_child_that_other_code_has_reaped_is_an_error_and_no_hang() -> Result<
         assert!(child.try_wait().is_err());
         assert_eq!(child.id(), None);
         child.kill()?;
+        // Also before anybody has asked. The process id may be another's.
+        let child = Command::new("true").spawn()?;
+        waitpid(id(child.id().unwrap()), None)?;
+        child.kill()?;
+        assert_eq!(child.id(), None);
         drop(others);
     }
     Ok(())

@@ -5,7 +5,9 @@ use std::future::poll_fn;
 use std::io::{ErrorKind, Result};
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use oneloop::io::{AsyncRead, AsyncWrite, IncompleteRead, duplex};
@@ -132,6 +134,37 @@ fn two_futures_may_wait_at_one_end_and_one_that_goes_takes_no_wake_along() -> Re
         let (a, b, written) = gather!(a, b, one.write_all(b"yz")).await;
         assert_eq!((a?, b?), (1, 1));
         written
+    })
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_has_stopped_waiting_is_not_woken() -> Result<()> {
+    run(async {
+        let (one, two) = duplex(16);
+        let (gone, left) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let waker = |count: &Arc<Count>| Waker::from(Arc::clone(count));
+        let mut buf = [0; 2];
+        let (first, second) = buf.split_at_mut(1);
+        let mut second = Box::pin(two.read(second));
+        {
+            let mut first = pin!(two.read(first));
+            assert!(first.as_mut().poll(&mut Context::from_waker(&waker(&gone))).is_pending());
+        }
+        assert!(second.as_mut().poll(&mut Context::from_waker(&waker(&left))).is_pending());
+        assert_eq!(Arc::strong_count(&gone), 1, "its waker has gone too");
+        one.write_all(b"x").await?;
+        assert_eq!([gone, left].map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
+        assert_eq!(second.await?, 1);
+        Ok(())
     })
 }
 

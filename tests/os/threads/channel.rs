@@ -1,6 +1,7 @@
 //! `thread::channel`: items from threads to a loop, and the other way round.
 
 use std::collections::BTreeMap;
+use std::hint;
 use std::panic;
 use std::pin::pin;
 use std::sync::Arc;
@@ -323,6 +324,23 @@ fn a_storm_of_senders_loses_and_doubles_nothing() {
             thread.join().unwrap();
         }
     }
+}
+
+/// The receiver makes room at the very moment when the sender finds none.
+#[test]
+fn a_sender_does_not_wait_where_there_is_room() {
+    let (sender, mut receiver) = channel(1);
+    let sends = thread::spawn(move || (0..10_000).for_each(|n| sender.send(n).unwrap()));
+    for n in 0..10_000 {
+        let item = loop {
+            match receiver.try_recv() {
+                Ok(item) => break item,
+                Err(_) => hint::spin_loop(),
+            }
+        };
+        assert_eq!(item, n);
+    }
+    sends.join().unwrap();
 }
 
 /// The receiver goes at any time; each item was received, dropped with it, or is back.

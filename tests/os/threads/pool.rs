@@ -1,19 +1,17 @@
 //! The pool behind `to_thread`: its threads, its queue, its end.
 
-use std::future::{Future, pending, poll_fn};
+use std::future::pending;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use oneloop::thread::{is_cancelled, to_thread};
 use oneloop::{Builder, Runtime, create_task, gather, sleep, yield_now};
 
-use super::{MS, gate, reporting};
+use super::{MS, gate, poll_once, reporting};
 
 #[test]
 fn as_many_calls_run_at_once_as_there_may_be_threads() {
@@ -184,18 +182,34 @@ fn a_call_may_outlive_the_loop_that_began_it() {
                 1
             });
             let mut queued = to_thread(|| 2);
-            poll_fn(|cx| {
-                assert!(Pin::new(&mut running).poll(cx).is_pending());
-                assert!(Pin::new(&mut queued).poll(cx).is_pending());
-                Poll::Ready(())
-            })
-            .await;
+            assert!(poll_once(&mut running).await.is_pending());
+            assert!(poll_once(&mut queued).await.is_pending());
             sleep(MS).await;
             (running, queued)
         });
     gate.open();
     let results = oneloop::run(async { (&mut running).await + (&mut queued).await });
     assert_eq!(results, 3, "the thread gave the first, another pool did the second");
+}
+
+#[test]
+fn a_call_in_the_queue_of_a_loop_that_ends_goes_to_the_next_loop() {
+    let (mut gate, waiting) = gate();
+    let mut first = Builder::new().blocking_threads(1).cleanup_timeout(MS).build().unwrap();
+    let (_running, queued) = first.run(async {
+        let (mut running, mut queued) = (to_thread(move || waiting.pass()), to_thread(|| 2));
+        assert!(poll_once(&mut running).await.is_pending());
+        assert!(poll_once(&mut queued).await.is_pending());
+        (running, queued)
+    });
+    oneloop::run(async {
+        let result = create_task(queued);
+        yield_now().await;
+        assert!(!result.is_finished(), "its thread does something else");
+        first.shutdown();
+        assert_eq!(result.await.unwrap(), 2);
+    });
+    gate.open();
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Datagrams: whole, in order, none lost, and who has to wait.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{ErrorKind, Result};
 use std::os::unix::net as std_net;
 use std::pin::pin;
-use std::rc::Rc;
+use std::time::Duration;
 
 use oneloop::net::UnixDatagram;
-use oneloop::{create_task, yield_now};
+use oneloop::{create_task, sleep, timeout, yield_now};
 
 use super::{Directory, failure, run, waits};
 
@@ -65,24 +67,25 @@ fn a_receiver_without_messages_waits_and_is_woken() -> Result<()> {
     })
 }
 
-/// Sends until there is no room, and one more; then receives all.
+/// `filler` sends until there is no room; `sender` sends one more, and has to wait until all are received.
 async fn overfill(
-    sender: Rc<UnixDatagram>,
+    filler: &UnixDatagram,
+    sender: UnixDatagram,
     receiver: UnixDatagram,
     send: impl AsyncFn(&UnixDatagram, &[u8]) -> Result<usize> + Clone + 'static,
 ) -> Result<()> {
     let mut filled = 0_u32;
     loop {
-        let mut sending = pin!(send(&sender, &[1; 100]));
+        let mut sending = pin!(send(filler, &[1; 100]));
         if waits(&mut sending).await {
             break;
         }
         filled += 1;
         assert!(filled < 100_000, "there is a limit");
     }
-    let waiting = Rc::clone(&sender);
-    let last = create_task(async move { send(&waiting, b"last").await });
-    yield_now().await;
+    let last = create_task(async move { send(&sender, b"last").await });
+    // The reactor takes in what it has to say of a new socket.
+    sleep(Duration::from_millis(2)).await;
     assert!(!last.is_finished());
     let mut buf = [0; 200];
     for _ in 0..filled {
@@ -94,23 +97,61 @@ async fn overfill(
 }
 
 #[test]
-fn a_sender_waits_for_room_whether_it_is_connected_or_not() -> Result<()> {
+fn a_sender_waits_for_room_whoever_took_it_and_whether_it_is_connected_or_not() -> Result<()> {
     run(async {
         let directory = Directory::new()?;
         let path = directory.path("receiver");
         let receiver = UnixDatagram::bind(&path)?;
-        let sender = Rc::new(UnixDatagram::unbound()?);
         let to = path.clone();
         let send_to = async move |socket: &UnixDatagram, buf: &[u8]| socket.send_to(buf, &to).await;
-        overfill(sender, receiver, send_to).await?;
+        let (filler, sender) = (UnixDatagram::unbound()?, UnixDatagram::unbound()?);
+        overfill(&filler, sender, receiver, send_to).await?;
 
         let receiver = UnixDatagram::bind(&path)?;
-        let sender = Rc::new(UnixDatagram::unbound()?);
+        let (filler, sender) = (UnixDatagram::unbound()?, UnixDatagram::unbound()?);
+        filler.connect(&path)?;
         sender.connect(&path)?;
-        overfill(sender, receiver, async |socket, buf| socket.send(buf).await).await?;
+        overfill(&filler, sender, receiver, async |socket, buf| socket.send(buf).await).await
+    })
+}
 
+#[test]
+fn a_sender_that_waits_for_room_does_not_spin() -> Result<()> {
+    run(async {
+        let directory = Directory::new()?;
+        let path = directory.path("receiver");
+        let _receiver = UnixDatagram::bind(&path)?;
+        let sender = UnixDatagram::unbound()?;
+        while sender.try_send_to(b"x", &path).is_ok() {}
+        let polls = Cell::new(0);
+        let mut sending = pin!(sender.send_to(b"y", &path));
+        let counted = poll_fn(|cx| {
+            polls.set(polls.get() + 1);
+            sending.as_mut().poll(cx)
+        });
+        assert!(timeout(Duration::from_millis(30), counted).await.is_err());
+        assert!(polls.get() < 20, "{} polls", polls.get());
+        Ok(())
+    })
+}
+
+#[test]
+fn one_of_a_pair_waits_until_the_other_has_received() -> Result<()> {
+    run(async {
         let (sender, receiver) = UnixDatagram::pair()?;
-        overfill(Rc::new(sender), receiver, async |socket, buf| socket.send(buf).await).await
+        let message = vec![7; 10_000];
+        let mut filled = 0;
+        while sender.try_send(&message).is_ok() {
+            filled += 1;
+        }
+        let mut sending = pin!(sender.send(&message));
+        assert!(waits(&mut sending).await);
+        let mut buf = vec![0; 20_000];
+        for _ in 0..filled {
+            receiver.recv(&mut buf).await?;
+        }
+        assert_eq!(sending.await?, 10_000);
+        Ok(())
     })
 }
 

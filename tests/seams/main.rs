@@ -1,0 +1,157 @@
+//! Where parts of the crate meet: servers whose handlers use files, threads and children, the end of a loop with all of these under
+//! way, and peers that are not ours: netcat, socat, pipelines of the shell.
+//!
+//! A binary of its own, and one test at a time: each counts what the process has before it and after it.
+#![cfg(target_os = "linux")]
+#![expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
+
+mod ending;
+mod peers;
+mod proxy;
+mod signals;
+
+use std::cell::RefCell;
+use std::env;
+use std::fs;
+use std::io::{self, Result};
+use std::net;
+use std::path::PathBuf;
+use std::process;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use oneloop::process::Command;
+use oneloop::thread::to_thread;
+use oneloop::time::now;
+use oneloop::{Builder, Server, all_tasks, timeout, yield_now};
+
+/// Much more than any of it takes.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Less than what is waited for where something is cut off, and more than what a busy machine takes.
+const BOUND: Duration = Duration::from_secs(10);
+const ANY_PORT: &str = "127.0.0.1:0";
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a process has, and should not keep.
+#[derive(Debug, PartialEq)]
+struct Belongings {
+    descriptors: usize,
+    threads: usize,
+    children: Vec<String>,
+}
+
+impl Belongings {
+    fn now() -> Self {
+        let entries = |path: &str| fs::read_dir(path).expect("this is Linux").flatten();
+        let own = process::id().to_string();
+        let is_ours = |stat: &String| {
+            let after_name = stat.rsplit_once(") ").map(|(_, after)| after);
+            after_name.and_then(|after| after.split(' ').nth(1)) == Some(&own)
+        };
+        let stats =
+            entries("/proc").filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+        // The others are those of the tests themselves.
+        let is_of_a_loop = |entry: &fs::DirEntry| {
+            let name = fs::read_to_string(entry.path().join("comm"));
+            name.is_ok_and(|name| name.starts_with("oneloop"))
+        };
+        Self {
+            descriptors: entries("/proc/self/fd").count(),
+            threads: entries("/proc/self/task").filter(is_of_a_loop).count(),
+            children: stats.filter(is_ours).collect(),
+        }
+    }
+}
+
+/// Runs `test` on a loop of its own, and asserts that nothing of it stays behind: no descriptor, no thread, no child, no file of
+/// the test's. Returns what was reported as unhandled.
+fn leaves_nothing_with<T>(
+    builder: Builder,
+    test: impl Future<Output = Result<T>>,
+) -> Result<(T, Vec<String>)> {
+    // What a process makes once, with its first child and its first thread.
+    oneloop::run(async {
+        to_thread(|| ()).await;
+        Command::new("true").status().await.map(drop)
+    })?;
+    let before = settled(None);
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&reports);
+    let builder = builder.on_unhandled(move |report| log.borrow_mut().push(report.to_string()));
+    let output = builder.run(timeout(LIMIT, test))??;
+    let after = settled(Some(&before));
+    assert_eq!(after, before, "the reports are {:?}", reports.borrow());
+    Ok((output, reports.take()))
+}
+
+/// As [`leaves_nothing_with`] the usual options; nothing may be reported.
+fn leaves_nothing<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
+    let (output, reports) = leaves_nothing_with(Builder::new(), test)?;
+    assert!(reports.is_empty(), "{reports:?}");
+    Ok(output)
+}
+
+/// A thread that has been joined, and one that ends without us, take the kernel a moment to leave the list.
+fn settled(expected: Option<&Belongings>) -> Belongings {
+    let begin = now();
+    loop {
+        let now = Belongings::now();
+        if expected.is_none_or(|expected| now == *expected) || begin.elapsed() > LIMIT / 20 {
+            return now;
+        }
+        thread::yield_now();
+    }
+}
+
+fn is_installed(tool: &str) -> bool {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&paths).any(|dir| dir.join(tool).exists());
+    if !found {
+        eprintln!("SKIPPED: {tool} is not installed");
+    }
+    found
+}
+
+/// Beside the directory in which the test itself lies. `cargo test` builds the examples.
+fn example(name: &str) -> Result<PathBuf> {
+    let test = env::current_exe()?;
+    let target = test.parent().and_then(|deps| deps.parent()).expect("it is in target/*/deps");
+    let path = target.join("examples").join(name);
+    assert!(path.exists(), "{} is missing: run `cargo build --examples` first", path.display());
+    Ok(path)
+}
+
+/// What a script of the shell writes, if it succeeds.
+async fn said_by(script: &str) -> Result<String> {
+    let output = Command::shell(script).output().await?;
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`{script}`: {}: {complained}", output.status);
+    String::from_utf8(output.stdout).map_err(io::Error::other)
+}
+
+fn port_of(server: &Server) -> u16 {
+    server.local_addrs()[0].port()
+}
+
+/// A client in blocking mode.
+fn connect(server: &Server) -> Result<net::TcpStream> {
+    let client = net::TcpStream::connect(server.local_addrs()[0])?;
+    client.set_read_timeout(Some(LIMIT))?;
+    Ok(client)
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        yield_now().await;
+    }
+}
+
+fn tasks_named(part: &str) -> usize {
+    all_tasks().iter().filter(|task| task.name().contains(part)).count()
+}

@@ -20,7 +20,7 @@ use crate::{
 
 const CONNECTIONS: usize = 64;
 const MESSAGES: usize = 100_000;
-const MESSAGE_SIZE: usize = 1024;
+pub const MESSAGE_SIZE: usize = 1024;
 
 /// The buffer a server has for each connection.
 pub const BUFFER_SIZE: usize = 16 * 1024;
@@ -41,6 +41,15 @@ pub fn measure_in_child(runtime: &str) -> Result<f64, String> {
 }
 
 fn serve_and_load(runtime: &str) -> io::Result<f64> {
+    with_server(runtime, load_pinned)
+}
+
+/// Starts a server in a process of its own on CPU 0, and calls `load` with its
+/// address and its process, on a thread of its own.
+pub fn with_server(
+    runtime: &str,
+    load: impl FnOnce(SocketAddr, u32) -> io::Result<f64> + Send + 'static,
+) -> io::Result<f64> {
     let mut server = Command::new(env::current_exe()?)
         .args(["--serve", runtime, "--cpu", "0"])
         .stdin(Stdio::piped())
@@ -50,7 +59,10 @@ fn serve_and_load(runtime: &str) -> io::Result<f64> {
     let mut line = String::new();
     BufReader::new(server.stdout.take().expect("it is piped")).read_line(&mut line)?;
     let result = match line.trim().parse() {
-        Ok(address) => load_pinned(address, server.id()),
+        Ok(address) => {
+            let server = server.id();
+            thread::spawn(move || load(address, server)).join().expect("it doesn't panic")
+        }
         Err(_) => Err(io::Error::other("the server did not start")),
     };
     let failed = server.try_wait()?.is_some();
@@ -65,14 +77,11 @@ fn serve_and_load(runtime: &str) -> io::Result<f64> {
 }
 
 fn load_pinned(address: SocketAddr, server: u32) -> io::Result<f64> {
-    let loader = thread::spawn(move || {
-        pin_to_cpu(1);
-        load(address, CONNECTIONS, CONNECTIONS * 50)?; // the server warms up
-        let start = cpu_time(server);
-        load(address, CONNECTIONS, MESSAGES)?;
-        Ok((cpu_time(server) - start).as_nanos() as f64 / MESSAGES as f64)
-    });
-    loader.join().expect("it doesn't panic")
+    pin_to_cpu(1);
+    load(address, CONNECTIONS, CONNECTIONS * 50)?; // the server warms up
+    let start = cpu_time(server);
+    load(address, CONNECTIONS, MESSAGES)?;
+    Ok((cpu_time(server) - start).as_nanos() as f64 / MESSAGES as f64)
 }
 
 /// Sends `messages` in all over `connections`, awaiting the echo of each.

@@ -1,6 +1,7 @@
 //! The same work on oneloop and on other runtimes, side by side, in one table;
-//! and in a second one the same with other libraries of locks, queues and the
-//! like. That one is described in `primitives/mod.rs`.
+//! in a second one the same with other libraries of locks, queues and the
+//! like; and in a third one what reaches the operating system. These two are
+//! described in `primitives/mod.rs` and `system/mod.rs`.
 //!
 //! ```sh
 //! export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
@@ -61,6 +62,7 @@ mod monoio_work;
 mod oneloop_work;
 mod primitives;
 mod smol_work;
+mod system;
 mod table;
 mod tokio_work;
 mod works;
@@ -104,7 +106,8 @@ const RUNTIMES: &[Entry] = &[
 
 const USAGE: &str = "usage: oneloop-peers [--rounds N] [--runtimes A,B] [WORK]...
        oneloop-peers --serve RUNTIME [--port P] [--cpu N]
-       oneloop-peers --load ADDRESS CONNECTIONS MESSAGES";
+       oneloop-peers --load ADDRESS CONNECTIONS MESSAGES
+       oneloop-peers --latency ADDRESS CONNECTIONS MESSAGES";
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -127,6 +130,13 @@ fn main() -> io::Result<()> {
             println!("{:.0} messages a second", number::<f64>(messages) / took.as_secs_f64());
             Ok(())
         }
+        ["--latency", address, connections, messages] => {
+            let address = address.parse().expect("an address with a port");
+            system::load_and_print(address, number(connections), number(messages))
+        }
+        ["--hold", address, connections] => {
+            system::hold(address.parse().expect("an address with a port"), number(connections))
+        }
         _ => compare(&args),
     }
 }
@@ -139,12 +149,15 @@ fn serve(name: &str, port: u16, cpu: Option<usize>) -> io::Result<()> {
     (find(name).serve)(port)
 }
 
-/// The figure of a work of either table.
+/// The figure of a work of any table.
 fn measure_here(work: &str, name: &str) -> f64 {
     if primitives::WORKS.iter().any(|known| known.name == work) {
         harness::pin_to_cpu(1);
         let run = primitives::find(work, name);
         return run.unwrap_or_else(|| panic!("{name:?} has no work {work:?}"))();
+    }
+    if system::WORKS.iter().any(|known| known.name == work) {
+        return system::measure_here(work, name);
     }
     find(name).measure.expect("a bare loop has no works")(work)
 }
@@ -157,7 +170,7 @@ struct Comparison {
     measure: fn(&str, &str) -> Option<Result<f64, String>>,
 }
 
-fn comparisons() -> [Comparison; 2] {
+fn comparisons() -> [Comparison; 3] {
     let runtimes = Comparison {
         columns: RUNTIMES.iter().map(|entry| entry.name).collect(),
         works: WORKS,
@@ -171,7 +184,12 @@ fn comparisons() -> [Comparison; 2] {
         works: primitives::WORKS,
         measure: |work, name| primitives::find(work, name).map(|_| measure_in_child(work, name)),
     };
-    [runtimes, primitives]
+    let system = Comparison {
+        columns: system::PEERS.iter().map(|peer| peer.name).collect(),
+        works: system::WORKS,
+        measure: system::measure_elsewhere,
+    };
+    [runtimes, primitives, system]
 }
 
 /// Measures what `args` ask for and prints the tables.

@@ -1,0 +1,123 @@
+//! tokio, `current_thread`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, copy},
+    net::{TcpListener, TcpStream, UdpSocket},
+    process::Command,
+    task::spawn_blocking,
+};
+
+use super::works::{BATCH, DATAGRAM, System};
+use crate::tokio_work::Tokio;
+
+impl System for Tokio {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Udp = UdpSocket;
+
+    async fn listen(address: SocketAddr) -> TcpListener {
+        TcpListener::bind(address).await.expect("the address is free")
+    }
+
+    fn address(listener: &TcpListener) -> SocketAddr {
+        listener.local_addr().expect("it has one")
+    }
+
+    async fn accept(listener: &TcpListener) -> TcpStream {
+        listener.accept().await.expect("somebody connects").0
+    }
+
+    async fn connect(address: SocketAddr) -> TcpStream {
+        TcpStream::connect(address).await.expect("somebody listens")
+    }
+
+    async fn readline(stream: TcpStream) -> u64 {
+        Self::lines(stream).await
+    }
+
+    async fn readline_bytes(stream: TcpStream) -> u64 {
+        let (mut reader, mut line, mut count) = (BufReader::new(stream), Vec::new(), 0);
+        while reader.read_until(b'\n', &mut line).await.expect("it holds") > 0 {
+            count += 1;
+            line.clear();
+        }
+        count
+    }
+
+    async fn lines(stream: TcpStream) -> u64 {
+        let (mut lines, mut count) = (BufReader::new(stream).lines(), 0);
+        while lines.next_line().await.expect("it holds").is_some() {
+            count += 1;
+        }
+        count
+    }
+
+    async fn copy(mut from: TcpStream, mut to: TcpStream) -> u64 {
+        copy(&mut from, &mut to).await.expect("both hold")
+    }
+
+    async fn idle_lines(stream: TcpStream) {
+        let (reader, _writer) = stream.into_split();
+        let mut lines = BufReader::new(reader).lines();
+        drop(lines.next_line().await);
+    }
+
+    async fn idle_bare(stream: TcpStream) {
+        drop(stream.peek(&mut [0]).await);
+    }
+
+    async fn udp() -> UdpSocket {
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free")
+    }
+
+    fn udp_address(socket: &UdpSocket) -> SocketAddr {
+        socket.local_addr().expect("it has one")
+    }
+
+    async fn udp_connect(socket: &UdpSocket, address: SocketAddr) {
+        socket.connect(address).await.expect("it is loopback");
+    }
+
+    async fn send(socket: &UdpSocket, data: &[u8]) {
+        socket.send(data).await.expect("it is loopback");
+    }
+
+    async fn receive(socket: &UdpSocket, buf: &mut [u8]) -> usize {
+        socket.recv(buf).await.expect("it is loopback")
+    }
+
+    async fn udp_batches(from: &UdpSocket, to: &UdpSocket, count: usize) {
+        let mut buf = [0; DATAGRAM];
+        for _ in 0..count / BATCH {
+            for _ in 0..BATCH {
+                from.send(&[7; DATAGRAM]).await.expect("it is loopback");
+            }
+            for _ in 0..BATCH {
+                to.recv(&mut buf).await.expect("it is loopback");
+            }
+        }
+    }
+
+    async fn to_thread(number: u64) -> u64 {
+        spawn_blocking(move || number + 1).await.expect("it doesn't panic")
+    }
+
+    async fn to_threads(count: u64) -> u64 {
+        let jobs: Vec<_> = (0..count).map(|number| spawn_blocking(move || number + 1)).collect();
+        let mut sum = 0;
+        for job in jobs {
+            sum += job.await.expect("it doesn't panic");
+        }
+        sum
+    }
+
+    async fn processes(count: usize) {
+        let start = |_| Command::new("/bin/true").spawn().expect("it is there");
+        let children: Vec<_> = (0..count).map(start).collect();
+        for mut child in children {
+            assert!(child.wait().await.expect("it is ours").success());
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The works of the third table, each written once for all peers. The far ends
+//! of sockets are threads on CPU 0, or processes; what is measured is on CPU 1.
+
+use std::{
+    cell::Cell,
+    env,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    rc::Rc,
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    harness::{best_ns, pin_to_cpu, resident_bytes, thread_cpu_time},
+    works::Runtime,
+};
+
+/// What a runtime does for these works.
+pub trait System: Runtime {
+    type Listener;
+    type Stream: 'static;
+    type Udp: 'static;
+
+    async fn listen(address: SocketAddr) -> Self::Listener;
+    fn address(listener: &Self::Listener) -> SocketAddr;
+    async fn accept(listener: &Self::Listener) -> Self::Stream;
+    async fn connect(address: SocketAddr) -> Self::Stream;
+
+    /// Reads lines until the end; counts them. As users read lines first.
+    async fn readline(stream: Self::Stream) -> u64;
+    /// The same, with bytes that are not copied, or only into one buffer.
+    async fn readline_bytes(stream: Self::Stream) -> u64;
+    /// The same, with a string for each line.
+    async fn lines(stream: Self::Stream) -> u64;
+    async fn copy(from: Self::Stream, to: Self::Stream) -> u64;
+
+    /// Serves a connection that will be idle: waits for its first line.
+    async fn idle_lines(stream: Self::Stream);
+    /// The same, without a reader: waits until there is something.
+    async fn idle_bare(stream: Self::Stream);
+
+    /// A socket on loopback.
+    async fn udp() -> Self::Udp;
+    fn udp_address(socket: &Self::Udp) -> SocketAddr;
+    async fn udp_connect(socket: &Self::Udp, address: SocketAddr);
+    async fn send(socket: &Self::Udp, data: &[u8]);
+    async fn receive(socket: &Self::Udp, buf: &mut [u8]) -> usize;
+    /// Sends so many datagrams and receives them again, `BATCH` at a time.
+    async fn udp_batches(from: &Self::Udp, to: &Self::Udp, count: usize);
+
+    /// Has a number computed on another thread.
+    async fn to_thread(number: u64) -> u64;
+    /// So many of these at once; their sum.
+    async fn to_threads(count: u64) -> u64;
+
+    /// Starts so many processes that end at once, and waits for all.
+    async fn processes(count: usize);
+}
+
+/// So many datagrams at a time, each of this size.
+pub const BATCH: usize = 32;
+pub const DATAGRAM: usize = 64;
+
+const GIB: usize = 1 << 30;
+const LINE: &[u8] = b"GET /index.html?user=12345&session=abcdef0123456789 HTTP/1.1 ok\n";
+
+pub fn measure<S: System>(name: &str) -> f64 {
+    pin_to_cpu(1);
+    match name {
+        "readline" => lines::<S, _>(S::readline),
+        "readline_bytes" => lines::<S, _>(S::readline_bytes),
+        "lines" => lines::<S, _>(S::lines),
+        "copy" => S::run(copy),
+        "idle_lines" => S::run(|runtime| idle(runtime, S::idle_lines)),
+        "idle_bare" => S::run(|runtime| idle(runtime, S::idle_bare)),
+        "udp_ping_pong" => S::run(udp_ping_pong),
+        "udp_batch" => S::run(udp_batch),
+        "to_thread" => S::run(to_thread),
+        "to_thread_100k" => S::run(to_thread_100k),
+        "processes" => S::run(processes),
+        "connect_close" => S::run(connect_close),
+        _ => panic!("no work is called {name:?}"),
+    }
+}
+
+fn lines<S: System, F: Future<Output = u64>>(count: impl Fn(S::Stream) -> F) -> f64 {
+    let source = send_to_one(LINE);
+    S::run(async |_| {
+        let stream = S::connect(source).await;
+        let start = thread_cpu_time();
+        let lines = count(stream).await;
+        assert_eq!(lines as usize, GIB / LINE.len());
+        (thread_cpu_time() - start).as_nanos() as f64 / lines as f64
+    })
+}
+
+async fn copy<S: System>(_runtime: S) -> f64 {
+    let (from, to) = (send_to_one(&[7; 64]), receive_from_one());
+    let (from, to) = (S::connect(from).await, S::connect(to).await);
+    let start = thread_cpu_time();
+    let copied = S::copy(from, to).await;
+    assert_eq!(copied as usize, GIB);
+    (thread_cpu_time() - start).as_secs_f64() * 1e3
+}
+
+/// A listener whose first connection gets a GiB of repetitions of `unit`.
+fn send_to_one(unit: &'static [u8]) -> SocketAddr {
+    at_far_end(move |mut stream| {
+        let block = unit.repeat((256 << 10) / unit.len());
+        for _ in 0..GIB / block.len() {
+            stream.write_all(&block)?;
+        }
+        Ok(())
+    })
+}
+
+fn receive_from_one() -> SocketAddr {
+    at_far_end(|mut stream| {
+        let mut buffer = vec![0; 256 << 10];
+        while stream.read(&mut buffer)? > 0 {}
+        Ok(())
+    })
+}
+
+fn at_far_end(
+    serve: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it has one");
+    thread::spawn(move || {
+        pin_to_cpu(0);
+        let (stream, _) = listener.accept().expect("somebody connects");
+        serve(stream).expect("the connection holds");
+    });
+    address
+}
+
+const IDLE: usize = 10_000;
+
+async fn idle<S: System, F: Future<Output = ()> + 'static>(
+    runtime: S,
+    serve: impl Fn(S::Stream) -> F + Copy + 'static,
+) -> f64 {
+    let listener = S::listen((Ipv4Addr::LOCALHOST, 0).into()).await;
+    let mut holder = Holder::start(S::address(&listener));
+    let served = Rc::new(Cell::new(0));
+    // The first hundred warm up what there is once.
+    for _ in 0..100 {
+        let stream = S::accept(&listener).await;
+        runtime.spawn_detached(serve(stream));
+    }
+    for _ in 0..100 {
+        S::yield_now().await;
+    }
+    let before = resident_bytes();
+    for _ in 100..IDLE {
+        let stream = S::accept(&listener).await;
+        let served = Rc::clone(&served);
+        runtime.spawn_detached(async move {
+            served.set(served.get() + 1);
+            serve(stream).await;
+        });
+    }
+    while served.get() < IDLE - 100 {
+        S::yield_now().await;
+    }
+    let bytes = (resident_bytes() - before) / (IDLE - 100) as f64;
+    holder.0.kill().expect("it runs");
+    holder.0.wait().expect("it is our child");
+    bytes
+}
+
+/// A process that holds connections open and does nothing with them.
+struct Holder(Child);
+
+impl Holder {
+    fn start(address: SocketAddr) -> Self {
+        let program = env::current_exe().expect("Linux knows it");
+        let mut command = Command::new(program);
+        command.args(["--hold", &address.to_string(), &IDLE.to_string()]).stdin(Stdio::null());
+        Self(command.spawn().expect("it starts again"))
+    }
+}
+
+/// What the holder does.
+pub fn hold(address: SocketAddr, connections: usize) -> io::Result<()> {
+    pin_to_cpu(0);
+    let mut held = Vec::new();
+    for i in 0..connections {
+        held.push(TcpStream::connect(address)?);
+        if i % 100 == 0 {
+            // More at once than the backlog takes would wait a second each.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    loop {
+        thread::park();
+    }
+}
+
+async fn udp_ping_pong<S: System>(runtime: S) -> f64 {
+    const ROUND_TRIPS: u32 = 20_000;
+    let (near, far) = (S::udp().await, S::udp().await);
+    S::udp_connect(&near, S::udp_address(&far)).await;
+    S::udp_connect(&far, S::udp_address(&near)).await;
+    runtime.spawn_detached(async move {
+        let mut buf = [0; 2 * DATAGRAM];
+        loop {
+            let len = S::receive(&far, &mut buf).await;
+            S::send(&far, &buf[..len]).await;
+        }
+    });
+    best_ns(ROUND_TRIPS, async || {
+        let mut buf = [0; 2 * DATAGRAM];
+        for _ in 0..ROUND_TRIPS {
+            S::send(&near, &[7; DATAGRAM]).await;
+            assert_eq!(S::receive(&near, &mut buf).await, DATAGRAM);
+        }
+    })
+    .await
+}
+
+async fn udp_batch<S: System>(_runtime: S) -> f64 {
+    const DATAGRAMS: usize = 100 * 1000 / BATCH * BATCH;
+    let (from, to) = (S::udp().await, S::udp().await);
+    S::udp_connect(&from, S::udp_address(&to)).await;
+    best_ns(DATAGRAMS as u32, async || S::udp_batches(&from, &to, DATAGRAMS).await).await
+}
+
+async fn to_thread<S: System>(_runtime: S) -> f64 {
+    const CALLS: u32 = 10_000;
+    best_ns(CALLS, async || {
+        for number in 0..u64::from(CALLS) {
+            assert_eq!(S::to_thread(number).await, number + 1);
+        }
+    })
+    .await
+}
+
+async fn to_thread_100k<S: System>(_runtime: S) -> f64 {
+    const CALLS: u32 = 100_000;
+    best_ns(CALLS, async || {
+        let count = u64::from(CALLS);
+        assert_eq!(S::to_threads(count).await, count * (count + 1) / 2);
+    })
+    .await
+}
+
+async fn processes<S: System>(_runtime: S) -> f64 {
+    const PROCESSES: usize = 1000;
+    best_ns(PROCESSES as u32, async || S::processes(PROCESSES).await).await / 1e3
+}
+
+async fn connect_close<S: System>(_runtime: S) -> f64 {
+    const CONNECTIONS: u32 = 3000;
+    // An address of its own for each process: ports that have just been used rest for a second.
+    let process = std::process::id();
+    let host = Ipv4Addr::new(127, 1, (process >> 8) as u8, process as u8 | 1);
+    let listener = S::listen((host, 0).into()).await;
+    let address = S::address(&listener);
+    best_ns(CONNECTIONS, async || {
+        for _ in 0..CONNECTIONS {
+            let near = S::connect(address).await;
+            let far = S::accept(&listener).await;
+            drop((near, far));
+        }
+    })
+    .await
+}

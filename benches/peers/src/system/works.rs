@@ -124,9 +124,7 @@ fn receive_from_one() -> SocketAddr {
     })
 }
 
-fn at_far_end(
-    serve: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static,
-) -> SocketAddr {
+fn at_far_end(serve: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("it has one");
     thread::spawn(move || {

@@ -4,13 +4,18 @@
 use std::env;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
-use std::iter::repeat_with;
+use std::iter::{repeat_n, repeat_with};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use oneloop::fs::{self as ours, File, temp_dir, temp_file};
-use oneloop::{sleep, timeout};
+use oneloop::thread::to_thread;
+use oneloop::{Builder, gather, sleep, timeout};
+
+/// How many may work at a time.
+const THREADS: usize = 4;
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
@@ -41,7 +46,7 @@ fn check(output: &Output) {
 }
 
 fn with_dir(test: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
-    oneloop::run(async {
+    Builder::new().blocking_threads(THREADS).run(async {
         let dir = temp_dir().await?;
         timeout(Duration::from_secs(10), test(dir.path())).await??;
         dir.close().await
@@ -202,7 +207,9 @@ fn operations_that_are_given_up_leak_no_descriptors_and_no_files() -> Result<()>
             drop(timeout(pause, ours::read_dir(dir)).await);
             drop(timeout(pause, temp_file().inside(dir)).await);
         }
-        // What threads do now comes to its end.
+        // What threads do now comes to its end: where all have met, nothing is made any more, only removed.
+        let meeting = Arc::new(Barrier::new(THREADS));
+        gather(repeat_n(meeting, THREADS).map(|meeting| to_thread(move || meeting.wait()))).await;
         for _ in 0..500 {
             let is_clean = names(dir)?.iter().all(|name| name == "x" || name == "y");
             if is_clean && descriptors()? <= before {

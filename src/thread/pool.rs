@@ -92,10 +92,7 @@ impl Pool {
     /// jobs done.
     pub(super) fn submit(&self, job: Arc<dyn Work>) -> io::Result<()> {
         let mut state = self.shared.lock();
-        if state.queue.len() == state.queue.capacity() {
-            // What was taken back goes before the queue grows, so it is never longer than twice those that wait.
-            state.queue.retain(|job| job.is_queued());
-        }
+        state.make_room();
         state.queue.push_back(job);
         let called = call_one(&self.shared, state);
         if let Err((mut state, error)) = called {
@@ -165,6 +162,15 @@ fn call_one<'a>(
 }
 
 impl State {
+    /// What was taken back goes before the queue grows: it is never longer than twice those that wait.
+    fn make_room(&mut self) {
+        if self.queue.len() == self.queue.capacity() {
+            self.queue.retain(|job| job.is_queued());
+            // To look through all of them again has to be worth it.
+            self.queue.reserve(self.queue.len());
+        }
+    }
+
     fn take_idle(&mut self) -> Option<Thread> {
         let index = self.idle.pop()?;
         self.is_one_coming = true;

@@ -158,7 +158,15 @@ fn calls_in_the_queue_do_not_begin_at_the_end() {
     let (mut gate, waiting) = gate();
     let begun = Arc::new(AtomicUsize::new(0));
     Builder::new().blocking_threads(1).cleanup_timeout(MS).run(async {
-        create_task(to_thread(move || waiting.pass())).detach();
+        let (said, told) = channel();
+        create_task(to_thread(move || {
+            said.send(()).unwrap();
+            waiting.pass();
+        }))
+        .detach();
+        while told.try_recv().is_err() {
+            yield_now().await;
+        }
         for _ in 0..10 {
             let count = Arc::clone(&begun);
             create_task(async move {

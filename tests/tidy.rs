@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 36] = [
+const KERNEL: [&str; 37] = [
     "key",
     "side_table",
     "clock",
@@ -56,6 +56,7 @@ const KERNEL: [&str; 36] = [
     "timer",
     "cleaning",
     "children",
+    "source_handle",
     "registration",
     "handle",
     "runtime",

@@ -425,12 +425,7 @@ impl ChildTurn {
 impl<J> Drop for Children<J> {
     fn drop(&mut self) {
         let (HandleKey { run, slot: list }, body) = (self.key, self.body);
-        let disband = move || with_loop(run, |state| state.disband_group(list, body));
-        if disband().is_err() {
-            registry::send_home(run, move || {
-                let _ = disband();
-            });
-        }
+        context::at_home(run, move |state| state.disband_group(list, body));
     }
 }
 

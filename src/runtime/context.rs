@@ -77,6 +77,18 @@ pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> R
     Lent::of_loop(run).lend_to(f).ok_or(NotHere { run })
 }
 
+/// Lends the state to `f` where the loop of a handle runs: now if that is here, otherwise when it takes in its mail. If the loop
+/// has ended, there is nothing left to be done.
+pub(super) fn at_home(run: RunNumber, f: impl FnOnce(&mut State) + Send + 'static) {
+    let mut f = Some(f);
+    if with_loop(run, |state| f.take().map(|f| f(state))).is_ok() {
+        return;
+    }
+    registry::send_home(run, move || {
+        with_loop(run, |state| f.map(|f| f(state))).ok();
+    });
+}
+
 /// The state while it is lent; goes back when dropped, also by a panic.
 ///
 /// It stands in everything that uses the loop, so what does not depend on the closure is not generic here.

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use super::context::{self, NotHere, candidate, with, with_loop};
 use super::key::{self, HandleKey, NO_SLOT, WakerKey};
 use super::members::{Member, ReadyList, ReadyMember};
-use super::registry;
 use super::state::State;
 use super::tasks::Tenant;
 use super::waiter::Waiter;
@@ -212,11 +211,7 @@ pub(super) fn wait_for(list: HandleKey, cx: &Context<'_>) {
 /// The list goes, and the slots of its `members` are freed.
 pub(super) fn drop_list(list: HandleKey, members: Vec<u32>) {
     let HandleKey { run, slot: list } = list;
-    if with_loop(run, |state| disband(state, list, &members)).is_err() {
-        registry::send_home(run, move || {
-            let _ = with_loop(run, |state| disband(state, list, &members));
-        });
-    }
+    context::at_home(run, move |state| disband(state, list, &members));
 }
 
 fn owner(state: &mut State, list: u32) -> Option<&mut Waiter> {

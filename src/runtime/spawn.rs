@@ -224,12 +224,7 @@ impl TaskHandle {
         if slot == NO_SLOT {
             return;
         }
-        let set = move || with_loop(run, |state| state.tasks.set_reporter(slot, report));
-        if set().is_err() {
-            registry::send_home(run, move || {
-                let _ = set();
-            });
-        }
+        context::at_home(run, move |state| state.tasks.set_reporter(slot, report));
     }
 
     pub(crate) fn id(&self) -> TaskId {
@@ -266,10 +261,8 @@ enum Found {
 impl Drop for TaskHandle {
     fn drop(&mut self) {
         let HandleKey { run, slot } = self.key;
-        if slot != NO_SLOT && with_loop(run, |state| state.drop_handle(slot)).is_err() {
-            registry::send_home(run, move || {
-                let _ = with_loop(run, |state| state.drop_handle(slot));
-            });
+        if slot != NO_SLOT {
+            context::at_home(run, move |state| state.drop_handle(slot));
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::task::{Context, Poll};
 
 use super::clock::{NEVER, Nanos, When};
-use super::context::{self, NotHere, candidate, with, with_loop};
+use super::context::{self, candidate, with, with_loop};
 use super::key::HandleKey;
+use super::limit;
 use super::state::State;
 use super::waiter::Waiter;
-use super::{limit, registry};
 
 /// An armed timer of some loop.
 #[derive(Debug)]
@@ -106,21 +106,12 @@ fn waiter(state: &mut State, slot: u32) -> Option<&mut Waiter> {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let key = self.key;
-        if remove(key).is_err() {
-            // On another thread the key goes home; if the loop has ended, the timer has too.
-            registry::send_home(key.run, move || {
-                let _ = remove(key);
-            });
-        }
+        let HandleKey { run, slot } = self.key;
+        context::at_home(run, move |state| {
+            let waiter = state.timers().remove(slot);
+            state.release(waiter);
+        });
     }
-}
-
-fn remove(key: HandleKey) -> Result<(), NotHere> {
-    with_loop(key.run, |state| {
-        let waiter = state.timers().remove(key.slot);
-        state.release(waiter);
-    })
 }
 
 /// The time by the clock of this thread's loop; by the real clock where none runs.

@@ -79,7 +79,7 @@ pub use unhandled::Unhandled;
 pub(crate) use children::{BodyTurn, ChildTurn, Children, Woken};
 pub(crate) use cleaning::{LeftCleanups, cut_off_cleanups, left_cleanups};
 pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
-pub(crate) use cleaning::{dropping, leave_cleanup, leave_wait};
+pub(crate) use cleaning::{dropping, leave_call, leave_cleanup, leave_wait};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};

@@ -30,6 +30,8 @@ pub(super) struct Job<F, R> {
     /// Where the call was handed over.
     place: Place,
     is_cancelled: AtomicBool,
+    /// If it outlives the loop, that is reported by a cleanup that waited for it.
+    is_reported_elsewhere: AtomicBool,
     stage: Mutex<Stage<F, R>>,
 }
 
@@ -60,6 +62,9 @@ pub(super) trait Work: Send + Sync {
 
     fn is_cancelled(&self) -> bool;
 
+    /// Whether its pool need not report it if it takes too long.
+    fn is_reported_elsewhere(&self) -> bool;
+
     fn place(&self) -> Place;
 }
 
@@ -74,6 +79,9 @@ pub(super) trait Answer<R>: Send + Sync {
 
     /// Tells a running call that it may stop.
     fn cancel(&self);
+
+    /// Tells the pool that somebody else reports it if it takes too long.
+    fn report_elsewhere(&self);
 
     /// Nobody waits any more. Gives the payload of a panic that nobody has seen.
     fn give_up(&self) -> Option<Payload>;
@@ -103,7 +111,12 @@ pub(super) enum Asked<R> {
 
 impl<F, R> Job<F, R> {
     pub(super) fn new(f: F, place: Place) -> Self {
-        Self { place, is_cancelled: AtomicBool::new(false), stage: Mutex::new(Stage::New(f)) }
+        Self {
+            place,
+            is_cancelled: AtomicBool::new(false),
+            is_reported_elsewhere: AtomicBool::new(false),
+            stage: Mutex::new(Stage::New(f)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage<F, R>> {
@@ -168,6 +181,10 @@ where
         self.is_cancelled.load(Ordering::Relaxed)
     }
 
+    fn is_reported_elsewhere(&self) -> bool {
+        self.is_reported_elsewhere.load(Ordering::Relaxed)
+    }
+
     fn place(&self) -> Place {
         self.place
     }
@@ -210,6 +227,10 @@ where
 
     fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn report_elsewhere(&self) {
+        self.is_reported_elsewhere.store(true, Ordering::Relaxed);
     }
 
     fn give_up(&self) -> Option<Payload> {

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 
-use crate::runtime::{self, Payload, Place, ThreadsafeValues};
+use crate::runtime::{self, ClockHold, Payload, Place, ThreadsafeValues};
 
 pub(super) struct Job<F, R> {
     /// Where the call was handed over.
@@ -39,13 +39,28 @@ enum Stage<F, R> {
     New(F),
     Queued {
         f: F,
-        waker: Waker,
+        waiting: Waiting,
         vars: ThreadsafeValues,
     },
-    /// Without a waker, nobody waits any more.
-    Running(Option<Waker>),
+    /// `None`: nobody waits any more.
+    Running(Option<Waiting>),
     Done(thread::Result<R>),
     Over,
+}
+
+/// Who waits for the result, and virtual time with it.
+pub(super) struct Waiting {
+    waker: Waker,
+    hold: Option<ClockHold>,
+}
+
+impl Waiting {
+    /// The loop hears of the result first, and then that time may go on.
+    pub(super) fn wake(self) {
+        let Self { waker, hold } = self;
+        runtime::wake_guarded(waker);
+        drop(hold);
+    }
 }
 
 /// A job as its pool sees it.
@@ -58,7 +73,7 @@ pub(super) trait Work: Send + Sync {
     fn is_queued(&self) -> bool;
 
     /// The pool will not run it. Gives who waits for it.
-    fn send_back(&self) -> Option<Waker>;
+    fn send_back(&self) -> Option<Waiting>;
 
     fn is_cancelled(&self) -> bool;
 
@@ -94,7 +109,7 @@ pub(super) trait Answer<R>: Send + Sync {
 /// What is left to be done after a job.
 pub(super) enum Ran {
     /// It has a result now, for which somebody waits.
-    Wake(Waker),
+    Wake(Waiting),
     /// It was taken back, or abandoned.
     Nothing,
     /// It panicked, and nobody awaits it.
@@ -127,12 +142,12 @@ impl<F, R> Job<F, R> {
 
 impl<F, R> Stage<F, R> {
     /// Takes the call of a queued job out, and leaves [`Stage::Over`].
-    fn take_queued(&mut self) -> Option<(F, Waker, ThreadsafeValues)> {
+    fn take_queued(&mut self) -> Option<(F, Waiting, ThreadsafeValues)> {
         if !matches!(self, Self::Queued { .. }) {
             return None;
         }
-        let Self::Queued { f, waker, vars } = mem::replace(self, Self::Over) else { return None };
-        Some((f, waker, vars))
+        let Self::Queued { f, waiting, vars } = mem::replace(self, Self::Over) else { return None };
+        Some((f, waiting, vars))
     }
 }
 
@@ -143,8 +158,8 @@ where
 {
     fn run(&self) -> Ran {
         let mut stage = self.lock();
-        let Some((f, waker, vars)) = stage.take_queued() else { return Ran::Nothing };
-        *stage = Stage::Running(Some(waker));
+        let Some((f, waiting, vars)) = stage.take_queued() else { return Ran::Nothing };
+        *stage = Stage::Running(Some(waiting));
         drop(stage);
         let call = || panic::catch_unwind(AssertUnwindSafe(f));
         let (result, failed_drop) = runtime::with_vars(vars, call);
@@ -152,10 +167,10 @@ where
             runtime::report_call_panic(self.place, payload);
         }
         let mut stage = self.lock();
-        if let Stage::Running(waker) = &mut *stage {
-            if let Some(waker) = waker.take() {
+        if let Stage::Running(waiting) = &mut *stage {
+            if let Some(waiting) = waiting.take() {
                 *stage = Stage::Done(result);
-                return Ran::Wake(waker);
+                return Ran::Wake(waiting);
             }
         }
         *stage = Stage::Over;
@@ -168,13 +183,13 @@ where
         matches!(*self.lock(), Stage::Queued { .. })
     }
 
-    fn send_back(&self) -> Option<Waker> {
+    fn send_back(&self) -> Option<Waiting> {
         let mut stage = self.lock();
-        let (f, waker, vars) = stage.take_queued()?;
+        let (f, waiting, vars) = stage.take_queued()?;
         *stage = Stage::New(f);
         drop(stage);
         drop(vars);
-        Some(waker)
+        Some(waiting)
     }
 
     fn is_cancelled(&self) -> bool {
@@ -199,8 +214,8 @@ where
         let mut stage = self.lock();
         match &mut *stage {
             Stage::New(_) => return Asked::IsNew(waker),
-            Stage::Queued { waker: former, .. } | Stage::Running(Some(former)) => {
-                mem::swap(former, &mut waker);
+            Stage::Queued { waiting, .. } | Stage::Running(Some(waiting)) => {
+                mem::swap(&mut waiting.waker, &mut waker);
                 // The former one is dropped after the lock.
                 drop(stage);
                 return Asked::NotYet;
@@ -214,10 +229,11 @@ where
     }
 
     fn queue(&self, waker: Waker, vars: ThreadsafeValues) {
+        let waiting = Waiting { waker, hold: ClockHold::new() };
         let mut stage = self.lock();
         if let Stage::New(_) = *stage {
             let Stage::New(f) = mem::replace(&mut *stage, Stage::Over) else { return };
-            *stage = Stage::Queued { f, waker, vars };
+            *stage = Stage::Queued { f, waiting, vars };
         }
     }
 

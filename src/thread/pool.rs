@@ -276,7 +276,7 @@ fn do_jobs<'a>(
 
 fn finish(shared: &Arc<Shared>, ran: Ran) {
     match ran {
-        Ran::Wake(waker) => runtime::wake_guarded(waker),
+        Ran::Wake(waiting) => waiting.wake(),
         Ran::Nothing => {}
         Ran::Unseen(place, payload) => {
             shared.lock().unseen.push((place, payload));
@@ -333,8 +333,8 @@ impl Drop for Pool {
         drop(state);
         for job in queue {
             // Whoever still waits for it asks another loop's pool.
-            if let Some(waker) = job.send_back() {
-                runtime::wake_guarded(waker);
+            if let Some(waiting) = job.send_back() {
+                waiting.wake();
             }
         }
         let mut state = self.wait_for_jobs();

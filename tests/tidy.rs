@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 37] = [
+const KERNEL: [&str; 38] = [
     "key",
     "side_table",
     "clock",
@@ -57,6 +57,7 @@ const KERNEL: [&str; 37] = [
     "clock_hold",
     "cleaning",
     "children",
+    "source_handle",
     "registration",
     "handle",
     "runtime",

@@ -1,48 +1,32 @@
 //! Where the newlines are: a search that looks at each byte once, however the data comes and however often somebody asks.
 //!
-//! The standard library offers no fast search for a byte, and `unsafe` or another crate is too much for it. So it goes by blocks of
-//! 64 bytes, in loops that the compiler turns into vector instructions: one says whether a block has the byte at all, and one
-//! where, as a mask with a bit for each place. A mask finds all the lines of a block, which makes short ones cheap.
+//! The standard library offers no fast search for a byte, and `unsafe` or another crate is too much for it. So it goes by blocks,
+//! in loops without a way out that the compiler turns into vector instructions, and at last by words.
 
 const BLOCK: usize = 64;
+/// Short lines end in the first of these.
+const PART: usize = 16;
+/// A word with the lowest bit of each byte.
+const ONES: u64 = u64::MAX / 0xff;
 
 /// Finds the newlines in the data of a reader, which comes in at the back and goes out at the front.
 #[derive(Default)]
 pub(super) struct Newlines {
-    /// So much from the front has been searched.
+    /// So much at the front has none.
     searched: usize,
-    /// Which of the last `BLOCK` bytes that were searched are newlines: the highest bit means the last one. Those before
-    /// have none, as they were consumed or were no newlines.
-    mask: u64,
 }
 
 impl Newlines {
     /// The place of the first newline.
     pub(super) fn first(&mut self, data: &[u8]) -> Option<usize> {
-        while self.mask == 0 && self.searched < data.len() {
-            let rest = &data[self.searched..];
-            let (block, len) = match rest.first_chunk() {
-                Some(block) => (*block, BLOCK),
-                None => (padded(rest), rest.len()),
-            };
-            if has(&block, b'\n') {
-                self.mask = mask(&block, b'\n') << (BLOCK - len);
-            }
-            self.searched += len;
-        }
-        let newline = self.searched + self.mask.trailing_zeros() as usize;
-        (self.mask != 0).then(|| newline - BLOCK)
+        let found = position(b'\n', &data[self.searched..]);
+        self.searched += found.unwrap_or(data.len() - self.searched);
+        found.map(|_| self.searched)
     }
 
     /// So much has gone at the front.
     pub(super) fn consume(&mut self, len: usize) {
         self.searched = self.searched.saturating_sub(len);
-        // Those at the front of what is left stand in the highest bits.
-        match self.searched {
-            0 => self.mask = 0,
-            left if left < BLOCK => self.mask &= u64::MAX << (BLOCK - left),
-            _ => {}
-        }
     }
 
     pub(super) fn searched(&self) -> usize {
@@ -50,18 +34,40 @@ impl Newlines {
     }
 }
 
-fn padded(data: &[u8]) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    block[..data.len()].copy_from_slice(data);
-    block
-}
-
 /// The place of the first `byte`.
+#[inline]
 pub(super) fn position(byte: u8, data: &[u8]) -> Option<usize> {
     let mut rest = data;
-    while let Some((block, after)) = rest.split_first_chunk() {
-        if has(block, byte) {
+    while let Some((part, after)) = rest.split_first_chunk::<PART>() {
+        if has(part, byte) {
             break;
+        }
+        rest = after;
+        while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
+            if has(block, byte) {
+                break;
+            }
+            rest = after;
+        }
+    }
+    let at = position_by_words(byte, rest)?;
+    Some(data.len() - rest.len() + at)
+}
+
+fn has<const N: usize>(block: &[u8; N], byte: u8) -> bool {
+    block.iter().fold(0_u8, |found, &other| found | u8::from(other == byte)) != 0
+}
+
+#[inline]
+fn position_by_words(byte: u8, data: &[u8]) -> Option<usize> {
+    let mut rest = data;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        // A byte that is equal becomes zero, and the first zero is the first byte to borrow.
+        let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
+        let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if zeros != 0 {
+            let at = zeros.trailing_zeros() as usize / 8;
+            return Some(data.len() - rest.len() + at);
         }
         rest = after;
     }
@@ -69,50 +75,35 @@ pub(super) fn position(byte: u8, data: &[u8]) -> Option<usize> {
     Some(data.len() - rest.len() + at)
 }
 
-fn has(block: &[u8; BLOCK], byte: u8) -> bool {
-    // Without a way out in the middle, so that it needs no branches.
-    block.iter().fold(0_u8, |found, &other| found | u8::from(other == byte)) != 0
-}
-
-fn mask(block: &[u8; BLOCK], byte: u8) -> u64 {
-    let equal = block.map(|other| u8::from(other == byte));
-    let mut mask = 0;
-    let mut words = &equal[..];
-    while let Some((before, &word)) = words.split_last_chunk() {
-        // The lowest bit of each byte of the word, collected in the highest byte of the product.
-        let bits = u64::from_le_bytes(word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask = mask << 8 | bits;
-        words = before;
-    }
-    mask
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_has_a_bit_for_each_place() {
-        for place in 0..BLOCK {
-            let mut block = [b'x'; BLOCK];
-            assert!(!has(&block, b'\n'));
-            block[place] = b'\n';
-            block[BLOCK - 1 - place] = b'\n';
-            assert!(has(&block, b'\n'));
-            assert_eq!(mask(&block, b'\n'), 1 << place | 1 << (BLOCK - 1 - place));
+    fn a_position_is_found_in_blocks_and_behind_them() {
+        for len in 0..200 {
+            // Bytes that differ in one bit from what is sought, and those from which a borrow goes on.
+            for other in [0, 2, 3, 0x80, 0x81, 0xff] {
+                let mut data = vec![other; len];
+                assert_eq!(position(1, &data), None);
+                for place in (0..len).rev() {
+                    data[place] = 1;
+                    assert_eq!(position(1, &data), Some(place));
+                }
+            }
         }
-        assert_eq!(mask(&[7; BLOCK], 7), u64::MAX);
     }
 
     #[test]
-    fn a_position_is_found_in_blocks_and_behind_them() {
-        for len in 0..200 {
-            let mut data = vec![0; len];
-            assert_eq!(position(1, &data), None);
-            for place in (0..len).rev() {
-                data[place] = 1;
-                assert_eq!(position(1, &data), Some(place));
-            }
-        }
+    fn no_byte_is_looked_at_twice() {
+        let mut newlines = Newlines::default();
+        assert_eq!((newlines.first(b"abc"), newlines.searched()), (None, 3));
+        // What was searched is not what it was: nobody looks.
+        assert_eq!(newlines.first(b"\n\n\ndef\n"), Some(6));
+        assert_eq!(newlines.first(b"\n\n\ndef\n"), Some(6), "as often as it is asked");
+        newlines.consume(2);
+        assert_eq!(newlines.first(b"\ndef\n"), Some(4));
+        newlines.consume(5);
+        assert_eq!(newlines.first(b"\n"), Some(0));
     }
 }

@@ -1,6 +1,6 @@
 //! Which children a loop has, and how they ended: the data, and the question to the kernel. Nothing here runs the code of others.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::mem;
 use std::process::{Child as Process, ExitStatus};
 use std::task::Waker;
@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::runtime::{WaitKey, WaitList};
 
 /// One of the children of a loop.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ChildKey(u64);
 
 /// How a child ended.
@@ -25,9 +25,9 @@ pub(super) enum Exit {
 /// it is neither.
 #[derive(Default)]
 pub(super) struct Table {
-    entries: BTreeMap<ChildKey, Entry>,
+    entries: HashMap<ChildKey, Entry>,
     /// Those that are running, which includes those that have ended and were not reaped: their process ids belong to them.
-    running: BTreeMap<Pid, ChildKey>,
+    running: HashMap<Pid, ChildKey>,
     last: u64,
 }
 

@@ -43,14 +43,14 @@ impl Wake for Current {
     }
 
     fn wake(key: WakerKey) {
-        let mut is_here = false;
-        access(|state| {
-            is_here = state.run_number().index() == key.index();
+        let woken = with(|state| {
+            let is_here = state.run_number().index() == key.index();
             if is_here {
                 state.wake_key(key);
             }
+            is_here
         });
-        if !is_here {
+        if woken != Some(true) {
             registry::wake_remote(key);
         }
     }
@@ -61,11 +61,10 @@ pub(super) fn with_waker<R>(key: WakerKey, f: impl FnOnce(&mut Context<'_>) -> R
     WAKERS.lend(key, |waker| f(&mut Context::from_waker(waker)))
 }
 
-/// Lends the state of this thread's loop to `f`, which must not run user code. `None`: no loop runs here.
+/// Lends the state of this thread's loop to `f`, which must not run user code. `None`: no loop runs here; or the state is lent,
+/// which only a global allocator or a signal handler can see.
 pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
-    let mut result = None;
-    access(|state| result = Some(f(state)));
-    result
+    Lent::new().lend_to(f)
 }
 
 /// Whether a loop runs on this thread.
@@ -75,43 +74,59 @@ pub(crate) fn has_loop() -> bool {
 
 /// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.
 pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> Result<R, NotHere> {
-    let mut result = Err(NotHere { run });
-    access(|state| {
-        if state.run_number() == run {
-            result = Ok(f(state));
-        }
-    });
-    result
-}
-
-/// Does nothing where no loop runs; nor while the state is lent, which only a global allocator or a signal handler can see.
-///
-/// The closure leaves its result where it is wanted, which is measurably quicker than handing it up.
-fn access(f: impl FnOnce(&mut State)) {
-    let access = |current: &Cell<ManuallyDrop<Option<Box<State>>>>| {
-        let Some(state) = ManuallyDrop::into_inner(current.take()) else { return };
-        let mut lent = Lent { state: ManuallyDrop::new(Some(state)), home: current };
-        let Some(state) = &mut *lent.state else { return };
-        f(state);
-        let has_deferred = !state.deferred.is_empty() && !state.runs_deferred;
-        drop(lent);
-        if has_deferred {
-            run_deferred();
-        }
-    };
-    // The thread-local has no destructor, so this is always `Ok`.
-    CURRENT.try_with(access).ok();
+    Lent::of_loop(run).lend_to(f).ok_or(NotHere { run })
 }
 
 /// The state while it is lent; goes back when dropped, also by a panic.
-struct Lent<'a> {
+///
+/// It stands in everything that uses the loop, so what does not depend on the closure is not generic here.
+struct Lent {
     state: ManuallyDrop<Option<Box<State>>>,
-    home: &'a Cell<ManuallyDrop<Option<Box<State>>>>,
 }
 
-impl Drop for Lent<'_> {
+impl Lent {
+    #[inline]
+    fn new() -> Self {
+        Self { state: CURRENT.take() }
+    }
+
+    #[inline]
+    fn of_loop(run: RunNumber) -> Self {
+        let lent = Self::new();
+        match &*lent.state {
+            Some(state) if state.run_number() == run => lent,
+            _ => Self { state: ManuallyDrop::new(None) },
+        }
+    }
+
+    #[inline]
+    fn lend_to<R>(mut self, f: impl FnOnce(&mut State) -> R) -> Option<R> {
+        let Some(state) = &mut *self.state else { return None };
+        let result = f(state);
+        self.give_back();
+        Some(result)
+    }
+
+    /// Gives it back, and does what has been deferred meanwhile.
+    #[inline]
+    fn give_back(self) {
+        let has_deferred = match &*self.state {
+            Some(state) => !state.deferred.is_empty() && !state.runs_deferred,
+            None => false,
+        };
+        drop(self);
+        if has_deferred {
+            run_deferred();
+        }
+    }
+}
+
+impl Drop for Lent {
+    #[inline]
     fn drop(&mut self) {
-        self.home.set(mem::take(&mut self.state));
+        if self.state.is_some() {
+            CURRENT.set(mem::take(&mut self.state));
+        }
     }
 }
 

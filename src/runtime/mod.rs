@@ -21,7 +21,7 @@
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
-//! | `spawn`, `current_vars`, `gathering`, `watch`, `timer`, `clock_hold`, `registration` | what the rest of the crate holds: keys with a `Drop` |
+//! | `spawn`, `current_vars`, `gathering`, `watch`, `timer`, `clock_hold`, `registration`, `source_handle` | what the rest of the crate holds: keys with a `Drop` |
 //! | `cleaning`, `children` | how cleanups are run and awaited; the tasks of a group |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
@@ -51,6 +51,7 @@ mod run_queue;
 #[expect(clippy::module_inception, reason = "the type is the public face of the folder")]
 mod runtime;
 mod side_table;
+mod source_handle;
 mod spawn;
 mod state;
 mod tasks;
@@ -100,7 +101,8 @@ pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
 };
 pub(crate) use record::{Ending, Payload, Place, TaskLabel};
-pub(crate) use registration::{Moved, Registration, check_loop};
+pub(crate) use registration::{Moved, Registration};
+pub(crate) use source_handle::check_loop;
 pub(crate) use spawn::{TaskHandle, TaskId, create, create_at};
 pub(crate) use tasks::{Failure, FailureCause};
 pub(crate) use timer::{Timer, deadline, is_overdue, is_virtual, now};

@@ -539,7 +539,7 @@ impl State {
     }
 
     /// Ends the registration of `io`, if that has not been closed already.
-    pub(super) fn release_source(&mut self, slot: u32, io: Option<&mut impl EventSource>) {
+    pub(super) fn release_source(&mut self, slot: u32, io: Option<&mut dyn EventSource>) {
         if let Some(mut reactor) = self.reactor.take() {
             reactor.release(slot, io, |waiter| self.wake(waiter));
             self.reactor = Some(reactor);

@@ -85,7 +85,7 @@ impl Reactor {
 
     pub(crate) fn register(
         &mut self,
-        io: &mut impl EventSource,
+        io: &mut dyn EventSource,
         interests: Interests,
     ) -> io::Result<u32> {
         self.check_process()?;
@@ -103,7 +103,7 @@ impl Reactor {
     pub(crate) fn release(
         &mut self,
         slot: u32,
-        io: Option<&mut impl EventSource>,
+        io: Option<&mut dyn EventSource>,
         wake: impl FnMut(Waiter),
     ) {
         // In a forked child this would end the parent's registration. Elsewhere a failure means that the descriptor was

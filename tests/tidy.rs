@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 37] = [
+const KERNEL: [&str; 38] = [
     "key",
     "side_table",
     "clock",
@@ -54,6 +54,7 @@ const KERNEL: [&str; 37] = [
     "gathering",
     "watch",
     "timer",
+    "clock_hold",
     "cleaning",
     "children",
     "source_handle",

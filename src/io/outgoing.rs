@@ -16,6 +16,7 @@ use futures_io::AsyncWrite;
 
 use super::backlog::{Backlog, Phase, Step};
 use super::error::Failure;
+use super::send_file::Chunk;
 use super::transport::Transport;
 use super::writer_control::LargeWrite;
 use crate::runtime::{self, CancelReason, Place, TaskHandle, poll_budget};
@@ -185,6 +186,24 @@ impl Outgoing {
             Err(error) => self.fail(error),
         }
         Poll::Ready(written)
+    }
+
+    /// Has the kernel copy some of a file as soon as nothing waits any more. `None`: it cannot.
+    pub(super) fn poll_copy(
+        self: &Rc<Self>,
+        cx: &mut Context<'_>,
+        chunk: &Chunk<'_>,
+    ) -> Poll<io::Result<Option<usize>>> {
+        ready!(self.poll_until(cx, |backlog| backlog.is_idle() && !backlog.needs_flush))?;
+        if let Some(error) = self.backlog().refusal() {
+            return Poll::Ready(Err(error));
+        }
+        let polled = self.with_transport(|transport| transport.poll_copy(cx, chunk));
+        let copied = ready!(polled.unwrap_or(Poll::Pending));
+        if let Some(error) = copied.as_ref().err().filter(|error| is_of_connection(error.kind())) {
+            self.fail(error);
+        }
+        Poll::Ready(copied)
     }
 
     fn poll_until(
@@ -398,6 +417,13 @@ impl Drop for Flusher {
 fn at_least_one(written: usize, data: &[u8]) -> io::Result<usize> {
     assert!(written <= data.len(), "a stream has written more than it was given");
     if written == 0 { Err(ErrorKind::WriteZero.into()) } else { Ok(written) }
+}
+
+/// The others of a system call that reads a file and writes to a connection may be those of the file.
+fn is_of_connection(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
 /// For what is tried without waiting: nobody is woken.

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_io::AsyncWrite;
 use pin_project_lite::pin_project;
 
+use super::send_file::Chunk;
+
 /// A stream to write to. `poll_close` ends its direction; a connection can still be read from.
 ///
 /// The layers above implement it for their connections; `Plain` makes one of anything else.
@@ -15,6 +17,15 @@ pub(crate) trait Transport: AsyncWrite {
     /// Writes what it takes now. Nobody is woken when it takes more.
     fn try_write(self: Pin<&mut Self>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write(&mut Context::from_waker(Waker::noop()), data)
+    }
+
+    /// Has the kernel copy some of `chunk`; how many bytes, 0 at the end of the file. `None`: it cannot.
+    fn poll_copy(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        _chunk: &Chunk<'_>,
+    ) -> Poll<io::Result<Option<usize>>> {
+        Poll::Ready(Ok(None))
     }
 
     /// Closes both directions: a reader of the same connection sees the end. All was written and flushed before.

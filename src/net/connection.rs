@@ -4,6 +4,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 use std::os::unix::net as unix;
 
 use crate::runtime::{Direction, EventSource, Moved, Registration};
@@ -14,7 +15,7 @@ use crate::runtime::{Direction, EventSource, Moved, Registration};
     unnameable_types,
     reason = "what serves both kinds of streams is bound by it, nobody else"
 )]
-pub trait Socket: EventSource + Send + Sync + 'static {
+pub trait Socket: EventSource + AsFd + Send + Sync + 'static {
     /// Whether a short read or write means that the kernel has no more, or no more room: with TCP only.
     const SHORT_MEANS_DRAINED: bool;
 

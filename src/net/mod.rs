@@ -24,11 +24,12 @@ pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHal
 pub use lookup::lookup_host;
 pub use open::{open_connection, open_unix_connection};
 pub use resolver::{Resolver, Resolving, SystemResolver};
-pub use send_file::SendFileError;
 pub use server::{Server, ServerBuilder, server_closing, start_server, start_unix_server};
 pub use tcp::{TcpListener, TcpListenerBuilder, TcpSocket, TcpStream};
 pub use udp::{Batch, BatchIter, Datagram, Datagrams, UdpSocket, UdpSocketBuilder};
 pub use unix::{UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream};
+
+pub use crate::io::SendFileError;
 
 #[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
 pub use unix::PeerCred;

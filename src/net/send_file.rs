@@ -1,21 +1,13 @@
 //! `send_file`: from a file to a socket, inside the kernel where it can.
 
-use std::error::Error;
-use std::fmt;
-use std::io::{self, ErrorKind};
-use std::ops::{Bound, Range, RangeBounds};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::ops::RangeBounds;
+use std::os::fd::AsFd;
 
-use nix::errno::Errno;
-use nix::sys::uio::pread;
-
-use super::connection::{ByteStream, Socket, write};
+use super::connection::{ByteStream, Socket, write_some};
 use super::{TcpStream, UnixStream};
+use crate::io::{Chunk, FileTarget, bounds, send_file};
 use crate::runtime::{Direction, Moved, Registration};
-use crate::task::yield_now;
-
-/// How much goes at a time, and so how much of a file is read from a disk, at most, while nothing else can run.
-const CHUNK: usize = 256 * 1024;
 
 impl TcpStream {
     /// Sends a part of `file`, or all of it (`..`), waiting for room as need be; returns how many bytes were sent. That is less than the range has if
@@ -34,7 +26,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// A [`SendFileError`] inside, which says how much was sent: those of the connection, as `BrokenPipe` when the peer is gone; those of the
+    /// A [`SendFileError`](crate::io::SendFileError) inside, which says how much was sent: those of the connection, as `BrokenPipe` when the peer is gone; those of the
     /// file, as for one without positions, like a pipe. On another thread than the loop's.
     ///
     /// # Examples
@@ -63,8 +55,7 @@ impl TcpStream {
         file: impl AsFd,
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
-        let (start, end) = bounds(&range);
-        send(self.registration(), file, start..end, Way::Native).await
+        send_file(Direct(self.registration()), file, bounds(&range)).await
     }
 }
 
@@ -84,83 +75,30 @@ impl UnixStream {
         file: impl AsFd,
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
-        let (start, end) = bounds(&range);
-        send(self.registration(), file, start..end, Way::Native).await
+        send_file(Direct(self.registration()), file, bounds(&range)).await
     }
 }
 
-/// From the first byte to the one behind the last.
-fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
-    let start = match range.start_bound() {
-        Bound::Included(&start) => start,
-        Bound::Excluded(&before) => before.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(&last) => last.saturating_add(1),
-        Bound::Excluded(&end) => end,
-        Bound::Unbounded => u64::MAX,
-    };
-    (start, end)
-}
+/// A socket that nothing is queued for.
+struct Direct<'a, S: Socket>(&'a Registration<S>);
 
-/// Sends what `file` has in `range`.
-async fn send(
-    registration: &Registration<impl Socket + AsFd>,
-    file: impl AsFd,
-    range: Range<u64>,
-    mut way: Way,
-) -> io::Result<u64> {
-    let Range { start, end } = range;
-    let mut at = start;
-    while at < end {
-        let before = at;
-        let count = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-        let chunk = Chunk { file: file.as_fd(), at, count };
-        let result = match &mut way {
-            Way::Native => {
-                let sent = registration.when_ready(Direction::Write, |io| native(io, &chunk)).await;
-                sent.map(|sent| sent.map(|sent| at += sent as u64))
-            }
-            Way::Copying(buf) => copy(registration, &chunk, buf, &mut at).await.map(Some),
-        };
-        match result {
-            Ok(Some(())) if at == before => break,
-            // A chunk takes as long as a task may run; a peer that is quick would let many follow.
-            Ok(Some(())) => yield_now().await,
-            Ok(None) => way = Way::Copying(Vec::new()),
-            Err(cause) => return Err(SendFileError { sent: at - start, cause }.into()),
-        }
+impl<S: Socket> FileTarget for Direct<'_, S> {
+    async fn copy(&self, chunk: &Chunk<'_>) -> io::Result<Option<usize>> {
+        self.0.when_ready(Direction::Write, |io| copy(io, chunk)).await
     }
-    Ok(at - start)
-}
 
-enum Way {
-    Native,
-    /// With a buffer for a chunk.
-    Copying(Vec<u8>),
-}
-
-/// What goes at a time.
-struct Chunk<'a> {
-    file: BorrowedFd<'a>,
-    at: u64,
-    count: usize,
-}
-
-impl Chunk<'_> {
-    /// As the type that a system call wants.
-    fn offset<T: TryFrom<u64>>(&self) -> io::Result<T> {
-        T::try_from(self.at).map_err(|_| {
-            io::Error::new(ErrorKind::InvalidInput, format!("no file has an offset of {}", self.at))
-        })
+    async fn write(&self, data: &[u8]) -> io::Result<usize> {
+        write_some(self.0, data).await
     }
 }
 
 /// How many bytes the kernel has taken from the file; 0 at its end. `None`: it cannot.
 #[cfg(target_os = "linux")]
-fn native(io: &impl AsFd, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
+pub(super) fn copy(io: &impl AsFd, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
+    use nix::errno::Errno;
     use nix::sys::sendfile::sendfile64;
+
+    use crate::io::no_positions;
 
     let mut offset = chunk.offset()?;
     let value = match sendfile64(io, chunk.file, Some(&mut offset), chunk.count) {
@@ -175,79 +113,8 @@ fn native(io: &impl AsFd, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>>
 
 /// Other systems have calls of their own, with rules of their own for what a part of a chunk means.
 #[cfg(not(target_os = "linux"))]
-fn native(_io: &impl AsFd, _chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
+pub(super) fn copy(_io: &impl AsFd, _chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
     Ok(Moved { value: None, is_short: false })
-}
-
-/// Reads a chunk and writes all of it, counting in `at` what is written: nothing at the end of the file.
-async fn copy(
-    registration: &Registration<impl Socket>,
-    chunk: &Chunk<'_>,
-    buf: &mut Vec<u8>,
-    at: &mut u64,
-) -> io::Result<()> {
-    let mut rest = read(chunk, buf)?;
-    while !rest.is_empty() {
-        match registration.when_ready(Direction::Write, |io| write(io, rest)).await? {
-            0 => return Err(ErrorKind::WriteZero.into()),
-            written => {
-                rest = &rest[written..];
-                *at += written as u64;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn read<'a>(chunk: &Chunk<'_>, buf: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
-    buf.resize(chunk.count, 0);
-    let len = loop {
-        match pread(chunk.file, buf, chunk.offset()?) {
-            Err(Errno::EINTR) => {}
-            Err(Errno::ESPIPE) => return Err(no_positions()),
-            result => break result?,
-        }
-    };
-    Ok(&buf[..len])
-}
-
-fn no_positions() -> io::Error {
-    io::Error::new(
-        ErrorKind::NotSeekable,
-        "it has no positions to read from: pass a file, and read a pipe or a socket yourself",
-    )
-}
-
-/// A file was not sent to its end. It is inside the `io::Error` that [`TcpStream::send_file`] and [`UnixStream::send_file`] give.
-#[derive(Debug)]
-pub struct SendFileError {
-    sent: u64,
-    cause: io::Error,
-}
-
-impl SendFileError {
-    /// How many bytes went to the kernel before. The peer need not have got them.
-    pub fn sent(&self) -> u64 {
-        self.sent
-    }
-}
-
-impl fmt::Display for SendFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file was not sent further than {} bytes: {}", self.sent, self.cause)
-    }
-}
-
-impl Error for SendFileError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
-    }
-}
-
-impl From<SendFileError> for io::Error {
-    fn from(error: SendFileError) -> Self {
-        Self::new(error.cause.kind(), error)
-    }
 }
 
 #[cfg(test)]
@@ -255,13 +122,27 @@ mod tests {
     use std::fs::{self, File};
     use std::io::Read;
     use std::net::{Ipv4Addr, TcpListener};
+    use std::ops::Range;
     use std::{env, process, thread};
 
     use super::*;
     use crate::runtime::run;
 
-    /// Sends a file by both ways to a peer that reads all, and gives what that has read.
-    fn send_and_read(name: &str, bytes: &[u8], range: Range<u64>, way: Way) -> Vec<u8> {
+    /// A socket for which the kernel cannot copy.
+    struct Copying<'a, S: Socket>(Direct<'a, S>);
+
+    impl<S: Socket> FileTarget for Copying<'_, S> {
+        async fn copy(&self, _chunk: &Chunk<'_>) -> io::Result<Option<usize>> {
+            Ok(None)
+        }
+
+        async fn write(&self, data: &[u8]) -> io::Result<usize> {
+            self.0.write(data).await
+        }
+    }
+
+    /// Sends a file by one of the ways to a peer that reads all, and gives what that has read.
+    fn send_and_read(name: &str, bytes: &[u8], range: Range<u64>, is_native: bool) -> Vec<u8> {
         let path = env::temp_dir().join(format!("oneloop-{}-{name}", process::id()));
         fs::write(&path, bytes).unwrap();
         let file = File::open(&path).unwrap();
@@ -275,7 +156,12 @@ mod tests {
         });
         run(async {
             let stream = TcpStream::connect(addr).await.unwrap();
-            let sent = send(stream.registration(), &file, range, way).await.unwrap();
+            let direct = Direct(stream.registration());
+            let sent = if is_native {
+                send_file(direct, &file, range).await.unwrap()
+            } else {
+                send_file(Copying(direct), &file, range).await.unwrap()
+            };
             drop(stream);
             let all = peer.join().unwrap();
             assert_eq!(sent, all.len() as u64);
@@ -289,8 +175,8 @@ mod tests {
         for (start, end) in
             [(0, u64::MAX), (1, 1_999_999), (300_000, 300_001), (2_000_000, 3_000_000)]
         {
-            let native = send_and_read("native", &bytes, start..end, Way::Native);
-            let copied = send_and_read("copied", &bytes, start..end, Way::Copying(Vec::new()));
+            let native = send_and_read("native", &bytes, start..end, true);
+            let copied = send_and_read("copied", &bytes, start..end, false);
             let end = bytes.len().min(usize::try_from(end).unwrap());
             assert!(native == bytes[usize::try_from(start).unwrap()..end]);
             assert!(copied == native);

@@ -11,9 +11,10 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Addr, ByteStream, read, shutdown, write};
+use super::send_file::copy;
 use super::{TcpStream, UnixStream};
 use crate::io::{
-    StreamReader, StreamWriter, Transport, WriterControl, give_chunk, no_address, take_chunk,
+    Chunk, StreamReader, StreamWriter, Transport, WriterControl, give_chunk, no_address, take_chunk,
 };
 use crate::runtime::{Direction, Place};
 
@@ -206,6 +207,15 @@ impl<S: ByteStream> Transport for WriteEnd<S> {
         }
     }
 
+    fn poll_copy(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        chunk: &Chunk<'_>,
+    ) -> Poll<io::Result<Option<usize>>> {
+        let Some(stream) = self.connection.stream() else { return Poll::Ready(Err(is_closed())) };
+        stream.registration().poll_io(Direction::Write, cx, |io| copy(io, chunk))
+    }
+
     fn poll_close_both(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.close();
         Poll::Ready(Ok(()))
@@ -222,5 +232,31 @@ impl<S: ByteStream> Transport for WriteEnd<S> {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         let stream = self.connection.stream().ok_or_else(is_closed)?;
         stream.local_addr()?.ip().ok_or_else(no_address)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::File;
+    use std::future::poll_fn;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::runtime::run;
+
+    #[test]
+    fn the_kernel_copies_files_for_writers_too() {
+        run(async {
+            let (stream, _peer) = UnixStream::pair().unwrap();
+            let connection = Rc::new(Connection {
+                stream: RefCell::new(Some(Rc::new(stream))),
+                is_at_end: Cell::new(false),
+            });
+            let mut end = WriteEnd { connection, peer: Ok(None) };
+            let file = File::open("Cargo.toml").unwrap();
+            let chunk = Chunk { file: file.as_fd(), at: 0, count: 9 };
+            let copied = poll_fn(|cx| Pin::new(&mut end).poll_copy(cx, &chunk)).await;
+            assert_eq!(copied.unwrap(), Some(9));
+        });
     }
 }

@@ -12,6 +12,7 @@ use super::communicate::Conversation;
 use super::ending::Ending;
 use super::reaper::{Exited, Reaper, Target};
 use super::{ChildStderr, ChildStdin, ChildStdout, tree};
+use crate::runtime::ClockHold;
 use crate::signal::SignalKind;
 
 /// A process that the program has started; of [`Command::spawn`](super::Command::spawn). asyncio's `Process`.
@@ -166,6 +167,8 @@ impl Child {
     /// ```
     pub async fn communicate(&mut self, input: impl AsRef<[u8]>) -> io::Result<Output> {
         let Self { stdin, stdout, stderr, conversation, .. } = self;
+        // What it says may take its time, as its end may.
+        let _hold = ClockHold::new();
         conversation.hold(input.as_ref(), stdin, stdout, stderr).await?;
         let status = self.wait().await?;
         let (stdout, stderr) = self.conversation.take();

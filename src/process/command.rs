@@ -271,6 +271,14 @@ impl Command {
     /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it: all who are in it then get
     /// the signals. But not when the child itself has ended: the number of the group may soon be another's. Ctrl-C in a terminal
     /// does not reach the group.
+    ///
+    /// For a session of its own, without the terminal of this one, asyncio's `start_new_session`, there is no method: the child would have
+    /// to call `setsid(2)` before it becomes the program, which the standard library offers to `unsafe` code alone (`pre_exec`, and
+    /// then [`Command::from`]). Without that, the program `setsid` does it, where there is one: `Command::new("setsid").arg(program)`.
+    /// It becomes the program, under the same process id, unless it leads a process group already: don't ask for both. To end the whole
+    /// session, signal its group, whose number is the process id.
+    #[doc(alias = "start_new_session")]
+    #[doc(alias = "setsid")]
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.std.process_group(group);
         self.target = if group == 0 { Target::Group } else { Target::Process };

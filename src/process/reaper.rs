@@ -22,7 +22,9 @@ use nix::unistd::Pid;
 
 use super::orphans;
 use super::table::{ChildKey, Exit, Table};
-use crate::runtime::{Handle, LoopLocal, Timer, WaitKey, When, local, nanos, wake_guarded};
+use crate::runtime::{
+    ClockHold, Handle, LoopLocal, Timer, WaitKey, When, local, nanos, wake_guarded,
+};
 use crate::signal::{SignalKind, Signals, signal};
 
 /// With so few children it is not worth while to ask the kernel which of them it is.
@@ -336,11 +338,13 @@ pub(super) struct Exited {
     home: Handle,
     key: ChildKey,
     waiter: Option<WaitKey>,
+    /// While it waits.
+    hold: Option<ClockHold>,
 }
 
 impl Exited {
     pub(super) fn new(home: Handle, key: ChildKey) -> Self {
-        Self { home, key, waiter: None }
+        Self { home, key, waiter: None, hold: None }
     }
 }
 
@@ -349,8 +353,15 @@ impl Future for Exited {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let reaper = Reaper::of(self.home)?;
-        let key = self.key;
-        reaper.poll_exit(key, &mut self.waiter, cx).map(Ok)
+        let Self { key, waiter, hold, .. } = &mut *self;
+        let is_first = waiter.is_none();
+        let polled = reaper.poll_exit(*key, waiter, cx);
+        if polled.is_ready() {
+            *hold = None;
+        } else if is_first {
+            *hold = ClockHold::new();
+        }
+        polled.map(Ok)
     }
 }
 

@@ -7,11 +7,12 @@ use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio as StdStdio;
 
+use crate::fs;
 use crate::io::pipe::{Receiver, Sender};
 
 /// What a child gets as one of its standard streams; for [`Command::stdin`](super::Command::stdin) and its kin.
 ///
-/// Besides what it has constructors for, it is made of whatever owns a descriptor: a file, an [`OwnedFd`], and an end of a pipe,
+/// Besides what it has constructors for, it is made of whatever owns a descriptor: a file of the standard library or of [`fs`](crate::fs), an [`OwnedFd`], and an end of a pipe,
 /// such as the output of another child, which goes to this one without passing through the program:
 ///
 /// ```
@@ -28,7 +29,7 @@ use crate::io::pipe::{Receiver, Sender};
 /// ```
 ///
 /// A descriptor goes to the child that is started next, and is closed in this process then, so that nobody waits for an end that a
-/// forgotten copy holds back. The same file for several children: [`File::try_clone`].
+/// forgotten copy holds back. The same file for several children: `try_clone`.
 pub struct Stdio(Source);
 
 enum Source {
@@ -67,6 +68,14 @@ impl From<OwnedFd> for Stdio {
 impl From<File> for Stdio {
     fn from(file: File) -> Self {
         Self::from(OwnedFd::from(file))
+    }
+}
+
+/// The child reads, or writes, from where the file's operations have come to. Where one is still under way, such as a write through
+/// [`AsyncWrite`](crate::io::AsyncWrite) that was not flushed, starting the child says so; [`fs::File::into_std`] waits for it.
+impl From<fs::File> for Stdio {
+    fn from(file: fs::File) -> Self {
+        file.into_std_now().map_or_else(|error| Self(Source::Failed(error)), Self::from)
     }
 }
 

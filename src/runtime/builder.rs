@@ -63,8 +63,9 @@ impl Builder {
     /// Lets time stand still while tasks run, and jump to the next deadline when nothing can run: sleeps and timeouts are
     /// exact and take no time. For tests; `#[oneloop::test(virtual_time)]` does the same. From Trio's autojump clock.
     ///
-    /// Time jumps although an answer from a socket or another thread may be on its way: use it where everything
-    /// happens on the loop.
+    /// It does not jump while a call of [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name or the end of a
+    /// child process is awaited: then a deadline comes no sooner than in real time. It jumps although an answer from a socket, or from a
+    /// thread of somebody else, may be on its way: use it where these are no part of the test.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
         self

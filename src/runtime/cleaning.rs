@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::Duration;
 
-use super::cleanups::{BoxedCleanup, Cleanup, Cleanups};
+use super::cleanups::{BoxedCleanup, Cleanup, Cleanups, Origin};
 use super::clock::When;
 use super::context::{self, candidate, drop_caught, report_unhandled, with, with_loop};
 use super::event_loop::PollMain;
@@ -31,32 +31,36 @@ const CLEANUPS_MAX: usize = 64;
 /// Leaves a cleanup to the current task of this thread's loop; to main where none is current. It is dropped, and that is
 /// reported, where no loop can run it any more.
 pub(crate) fn leave_cleanup(future: BoxedCleanup, place: Place) {
-    leave(future, Some(place));
+    leave(future, Origin::Guard(place));
 }
 
-fn leave(future: BoxedCleanup, place: Option<Place>) {
+/// As [`leave_cleanup`], for a future that waits for the call on another thread made at `place`: what is reported is the call.
+pub(crate) fn leave_call(future: BoxedCleanup, place: Place) {
+    leave(future, Origin::Call(place));
+}
+
+fn leave(future: BoxedCleanup, origin: Origin) {
     let mut future = Some(future);
     let refused = with(|state| {
         let owner = state.cleanup_owner();
         if state.cleaning.is_over || !state.tasks.may_clean(owner) {
-            return Some(state.tasks.label(owner));
+            return Some((state.tasks.label(owner), state.cleaning.is_over));
         }
         if let Some(future) = future.take() {
-            state.accept_cleanup(owner, future, place);
+            state.accept_cleanup(owner, future, origin);
         }
         None
     });
     if let Some(payload) = drop_caught(future.take()) {
         report_and_discard(None, payload);
     }
-    match refused {
-        Some(None) => {}
-        Some(Some(owner)) => report_cut_off(Some(&owner), place),
-        None => {
-            if let Some(place) = place {
-                report_skipped(place);
-            }
+    match (origin, refused) {
+        (_, Some(None)) | (Origin::Elsewhere, _) => {}
+        (Origin::Guard(place), Some(Some((owner, is_over)))) => {
+            report_unhandled(&Unhandled::too_late(Some(&owner), place, is_over));
         }
+        (Origin::Guard(place), None) => report_skipped(place),
+        (Origin::Call(place), _) => report_unhandled(&Unhandled::wait_cut_off(place)),
     }
 }
 
@@ -68,7 +72,7 @@ pub(crate) fn leave_wait(left: LeftCleanups) {
         poll_fn(|cx| wait.left.poll_done(cx)).await;
         None
     };
-    leave(Box::pin(wait), None);
+    leave(Box::pin(wait), Origin::Elsewhere);
 }
 
 /// Those that the current task has left until now and that have not been done.
@@ -85,7 +89,7 @@ pub(crate) fn cut_off_cleanups() {
 pub(super) fn close_locals() {
     for local in with(|state| state.locals.all()).unwrap_or_default() {
         if let Some(future) = local.close() {
-            leave(future, None);
+            leave(future, Origin::Elsewhere);
         }
     }
 }
@@ -128,9 +132,11 @@ impl Drop for OwnWait {
     }
 }
 
-fn report_cut_off(owner: Option<&TaskLabel>, place: Option<Place>) {
-    if let Some(place) = place {
-        report_unhandled(&Unhandled::cut_off(owner, place));
+fn report_cut_off(owner: Option<&TaskLabel>, origin: Origin) {
+    match origin {
+        Origin::Guard(place) => report_unhandled(&Unhandled::cut_off(owner, place)),
+        Origin::Call(place) => report_unhandled(&Unhandled::wait_cut_off(place)),
+        Origin::Elsewhere => {}
     }
 }
 
@@ -155,19 +161,19 @@ impl State {
         }
     }
 
-    fn accept_cleanup(&mut self, owner: u32, future: BoxedCleanup, place: Option<Place>) {
+    fn accept_cleanup(&mut self, owner: u32, future: BoxedCleanup, origin: Origin) {
         let before = self.cleaning.accepted;
         self.cleaning.accepted += 1;
         if self.cleaning.of_tasks.get(owner).is_none() {
             let job = job::boxed(Cleaner { owner, current: None, nested: None });
-            let place = place.unwrap_or_else(Location::caller);
+            let place = origin.place().unwrap_or_else(Location::caller);
             let cleaner = self.tasks.create_cleaner(job, place, owner);
             self.cleaning.of_tasks.insert(owner, Cleanups::new(cleaner, before));
             self.tasks.set_has_cleanups(owner, true);
             self.queue(cleaner);
         }
         if let Some(cleanups) = self.cleaning.of_tasks.get_mut(owner) {
-            cleanups.push(Cleanup { future, place, ticket: before + 1 });
+            cleanups.push(Cleanup { future, origin, ticket: before + 1 });
         }
     }
 
@@ -253,10 +259,10 @@ impl Cleaner {
         let Some(Current { cleanup, limit }) = &mut self.current else { return Poll::Ready(()) };
         let poll = AssertUnwindSafe(|| cleanup.future.as_mut().poll(cx));
         match as_owner(owner, || panic::catch_unwind(poll)) {
-            Ok(Poll::Pending) if cleanup.place.is_none() => return Poll::Pending,
+            Ok(Poll::Pending) if cleanup.origin == Origin::Elsewhere => return Poll::Pending,
             Ok(Poll::Pending) => {
                 ready!(poll_limit(limit, cx));
-                report_cut_off(label(owner).as_ref(), cleanup.place);
+                report_cut_off(label(owner).as_ref(), cleanup.origin);
             }
             Ok(Poll::Ready(None)) => {}
             Ok(Poll::Ready(Some(error))) => {
@@ -326,7 +332,7 @@ impl Drop for Cleaner {
         }
         loop {
             if let Some(current) = &self.current {
-                report_cut_off(label(owner).as_ref(), current.cleanup.place);
+                report_cut_off(label(owner).as_ref(), current.cleanup.origin);
                 self.drop_current();
             }
             let Some(cleanup) = with(|state| state.next_cleanup(owner)).flatten() else { break };

@@ -39,10 +39,29 @@ pub(super) struct Cleaning {
 /// A cleanup that has been accepted.
 pub(super) struct Cleanup {
     pub(super) future: BoxedCleanup,
-    /// Where the guard was made. `None`: this waits for cleanups of somebody else, which are limited and reported themselves.
-    pub(super) place: Option<Place>,
+    pub(super) origin: Origin,
     /// Counts those of the whole loop.
     pub(super) ticket: u64,
+}
+
+/// Who has left a cleanup, and so what is reported if it cannot run to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The guard made there.
+    Guard(Place),
+    /// The call on another thread made there, for which this waits.
+    Call(Place),
+    /// It waits for cleanups of somebody else, which are limited and reported themselves.
+    Elsewhere,
+}
+
+impl Origin {
+    pub(super) fn place(self) -> Option<Place> {
+        match self {
+            Self::Guard(place) | Self::Call(place) => Some(place),
+            Self::Elsewhere => None,
+        }
+    }
 }
 
 /// The cleanups of one task, from the first that it leaves until all have been done.

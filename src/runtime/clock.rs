@@ -27,11 +27,17 @@ pub(crate) enum When {
 pub(crate) struct Clock {
     /// The time where it stands, if virtual.
     standing_at: Option<Nanos>,
+    /// How many hold it up: while there are some, a virtual clock takes as long to a deadline as a real one.
+    holds: u32,
+    /// The deadline that is waited for so, and since when by the real clock.
+    held: Option<(Nanos, Nanos)>,
+    /// It was asked to go so far, whoever holds it up.
+    asked_for: Nanos,
 }
 
 impl Clock {
     pub(super) fn new(is_virtual: bool) -> Self {
-        Self { standing_at: is_virtual.then(real_now) }
+        Self { standing_at: is_virtual.then(real_now), holds: 0, held: None, asked_for: 0 }
     }
 
     pub(super) fn now(&self) -> Nanos {
@@ -40,6 +46,37 @@ impl Clock {
 
     pub(super) fn is_virtual(&self) -> bool {
         self.standing_at.is_some()
+    }
+
+    pub(super) fn hold(&mut self) {
+        self.holds += 1;
+        self.held = None;
+    }
+
+    pub(super) fn let_go(&mut self) {
+        self.holds -= 1;
+        self.held = None;
+    }
+
+    /// Nobody holds a virtual clock up on its way to `time`.
+    pub(super) fn ask_for(&mut self, time: Nanos) {
+        self.asked_for = time.max(self.asked_for);
+    }
+
+    /// Moves a virtual clock forward to `deadline`; or says until when it is held up, by the real clock.
+    pub(super) fn jump_to(&mut self, deadline: Nanos) -> Option<Nanos> {
+        if self.holds > 0 && deadline > self.asked_for {
+            let now = real_now();
+            let held = self.held.filter(|&(held, _)| held == deadline);
+            let (_, since) = *self.held.insert(held.unwrap_or((deadline, now)));
+            let until = since.saturating_add(deadline.saturating_sub(self.now()));
+            if now < until {
+                return Some(until);
+            }
+        }
+        self.held = None;
+        self.move_to(deadline);
+        None
     }
 
     /// Moves a virtual clock forward to `time`; it never goes back.
@@ -159,5 +196,23 @@ mod tests {
         clock.move_to(start + 10);
         clock.move_to(start + 5);
         assert_eq!(clock.now(), start + 10);
+    }
+
+    #[test]
+    fn a_virtual_clock_that_is_held_up_takes_its_time() {
+        const HOUR: Nanos = 3_600_000_000_000;
+        let mut clock = Clock::new(true);
+        let start = clock.now();
+        clock.hold();
+        let until = clock.jump_to(start + HOUR);
+        assert!(until.is_some_and(|until| until > real_now()));
+        assert_eq!(clock.jump_to(start + HOUR), until, "it goes on to wait for the same moment");
+        assert!(clock.jump_to(start + HOUR / 2) < until);
+        assert_eq!((clock.now(), clock.jump_to(start)), (start, None));
+        clock.ask_for(start + HOUR);
+        assert_eq!((clock.jump_to(start + HOUR), clock.now()), (None, start + HOUR));
+        assert!(clock.jump_to(start + 2 * HOUR).is_some());
+        clock.let_go();
+        assert_eq!((clock.jump_to(start + 2 * HOUR), clock.now()), (None, start + 2 * HOUR));
     }
 }

@@ -142,15 +142,15 @@ fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
         return Turn::Busy;
     }
     match state.next_deadline() {
-        Some(deadline) if state.clock.is_virtual() => {
-            state.clock.move_to(deadline);
-            Turn::Busy
-        }
+        Some(deadline) if state.clock.is_virtual() => match state.clock.jump_to(deadline) {
+            None => Turn::Busy,
+            held_until => parked(state, held_until, park),
+        },
         deadline => parked(state, deadline, park),
     }
 }
 
-/// Parks until `deadline`, or lets the host do it; unless somebody has sent something.
+/// Parks until `deadline`, by the real clock, or lets the host do it; unless somebody has sent something.
 fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
     if !state.inbox().try_park() {
         return Turn::Busy;
@@ -163,12 +163,12 @@ fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
         // Nothing can wake this loop but another thread, which is cheaper without the reactor.
         thread::park();
     } else if state.reactor().is_err() {
-        let now = state.clock.now();
+        let now = clock::real_now();
         let left = deadline.map_or(NEVER, |deadline| deadline.saturating_sub(now));
         thread::park_timeout(Duration::from_nanos(left).min(RETRY_REACTOR));
     } else {
         let deadline = deadline.map_or(NEVER, |deadline| state.pace.sleep_until(deadline));
-        poll_reactor(state, Wait::Until { deadline, now: state.clock.now() });
+        poll_reactor(state, Wait::Until { deadline, now: clock::real_now() });
     }
     let now = state.woken();
     state.take_in(now);

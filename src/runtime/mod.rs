@@ -21,7 +21,7 @@
 //! | `state` | all that the loop owns, by value |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
-//! | `spawn`, `current_vars`, `gathering`, `watch`, `timer`, `registration`, `source_handle` | what the rest of the crate holds: keys with a `Drop` |
+//! | `spawn`, `current_vars`, `gathering`, `watch`, `timer`, `clock_hold`, `registration`, `source_handle` | what the rest of the crate holds: keys with a `Drop` |
 //! | `cleaning`, `children` | how cleanups are run and awaited; the tasks of a group |
 //! | `handle`, `runtime`, `builder` | the loop from outside |
 
@@ -30,6 +30,7 @@ mod children;
 mod cleaning;
 mod cleanups;
 mod clock;
+mod clock_hold;
 mod context;
 mod current_vars;
 mod event_loop;
@@ -80,10 +81,11 @@ pub use unhandled::Unhandled;
 pub(crate) use children::{BodyTurn, ChildTurn, Children, Woken};
 pub(crate) use cleaning::{LeftCleanups, cut_off_cleanups, left_cleanups};
 pub(crate) use cleaning::{drop_maker, keep_maker, take_maker};
-pub(crate) use cleaning::{dropping, leave_cleanup, leave_wait};
+pub(crate) use cleaning::{dropping, leave_call, leave_cleanup, leave_wait};
 pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
+pub(crate) use clock_hold::{ClockHold, ask_for};
 pub(crate) use context::{cleanup_timeout, report_call_cut_off, report_call_panic};
 pub(crate) use context::{discard, drop_caught, drop_reported, has_loop, local};
 pub(crate) use context::{local_if_made, no_loop, report_operation_error};

@@ -61,6 +61,22 @@ impl Unhandled {
         Self::new(owner, What::CleanupCutOff, message)
     }
 
+    /// The cleanup made at `place` came when there was no time left for one, because the loop had ended, or that of the task was up.
+    pub(super) fn too_late(owner: Option<&TaskLabel>, place: Place, has_ended: bool) -> Self {
+        let message = if has_ended {
+            format!(
+                "the cleanup made at {place} did not run, because the loop had ended, and has no time for more: drop what leaves it \
+                 earlier, while the loop runs"
+            )
+        } else {
+            format!(
+                "the cleanup made at {place} did not run, because those that its task had left before were cut off: shorten \
+                 them, or raise `Builder::cleanup_timeout`"
+            )
+        };
+        Self::new(owner, What::CleanupSkipped, message)
+    }
+
     /// The guard made at `place` went where its loop does not run.
     pub(super) fn skipped(place: Place) -> Self {
         let message = format!(
@@ -78,6 +94,13 @@ impl Unhandled {
     /// The loop has ended, and the time for the call made at `place` was up.
     pub(super) fn call_cut_off(place: Place) -> Self {
         let message = "its thread goes on without the loop: have the call ask `thread::check_cancelled`, shorten it, or raise \
+                       `Builder::cleanup_timeout`";
+        Self::of_call(place, What::CallCutOff, message.to_owned())
+    }
+
+    /// What was to wait for the call made at `place` cannot, or not any longer.
+    pub(super) fn wait_cut_off(place: Place) -> Self {
+        let message = "it goes on, and is waited for no longer: have the call ask `thread::check_cancelled`, shorten it, or raise \
                        `Builder::cleanup_timeout`";
         Self::of_call(place, What::CallCutOff, message.to_owned())
     }

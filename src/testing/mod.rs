@@ -8,7 +8,8 @@ use crate::time;
 
 /// Moves virtual time forward: everything that is due within `duration` happens, in its order, before this returns.
 ///
-/// It is a [`sleep`](time::sleep) that says what it is for, and that refuses to wait in real time. Timers that are due at the very end have
+/// It is a [`sleep`](time::sleep) that says what it is for, and that refuses to wait in real time: it does not wait for other threads and
+/// processes either. Timers that are due at the very end have
 /// expired, and the tasks that they woke have run once.
 ///
 /// # Panics
@@ -32,6 +33,7 @@ use crate::time;
 pub async fn advance(duration: Duration) {
     match runtime::is_virtual() {
         Some(true) => {
+            runtime::ask_for(runtime::nanos(duration));
             time::sleep(duration).await;
             // Who went to sleep after us, until the same moment, comes after us too.
             task::yield_now().await;

@@ -76,6 +76,13 @@ impl<R: Send + 'static> Call<R> {
         Some((Self { answer: Some(answer), retry: None, tries: 0 }, place))
     }
 
+    /// A cleanup waits for the call from now on, and reports it if it is cut off: once is enough.
+    pub(super) fn is_waited_for(&self) {
+        if let Some(answer) = &self.answer {
+            answer.report_elsewhere();
+        }
+    }
+
     /// Waits for a call that runs.
     pub(super) async fn wait(mut self) {
         poll_fn(|cx| self.poll(cx, "a call that runs", || None::<Rc<Pool>>)).await.ok();

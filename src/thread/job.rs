@@ -24,12 +24,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 
-use crate::runtime::{self, Payload, Place, ThreadsafeValues};
+use crate::runtime::{self, ClockHold, Payload, Place, ThreadsafeValues};
 
 pub(super) struct Job<F, R> {
     /// Where the call was handed over.
     place: Place,
     is_cancelled: AtomicBool,
+    /// If it outlives the loop, that is reported by a cleanup that waited for it.
+    is_reported_elsewhere: AtomicBool,
     stage: Mutex<Stage<F, R>>,
 }
 
@@ -37,13 +39,28 @@ enum Stage<F, R> {
     New(F),
     Queued {
         f: F,
-        waker: Waker,
+        waiting: Waiting,
         vars: ThreadsafeValues,
     },
-    /// Without a waker, nobody waits any more.
-    Running(Option<Waker>),
+    /// `None`: nobody waits any more.
+    Running(Option<Waiting>),
     Done(thread::Result<R>),
     Over,
+}
+
+/// Who waits for the result, and virtual time with it.
+pub(super) struct Waiting {
+    waker: Waker,
+    hold: Option<ClockHold>,
+}
+
+impl Waiting {
+    /// The loop hears of the result first, and then that time may go on.
+    pub(super) fn wake(self) {
+        let Self { waker, hold } = self;
+        runtime::wake_guarded(waker);
+        drop(hold);
+    }
 }
 
 /// A job as its pool sees it.
@@ -56,9 +73,12 @@ pub(super) trait Work: Send + Sync {
     fn is_queued(&self) -> bool;
 
     /// The pool will not run it. Gives who waits for it.
-    fn send_back(&self) -> Option<Waker>;
+    fn send_back(&self) -> Option<Waiting>;
 
     fn is_cancelled(&self) -> bool;
+
+    /// Whether its pool need not report it if it takes too long.
+    fn is_reported_elsewhere(&self) -> bool;
 
     fn place(&self) -> Place;
 }
@@ -75,6 +95,9 @@ pub(super) trait Answer<R>: Send + Sync {
     /// Tells a running call that it may stop.
     fn cancel(&self);
 
+    /// Tells the pool that somebody else reports it if it takes too long.
+    fn report_elsewhere(&self);
+
     /// Nobody waits any more. Gives the payload of a panic that nobody has seen.
     fn give_up(&self) -> Option<Payload>;
 
@@ -86,7 +109,7 @@ pub(super) trait Answer<R>: Send + Sync {
 /// What is left to be done after a job.
 pub(super) enum Ran {
     /// It has a result now, for which somebody waits.
-    Wake(Waker),
+    Wake(Waiting),
     /// It was taken back, or abandoned.
     Nothing,
     /// It panicked, and nobody awaits it.
@@ -103,7 +126,12 @@ pub(super) enum Asked<R> {
 
 impl<F, R> Job<F, R> {
     pub(super) fn new(f: F, place: Place) -> Self {
-        Self { place, is_cancelled: AtomicBool::new(false), stage: Mutex::new(Stage::New(f)) }
+        Self {
+            place,
+            is_cancelled: AtomicBool::new(false),
+            is_reported_elsewhere: AtomicBool::new(false),
+            stage: Mutex::new(Stage::New(f)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage<F, R>> {
@@ -114,12 +142,12 @@ impl<F, R> Job<F, R> {
 
 impl<F, R> Stage<F, R> {
     /// Takes the call of a queued job out, and leaves [`Stage::Over`].
-    fn take_queued(&mut self) -> Option<(F, Waker, ThreadsafeValues)> {
+    fn take_queued(&mut self) -> Option<(F, Waiting, ThreadsafeValues)> {
         if !matches!(self, Self::Queued { .. }) {
             return None;
         }
-        let Self::Queued { f, waker, vars } = mem::replace(self, Self::Over) else { return None };
-        Some((f, waker, vars))
+        let Self::Queued { f, waiting, vars } = mem::replace(self, Self::Over) else { return None };
+        Some((f, waiting, vars))
     }
 }
 
@@ -130,8 +158,8 @@ where
 {
     fn run(&self) -> Ran {
         let mut stage = self.lock();
-        let Some((f, waker, vars)) = stage.take_queued() else { return Ran::Nothing };
-        *stage = Stage::Running(Some(waker));
+        let Some((f, waiting, vars)) = stage.take_queued() else { return Ran::Nothing };
+        *stage = Stage::Running(Some(waiting));
         drop(stage);
         let call = || panic::catch_unwind(AssertUnwindSafe(f));
         let (result, failed_drop) = runtime::with_vars(vars, call);
@@ -139,10 +167,10 @@ where
             runtime::report_call_panic(self.place, payload);
         }
         let mut stage = self.lock();
-        if let Stage::Running(waker) = &mut *stage {
-            if let Some(waker) = waker.take() {
+        if let Stage::Running(waiting) = &mut *stage {
+            if let Some(waiting) = waiting.take() {
                 *stage = Stage::Done(result);
-                return Ran::Wake(waker);
+                return Ran::Wake(waiting);
             }
         }
         *stage = Stage::Over;
@@ -155,17 +183,21 @@ where
         matches!(*self.lock(), Stage::Queued { .. })
     }
 
-    fn send_back(&self) -> Option<Waker> {
+    fn send_back(&self) -> Option<Waiting> {
         let mut stage = self.lock();
-        let (f, waker, vars) = stage.take_queued()?;
+        let (f, waiting, vars) = stage.take_queued()?;
         *stage = Stage::New(f);
         drop(stage);
         drop(vars);
-        Some(waker)
+        Some(waiting)
     }
 
     fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    fn is_reported_elsewhere(&self) -> bool {
+        self.is_reported_elsewhere.load(Ordering::Relaxed)
     }
 
     fn place(&self) -> Place {
@@ -182,8 +214,8 @@ where
         let mut stage = self.lock();
         match &mut *stage {
             Stage::New(_) => return Asked::IsNew(waker),
-            Stage::Queued { waker: former, .. } | Stage::Running(Some(former)) => {
-                mem::swap(former, &mut waker);
+            Stage::Queued { waiting, .. } | Stage::Running(Some(waiting)) => {
+                mem::swap(&mut waiting.waker, &mut waker);
                 // The former one is dropped after the lock.
                 drop(stage);
                 return Asked::NotYet;
@@ -197,10 +229,11 @@ where
     }
 
     fn queue(&self, waker: Waker, vars: ThreadsafeValues) {
+        let waiting = Waiting { waker, hold: ClockHold::new() };
         let mut stage = self.lock();
         if let Stage::New(_) = *stage {
             let Stage::New(f) = mem::replace(&mut *stage, Stage::Over) else { return };
-            *stage = Stage::Queued { f, waker, vars };
+            *stage = Stage::Queued { f, waiting, vars };
         }
     }
 
@@ -210,6 +243,10 @@ where
 
     fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn report_elsewhere(&self) {
+        self.is_reported_elsewhere.store(true, Ordering::Relaxed);
     }
 
     fn give_up(&self) -> Option<Payload> {

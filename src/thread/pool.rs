@@ -69,8 +69,7 @@ struct State {
 struct Worker {
     thread: JoinHandle<()>,
     is_idle: bool,
-    /// Where its job comes from.
-    job: Option<Place>,
+    job: Option<Arc<dyn Work>>,
 }
 
 impl Pool {
@@ -200,7 +199,7 @@ impl State {
         self.workers.get_mut(index)?.as_mut()
     }
 
-    fn set_job(&mut self, index: usize, job: Option<Place>) {
+    fn set_job(&mut self, index: usize, job: Option<Arc<dyn Work>>) {
         if let Some(worker) = self.worker(index) {
             worker.job = job;
         }
@@ -250,7 +249,7 @@ fn do_jobs<'a>(
     let mut ran = Ran::Nothing;
     loop {
         if let Some(job) = state.queue.pop_front() {
-            state.set_job(index, Some(job.place()));
+            state.set_job(index, Some(Arc::clone(&job)));
             if state.queue.is_empty() {
                 drop(state);
             } else {
@@ -277,7 +276,7 @@ fn do_jobs<'a>(
 
 fn finish(shared: &Arc<Shared>, ran: Ran) {
     match ran {
-        Ran::Wake(waker) => runtime::wake_guarded(waker),
+        Ran::Wake(waiting) => waiting.wake(),
         Ran::Nothing => {}
         Ran::Unseen(place, payload) => {
             shared.lock().unseen.push((place, payload));
@@ -334,8 +333,8 @@ impl Drop for Pool {
         drop(state);
         for job in queue {
             // Whoever still waits for it asks another loop's pool.
-            if let Some(waker) = job.send_back() {
-                runtime::wake_guarded(waker);
+            if let Some(waiting) = job.send_back() {
+                waiting.wake();
             }
         }
         let mut state = self.wait_for_jobs();
@@ -347,8 +346,9 @@ impl Drop for Pool {
         self.shared.report_unseen();
         join(ended.into_iter().chain(done.into_iter().map(|worker| worker.thread)).collect());
         if self.shared.options.is_awaited {
-            for place in busy.iter().filter_map(|worker| worker.job) {
-                runtime::report_call_cut_off(place);
+            let jobs = busy.iter().filter_map(|worker| worker.job.as_ref());
+            for job in jobs.filter(|job| !job.is_reported_elsewhere()) {
+                runtime::report_call_cut_off(job.place());
             }
         }
     }

@@ -82,7 +82,7 @@ impl<R: Send + 'static> ToThread<R> {
     /// and a [`timeout`](crate::timeout) or [`run`](crate::run) returns, only when it has returned. For calls that must not go
     /// on unseen.
     ///
-    /// The wait is as long as a cleanup may take, at most. Trio's `abandon_on_cancel=False`.
+    /// The wait is as long as a cleanup may take, at most; a call that takes longer goes on, and is reported, once. Trio's `abandon_on_cancel=False`.
     ///
     /// # Examples
     ///
@@ -169,12 +169,13 @@ impl<R: Send + 'static> Drop for ToThread<R> {
 
 /// Leaves a cleanup that waits for a call, and keeps its token as long.
 fn leave<R: Send>(rest: Call<R>, token: Option<OwnedToken>, place: Place) {
+    rest.is_waited_for();
     let wait = async move {
         rest.wait().await;
         drop(token);
         None
     };
-    runtime::leave_cleanup(Box::pin(wait), place);
+    runtime::leave_call(Box::pin(wait), place);
 }
 
 /// The future of [`ToThread::limiter`].

@@ -7,6 +7,7 @@ mod copying;
 mod duplex;
 mod newlines;
 mod reader;
+mod send_file;
 mod separators;
 mod writer;
 mod writer_end;

@@ -9,6 +9,7 @@ mod loop_bound;
 mod pool;
 mod remote;
 mod to_thread;
+mod virtual_time;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};

@@ -139,6 +139,19 @@ impl File {
             let settled = run(turn, |file, cursor| cursor.settle(file)).await;
             ((), turn) = settled.map_err(|error| self.shared.named.cannot("hand over", &error))?;
         }
+        self.hand_over(turn)
+    }
+
+    /// As [`into_std`](Self::into_std), where nothing can be awaited: an operation that is under way is an error. It needs no loop.
+    pub(crate) fn into_std_now(self) -> io::Result<StdFile> {
+        let mut turn = Turn::now(&self.shared)?;
+        let settled = turn.work(|file, cursor| cursor.settle(file));
+        settled.map_err(|error| self.shared.named.cannot("hand over", &error))?;
+        self.hand_over(turn)
+    }
+
+    /// Gives the file, whose position was set right.
+    fn hand_over(self, turn: Turn) -> io::Result<StdFile> {
         if turn.cursor.has_unread() {
             let unread = io::Error::other("data that were read from it would be lost: read them");
             return Err(self.shared.named.cannot("hand over", &unread));

@@ -1,12 +1,12 @@
 //! What a [`File`](super::File) and the threads that work for it share, and the turn of one operation.
 
 use std::fs::File as StdFile;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::cursor::Cursor;
 use super::turns::{Place, Side, Turns};
@@ -106,9 +106,25 @@ impl Turn {
         Poll::Ready(Self { shared: Arc::clone(shared), cursor }.checked())
     }
 
-    /// The error of an operation that nobody has awaited is that of the next one.
+    /// Takes it if it is free: where nothing can be awaited, or there is no loop.
+    pub(super) fn now(shared: &Arc<Shared>) -> io::Result<Self> {
+        match shared.turns.poll_free(Side::Read, &Context::from_waker(Waker::noop())) {
+            Poll::Ready(cursor) => Self { shared: Arc::clone(shared), cursor }.without_failure(),
+            Poll::Pending => {
+                let busy = "an operation on it is under way: wait for its end first, with `flush` or `into_std`";
+                let busy = io::Error::new(ErrorKind::ResourceBusy, busy);
+                Err(shared.named.cannot("hand over", &busy))
+            }
+        }
+    }
+
     pub(super) fn checked(self) -> io::Result<Self> {
         check_loop()?;
+        self.without_failure()
+    }
+
+    /// The error of an operation that nobody has awaited is that of the next one.
+    fn without_failure(self) -> io::Result<Self> {
         let failure = self.shared.failure.lock().take();
         failure.map_or(Ok(self), Err)
     }

@@ -1,11 +1,12 @@
 //! The bounds of cleanups: of time, of the loop and of its thread; and what they report.
 
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use oneloop::{Builder, create_task, sleep, time, with_cleanup, yield_now};
+use oneloop::{Builder, create_task, shield, sleep, time, with_cleanup, yield_now};
 
 use super::Log;
 
@@ -20,6 +21,13 @@ fn builder() -> (Builder, Log) {
         seen.add(u.to_string());
     });
     (builder, unhandled)
+}
+
+/// Whether it says that a cleanup was cut off, or came when others had been.
+fn is_in_time_no_more(line: &str) -> bool {
+    line.contains("took longer than allowed")
+        || line.contains("that its task had left before were cut off")
+        || line.contains("because the loop had ended")
 }
 
 #[test]
@@ -230,7 +238,7 @@ fn cancel_and_wait_drops_the_cleanups_after_its_grace() {
         assert_eq!(took, grace);
         let reported = unhandled.take();
         assert!(reported.len() >= 2, "{grace:?}: {reported:?}");
-        assert!(reported.iter().all(|line| line.contains("was cut off")), "{reported:?}");
+        assert!(reported.iter().all(|line| is_in_time_no_more(line)), "{reported:?}");
     }
 }
 
@@ -255,5 +263,27 @@ fn a_cleanup_that_leaves_another_for_ever_ends_with_the_loop() {
         create_task(async { again() }).detach();
         yield_now().await;
     });
-    assert!(unhandled.take().iter().all(|line| line.contains("was cut off")));
+    let reported = unhandled.take();
+    assert!(reported.iter().all(|line| is_in_time_no_more(line)), "{reported:?}");
+}
+
+#[test]
+fn a_cleanup_that_comes_after_the_end_of_the_loop_is_told_so() {
+    let (builder, unhandled) = builder();
+    let mut runtime = builder.build().unwrap();
+    // Its output would go on as a cleanup; the loop drops it with all that is left.
+    let task = runtime.create_task(async {
+        let mut begun = Box::pin(shield(pending::<()>()));
+        poll_fn(|cx| Poll::Ready(begun.as_mut().poll(cx).is_pending())).await.then_some(begun)
+    });
+    runtime.run(yield_now());
+    runtime.shutdown();
+    drop(task);
+    let reported = unhandled.take();
+    let [line] = &reported[..] else { panic!("{reported:?}") };
+    assert!(
+        line.contains("was skipped: the cleanup made at tests/it/cleanups/limits.rs:"),
+        "{line}"
+    );
+    assert!(line.contains("did not run, because the loop had ended"), "{line}");
 }

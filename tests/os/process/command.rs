@@ -73,6 +73,20 @@ async fn a_program_gets_the_name_and_the_group_that_were_chosen() -> Result<()> 
     Ok(())
 }
 
+/// What the documentation of `process_group` says to use where a session is wanted.
+#[cfg(target_os = "linux")]
+#[oneloop::test]
+async fn the_program_setsid_makes_a_session_under_the_childs_own_id() -> Result<()> {
+    let script =
+        "read pid name state parent group session rest < /proc/$$/stat; echo $group $session";
+    let mut command = Command::new("setsid");
+    let mut child = command.args(["sh", "-c", script]).stdout(Stdio::piped()).spawn()?;
+    let pid = child.id().unwrap();
+    let told = child.communicate("").await?.stdout;
+    assert_eq!(String::from_utf8_lossy(&told), format!("{pid} {pid}\n"));
+    Ok(())
+}
+
 #[oneloop::test]
 async fn a_program_runs_as_who_was_chosen() -> Result<()> {
     let own = process::Command::new("id").arg("-u").output()?.stdout;

@@ -11,6 +11,9 @@ use std::{env, process, thread};
 
 use futures::AsyncReadExt as _;
 use futures::io::copy;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use oneloop::fs::{File as LoopFile, temp_dir};
 use oneloop::io::{AsyncWrite as _, pipe};
 use oneloop::process::{Command, Stdio};
 use oneloop::{create_task, sleep, timeout, try_gather};
@@ -188,6 +191,56 @@ async fn a_file_serves_as_any_stream() -> Result<()> {
     copy.read_to_string(&mut text)?;
     fs::remove_file(&path)?;
     assert_eq!(text, "text\nmore\nwrong\n");
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_file_of_the_loop_goes_on_where_it_was() -> Result<()> {
+    let dir = temp_dir().await?;
+    let (input, output) = (dir.path().join("input"), dir.path().join("output"));
+    fs::write(&input, "one two three")?;
+    let input = LoopFile::open(&input).await?;
+    // It was read ahead.
+    for _ in 0..4 {
+        input.read_exact(&mut [0]).await?;
+    }
+    let log = LoopFile::create(&output).await?;
+    log.write_all(b"first, ").await?;
+    let mut command = Command::new("cat");
+    assert!(command.stdin(input).stdout(log).status().await?.success());
+    assert_eq!(fs::read_to_string(&output)?, "first, two three");
+    let error = command.status().await.unwrap_err();
+    assert!(error.to_string().contains("went to the child that was started before"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_file_of_the_loop_is_chosen_without_one() -> Result<()> {
+    let mut command = Command::new("cat");
+    command.stdin(LoopFile::from_std(File::open("Cargo.toml")?));
+    let output = oneloop::run(async { command.output().await })?;
+    assert_eq!(output.stdout, fs::read("Cargo.toml")?);
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_file_that_is_in_use_is_told_where_the_child_starts() -> Result<()> {
+    let dir = temp_dir().await?;
+    let path = dir.path().join("fifo");
+    mkfifo(&path, Mode::S_IRWXU)?;
+    let mut file = LoopFile::options().read(true).write(true).open(&path).await?;
+    let mut other = File::open(&path)?;
+    // More than a pipe takes: the thread that writes it has to wait.
+    let data = vec![7; 100_000];
+    let written = poll_fn(|cx| Pin::new(&mut file).poll_write(cx, &data)).await?;
+    let mut command = Command::new("cat");
+    command.stdin(file);
+    other.read_exact(&mut vec![0; written])?;
+    let error = command.spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+    let message = error.to_string();
+    assert!(message.starts_with("cannot start `cat`: cannot hand over `"), "{message}");
+    assert!(message.contains("an operation on it is under way"), "{message}");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use oneloop::process::{Command, Stdio};
-use oneloop::{create_task, sleep, timeout, yield_now};
+use oneloop::{create_task, sleep, time, timeout, yield_now};
 
 use super::{MS, PATIENCE, exists, id, started};
 
@@ -171,5 +171,16 @@ async fn a_time_limit_leaves_the_child_alone() -> Result<()> {
     assert_eq!(child.try_wait()?, None);
     child.kill()?;
     assert!(!timeout(PATIENCE, child.wait()).await??.success());
+    Ok(())
+}
+
+#[oneloop::test(virtual_time)]
+async fn virtual_time_leaves_a_child_its_time() -> Result<()> {
+    let start = time::now();
+    let mut sleeps = Command::new("sleep");
+    assert!(timeout(PATIENCE, sleeps.arg("0.02").status()).await??.success());
+    let output = timeout(PATIENCE, Command::shell("sleep 0.02; echo said").output()).await??;
+    assert_eq!(output.stdout, b"said\n");
+    assert_eq!(time::now(), start);
     Ok(())
 }

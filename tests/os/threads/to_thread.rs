@@ -221,19 +221,45 @@ async fn a_task_and_its_group_end_with_the_call_that_is_waited_for() {
     assert!(ended.load(Ordering::SeqCst));
 }
 
+/// In main, whose end waits for it, and in a task that the end of the loop cancels.
 #[test]
-fn a_waited_for_call_that_takes_too_long_is_reported_twice() {
+fn a_waited_for_call_that_takes_too_long_is_reported_once() {
+    for in_main in [true, false] {
+        let (builder, reports) = reporting();
+        let (mut gate, waiting) = gate();
+        builder.cleanup_timeout(2 * MS).run(async {
+            let (call, _ended) = begun(waiting).await;
+            let call = call.wait_on_cancel();
+            if in_main {
+                drop(call);
+            } else {
+                create_task(call).detach();
+                yield_now().await;
+            }
+        });
+        gate.open();
+        let reports = reports.borrow();
+        let [report] = &reports[..] else { panic!("{reports:?}") };
+        assert!(report.is_call() && !report.is_cleanup() && !report.is_panic(), "{report}");
+        assert!(report.place().unwrap().file().ends_with("to_thread.rs"), "{report}");
+        assert!(report.to_string().contains("was cut off: it goes on"), "{report}");
+    }
+}
+
+#[test]
+fn a_call_that_cannot_be_waited_for_any_more_is_reported_once() {
     let (builder, reports) = reporting();
     let (mut gate, waiting) = gate();
-    builder.cleanup_timeout(2 * MS).run(async {
-        let (call, _ended) = begun(waiting).await;
-        drop(call.wait_on_cancel());
-    });
+    let mut runtime = builder.cleanup_timeout(2 * MS).build().unwrap();
+    let call = runtime.run(async { Some(begun(waiting).await.0.wait_on_cancel()) });
+    let task = runtime.create_task(async { call });
+    runtime.run(yield_now());
+    runtime.shutdown();
     gate.open();
+    drop(task);
     let reports = reports.borrow();
-    let [cleanup, call] = &reports[..] else { panic!("{reports:?}") };
-    assert!(cleanup.is_cleanup() && !cleanup.is_call(), "the wait was cut off: {cleanup}");
-    assert!(call.is_call() && !call.is_cleanup(), "and at the end the call: {call}");
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    assert!(report.is_call() && !report.is_cleanup(), "{report}");
 }
 
 #[test]

@@ -1,0 +1,234 @@
+//! `StreamWriter::send_file`, and what it has in common with those of sockets: how a file goes out in chunks.
+//!
+//! How the kernel is made to copy a chunk itself, the layers above know.
+
+use std::error::Error;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::ops::{Bound, Range, RangeBounds};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+
+use nix::errno::Errno;
+use nix::sys::uio::pread;
+
+use super::StreamWriter;
+use super::outgoing::Outgoing;
+use super::writer_control::LargeWrite;
+use crate::task::yield_now;
+
+/// How much goes at a time, and so how much of a file is read from a disk, at most, while nothing else can run.
+const CHUNK: usize = 256 * 1024;
+
+impl StreamWriter {
+    /// Sends a part of `file`, or all of it (`..`), behind what was written before, waiting for room as need be; returns how many bytes
+    /// were sent. That is less than the range has if the file ends before, and 0 if it does not even reach the range. Asyncio's
+    /// `loop.sendfile`.
+    ///
+    /// The range counts from the beginning of the file; the file's own position is neither used nor changed. To a connection of TCP or of
+    /// Unix sockets the kernel copies the bytes itself, as for [`TcpStream::send_file`](crate::net::TcpStream::send_file); where it
+    /// cannot, and to all else that a writer is made of, they are read and written in chunks of 256 KiB. Either way a chunk that is not in
+    /// memory is read from the disk meanwhile, and the loop with it is held up for so long; from a slow disk, let
+    /// [`to_thread`](crate::thread::to_thread) read it.
+    ///
+    /// A server that closes its connections lets the file go out first, as it does with [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// None: dropped before it is ready, it has sent an unknown part. What was written before is sent nevertheless.
+    ///
+    /// # Errors
+    ///
+    /// A [`SendFileError`] inside, which says how much was sent: as [`drain`](Self::drain); `BrokenPipe` after
+    /// [`write_eof`](Self::write_eof) and [`close`](Self::close); those of the file, as for one without positions, like a pipe, after which
+    /// the writer is as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::io::{StreamReader, StreamWriter};
+    /// use oneloop::net::open_connection;
+    /// use std::fs::File;
+    ///
+    /// async fn serve(_: StreamReader, mut writer: StreamWriter) -> std::io::Result<()> {
+    ///     let file = File::open("Cargo.toml")?;
+    ///     writer.write("it begins with ");
+    ///     writer.send_file(&file, 0..9).await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// oneloop::run(async {
+    ///     let server = oneloop::start_server(serve, "127.0.0.1:0").await?;
+    ///     let (mut reader, _writer) = open_connection(server.local_addrs()[0]).await?;
+    ///     assert_eq!(reader.read_to_end().await?, b"it begins with [package]");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "sendfile")]
+    pub async fn send_file(
+        &mut self,
+        file: impl AsFd,
+        range: impl RangeBounds<u64>,
+    ) -> io::Result<u64> {
+        let _end = LargeWrite::begin(self.outgoing());
+        let sent = send_file(Queued(self.outgoing()), file, bounds(&range)).await;
+        self.outgoing().drive_now();
+        sent
+    }
+}
+
+/// Where a file goes to.
+pub(crate) trait FileTarget {
+    /// Has the kernel copy some of `chunk`; how many bytes, 0 at the end of the file. `None`: it cannot.
+    fn copy(&self, chunk: &Chunk<'_>) -> impl Future<Output = io::Result<Option<usize>>>;
+
+    /// Writes some of `data`.
+    fn write(&self, data: &[u8]) -> impl Future<Output = io::Result<usize>>;
+}
+
+/// A writer, behind what it has queued.
+struct Queued<'a>(&'a Rc<Outgoing>);
+
+impl FileTarget for Queued<'_> {
+    async fn copy(&self, chunk: &Chunk<'_>) -> io::Result<Option<usize>> {
+        poll_fn(|cx| self.0.poll_copy(cx, chunk)).await
+    }
+
+    async fn write(&self, data: &[u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.0.poll_write(cx, data)).await
+    }
+}
+
+/// From the first byte to the one behind the last.
+pub(crate) fn bounds(range: &impl RangeBounds<u64>) -> Range<u64> {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => start,
+        Bound::Excluded(&before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&last) => last.saturating_add(1),
+        Bound::Excluded(&end) => end,
+        Bound::Unbounded => u64::MAX,
+    };
+    start..end
+}
+
+/// Sends what `file` has in `range`.
+pub(crate) async fn send_file(
+    target: impl FileTarget,
+    file: impl AsFd,
+    range: Range<u64>,
+) -> io::Result<u64> {
+    let Range { start, end } = range;
+    let mut way = Way::Native;
+    let mut at = start;
+    while at < end {
+        let before = at;
+        let count = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+        let chunk = Chunk { file: file.as_fd(), at, count };
+        let result = match &mut way {
+            Way::Native => target.copy(&chunk).await.map(|sent| sent.map(|sent| at += sent as u64)),
+            Way::Reading(buf) => write(&target, chunk.read(buf), &mut at).await.map(Some),
+        };
+        match result {
+            Ok(Some(())) if at == before => break,
+            // A chunk takes as long as a task may run; a peer that is quick would let many follow.
+            Ok(Some(())) => yield_now().await,
+            Ok(None) => way = Way::Reading(Vec::new()),
+            Err(cause) => return Err(SendFileError { sent: at - start, cause }.into()),
+        }
+    }
+    Ok(at - start)
+}
+
+enum Way {
+    Native,
+    /// And writing, with a buffer for a chunk.
+    Reading(Vec<u8>),
+}
+
+/// Writes all of what was read, counting in `at` what is written: nothing at the end of the file.
+async fn write(target: &impl FileTarget, data: io::Result<&[u8]>, at: &mut u64) -> io::Result<()> {
+    let mut rest = data?;
+    while !rest.is_empty() {
+        match target.write(rest).await? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            written => {
+                rest = &rest[written..];
+                *at += written as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What goes at a time.
+pub(crate) struct Chunk<'a> {
+    pub(crate) file: BorrowedFd<'a>,
+    pub(crate) at: u64,
+    pub(crate) count: usize,
+}
+
+impl Chunk<'_> {
+    /// As the type that a system call wants.
+    pub(crate) fn offset<T: TryFrom<u64>>(&self) -> io::Result<T> {
+        T::try_from(self.at).map_err(|_| {
+            io::Error::new(ErrorKind::InvalidInput, format!("no file has an offset of {}", self.at))
+        })
+    }
+
+    fn read<'a>(&self, buf: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        buf.resize(self.count, 0);
+        let len = loop {
+            match pread(self.file, buf, self.offset()?) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::ESPIPE) => return Err(no_positions()),
+                result => break result?,
+            }
+        };
+        Ok(&buf[..len])
+    }
+}
+
+pub(crate) fn no_positions() -> io::Error {
+    io::Error::new(
+        ErrorKind::NotSeekable,
+        "it has no positions to read from: pass a file, and read a pipe or a socket yourself",
+    )
+}
+
+/// A file was not sent to its end. It is inside the `io::Error` that [`StreamWriter::send_file`] gives, and those of
+/// [`TcpStream`](crate::net::TcpStream::send_file) and [`UnixStream`](crate::net::UnixStream::send_file).
+#[derive(Debug)]
+pub struct SendFileError {
+    sent: u64,
+    cause: io::Error,
+}
+
+impl SendFileError {
+    /// How many bytes went to the kernel before. The peer need not have got them.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+}
+
+impl fmt::Display for SendFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the file was not sent further than {} bytes: {}", self.sent, self.cause)
+    }
+}
+
+impl Error for SendFileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+impl From<SendFileError> for io::Error {
+    fn from(error: SendFileError) -> Self {
+        Self::new(error.cause.kind(), error)
+    }
+}

@@ -1,0 +1,131 @@
+//! Virtual time does not jump while a thread of the loop's works.
+
+use std::future::pending;
+use std::io::Result;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use oneloop::fs::{self, temp_dir};
+use oneloop::testing::advance;
+use oneloop::thread::to_thread;
+use oneloop::{Builder, Turn, create_task, sleep, time, timeout, with_cleanup};
+
+use super::{MS, gate, poll_once, reporting};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn real_now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "whether real time passes is what is tested")]
+    Instant::now()
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_timeout_leaves_a_call_its_time() {
+    let start = time::now();
+    let result = timeout(SECOND, to_thread(|| thread::sleep(20 * MS))).await;
+    assert_eq!(result, Ok(()));
+    assert_eq!(time::now(), start, "it stood still");
+    sleep(HOUR).await;
+    assert_eq!(time::now() - start, HOUR, "and goes on");
+}
+
+#[oneloop::test(virtual_time)]
+async fn many_calls_with_time_limits_have_each_their_time() -> Result<()> {
+    let start = real_now();
+    let (mut gate, waiting) = gate();
+    let other = create_task(to_thread(move || waiting.pass()));
+    for _ in 0..20 {
+        timeout(10 * MS, to_thread(|| thread::sleep(MS))).await?;
+    }
+    assert!(start.elapsed() >= 20 * MS);
+    gate.open();
+    other.await?;
+    Ok(())
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_timeout_leaves_files_their_time() -> Result<()> {
+    let start = time::now();
+    let dir = temp_dir().await?;
+    let path = dir.path().join("file");
+    for _ in 0..50 {
+        timeout(SECOND, fs::write(&path, "text")).await??;
+        assert_eq!(timeout(SECOND, fs::read(&path)).await??, b"text");
+    }
+    timeout(SECOND, dir.close()).await??;
+    assert_eq!(time::now(), start);
+    Ok(())
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_call_that_takes_longer_than_it_may_really_does() {
+    let (mut gate, waiting) = gate();
+    let (start, real_start) = (time::now(), real_now());
+    assert!(timeout(20 * MS, to_thread(move || waiting.pass())).await.is_err());
+    assert_eq!(time::now() - start, 20 * MS);
+    assert!(real_start.elapsed() >= 20 * MS);
+    // Nobody waits for the call any more.
+    sleep(HOUR).await;
+    gate.open();
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_call_that_was_taken_back_or_has_ended_holds_nothing_up() {
+    let mut ended = to_thread(|| ());
+    assert!(poll_once(&mut ended).await.is_pending());
+    let mut taken_back = to_thread(|| ());
+    assert!(poll_once(&mut taken_back).await.is_pending());
+    drop(taken_back);
+    // Nobody has asked whether it has ended.
+    sleep(HOUR).await;
+    ended.await;
+    let panics = create_task(to_thread(|| panic!("boom")));
+    assert!(panics.await.is_err());
+    sleep(HOUR).await;
+}
+
+#[oneloop::test(virtual_time)]
+async fn advance_waits_for_no_thread() {
+    let (mut gate, waiting) = gate();
+    let call = create_task(to_thread(move || waiting.pass()));
+    let late = create_task(async { timeout(SECOND, pending::<()>()).await });
+    let start = time::now();
+    advance(HOUR).await;
+    assert_eq!(time::now() - start, HOUR);
+    assert!(late.is_finished() && !call.is_finished());
+    gate.open();
+    call.await.unwrap();
+}
+
+#[test]
+fn a_cleanup_at_the_end_of_the_loop_has_its_time_too() {
+    let (builder, reports) = reporting();
+    builder.virtual_time(true).run(async {
+        create_task(async {
+            let _guard = with_cleanup((), async |()| to_thread(|| thread::sleep(20 * MS)).await);
+            pending::<()>().await;
+        })
+        .detach();
+        sleep(SECOND).await;
+    });
+    assert!(reports.borrow().is_empty(), "{reports:?}");
+}
+
+#[test]
+fn a_host_is_told_when_to_come_again() -> Result<()> {
+    let mut runtime = Builder::new().virtual_time(true).build()?;
+    let (mut gate, waiting) = gate();
+    let task = runtime.create_task(timeout(HOUR, to_thread(move || waiting.pass())));
+    let parked = loop {
+        match runtime.turn() {
+            Turn::Busy => {}
+            Turn::Park(deadline) => break deadline,
+        }
+    };
+    // No loop runs here: it is the real time.
+    let left = parked.expect("there is a timeout").saturating_duration_since(time::now());
+    assert!(left > HOUR / 2 && left <= HOUR, "{left:?}");
+    gate.open();
+    runtime.run(task)?.map_err(Into::into)
+}

@@ -75,13 +75,12 @@ async fn leaves_nothing<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     Ok(output)
 }
 
-/// Some that are started one after another, and then many beside each other. What one of them leaves would be seen; and so many that end
-/// at once are reaped in several goes, of 64 at most.
+/// A thousand that are started one after another, and then a thousand beside each other.
 #[test]
-fn children_one_by_one_and_many_at_once_leave_nothing() -> Result<()> {
-    alone("children_one_by_one_and_many_at_once_leave_nothing", async || {
+fn two_thousand_children_leave_nothing() -> Result<()> {
+    alone("two_thousand_children_leave_nothing", async || {
         let one_after_another = async {
-            for n in 0..20 {
+            for n in 0..1000 {
                 let status = Command::new("true").status().await?;
                 assert!(status.success(), "{n}: {status}");
             }
@@ -89,18 +88,21 @@ fn children_one_by_one_and_many_at_once_leave_nothing() -> Result<()> {
         };
         leaves_nothing(one_after_another).await?;
         let at_once = async {
-            let outputs = task_group(async |group| -> Result<()> {
-                for n in 0..140 {
-                    group.create_task(async move {
-                        let mut command = Command::new("echo");
-                        let output = command.arg(n.to_string()).output().await?;
-                        assert_eq!(output.stdout, format!("{n}\n").as_bytes());
-                        Result::Ok(())
-                    });
-                }
-                Ok(())
-            });
-            Ok(outputs.await?)
+            for _ in 0..4 {
+                let outputs = task_group(async |group| -> Result<()> {
+                    for n in 0..250 {
+                        group.create_task(async move {
+                            let mut command = Command::new("echo");
+                            let output = command.arg(n.to_string()).output().await?;
+                            assert_eq!(output.stdout, format!("{n}\n").as_bytes());
+                            Result::Ok(())
+                        });
+                    }
+                    Ok(())
+                });
+                outputs.await?;
+            }
+            Ok(())
         };
         leaves_nothing(at_once).await
     })
@@ -110,7 +112,7 @@ fn children_one_by_one_and_many_at_once_leave_nothing() -> Result<()> {
 fn children_that_end_in_each_way_leave_nothing() -> Result<()> {
     alone("children_that_end_in_each_way_leave_nothing", async || {
         leaves_nothing(async {
-            for round in 0..6 {
+            for round in 0..10 {
                 let sleeping = || {
                     let mut command = Command::new("sleep");
                     command.arg("60").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -191,7 +193,7 @@ fn pid_of(child: &Child) -> Pid {
 #[test]
 fn all_children_may_end_at_once() -> Result<()> {
     alone("all_children_may_end_at_once", async || {
-        for count in [1, 70] {
+        for count in [1, 100] {
             let (writer, waiters) = waiting(count).await?;
             drop(writer);
             // Blocks the loop, and leaves them there.
@@ -211,8 +213,8 @@ fn all_children_may_end_at_once() -> Result<()> {
 fn zombies_of_others_do_not_hold_up_ours() -> Result<()> {
     alone("zombies_of_others_do_not_hold_up_ours", async || {
         let zombies: Vec<_> =
-            (0..20).map(|_| process::Command::new("true").spawn()).collect::<Result<_>>()?;
-        let (writer, waiters) = waiting(70).await?;
+            (0..150).map(|_| process::Command::new("true").spawn()).collect::<Result<_>>()?;
+        let (writer, waiters) = waiting(100).await?;
         drop(writer);
         for waiter in waiters {
             assert!(waiter.task.await.unwrap()?.success());

@@ -1,9 +1,8 @@
 //! Keeps virtual time from jumping while somebody outside works for the loop: another thread, another process.
 
 use super::clock::Nanos;
-use super::context::{with, with_loop};
+use super::context::{self, with};
 use super::key::RunNumber;
-use super::registry;
 use super::state::State;
 
 /// As long as it is there, the virtual clock of its loop takes as long to the next deadline as a real one.
@@ -26,13 +25,7 @@ impl ClockHold {
 /// On the thread that worked, the loop hears of it.
 impl Drop for ClockHold {
     fn drop(&mut self) {
-        let run = self.run;
-        let let_go = move || with_loop(run, |state| state.clock.let_go()).is_ok();
-        if !let_go() {
-            registry::send_home(run, move || {
-                let_go();
-            });
-        }
+        context::at_home(self.run, |state| state.clock.let_go());
     }
 }
 

@@ -33,7 +33,7 @@ use crate::runtime::Watch;
 /// use oneloop::task::FirstCompleted;
 /// use std::time::Duration;
 ///
-/// oneloop::run(async {
+/// oneloop::Builder::new().virtual_time(true).run(async {
 ///     let mut tasks: Vec<_> = [2, 1]
 ///         .map(|n| {
 ///             oneloop::create_task(async move {

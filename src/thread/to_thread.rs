@@ -89,21 +89,22 @@ impl<R: Send + 'static> ToThread<R> {
     /// ```
     /// use oneloop::thread::{is_cancelled, to_thread};
     /// use std::sync::Arc;
-    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
     /// use std::time::Duration;
     ///
     /// oneloop::run(async {
-    ///     let has_stopped = Arc::new(AtomicBool::new(false));
-    ///     let flag = has_stopped.clone();
+    ///     let running = Arc::new(AtomicUsize::new(0));
+    ///     let count = running.clone();
     ///     let work = to_thread(move || {
+    ///         count.fetch_add(1, Ordering::SeqCst);
     ///         while !is_cancelled() {
     ///             std::thread::sleep(Duration::from_millis(1));
     ///         }
-    ///         flag.store(true, Ordering::SeqCst);
+    ///         count.fetch_sub(1, Ordering::SeqCst);
     ///     });
     ///     let late = oneloop::timeout(Duration::from_millis(5), work.wait_on_cancel()).await;
     ///     assert!(late.is_err());
-    ///     assert!(has_stopped.load(Ordering::SeqCst), "the timeout has waited for it");
+    ///     assert_eq!(running.load(Ordering::SeqCst), 0, "the timeout has waited for it");
     /// });
     /// ```
     #[doc(alias = "abandon_on_cancel")]

@@ -25,32 +25,42 @@ pub(crate) trait LoopLocal: Any {
 #[derive(Clone, Default)]
 pub(super) struct Locals {
     /// Few: a search through a list is quicker than a map.
-    values: Vec<(TypeId, Rc<dyn LoopLocal>)>,
+    values: Vec<Local>,
+}
+
+#[derive(Clone)]
+struct Local {
+    id: TypeId,
+    value: Rc<dyn LoopLocal>,
+    /// The same, as what can be made a `T` again: Rust 1.85 has no way from the one to the other.
+    any: Rc<dyn Any>,
 }
 
 impl Locals {
     pub(super) fn get<T: LoopLocal>(&self) -> Option<Rc<T>> {
-        let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
-        let value: Rc<dyn Any> = Rc::<dyn LoopLocal>::clone(value);
-        value.downcast().ok()
+        let found = self.values.iter().find(|local| local.id == TypeId::of::<T>())?;
+        Rc::clone(&found.any).downcast().ok()
     }
 
     /// The former value of the type has to be dropped by the caller, as any that user code may be in.
     #[must_use]
     pub(super) fn set<T: LoopLocal>(&mut self, value: Rc<T>) -> Option<Rc<dyn LoopLocal>> {
-        let former = self.values.iter().position(|(id, _)| *id == TypeId::of::<T>());
-        let former = former.map(|index| self.values.swap_remove(index).1);
-        self.values.push((TypeId::of::<T>(), value));
+        let id = TypeId::of::<T>();
+        let former = self.values.iter().position(|local| local.id == id);
+        let former = former.map(|index| self.values.swap_remove(index).value);
+        self.values.push(Local { id, any: Rc::<T>::clone(&value), value });
         former
     }
 
     pub(super) fn all(&self) -> Vec<Rc<dyn LoopLocal>> {
-        self.values.iter().map(|(_, value)| Rc::clone(value)).collect()
+        self.values.iter().map(|local| Rc::clone(&local.value)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ptr;
+
     use super::*;
 
     #[derive(Debug, PartialEq)]
@@ -64,10 +74,13 @@ mod tests {
     fn there_is_one_value_of_each_type() {
         let mut locals = Locals::default();
         assert!(locals.get::<Limit>().is_none());
-        assert!(locals.set(Rc::new(Limit(1))).is_none());
+        let first = Rc::new(Limit(1));
+        assert!(locals.set(Rc::clone(&first)).is_none());
         assert!(locals.set(Rc::new(Name)).is_none());
-        let former: Rc<dyn Any> = locals.set(Rc::new(Limit(2))).unwrap();
-        assert_eq!(*former.downcast::<Limit>().unwrap(), Limit(1));
+        let former = locals.set(Rc::new(Limit(2))).unwrap();
+        assert!(ptr::addr_eq(Rc::as_ptr(&former), Rc::as_ptr(&first)));
+        drop(former);
+        assert_eq!(Rc::strong_count(&first), 1);
         assert_eq!(*locals.get::<Limit>().unwrap(), Limit(2));
         assert_eq!(locals.all().len(), 2);
     }

@@ -15,7 +15,7 @@ use oneloop::io::{AsyncWrite as _, pipe};
 use oneloop::process::{Command, Stdio};
 use oneloop::{create_task, sleep, timeout, try_gather};
 
-use super::{MS, PATIENCE, line, started};
+use super::{MS, PATIENCE, line};
 
 fn piped(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::piped()).stdout(Stdio::piped())
@@ -294,8 +294,9 @@ async fn the_programs_descriptors_are_not_inherited() -> Result<()> {
 
 #[oneloop::test]
 async fn a_read_that_is_cancelled_takes_nothing() -> Result<()> {
-    let (mut child, _) = started("echo ready; sleep 0.01; echo text").await?;
-    let stdout = child.stdout.take().unwrap();
+    let mut command = Command::shell("read line; echo $line");
+    let mut child = piped(&mut command).spawn()?;
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (stdout, child) = (Rc::new(stdout), child);
     let reading = create_task({
         let stdout = stdout.clone();
@@ -304,6 +305,7 @@ async fn a_read_that_is_cancelled_takes_nothing() -> Result<()> {
     sleep(MS).await;
     reading.cancel();
     assert!(reading.await.unwrap_err().is_cancelled());
+    stdin.write_all(b"text\n").await?;
     assert_eq!(line(&stdout).await?, "text");
     assert!(child.wait().await?.success());
     Ok(())

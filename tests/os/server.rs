@@ -5,7 +5,6 @@
 mod ending;
 mod faults;
 mod listening;
-mod peers;
 mod serving;
 
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! Unix sockets: streams, listeners and their files, datagrams, descriptors that travel, and peers that are not ours.
+//! Unix sockets: streams, listeners and their files, datagrams, and descriptors that travel.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
@@ -6,7 +6,6 @@ mod datagrams;
 #[cfg(feature = "fd-passing")]
 mod fds;
 mod files;
-mod peers;
 mod streams;
 
 use std::env;

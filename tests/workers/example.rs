@@ -49,7 +49,7 @@ fn it_serves_many_and_ends_when_the_last_has_gone() -> io::Result<()> {
     // So many that each worker has one, but by a rare chance.
     for _ in 0..20 {
         let client = TcpStream::connect(addr)?;
-        client.set_read_timeout(Some(Duration::from_secs(10)))?;
+        client.set_read_timeout(Some(Duration::from_secs(60)))?;
         exchange(&client)?;
         clients.push(client);
     }

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use oneloop::process::{Child, ChildStdout, Command, Stdio};
 use oneloop::{sleep, timeout};
 
-use super::PATIENCE;
+use super::{Directory, PATIENCE};
 
 const MS: Duration = Duration::from_millis(1);
 

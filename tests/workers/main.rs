@@ -48,6 +48,8 @@ fn in_child(name: &str, test: impl FnOnce()) -> Option<ExitStatus> {
         test();
         return None;
     }
+    // Until it is another program, the child has what others here have closed.
+    let _alone = alone();
     let child = Command::new(env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(IN_CHILD, "1")

@@ -101,7 +101,7 @@ async fn come_and_go(path: PathBuf) -> Result<()> {
         yield_now().await;
     }
     server.abort_clients();
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
     drop((server, open));
     while all_tasks().len() > 1 {
         yield_now().await;

@@ -3,12 +3,13 @@
 use std::env;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use nix::pty::openpty;
+use socket2::{Domain, Socket, Type};
 
 /// Beside the directory in which the test itself lies. `cargo test` builds the examples.
 fn example(name: &str) -> PathBuf {
@@ -122,10 +123,13 @@ fn a_server_that_goes_ends_the_client_though_nothing_is_typed() -> Result<()> {
 
 #[test]
 fn without_a_server_it_says_so() -> Result<()> {
-    let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let output = client(&free).output()?;
+    // Nobody else can have the port meanwhile.
+    let deaf = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    deaf.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    let addr = deaf.local_addr()?.as_socket().expect("it has one").to_string();
+    let output = client(&addr).output()?;
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(&free) && said.contains("refused"), "{said}");
+    assert!(said.contains(&addr) && said.contains("refused"), "{said}");
     Ok(())
 }

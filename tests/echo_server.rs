@@ -50,7 +50,7 @@ impl Server {
 
     fn connect(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(&self.addr)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(stream)
     }
 

@@ -327,9 +327,9 @@ fn a_server_that_waits_for_descriptors_can_be_closed() -> Result<()> {
             let _client = net::TcpStream::connect(server.local_addrs()[0])?;
             let _hoard = hoard();
             sleep(Duration::from_millis(15)).await;
-            let start = time::now();
-            assert!(server.shutdown(Duration::from_secs(5)).await);
-            assert!(time::now() - start < Duration::from_millis(100));
+            let (start, grace) = (time::now(), Duration::from_secs(60));
+            assert!(server.shutdown(grace).await);
+            assert!(time::now() - start < grace / 2);
             Ok(())
         })
     })

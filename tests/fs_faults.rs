@@ -14,6 +14,8 @@ use oneloop::fs::{self as ours, File, temp_dir, temp_file};
 use oneloop::thread::to_thread;
 use oneloop::{Builder, gather, sleep, timeout};
 
+/// More than anything here takes, also where many others want the processors.
+const LIMIT: Duration = Duration::from_secs(60);
 /// How many may work at a time.
 const THREADS: usize = 4;
 
@@ -48,7 +50,7 @@ fn check(output: &Output) {
 fn with_dir(test: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
     Builder::new().blocking_threads(THREADS).run(async {
         let dir = temp_dir().await?;
-        timeout(Duration::from_secs(10), test(dir.path())).await??;
+        timeout(LIMIT, test(dir.path())).await??;
         dir.close().await
     })
 }
@@ -210,7 +212,7 @@ fn operations_that_are_given_up_leak_no_descriptors_and_no_files() -> Result<()>
         // What threads do now comes to its end: where all have met, nothing is made any more, only removed.
         let meeting = Arc::new(Barrier::new(THREADS));
         gather(repeat_n(meeting, THREADS).map(|meeting| to_thread(move || meeting.wait()))).await;
-        for _ in 0..500 {
+        for _ in 0..5000 {
             let is_clean = names(dir)?.iter().all(|name| name == "x" || name == "y");
             if is_clean && descriptors()? <= before {
                 return Ok(());

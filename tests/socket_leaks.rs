@@ -108,7 +108,7 @@ fn no_descriptor_and_no_thread_is_left() -> Result<()> {
     let at_first = threads();
     // A thread whose look-up nobody waited for may still be at work.
     let settle = || {
-        for _ in 0..200 {
+        for _ in 0..10_000 {
             if threads() == at_first {
                 break;
             }

@@ -39,7 +39,7 @@ impl Server {
 
     fn connect(&self) -> io::Result<BufReader<TcpStream>> {
         let stream = TcpStream::connect(self.place.trim_start_matches("http://"))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(BufReader::new(stream))
     }
 
@@ -66,7 +66,7 @@ fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
 /// `None` if curl is not installed here.
 fn curl(args: &[&str]) -> io::Result<Option<String>> {
     match Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "10"])
+        .args(["--silent", "--show-error", "--max-time", "60"])
         .args(args)
         .output()
     {

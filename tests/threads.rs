@@ -6,7 +6,9 @@
 
 use std::env;
 use std::fs;
+use std::iter::repeat_n;
 use std::process::Command;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -81,14 +83,21 @@ fn there_is_no_thread_before_one_is_needed() {
 #[test]
 fn idle_threads_end() {
     in_child("idle_threads_end", "", || {
-        Builder::new().blocking_idle(5 * MS).run(async {
-            gather((0..10).map(|_| to_thread(|| thread::sleep(MS)))).await;
-            assert!(pool_threads() > 1);
+        Builder::new().blocking_threads(10).blocking_idle(5 * MS).run(async {
+            let meeting = Arc::new(Barrier::new(10));
+            let calls = repeat_n(meeting, 10).map(|meeting| {
+                to_thread(move || {
+                    meeting.wait();
+                    let count = pool_threads();
+                    meeting.wait();
+                    count
+                })
+            });
+            assert_eq!(gather(calls).await, [10; 10]);
             while pool_threads() > 0 {
                 sleep(MS).await;
             }
-            to_thread(|| ()).await;
-            assert_eq!(pool_threads(), 1);
+            assert_eq!(to_thread(pool_threads).await, 1);
         });
     });
 }

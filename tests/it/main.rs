@@ -9,7 +9,6 @@ mod gather;
 mod groups;
 mod macros;
 mod panics;
-mod python_peer;
 mod runtime;
 mod sync;
 mod tasks;

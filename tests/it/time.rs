@@ -37,20 +37,24 @@ fn real_now() -> Instant {
 
 #[test]
 fn a_real_sleep_is_never_early_and_not_rounded_to_milliseconds() {
-    let mut lengths = Builder::new().run(async {
-        let mut lengths = Vec::new();
-        for _ in 0..20 {
+    let count_short = Builder::new().run(async {
+        let mut count = 0;
+        for _ in 0..1000 {
             let start = real_now();
             sleep(MILLI / 5).await;
-            lengths.push(start.elapsed());
+            let length = start.elapsed();
+            assert!(length >= MILLI / 5, "{length:?}");
+            count += u32::from(length < MILLI * 9 / 10);
+            if count == 10 {
+                break;
+            }
         }
-        lengths
+        count
     });
-    lengths.sort();
-    assert!(lengths[0] >= MILLI / 5, "{lengths:?}");
-    // On Linux; elsewhere the loop's sleep has the reactor's resolution, which is a millisecond.
+    // On Linux; elsewhere the loop's sleep has the reactor's resolution, which is a millisecond. Most are longer where many others
+    // want the processors, but none would be so short if they were rounded.
     if cfg!(target_os = "linux") {
-        assert!(lengths[10] < MILLI * 9 / 10, "{lengths:?}");
+        assert_eq!(count_short, 10);
     }
 }
 

@@ -1,12 +1,11 @@
 //! What reaches the operating system, as programs use it: real sockets, files, processes, signals and threads. One binary, a
-//! module per topic; what changes the state of the process has a binary of its own.
+//! module per topic; what changes the state of the process has a binary of its own, and so has what starts other programs.
 
 mod connecting;
 mod fds;
 mod fs;
 mod lookup;
 mod pipes;
-mod process;
 mod send_file;
 mod server;
 mod streams;

@@ -1,4 +1,4 @@
-//! Unix sockets: streams, listeners and their files, datagrams, descriptors that travel, and peers that are not ours.
+//! Unix sockets: streams, listeners and their files, datagrams, and descriptors that travel.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
@@ -6,7 +6,6 @@ mod datagrams;
 #[cfg(feature = "fd-passing")]
 mod fds;
 mod files;
-mod peers;
 mod streams;
 
 use std::env;
@@ -20,7 +19,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(10);
+/// More than anything here takes, also where many others want the processors.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `test` on a loop of its own.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {

@@ -185,9 +185,16 @@ fn socat_sends_datagrams() -> Result<()> {
             }
         });
         let _: &oneloop::Task<Result<()>> = &answering;
-        // socat waits so long for answers when its input has ended.
-        let script = format!("echo hello | socat -t 0.1 - UDP:127.0.0.1:{port}");
-        assert_eq!(said_by(&script).await?, "heard hello\n");
+        let mut socat = Command::new("socat");
+        // It waits so long for more answers when its input has ended.
+        socat.args(["-t", "0.1", "-"]).arg(format!("UDP:127.0.0.1:{port}"));
+        let mut socat = socat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        socat.stdin.as_ref().expect("it is piped").write_all(b"hello\n").await?;
+        let mut heard = StreamReader::new(socat.stdout.take().expect("it is piped"));
+        assert_eq!(heard.readline().await?, b"heard hello\n");
+        drop(socat.stdin.take());
+        assert_eq!(heard.readline().await?, b"");
+        assert!(socat.wait().await?.success());
         assert_eq!(count.get(), 1);
         answering.cancel();
         Ok(())

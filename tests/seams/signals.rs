@@ -18,7 +18,7 @@ use oneloop::thread::to_thread;
 use oneloop::time::now;
 use oneloop::{Server, open_connection, run_until_ctrl_c, with_cleanup, workers};
 
-use super::{BOUND, Belongings, alone};
+use super::{BOUND, Belongings, alone, settled};
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
@@ -94,9 +94,9 @@ fn ctrl_c_ends_workers_with_their_children() -> Result<()> {
         assert!(begin.elapsed() < BOUND);
         assert_eq!(CLEANED.load(Ordering::Relaxed), 2);
         assert_eq!(CALLED.load(Ordering::Relaxed), 2);
-        let after = Belongings::now();
-        assert_eq!(after.children, before.children);
-        assert_eq!(after.threads, before.threads);
+        let belongings = |of: &Belongings| (of.children.clone(), of.threads);
+        let after = settled(|now| belongings(now) == belongings(&before));
+        assert_eq!(belongings(&after), belongings(&before));
         Ok(())
     })
 }
@@ -112,8 +112,9 @@ fn ctrl_c_ends_a_loop_with_its_children() -> Result<()> {
         pressing.join().expect("no panic");
         assert!(begin.elapsed() < BOUND);
         assert_eq!((CLEANED.load(Ordering::Relaxed), CALLED.load(Ordering::Relaxed)), (1, 1));
-        let after = Belongings::now();
-        assert_eq!((after.children, after.threads), (before.children, before.threads));
+        let belongings = |of: &Belongings| (of.children.clone(), of.threads);
+        let after = settled(|now| belongings(now) == belongings(&before));
+        assert_eq!(belongings(&after), belongings(&before));
         Ok(())
     })
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use oneloop::signal::{SignalKind, signal};
-use oneloop::thread::to_thread;
+use oneloop::thread::{is_cancelled, to_thread};
 use oneloop::{
     Builder, Cleanup, Runtime, create_task, current_task, run, run_until_ctrl_c, sleep, task_group,
     time, timeout, with_cleanup, yield_now,
@@ -19,8 +19,8 @@ use oneloop::{
 
 use crate::{PATIENCE, alone, ends_by, send};
 
-/// Less than a cleanup may take.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// Less than a cleanup takes, and may take.
+const AT_ONCE: Duration = Duration::from_secs(30);
 
 /// What happened, line by line.
 #[derive(Clone, Default)]
@@ -38,7 +38,7 @@ impl Log {
     /// A loop that notes what it reports.
     fn builder(&self) -> Builder {
         let log = self.clone();
-        Builder::new().on_unhandled(move |unhandled| {
+        Builder::new().cleanup_timeout(PATIENCE).on_unhandled(move |unhandled| {
             let whose = unhandled.task_name().unwrap_or("none that has a name");
             log.note(&format!("reported of {whose}"));
         })
@@ -205,8 +205,10 @@ fn the_second_press_cuts_calls_on_other_threads_off() {
     let result = builder.run_until_ctrl_c(async {
         let call = to_thread(move || {
             press_from_elsewhere();
-            // Of the end of the loop, which waits for this call.
-            thread::sleep(Duration::from_millis(20));
+            // Of the end of the loop, which waits for this call. It has seen the first one.
+            while !is_cancelled() {
+                thread::yield_now();
+            }
             press_from_elsewhere();
             stopped.recv().unwrap_err();
         });

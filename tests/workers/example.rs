@@ -9,6 +9,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::alone;
+
 /// Beside the directory in which the test itself lies. `cargo test` builds the examples.
 fn example() -> Command {
     let test = env::current_exe().unwrap();
@@ -38,6 +40,7 @@ fn exchange(mut client: &TcpStream) -> io::Result<()> {
 
 #[test]
 fn it_serves_many_and_ends_when_the_last_has_gone() -> io::Result<()> {
+    let _alone = alone();
     let mut command = example();
     let server = command.arg("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut server = Server(server.spawn()?);
@@ -49,7 +52,7 @@ fn it_serves_many_and_ends_when_the_last_has_gone() -> io::Result<()> {
     // So many that each worker has one, but by a rare chance.
     for _ in 0..20 {
         let client = TcpStream::connect(addr)?;
-        client.set_read_timeout(Some(Duration::from_secs(10)))?;
+        client.set_read_timeout(Some(Duration::from_secs(60)))?;
         exchange(&client)?;
         clients.push(client);
     }
@@ -68,6 +71,7 @@ fn it_serves_many_and_ends_when_the_last_has_gone() -> io::Result<()> {
 
 #[test]
 fn a_port_in_use_gives_one_line_and_status_1() -> io::Result<()> {
+    let _alone = alone();
     let occupier = TcpListener::bind("127.0.0.1:0")?;
     let output = example().arg(occupier.local_addr()?.to_string()).output()?;
     let complained = String::from_utf8_lossy(&output.stderr);

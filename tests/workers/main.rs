@@ -28,8 +28,8 @@ use oneloop::{Cleanup, sleep, with_cleanup};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(10);
-/// Much less than the grace, and than a cleanup may take.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// Less than the grace, and than a cleanup may take; more than what a busy machine takes.
+const AT_ONCE: Duration = Duration::from_secs(4);
 const ANY_PORT: &str = "127.0.0.1:0";
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
@@ -48,6 +48,8 @@ fn in_child(name: &str, test: impl FnOnce()) -> Option<ExitStatus> {
         test();
         return None;
     }
+    // Until it is another program, the child has what others here have closed.
+    let _alone = alone();
     let child = Command::new(env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(IN_CHILD, "1")

@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::mem;
 use std::net;
 use std::rc::Rc;
@@ -58,8 +58,14 @@ impl Host {
         let mut events = Events::with_capacity(8);
         // Rounded up to the milliseconds in which mio counts.
         let timeout = left + Duration::from_millis(1);
-        self.poll.poll(&mut events, Some(timeout.min(patience))).unwrap();
-        !events.is_empty() || left < patience
+        let waited = self.poll.poll(&mut events, Some(timeout.min(patience)));
+        // As when the process was stopped, and goes on.
+        let is_interrupted =
+            waited.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted);
+        if !is_interrupted {
+            waited.unwrap();
+        }
+        is_interrupted || !events.is_empty() || left < patience
     }
 
     /// Drives the loop until the task has ended.

@@ -166,7 +166,7 @@ fn many_short_runs_do_not_starve_calls_from_elsewhere_or_timers() {
     let slept = runtime.create_task(sleep(Duration::from_millis(1)));
     let start = now();
     while !runtime.run(async { slept.is_finished() }) {
-        assert!(now() - start < SECOND);
+        assert!(now() - start < 60 * SECOND);
     }
 }
 

@@ -17,7 +17,7 @@ async fn until(what: &str, done: impl Fn() -> bool) {
             yield_now().await;
         }
     };
-    assert!(timeout(Duration::from_secs(5), done).await.is_ok(), "waited in vain: {what}");
+    assert!(timeout(Duration::from_secs(60), done).await.is_ok(), "waited in vain: {what}");
 }
 
 /// A counter, and a callback that counts.

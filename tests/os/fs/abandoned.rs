@@ -5,11 +5,13 @@ use std::io::{ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use futures::AsyncWriteExt;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use oneloop::Unhandled;
 use oneloop::fs::File;
 use oneloop::thread::to_thread;
@@ -17,23 +19,53 @@ use oneloop::{create_task, sleep, timeout, yield_now};
 
 use super::{LIMIT, bytes, pipe, poll_once, run};
 
-/// Long enough for a thread to begin.
-const A_MOMENT: Duration = Duration::from_millis(5);
+/// A thread has read `text` from the pipe, for somebody who is gone.
+async fn abandon_a_read(file: &File, other: &mut fs::File, text: &[u8]) -> Result<()> {
+    let mut buf = [0; 16];
+    let mut read = pin!(file.read(&mut buf));
+    assert!(poll_once(&mut read).await.is_pending());
+    other.write_all(text)?;
+    while poll(&mut [PollFd::new(other.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO)? > 0 {
+        yield_now().await;
+    }
+    Ok(())
+}
 
-async fn is_given_up<T>(future: impl Future<Output = T>) -> bool {
-    timeout(A_MOMENT, future).await.is_err()
+/// A thread writes more than the pipe takes, for somebody who is gone. Only the first byte has been read.
+async fn abandon_a_write(file: &File, mut other: fs::File, data: &[u8]) -> Result<fs::File> {
+    let mut write = Box::pin(file.write(data));
+    assert!(poll_once(&mut write.as_mut()).await.is_pending());
+    let first = data[0];
+    to_thread(move || {
+        let mut byte = [0];
+        other.read_exact(&mut byte)?;
+        assert_eq!(byte, [first]);
+        Ok(other)
+    })
+    .await
+}
+
+/// A thread is at work with the file, for somebody who is gone, until what this gives is dropped.
+async fn abandon_some_work(file: &File) -> Sender<()> {
+    let ((said, told), (gate, waiting)) = (channel(), channel::<()>());
+    let mut work = Box::pin(file.with_std(move |_| {
+        said.send(()).expect("the test waits for it");
+        waiting.recv().ok();
+        Ok(())
+    }));
+    while told.try_recv().is_err() {
+        assert!(poll_once(&mut work.as_mut()).await.is_pending());
+        yield_now().await;
+    }
+    gate
 }
 
 #[test]
 fn what_an_abandoned_read_has_read_is_given_to_the_next() -> Result<()> {
     run(async |dir| {
         let (file, mut other) = pipe(dir).await?;
-        let mut buf = [0; 16];
-        assert!(is_given_up(file.read(&mut buf)).await);
-        other.write_all(b"hello")?;
-        // That the thread has it, and nobody reads.
-        sleep(A_MOMENT).await;
-        let mut two = [0; 2];
+        abandon_a_read(&file, &mut other, b"hello").await?;
+        let (mut two, mut buf) = ([0; 2], [0; 16]);
         assert_eq!(file.read(&mut two).await?, 2);
         assert_eq!(&two, b"he");
         assert_eq!(file.read(&mut buf).await?, 3);
@@ -43,17 +75,11 @@ fn what_an_abandoned_read_has_read_is_given_to_the_next() -> Result<()> {
 }
 
 #[test]
-fn the_next_operation_waits_for_an_abandoned_one() -> Result<()> {
+fn what_an_abandoned_read_has_read_is_there_after_a_write() -> Result<()> {
     run(async |dir| {
         let (file, mut other) = pipe(dir).await?;
-        assert!(is_given_up(file.read(&mut [0; 16])).await);
-        let file = Rc::new(file);
-        let writing = Rc::clone(&file);
-        let write = create_task(async move { writing.write_all(b"second").await });
-        sleep(A_MOMENT).await;
-        assert!(!write.is_finished());
-        other.write_all(b"first")?;
-        write.await??;
+        abandon_a_read(&file, &mut other, b"first").await?;
+        file.write_all(b"second").await?;
         let mut buf = [0; 16];
         assert_eq!(file.read(&mut buf).await?, 5);
         assert_eq!(file.read(&mut buf).await?, 6);
@@ -63,21 +89,40 @@ fn the_next_operation_waits_for_an_abandoned_one() -> Result<()> {
 }
 
 #[test]
-fn an_abandoned_write_is_done_to_its_end() -> Result<()> {
+fn the_next_operation_waits_for_an_abandoned_one() -> Result<()> {
     run(async |dir| {
         let (file, mut other) = pipe(dir).await?;
-        // More than a pipe takes.
+        let gate = abandon_some_work(&file).await;
+        let file = Rc::new(file);
+        let writing = Rc::clone(&file);
+        let write = create_task(async move { writing.write_all(b"second").await });
+        sleep(Duration::from_millis(5)).await;
+        assert!(!write.is_finished());
+        other.write_all(b"first")?;
+        drop(gate);
+        write.await??;
+        let mut buf = [0; 16];
+        assert_eq!(file.read(&mut buf).await?, 11);
+        assert_eq!(&buf[..11], b"firstsecond");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_abandoned_write_is_done_to_its_end() -> Result<()> {
+    run(async |dir| {
+        let (file, other) = pipe(dir).await?;
         let data = bytes(300_000);
-        assert!(is_given_up(file.write(&data)).await);
+        let mut other = abandon_a_write(&file, other, &data).await?;
         let reader = thread::spawn(move || {
-            let mut buf = vec![0; 300_004];
+            let mut buf = vec![0; 300_003];
             other.read_exact(&mut buf).unwrap();
             buf
         });
         timeout(LIMIT, file.write_all(b"next")).await??;
         let read = reader.join().unwrap();
-        assert!(read[..300_000] == data);
-        assert_eq!(&read[300_000..], b"next");
+        assert!(read[..299_999] == data[1..]);
+        assert_eq!(&read[299_999..], b"next");
         Ok(())
     })
 }
@@ -85,13 +130,13 @@ fn an_abandoned_write_is_done_to_its_end() -> Result<()> {
 #[test]
 fn dropping_a_file_does_not_stop_its_write() -> Result<()> {
     run(async |dir| {
-        let (file, mut other) = pipe(dir).await?;
+        let (file, other) = pipe(dir).await?;
         let data = bytes(300_000);
-        assert!(is_given_up(file.write(&data)).await);
+        let mut other = abandon_a_write(&file, other, &data).await?;
         drop(file);
-        let mut buf = vec![0; 300_000];
+        let mut buf = vec![0; 299_999];
         other.read_exact(&mut buf)?;
-        assert!(buf == data);
+        assert!(buf == data[1..]);
         Ok(())
     })
 }
@@ -99,16 +144,11 @@ fn dropping_a_file_does_not_stop_its_write() -> Result<()> {
 #[test]
 fn the_error_of_an_abandoned_operation_is_that_of_the_next() -> Result<()> {
     run(async |dir| {
-        let (both, mut reader) = pipe(dir).await?;
+        let (both, reader) = pipe(dir).await?;
         let file = File::options().write(true).open(dir.join("pipe")).await?;
         drop(both);
         let data = bytes(300_000);
-        let mut write = Box::pin(file.write(&data));
-        assert!(poll_once(&mut write.as_mut()).await.is_pending());
-        // Now it has begun, and waits for room.
-        reader = to_thread(move || reader.read_exact(&mut [0; 1]).map(|()| reader)).await?;
-        drop(write);
-        drop(reader);
+        drop(abandon_a_write(&file, reader, &data).await?);
         let error = file.flush().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         let expected = format!("cannot write `{}`: ", dir.join("pipe").display());
@@ -120,14 +160,14 @@ fn the_error_of_an_abandoned_operation_is_that_of_the_next() -> Result<()> {
 #[test]
 fn what_did_not_begin_is_not_done() -> Result<()> {
     run(async |dir| {
-        let (file, mut other) = pipe(dir).await?;
-        assert!(is_given_up(file.read(&mut [0; 16])).await);
-        assert!(is_given_up(file.write_all(b"never")).await);
-        assert!(is_given_up(file.write_all(b"neither")).await);
-        other.write_all(b"a")?;
+        let (file, _other) = pipe(dir).await?;
+        let gate = abandon_some_work(&file).await;
+        for never in [b"never", b"later"] {
+            assert!(poll_once(&mut pin!(file.write_all(never))).await.is_pending());
+        }
+        drop(gate);
         file.write_all(b"b").await?;
         let mut buf = [0; 16];
-        assert_eq!(file.read(&mut buf).await?, 1);
         assert_eq!(file.read(&mut buf).await?, 1);
         assert_eq!(buf[0], b'b');
         Ok(())
@@ -137,26 +177,25 @@ fn what_did_not_begin_is_not_done() -> Result<()> {
 #[test]
 fn whoever_leaves_the_line_lets_the_next_one_through() -> Result<()> {
     run(async |dir| {
-        let (file, mut other) = pipe(dir).await?;
+        let (file, _other) = pipe(dir).await?;
         let file = Rc::new(file);
         let begin = |byte: u8| {
             let file = Rc::clone(&file);
             create_task(async move { file.write_all(&[byte]).await })
         };
-        assert!(is_given_up(file.read(&mut [0; 16])).await);
+        let gate = abandon_some_work(&file).await;
         let tasks: Vec<_> = (b'a'..=b'e').map(begin).collect();
         yield_now().await;
         for index in [0, 2, 4] {
             tasks[index].cancel();
         }
-        other.write_all(b"-")?;
+        drop(gate);
         let mut done = 0;
         for task in tasks {
             done += u32::from(task.await.is_ok());
         }
         assert_eq!(done, 2);
         let mut buf = [0; 16];
-        assert_eq!(file.read(&mut buf).await?, 1);
         assert_eq!(file.read(&mut buf).await?, 2);
         assert_eq!(&buf[..2], b"bd");
         Ok(())
@@ -212,8 +251,7 @@ fn an_abandoned_seek_is_done_before_the_next_read() -> Result<()> {
 fn data_of_a_pipe_that_nobody_has_read_do_not_get_lost_on_the_way_out() -> Result<()> {
     run(async |dir| {
         let (file, mut other) = pipe(dir).await?;
-        assert!(is_given_up(file.read(&mut [0; 16])).await);
-        other.write_all(b"hello")?;
+        abandon_a_read(&file, &mut other, b"hello").await?;
         let error = file.into_std().await.unwrap_err();
         assert!(error.to_string().contains("would be lost"), "{error}");
         Ok(())

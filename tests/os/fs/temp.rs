@@ -1,5 +1,6 @@
 //! Temporary files and directories.
 
+use std::cell::Cell;
 use std::fs;
 use std::future::pending;
 use std::io::{ErrorKind, Result};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use oneloop::fs::{temp_dir, temp_file, write};
-use oneloop::{create_task, sleep, timeout};
+use oneloop::{create_task, sleep, timeout, yield_now};
 
 use super::{names, poll_once, run};
 
@@ -55,12 +56,20 @@ fn they_are_removed_when_they_are_dropped() -> Result<()> {
 #[test]
 fn a_timeout_waits_until_they_are_removed() -> Result<()> {
     run(async |dir| {
-        let work = async {
-            let _dir = temp_dir().inside(dir).await.unwrap();
-            let _file = temp_file().inside(dir).await.unwrap();
-            sleep(Duration::from_secs(60)).await;
-        };
-        assert!(timeout(Duration::from_millis(5), work).await.is_err());
+        let are_made = Cell::new(false);
+        // What is given up while it is made may take longer to go.
+        for pause in (0..).map(|turn| Duration::from_millis(5 << turn)) {
+            let work = async {
+                let _dir = temp_dir().inside(dir).await.unwrap();
+                let _file = temp_file().inside(dir).await.unwrap();
+                are_made.set(true);
+                pending::<()>().await;
+            };
+            assert!(timeout(pause, work).await.is_err());
+            if are_made.get() {
+                break;
+            }
+        }
         assert!(names(dir).is_empty());
         Ok(())
     })
@@ -71,11 +80,14 @@ fn they_are_removed_at_the_end_of_the_loop() -> Result<()> {
     let dir = oneloop::run(temp_dir())?.keep();
     oneloop::run(async {
         let inner = temp_dir().inside(&dir).await?;
+        let path = inner.path().join("x");
         let task = create_task(async move {
             write(inner.path().join("x"), "x").await.unwrap();
             pending::<()>().await;
         });
-        sleep(Duration::from_millis(5)).await;
+        while !path.exists() {
+            yield_now().await;
+        }
         assert_eq!(names(&dir).len(), 1);
         drop(task);
         Result::Ok(())
@@ -115,13 +127,11 @@ fn given_up_while_they_are_made_they_leave_nothing_behind() -> Result<()> {
             }
             // It is there, and nobody has taken it.
         }
-        for _ in 0..100 {
-            if names(dir).is_empty() {
-                return Ok(());
-            }
+        // What threads do now comes to its end.
+        while !names(dir).is_empty() {
             sleep(Duration::from_millis(5)).await;
         }
-        panic!("{:?}", names(dir));
+        Ok(())
     })
 }
 
@@ -157,7 +167,7 @@ fn one_that_cannot_be_removed_is_reported() -> Result<()> {
         fs::remove_file(file.path())?;
         fs::create_dir(file.path())?;
         drop(file);
-        oneloop::yield_now().await;
+        yield_now().await;
         Result::Ok(dir)
     })?;
     let reported = reported.lock().unwrap().join("\n");

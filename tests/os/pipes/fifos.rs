@@ -5,12 +5,11 @@ use std::fs;
 use std::io::{ErrorKind, Result};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use oneloop::io::pipe;
-use oneloop::{create_task, timeout, yield_now};
+use oneloop::yield_now;
 
 /// A path that nobody else has, freed when dropped.
 struct Free(PathBuf);
@@ -57,25 +56,6 @@ async fn a_named_pipe_is_made_with_its_mode_and_only_once() -> Result<()> {
 }
 
 #[oneloop::test]
-async fn the_first_read_waits_for_a_writer() -> Result<()> {
-    let path = Free::fifo()?;
-    let receiver = pipe::open_receiver(&path)?;
-    let mut buf = [0; 8];
-    assert_eq!(receiver.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
-    let reader = create_task(async move {
-        let len = receiver.read(&mut buf).await?;
-        let end = receiver.read(&mut buf).await?;
-        Result::Ok((len, end))
-    });
-    yield_now().await;
-    assert!(!reader.is_finished(), "that nobody writes yet is not the end");
-    let mut shell = Command::new("sh").args(["-c", "echo hi > \"$0\""]).arg(&path.0).spawn()?;
-    assert_eq!(reader.await??, (3, 0));
-    assert!(shell.wait()?.success());
-    Ok(())
-}
-
-#[oneloop::test]
 async fn a_writer_that_comes_and_goes_without_a_word_is_the_end() -> Result<()> {
     let path = Free::fifo()?;
     let receiver = pipe::open_receiver(&path)?;
@@ -98,35 +78,6 @@ async fn a_receiver_opened_anew_serves_one_writer_after_the_other() -> Result<()
         let next = pipe::open_receiver(&path)?;
         receiver = next;
     }
-    Ok(())
-}
-
-#[oneloop::test]
-async fn open_sender_waits_for_a_reader_and_try_open_sender_says_that_there_is_none() -> Result<()>
-{
-    let path = Free::fifo()?;
-    let error = pipe::try_open_sender(&path).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
-    assert!(error.to_string().contains("open for reading"), "{error}");
-    assert!(error.to_string().contains("oneloop-pipe-"), "{error}");
-
-    let early = timeout(Duration::from_millis(5), pipe::open_sender(&path)).await;
-    assert!(early.is_err());
-
-    let for_writer = path.0.clone();
-    let writer = create_task(async move {
-        let sender = pipe::open_sender(for_writer).await?;
-        sender.write_all(b"hello").await
-    });
-    yield_now().await;
-    let mut reader = Command::new("cat").arg(&path.0).stdout(Stdio::piped()).spawn()?;
-    let stdout = reader.stdout.take().expect("it is piped");
-    let stdout = pipe::Receiver::from_owned_fd(stdout)?;
-    let mut said = Vec::new();
-    stdout.read_to_end(&mut said).await?;
-    assert_eq!(said, b"hello");
-    writer.await??;
-    assert!(reader.wait()?.success());
     Ok(())
 }
 

@@ -1,13 +1,11 @@
-//! Descriptors that come from elsewhere and go elsewhere: children, sockets, files.
+//! Descriptors that come from elsewhere and go elsewhere: sockets, files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use oneloop::gather;
 use oneloop::io::pipe::{self, Receiver, Sender};
 
 fn is_nonblocking(fd: impl AsFd) -> bool {
@@ -38,36 +36,6 @@ async fn ends_are_closed_on_exec_and_non_blocking_until_they_are_taken_out() -> 
     // Both work as any other.
     File::from(sender).write_all(b"x")?;
     File::from(receiver).read_exact(&mut [0; 1])
-}
-
-#[oneloop::test]
-async fn children_read_and_write_the_ends_that_they_are_given() -> Result<()> {
-    let (to_child, childs_in) = pipe::pipe()?;
-    let (childs_out, from_child) = pipe::pipe()?;
-    let mut command = Command::new("tr");
-    command.args(["a-z", "A-Z"]).stdin(childs_in.into_blocking_fd()?);
-    command.stdout(childs_out.into_blocking_fd()?);
-    let mut child = command.spawn()?;
-    // It holds the child's ends.
-    drop(command);
-    let writing = async move { to_child.write_all(&b"hello ".repeat(50_000)).await };
-    let mut said = Vec::new();
-    let (written, read) = gather!(writing, from_child.read_to_end(&mut said)).await;
-    written?;
-    assert_eq!(read?, 300_000);
-    assert!(said.starts_with(b"HELLO HELLO "));
-    assert!(child.wait()?.success());
-    Ok(())
-}
-
-#[oneloop::test]
-async fn a_child_that_ends_early_breaks_the_pipe() -> Result<()> {
-    let mut child = Command::new("true").stdin(Stdio::piped()).spawn()?;
-    let sender = Sender::from_owned_fd(child.stdin.take().expect("it is piped"))?;
-    sender.closed().await?;
-    assert_eq!(sender.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
-    child.wait()?;
-    Ok(())
 }
 
 #[oneloop::test]

@@ -1,11 +1,9 @@
 //! The files of sockets: which are replaced, which stay, and which go with their socket.
 
-use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read as _, Result};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net as std_net;
-use std::process::Command;
 
 use oneloop::net::{UnixDatagram, UnixListener, UnixStream};
 
@@ -185,56 +183,6 @@ fn a_datagram_socket_has_the_same_rules() -> Result<()> {
         let socket = UnixDatagram::bind(&path)?.into_std()?;
         drop(UnixDatagram::from_std(socket)?);
         assert!(path.exists());
-        Ok(())
-    })
-}
-
-const IN_CHILD: &str = "ONELOOP_TEST_IN_DIRECTORY";
-
-/// Runs the test called `name` of this binary in a process of its own, since working directories are a process's.
-fn in_directory(name: &str, directory: &Directory) -> Result<()> {
-    let output = Command::new(env::current_exe()?)
-        .args(["--exact", &format!("unix::files::{name}"), "--nocapture"])
-        .current_dir(directory)
-        .env(IN_CHILD, directory.as_ref())
-        .output()?;
-    let said =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success(), "{}\n{}", said[0], said[1]);
-    assert!(said[0].contains("1 passed"), "{}", said[0]);
-    Ok(())
-}
-
-#[test]
-fn a_relative_path_is_removed_from_wherever_the_process_has_gone() -> Result<()> {
-    let Some(directory) = env::var_os(IN_CHILD) else {
-        let directory = Directory::new()?;
-        return in_directory(
-            "a_relative_path_is_removed_from_wherever_the_process_has_gone",
-            &directory,
-        );
-    };
-    run(async {
-        let listener = UnixListener::bind("socket")?;
-        env::set_current_dir("/")?;
-        drop(listener);
-        assert_eq!(fs::read_dir(directory)?.count(), 0);
-        Ok(())
-    })
-}
-
-#[test]
-fn a_vanished_working_directory_is_an_error_and_no_harm() -> Result<()> {
-    let Some(directory) = env::var_os(IN_CHILD) else {
-        let directory = Directory::new()?;
-        return in_directory("a_vanished_working_directory_is_an_error_and_no_harm", &directory);
-    };
-    run(async {
-        let listener = UnixListener::bind("socket")?;
-        fs::remove_dir_all(directory)?;
-        assert_eq!(failure(UnixListener::bind("other")).kind(), ErrorKind::NotFound);
-        assert_eq!(failure(UnixStream::connect("socket").await).kind(), ErrorKind::NotFound);
-        drop(listener);
         Ok(())
     })
 }

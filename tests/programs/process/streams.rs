@@ -18,7 +18,7 @@ use oneloop::io::{AsyncWrite as _, pipe};
 use oneloop::process::{Command, Stdio};
 use oneloop::{create_task, sleep, timeout, try_gather};
 
-use super::{MS, PATIENCE, line, started};
+use super::{Directory, MS, PATIENCE, line};
 
 fn piped(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::piped()).stdout(Stdio::piped())
@@ -102,16 +102,22 @@ async fn input_without_a_pipe_is_an_error() -> Result<()> {
 #[oneloop::test]
 async fn communicate_that_is_broken_off_loses_nothing() -> Result<()> {
     let input: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
-    let script = "head -c 300000; sleep 0.02; cat; echo end >&2";
-    let mut child = piped(&mut Command::shell(script)).stderr(Stdio::piped()).spawn()?;
+    let directory = Directory::new()?;
+    let enough = directory.path("enough");
+    let script =
+        "head -c 300000; until [ -e \"$ENOUGH\" ]; do sleep 0.005; done; cat; echo end >&2";
+    let mut command = Command::shell(script);
+    let mut child = piped(command.env("ENOUGH", &enough)).stderr(Stdio::piped()).spawn()?;
     let mut times = 0;
     let output = loop {
         match timeout(MS, child.communicate(&input)).await {
             Ok(output) => break output?,
             Err(_) => times += 1,
         }
+        if times == 5 {
+            fs::write(&enough, "")?;
+        }
     };
-    assert!(times > 3, "broken off {times} times");
     assert!(output.stdout == input);
     assert_eq!(output.stderr, b"end\n");
     Ok(())
@@ -347,8 +353,9 @@ async fn the_programs_descriptors_are_not_inherited() -> Result<()> {
 
 #[oneloop::test]
 async fn a_read_that_is_cancelled_takes_nothing() -> Result<()> {
-    let (mut child, _) = started("echo ready; sleep 0.01; echo text").await?;
-    let stdout = child.stdout.take().unwrap();
+    let mut command = Command::shell("read line; echo $line");
+    let mut child = piped(&mut command).spawn()?;
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (stdout, child) = (Rc::new(stdout), child);
     let reading = create_task({
         let stdout = stdout.clone();
@@ -357,6 +364,7 @@ async fn a_read_that_is_cancelled_takes_nothing() -> Result<()> {
     sleep(MS).await;
     reading.cancel();
     assert!(reading.await.unwrap_err().is_cancelled());
+    stdin.write_all(b"text\n").await?;
     assert_eq!(line(&stdout).await?, "text");
     assert!(child.wait().await?.success());
     Ok(())

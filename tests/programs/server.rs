@@ -10,7 +10,9 @@ use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::thread::to_thread;
 use oneloop::{open_connection, sleep, start_server};
 
-use super::{ANY_PORT, addr_of, run};
+use super::run;
+
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// Twenty clients at once: lines there and back, an end of one side, and the rest until the end.
 const CLIENTS: &str = r#"
@@ -96,7 +98,7 @@ fn clients_of_asyncio_are_served() -> Result<()> {
                 Ok(())
             };
         let server = start_server(handler, ANY_PORT).await?;
-        let port = addr_of(&server).port().to_string();
+        let port = server.local_addrs()[0].port().to_string();
         let Some(mut python) = python(CLIENTS, &[port])? else { return Ok(()) };
         let status = loop {
             match python.try_wait()? {

@@ -1,4 +1,4 @@
-//! A peer that is not ours: Python's asyncio against an echo server on our loop.
+//! Python's asyncio against an echo server on our loop.
 
 use std::cell::Cell;
 use std::io::{Error, ErrorKind, Result};
@@ -12,7 +12,7 @@ use futures::channel::oneshot;
 use oneloop::create_task;
 use oneloop::net::{TcpListener, TcpStream};
 
-const SCRIPT: &str = include_str!("python_peer.py");
+const SCRIPT: &str = include_str!("tcp.py");
 
 /// Runs the script on a thread, since our loop is busy with serving; `None` where there is no Python.
 async fn run_script(port: u16) -> Result<Option<Output>> {

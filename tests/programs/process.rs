@@ -1,7 +1,5 @@
 //! Processes: real programs, started, fed, read, waited for and ended.
 
-#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
-
 mod command;
 mod ending;
 mod loops;
@@ -19,8 +17,8 @@ use nix::unistd::Pid;
 use oneloop::process::{Child, ChildStdout, Command, Stdio};
 use oneloop::{sleep, timeout};
 
-/// More than anything here takes; only what hangs waits so long.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::{Directory, PATIENCE};
+
 const MS: Duration = Duration::from_millis(1);
 
 fn id(pid: u32) -> Pid {

@@ -1,0 +1,65 @@
+//! Other programs: children, and peers that are not ours.
+//!
+//! A binary of its own. Until a child has become another program, it has all descriptors of this process; so what a test closes
+//! here may stay open for a moment.
+#![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
+
+mod directories;
+mod pipes;
+mod process;
+mod server;
+mod tcp;
+mod unix;
+
+use std::env;
+use std::fs;
+use std::io::{self, Result};
+use std::path::{Path, PathBuf};
+use std::process::id;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// More than anything here takes, also where many others want the processors.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `test` on a loop of its own.
+fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
+    oneloop::run(oneloop::timeout(PATIENCE, test))?
+}
+
+/// A directory of one test's own, removed with all that is in it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("oneloop-programs-{}-{number}", id()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl AsRef<Path> for Directory {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// The error that was to be expected.
+fn failure<T>(result: Result<T>) -> io::Error {
+    match result {
+        Ok(_) => panic!("it should have failed"),
+        Err(error) => error,
+    }
+}

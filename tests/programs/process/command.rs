@@ -133,7 +133,11 @@ struct Temporary(PathBuf);
 impl Temporary {
     fn new(name: &str, text: &str, mode: u32) -> Result<Self> {
         let path = env::temp_dir().join(format!("oneloop-{}-{name}", process::id()));
-        fs::write(&path, text)?;
+        // Written here, a child of another thread might have it open for a moment, and what is open for writing cannot be started.
+        let mut shell = process::Command::new("sh");
+        let status =
+            shell.args(["-c", r#"printf %s "$1" > "$0""#]).arg(&path).arg(text).status()?;
+        assert!(status.success());
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         Ok(Self(path))
     }

@@ -29,7 +29,8 @@ use crate::signal::SignalKind;
 /// # Signals reach the child or nobody
 ///
 /// When a child has ended, its process id may soon be another's. It is not as long as the child was not reaped, and only the
-/// loop reaps it, on this thread; afterwards [`kill`](Self::kill) and its kin do nothing, and [`id`](Self::id) is `None`.
+/// loop reaps it, on this thread; afterwards [`kill`](Self::kill) and its kin do nothing, and [`id`](Self::id) is `None`. One that
+/// leads a group is reaped when its handle is dropped, so that [`kill_tree`](Self::kill_tree) still reaches who is left in the group.
 ///
 /// # Examples
 ///
@@ -131,7 +132,7 @@ impl Child {
     #[doc(alias = "returncode")]
     #[doc(alias = "poll")]
     pub fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
-        let exit = self.reaper()?.reap(self.ending.key);
+        let exit = self.reaper()?.tell(self.ending.key);
         exit.map(|exit| exit.into_result(self.pid)).transpose()
     }
 
@@ -228,9 +229,9 @@ impl Child {
         self.signal(named)
     }
 
-    /// Ends the child and all that it has started, at once: SIGKILL to its children, their children and so on, and to the
-    /// group that it leads ([`process_group(0)`](super::Command::process_group)). Does not wait for them. Does nothing if the
-    /// child has ended.
+    /// Ends the child and all that it has started, at once: SIGKILL to its children, their children and so on. If it leads a
+    /// group ([`process_group(0)`](super::Command::process_group)), also to all in that and their children, whether the child has
+    /// ended or not. Does not wait for them. If the child has ended and led no group, it does nothing.
     ///
     /// They are found in `/proc`, and stopped as they are found, so that they start no more. Not found, but for those in the
     /// group, are those whose parent has ended before, as daemons do; and nobody outside of Linux. It blocks the loop while
@@ -238,15 +239,55 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// As [`kill`](Self::kill). Those that run as somebody else, and may not be signalled, are left alone.
+    /// As [`kill`](Self::kill). Those that run as somebody else, and may not be signalled, are left alone. If the child led a group
+    /// and was reaped, by other code or because the system cannot show its end otherwise: the number of the group may be another's
+    /// then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::process::{Command, Stdio};
+    ///
+    /// oneloop::run(async {
+    ///     let mut command = Command::shell("sleep 60 &"); // the shell itself ends at once
+    ///     let mut child = command.stdout(Stdio::piped()).process_group(0).spawn()?;
+    ///     assert!(child.wait().await?.success());
+    ///     child.kill_tree()?;
+    ///     let output = child.communicate("").await?; // nobody holds the pipe any more
+    ///     assert!(output.stdout.is_empty());
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[doc(alias = "killpg")]
     pub fn kill_tree(&self) -> io::Result<()> {
-        let Ending { key, target, .. } = self.ending;
-        let reaper = self.reaper()?;
-        if let Some(pid) = reaper.running_pid(key) {
-            tree::kill_below(pid);
-        }
-        reaper.signal(key, target, Signal::SIGKILL)
+        self.signal_tree(Signal::SIGKILL)
+    }
+
+    /// Asks the child and all that it has started to end: SIGTERM to those whom [`kill_tree`](Self::kill_tree) would kill, on the
+    /// same terms. Those that are stopped go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`kill_tree`](Self::kill_tree).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::process::{Command, Stdio};
+    ///
+    /// oneloop::run(async {
+    ///     let mut command = Command::shell("sleep 60 | cat");
+    ///     let child = command.stdin(Stdio::null()).process_group(0).spawn()?;
+    ///     child.terminate_tree()?;
+    ///     assert!(!child.wait().await?.success());
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "killpg")]
+    pub fn terminate_tree(&self) -> io::Result<()> {
+        self.signal_tree(Signal::SIGTERM)
     }
 
     /// Lets the child go on by itself. It is reaped when it ends, also after its loop.
@@ -254,6 +295,25 @@ impl Child {
     /// Its pipes are closed, if they were not taken out.
     pub fn detach(mut self) {
         self.ending.kills = false;
+    }
+
+    fn signal_tree(&self, signal: Signal) -> io::Result<()> {
+        let Ending { key, target, .. } = self.ending;
+        let reaper = self.reaper()?;
+        let group = reaper.group(key);
+        match reaper.running_pid(key).or(group) {
+            Some(root) => tree::signal_below(root, group.is_some(), signal),
+            None if target == Target::Process => return Ok(()),
+            None => {
+                return Err(io::Error::other(format!(
+                    "process {pid} has ended and was reaped: who is left in its group cannot be signalled, since {pid} may be another's now",
+                    pid = self.pid
+                )));
+            }
+        }
+        let sent = reaper.signal(key, target, signal);
+        // They were stopped.
+        reaper.signal(key, target, Signal::SIGCONT).and(sent)
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {

@@ -77,7 +77,26 @@ impl Command {
     /// Never put together a script of what others have written: they could have anything run. Give it as arguments, which the
     /// shell knows as `"$0"`, `"$1"` and so on.
     ///
+    /// What the shell starts are its children, not ours: when the shell is [ended](Self#a-child-that-nobody-waits-for), by a timeout
+    /// for example, they go on. With [`process_group(0)`](Self::process_group) they are ended together with it.
+    ///
     /// # Examples
+    ///
+    /// All three of them have gone when the timeout is over:
+    ///
+    /// ```
+    /// use oneloop::process::Command;
+    /// use oneloop::timeout;
+    /// use std::time::Duration;
+    ///
+    /// oneloop::run(async {
+    ///     let mut shell = Command::shell("sleep 60 | cat");
+    ///     let limited = timeout(Duration::from_millis(20), shell.process_group(0).output()).await;
+    ///     assert!(limited.is_err());
+    /// });
+    /// ```
+    ///
+    /// What others have written, as an argument:
     ///
     /// ```
     /// use oneloop::process::Command;
@@ -268,9 +287,15 @@ impl Command {
 
     /// The process group of the program; 0 makes a new one, which it leads, and to which its own children belong then.
     ///
-    /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it: all who are in it then get
-    /// the signals. But not when the child itself has ended: the number of the group may soon be another's. Ctrl-C in a terminal
-    /// does not reach the group.
+    /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it: all who are in it get SIGTERM, and
+    /// have the [`grace`](Self::grace) to end, also those who take longer than the child; SIGKILL ends who is left. But when somebody
+    /// was told before that the child has ended, by [`Child::wait`] for example, the others go on, unless
+    /// [`Child::terminate_tree`] or [`Child::kill_tree`] ends them. Ctrl-C in a terminal does not reach the group.
+    ///
+    /// For this the child is reaped only when its handle goes; that it has ended is told at once. Until then it is a zombie, which
+    /// takes up hardly more than its process id, and keeps the number of its group from becoming another's. On systems other than
+    /// Linux, Android and FreeBSD it is reaped when it ends, and from then on the group gets no signals; on FreeBSD, who is left gets
+    /// SIGKILL as soon as the child has ended.
     ///
     /// For a session of its own, without the terminal of this one, asyncio's `start_new_session`, there is no method: the child would have
     /// to call `setsid(2)` before it becomes the program, which the standard library offers to `unsafe` code alone (`pre_exec`, and

@@ -1,14 +1,20 @@
 //! What becomes of a child whose handle is dropped: it ends too, asked at first and then not, and is waited for; or it goes on by
 //! itself.
 
+use std::io;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use super::reaper::{Exited, Reaper, Target};
 use super::table::ChildKey;
-use crate::runtime::{Handle, Place, leave_cleanup};
-use crate::time::timeout;
+use super::tree;
+use crate::runtime::{ClockHold, Handle, Place, leave_cleanup};
+use crate::time::{sleep, timeout};
+
+/// Of the end of who is no child of ours, nothing tells: so long it is waited for until somebody looks again, at first and at most.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// What a handle knows of its child, for the day on which it is dropped.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +44,7 @@ impl Ending {
     fn begin_here(self) {
         // An error says that this is a forked process, which has no children.
         let Ok(reaper) = Reaper::of(self.home) else { return };
-        if !self.kills || reaper.reap(self.key).is_some() {
+        if !self.kills || reaper.is_over(self.key) {
             reaper.let_go(self.key);
             return;
         }
@@ -54,6 +60,24 @@ impl Ending {
         leave_cleanup(Box::pin(unfinished.wait()), self.place);
     }
 
+    /// Waits until the child has ended and, if it leads a group, all others in that.
+    async fn over(&self) -> io::Result<()> {
+        Exited::new(self.home, self.key).await?;
+        let Some(group) = Reaper::of(self.home)?.group(self.key) else { return Ok(()) };
+        // They may take their time, as the child may.
+        let _hold = ClockHold::new();
+        let mut pause = PAUSE_MIN;
+        // Where nobody can be seen, nobody is waited for.
+        while let Some(members) = tree::members(group).filter(|members| !members.is_empty()) {
+            // The next look at all processes is for those whom these have started meanwhile.
+            while members.iter().any(|&member| tree::is_member(member, group)) {
+                sleep(pause).await;
+                pause = PAUSE_MAX.min(pause * 2);
+            }
+        }
+        Ok(())
+    }
+
     fn kill(&self, reaper: &Reaper) {
         reaper.signal(self.key, self.target, Signal::SIGKILL).ok();
     }
@@ -66,7 +90,7 @@ impl Unfinished {
     /// Waits until it has ended, and kills it when its grace is over. An error of the cleanup is none that could be helped.
     async fn wait(self) -> Option<String> {
         let Self(Ending { home, key, grace, .. }) = self;
-        if !grace.is_zero() && timeout(grace, Exited::new(home, key)).await.is_ok() {
+        if !grace.is_zero() && timeout(grace, self.0.over()).await.is_ok() {
             return None;
         }
         if let Ok(reaper) = Reaper::of(home) {
@@ -76,7 +100,8 @@ impl Unfinished {
     }
 }
 
-/// The child has ended, or there is no more time for it.
+/// The child has ended, or there is no more time for it. Nor is there for who is left in its group, such as one that was started
+/// while the others were looked for.
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let Self(ending) = self;

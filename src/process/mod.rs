@@ -41,6 +41,7 @@ mod command;
 mod communicate;
 mod ending;
 mod orphans;
+mod peek;
 mod reaper;
 mod start;
 mod stdio;

@@ -6,7 +6,7 @@
 //!
 //! A signal does not say which child has ended. The kernel shows one that has, without reaping it; if it is ours it is
 //! reaped, and the next one is shown. So a thousand children that end cost a thousand steps. Only where the one that is shown is
-//! somebody else's, who may leave it there for long, all of ours are asked one by one.
+//! somebody else's, who may leave it there for long, or one of ours that led a group, all of ours are asked one by one.
 
 use std::cell::RefCell;
 use std::io;
@@ -21,6 +21,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::orphans;
+use super::peek::{Peek, peek};
 use super::table::{ChildKey, Exit, Table};
 use crate::runtime::{
     ClockHold, Handle, LoopLocal, Timer, WaitKey, When, local, nanos, wake_guarded,
@@ -101,10 +102,11 @@ impl Reaper {
         Ok(reaper)
     }
 
-    /// Takes on a child that was started. `is_bound`: it must not outlive the loop.
-    pub(super) fn add(&self, process: Process, is_bound: bool) -> ChildKey {
+    /// Takes on a child that was started, and is signalled as `target`. `is_bound`: it must not outlive the loop.
+    pub(super) fn add(&self, process: Process, is_bound: bool, target: Target) -> ChildKey {
         let mut wakers = Vec::new();
-        let key = self.table.borrow_mut().add(process, is_bound, &mut wakers);
+        let leads = target == Target::Group;
+        let key = self.table.borrow_mut().add(process, is_bound, leads, &mut wakers);
         wake_all(wakers);
         key
     }
@@ -122,9 +124,36 @@ impl Reaper {
         self.table.borrow().pid(key)
     }
 
-    /// Sends a signal, unless the child has ended: then its process id may be another's.
+    /// The group that the child leads, also when that has ended, as long as its number is that of this group.
+    pub(super) fn group(&self, key: ChildKey) -> Option<Pid> {
+        self.reap(key);
+        self.table.borrow_mut().group(key)
+    }
+
+    /// As [`Reaper::reap`], for somebody who is told how it ended.
+    pub(super) fn tell(&self, key: ChildKey) -> Option<Exit> {
+        let exit = self.reap(key);
+        if exit.is_some() {
+            self.table.borrow_mut().tell(key);
+        }
+        exit
+    }
+
+    /// Whether there is nothing left to end: somebody knows that the child has ended, or it leads no group.
+    pub(super) fn is_over(&self, key: ChildKey) -> bool {
+        self.reap(key).is_some() && (self.table.borrow().is_told(key) || self.group(key).is_none())
+    }
+
+    /// Sends a signal, unless the child has ended: then its process id may be another's. That of its group is not, as long as
+    /// somebody has the key.
     pub(super) fn signal(&self, key: ChildKey, target: Target, signal: Signal) -> io::Result<()> {
-        let Some(pid) = self.running_pid(key) else { return Ok(()) };
+        let Some(pid) = self.running_pid(key) else {
+            if target == Target::Group {
+                // An error says that nobody is left who may be signalled.
+                self.group(key).and_then(|group| killpg(group, signal).ok());
+            }
+            return Ok(());
+        };
         let sent = match target {
             Target::Process => kill(pid, signal),
             // It may have gone to another group.
@@ -216,7 +245,7 @@ impl Reaper {
     fn adopt_orphans(&self, wakers: &mut Vec<Waker>) {
         for orphan in orphans::take() {
             let mut table = self.table.borrow_mut();
-            let key = table.add(orphan, false, wakers);
+            let key = table.add(orphan, false, false, wakers);
             table.let_go(key);
             table.reap(key, wakers);
         }
@@ -229,8 +258,8 @@ impl Reaper {
             return Rest::Known;
         }
         for _ in 0..REAPS_MAX {
-            let key = match peek() {
-                Peek::Ended(pid) => table.key_of(pid),
+            let key = match peek(None) {
+                Peek::Ended(pid, _) => table.key_of(pid),
                 Peek::Nobody => return Rest::Unsure,
                 Peek::Unknown => None,
             };
@@ -254,36 +283,6 @@ enum Rest {
     Unsure,
     /// There may be some that have ended.
     More,
-}
-
-/// A child of the process that has ended and was not reaped.
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "android", target_os = "freebsd")),
-    expect(dead_code, reason = "this system shows none")
-)]
-enum Peek {
-    Ended(Pid),
-    Nobody,
-    /// There may be one.
-    Unknown,
-}
-
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn peek() -> Peek {
-    use nix::sys::wait::{Id, WaitPidFlag, waitid};
-
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    match waitid(Id::All, flags).map(|status| status.pid()) {
-        Ok(Some(pid)) => Peek::Ended(pid),
-        Ok(None) => Peek::Nobody,
-        // There are no children, so ours are lost; or the signal that has ended this one has no name.
-        Err(_) => Peek::Unknown,
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-fn peek() -> Peek {
-    Peek::Unknown
 }
 
 fn wake_all(wakers: Vec<Waker>) {
@@ -321,6 +320,7 @@ impl Drop for Reaper {
         let mut wakers = Vec::new();
         let table = self.table.get_mut();
         table.reap_all(&mut wakers);
+        table.close();
         for (mut process, is_killed) in table.take_running() {
             if is_killed {
                 // It has not been reaped, so there is nobody else whom the signal could reach.

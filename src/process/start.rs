@@ -43,7 +43,7 @@ fn try_start(command: &mut Command, defaults: Defaults, place: Place) -> Result<
     let mut process = command.std.spawn().map_err(|error| failure(&command.std, &error))?;
     let (pipes, pid) = (take_pipes(&mut process), process.id());
     let Command { kills, target, grace, .. } = *command;
-    let key = reaper.add(process, kills);
+    let key = reaper.add(process, kills, target);
     let ending = Ending { home, key, kills, target, grace, place };
     // If something is wrong with a pipe, the child is dropped, and ends.
     let mut child = Child::new(ending, pid);

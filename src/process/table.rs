@@ -5,8 +5,10 @@ use std::mem;
 use std::process::{Child as Process, ExitStatus};
 use std::task::Waker;
 
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::peek::{Peek, peek};
 use crate::runtime::{WaitKey, WaitList};
 
 /// One of the children of a loop.
@@ -23,6 +25,9 @@ pub(super) enum Exit {
 
 /// A life of an entry: it is running until the kernel says otherwise, and held as long as somebody has its key. It goes when
 /// it is neither.
+///
+/// A child that leads a group is reaped no sooner than its entry goes. As long as it was not reaped, the number of its group is
+/// nobody else's, so that those who are left in it can be signalled.
 #[derive(Default)]
 pub(super) struct Table {
     entries: HashMap<ChildKey, Entry>,
@@ -35,39 +40,48 @@ struct Entry {
     process: Process,
     /// `None`: it is running.
     exit: Option<Exit>,
+    /// Somebody who waited for the end was told of it.
+    is_told: bool,
     waiters: WaitList<()>,
     is_held: bool,
     /// Whether it is killed where nobody can wait for it any more.
     is_bound: bool,
+    /// The group that it leads, as long as its number is that of this group.
+    group: Option<Pid>,
 }
 
 impl Table {
-    /// A child that was started, whose key somebody holds. `is_bound`: it must not outlive the loop.
+    /// A child that was started, whose key somebody holds. `is_bound`: it must not outlive the loop. `leads`: a group.
     pub(super) fn add(
         &mut self,
         process: Process,
         is_bound: bool,
+        leads: bool,
         wakers: &mut Vec<Waker>,
     ) -> ChildKey {
         self.last += 1;
         let key = ChildKey(self.last);
-        if let Some(former) = self.running.insert(pid_of(&process), key) {
+        let pid = pid_of(&process);
+        if let Some(former) = self.running.insert(pid, key) {
             // Its process id is another child's, so it was reaped, and not by us.
-            self.end(former, Exit::Lost, wakers);
+            self.end(former, Exit::Lost, None, wakers);
         }
-        let entry =
-            Entry { process, exit: None, waiters: WaitList::new(), is_held: true, is_bound };
+        let group = leads.then_some(pid);
+        let (exit, is_told, waiters, is_held) = (None, false, WaitList::new(), true);
+        let entry = Entry { process, exit, is_told, waiters, is_held, is_bound, group };
         self.entries.insert(key, entry);
         key
     }
 
-    /// How many are running.
+    /// How many were not reaped.
     pub(super) fn len(&self) -> usize {
         self.running.len()
     }
 
+    /// Whose process id that is, among those that are not known to have ended.
     pub(super) fn key_of(&self, pid: Pid) -> Option<ChildKey> {
-        self.running.get(&pid).copied()
+        let key = self.running.get(&pid).copied();
+        key.filter(|&key| self.pid(key).is_some())
     }
 
     /// The process id, as long as it is the child's.
@@ -82,26 +96,63 @@ impl Table {
         if entry.exit.is_some() {
             return entry.exit;
         }
+        let pid = pid_of(&entry.process);
+        let group = entry.group.filter(|_| entry.is_held);
+        match group.map_or(Peek::Unknown, |leader| peek(Some(leader))) {
+            Peek::Nobody => return None,
+            Peek::Ended(_, status) => {
+                let exit = Exit::Status(status);
+                self.end(key, exit, group, wakers);
+                return Some(exit);
+            }
+            Peek::Unknown => {}
+        }
         let exit = match entry.process.try_wait() {
             Ok(None) => return None,
             Ok(Some(status)) => Exit::Status(status),
             // There is no such child: the call has no other errors.
             Err(_) => Exit::Lost,
         };
-        self.running.remove(&pid_of(&entry.process));
-        self.end(key, exit, wakers);
+        self.running.remove(&pid);
+        self.end(key, exit, None, wakers);
         Some(exit)
     }
 
-    fn end(&mut self, key: ChildKey, exit: Exit, wakers: &mut Vec<Waker>) {
+    /// The child has ended. It was reaped, unless it leads `group`.
+    fn end(&mut self, key: ChildKey, exit: Exit, group: Option<Pid>, wakers: &mut Vec<Waker>) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        entry.exit = Some(exit);
+        entry.exit.get_or_insert(exit);
+        entry.group = group;
         while let Some(waker) = entry.waiters.release_front() {
             wakers.push(waker);
         }
         if !entry.is_held {
             self.entries.remove(&key);
         }
+    }
+
+    /// The group that the child leads, as long as its number is that of this group.
+    pub(super) fn group(&mut self, key: ChildKey) -> Option<Pid> {
+        let entry = self.entries.get_mut(&key)?;
+        let group = entry.group?;
+        if entry.exit.is_some() && !matches!(peek(Some(group)), Peek::Ended(..)) {
+            // Other code has reaped the child.
+            entry.group = None;
+            self.running.remove(&group);
+        }
+        entry.group
+    }
+
+    /// Somebody was told that the child has ended.
+    pub(super) fn tell(&mut self, key: ChildKey) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.is_told = true;
+        }
+    }
+
+    /// Whether a child that has ended was told of.
+    pub(super) fn is_told(&self, key: ChildKey) -> bool {
+        self.entries.get(&key).is_none_or(|entry| entry.is_told)
     }
 
     /// As [`Table::reap`], for all.
@@ -120,6 +171,7 @@ impl Table {
     ) -> Option<(Exit, Option<Waker>)> {
         let Some(entry) = self.entries.get_mut(&key) else { return Some((Exit::Lost, None)) };
         let exit = entry.exit?;
+        entry.is_told = true;
         let waiter = waiter.take().and_then(|waiter| entry.waiters.remove(waiter).1);
         Some((exit, waiter))
     }
@@ -153,8 +205,29 @@ impl Table {
     pub(super) fn let_go(&mut self, key: ChildKey) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         entry.is_held = false;
-        if entry.exit.is_some() {
-            self.entries.remove(&key);
+        if entry.exit.is_none() {
+            return;
+        }
+        if let Some(group) = entry.group {
+            // Its end is known. If other code has reaped it, there is nothing to do.
+            entry.process.try_wait().ok();
+            self.running.remove(&group);
+        }
+        self.entries.remove(&key);
+    }
+
+    /// The loop has ended: lets go of all that have ended. Groups that must not outlive it are killed.
+    pub(super) fn close(&mut self) {
+        let held: Vec<ChildKey> = self.entries.keys().copied().collect();
+        for key in held {
+            let Some(entry) = self.entries.get(&key) else { continue };
+            let is_killed = entry.is_bound && entry.is_held && !entry.is_told;
+            if let Some(group) = self.group(key).filter(|_| is_killed) {
+                killpg(group, Signal::SIGKILL).ok();
+            }
+            if self.pid(key).is_none() {
+                self.let_go(key);
+            }
         }
     }
 
@@ -197,8 +270,8 @@ mod tests {
     #[test]
     fn an_entry_goes_when_it_is_neither_running_nor_held() {
         let (mut table, mut wakers) = (Table::default(), Vec::new());
-        let held = table.add(ended(1), true, &mut wakers);
-        let free = table.add(ended(2), true, &mut wakers);
+        let held = table.add(ended(1), true, false, &mut wakers);
+        let free = table.add(ended(2), true, false, &mut wakers);
         table.let_go(free);
         assert_eq!(table.len(), 2);
         table.reap_all(&mut wakers);
@@ -215,14 +288,14 @@ mod tests {
     #[test]
     fn a_process_id_that_is_anothers_was_reaped_by_others() {
         let (mut table, mut wakers) = (Table::default(), Vec::new());
-        let former = table.add(running(), true, &mut wakers);
+        let former = table.add(running(), true, false, &mut wakers);
         let pid = table.pid(former).expect("it is running");
         let mut waiter = None;
         assert!(table.wait(former, &mut waiter, Waker::noop().clone()).is_none());
         // As if the system had used the number again.
         let entry = table.entries.get_mut(&former).expect("it is held");
         let process = mem::replace(&mut entry.process, ended(0));
-        let latter = table.add(process, true, &mut wakers);
+        let latter = table.add(process, true, false, &mut wakers);
         assert!(matches!(table.exit(former, &mut waiter), Some((Exit::Lost, None))));
         assert_eq!(wakers.len(), 1);
         assert_eq!((table.key_of(pid), table.pid(latter)), (Some(latter), Some(pid)));

@@ -1,67 +1,115 @@
-//! Ending all that a process has started, as far as `/proc` knows of it. Must not know where the process comes from.
+//! Signals to all that a process has started, and who is in a group, as far as `/proc` knows of it. Must not know where the process
+//! comes from.
 
 use std::collections::HashSet;
 use std::fs;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 /// So often the list of processes is read: once more for each generation, and for what was started meanwhile.
 const PASSES_MAX: usize = 64;
 
-/// Kills the children of `root`, which has not been reaped, their children and so on. `root` is left stopped.
+/// Sends `signal` to the children of `root`, which has not been reaped, their children and so on. If `root` leads a group, also to all
+/// in it, and what these have started. `root` itself is left stopped, and so is its group.
 ///
 /// Each is stopped before its children are looked for. So it starts no more; and it does not reap those that it has, whose process
-/// ids therefore remain theirs until they are killed.
-pub(super) fn kill_below(root: Pid) {
+/// ids therefore remain theirs until they have got the signal.
+pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
     stop(root);
     let mut family = HashSet::from([root]);
+    if leads {
+        // All at once. By their own process ids they must not be signalled: who reaps them is not known.
+        killpg(root, Signal::SIGSTOP).ok();
+        let members = processes().into_iter().flatten().filter(|process| process.group == root);
+        family.extend(members.map(|member| member.pid));
+    }
+    let mut below = Vec::new();
     for _ in 0..PASSES_MAX {
         let is_new =
-            |&(child, parent): &(Pid, Pid)| family.contains(&parent) && !family.contains(&child);
-        let found: Vec<Pid> = processes().filter(is_new).map(|(child, _)| child).collect();
+            |process: &Process| family.contains(&process.parent) && !family.contains(&process.pid);
+        let found = processes().into_iter().flatten().filter(is_new);
+        let found: Vec<Pid> = found.map(|process| process.pid).collect();
         if found.is_empty() {
             break;
         }
         found.iter().copied().for_each(stop);
+        below.extend(&found);
         family.extend(found);
     }
-    family.remove(&root);
-    for process in family {
-        // Who may not be signalled is left alone.
-        kill(process, Signal::SIGKILL).ok();
+    // Parents after their children, whom they may reap then. Who may not be signalled is left alone.
+    for &process in below.iter().rev() {
+        kill(process, signal).ok();
     }
+    if signal != Signal::SIGKILL {
+        for &process in below.iter().rev() {
+            kill(process, Signal::SIGCONT).ok();
+        }
+    }
+}
+
+/// Who is in a group and has not ended. `None`, where the system does not tell.
+pub(super) fn members(group: Pid) -> Option<Vec<Pid>> {
+    let members = processes()?.filter(|process| process.group == group && !process.has_ended);
+    Some(members.map(|member| member.pid).collect())
+}
+
+/// Whether `process` is in that group and has not ended.
+pub(super) fn is_member(process: Pid, group: Pid) -> bool {
+    Process::read(process.as_raw()).is_some_and(|found| found.group == group && !found.has_ended)
 }
 
 fn stop(process: Pid) {
     kill(process, Signal::SIGSTOP).ok();
 }
 
-/// All processes of the system, each with its parent. None, where the system does not tell.
-fn processes() -> impl Iterator<Item = (Pid, Pid)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        // It may have ended since.
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        Some((Pid::from_raw(pid), Pid::from_raw(parent(&stat)?)))
-    })
+#[derive(PartialEq, Eq, Debug)]
+struct Process {
+    pid: Pid,
+    parent: Pid,
+    group: Pid,
+    /// It was not reaped yet.
+    has_ended: bool,
 }
 
-/// The parent, out of `12 (name) S 7 ...`, where a name may contain anything.
-fn parent(stat: &str) -> Option<i32> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(1)?.parse().ok()
+/// All processes of the system. `None`, where the system does not tell.
+fn processes() -> Option<impl Iterator<Item = Process>> {
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let mut processes = entries
+        .filter_map(|entry| Process::read(entry.file_name().to_str()?.parse().ok()?))
+        .peekable();
+    processes.peek().is_some().then_some(processes)
+}
+
+impl Process {
+    /// `None`: it has ended and was reaped.
+    fn read(pid: i32) -> Option<Self> {
+        Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Out of `12 (name) S 7 10 ...`, where a name may contain anything.
+    fn parse(pid: i32, stat: &str) -> Option<Self> {
+        let (_, after_name) = stat.rsplit_once(')')?;
+        let mut fields = after_name.split_whitespace();
+        let has_ended = matches!(fields.next()?, "Z" | "X");
+        let mut id = || fields.next()?.parse().ok().map(Pid::from_raw);
+        Some(Self { pid: Pid::from_raw(pid), parent: id()?, group: id()?, has_ended })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn process(parent: i32, group: i32, has_ended: bool) -> Option<Process> {
+        let [pid, parent, group] = [12, parent, group].map(Pid::from_raw);
+        Some(Process { pid, parent, group, has_ended })
+    }
+
     #[test]
-    fn the_parent_is_read_whatever_the_name_is() {
-        assert_eq!(parent("12 (sh) S 7 12 12 0"), Some(7));
-        assert_eq!(parent("12 (a) S 1 (b)) R 8 12"), Some(8));
-        assert_eq!(parent("12 (sh"), None);
+    fn a_process_is_read_whatever_its_name_is() {
+        assert_eq!(Process::parse(12, "12 (sh) S 7 10 12 0"), process(7, 10, false));
+        assert_eq!(Process::parse(12, "12 (a) S 1 (b)) Z 8 12 3"), process(8, 12, true));
+        assert_eq!(Process::parse(12, "12 (sh"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod command;
 mod ending;
+mod groups;
 mod loops;
 mod signals;
 mod streams;
@@ -40,14 +41,16 @@ async fn gone(pid: u32) -> Result<()> {
     Ok(timeout(PATIENCE, is_gone).await?)
 }
 
+/// Whether there is such a process, which has not ended.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap().starts_with('Z'))
+}
+
 /// As `gone`, for what is not this process's own child: who has to reap it may take his time.
 async fn dead(pid: u32) -> Result<()> {
-    let is_alive = || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-        stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap().starts_with('Z'))
-    };
     let is_dead = async {
-        while is_alive() {
+        while is_alive(pid) {
             sleep(MS).await;
         }
     };

@@ -1,0 +1,45 @@
+//! The question to the kernel for a child that has ended, without reaping it.
+
+use std::process::ExitStatus;
+
+use nix::unistd::Pid;
+
+/// A child of the process that has ended and was not reaped.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android", target_os = "freebsd")),
+    expect(dead_code, reason = "this system shows none")
+)]
+pub(super) enum Peek {
+    Ended(Pid, ExitStatus),
+    Nobody,
+    /// There may be one.
+    Unknown,
+}
+
+/// Whether `child` has ended or, without one, any.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(super) fn peek(child: Option<Pid>) -> Peek {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+    /// In the number of an end by a signal: memory was written out.
+    const CORE: i32 = 0x80;
+
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let (pid, raw) = match waitid(child.map_or(Id::All, Id::Pid), flags) {
+        Ok(WaitStatus::StillAlive) => return Peek::Nobody,
+        Ok(WaitStatus::Exited(pid, code)) => (pid, code << 8),
+        Ok(WaitStatus::Signaled(pid, signal, has_core)) => {
+            (pid, signal as i32 | if has_core { CORE } else { 0 })
+        }
+        // There are no children, so ours are lost; or the signal that has ended this one has no name.
+        _ => return Peek::Unknown,
+    };
+    Peek::Ended(pid, ExitStatus::from_raw(raw))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(super) fn peek(_child: Option<Pid>) -> Peek {
+    Peek::Unknown
+}

@@ -2,13 +2,17 @@
 //! comes from.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 /// So often the list of processes is read: once more for each generation, and for what was started meanwhile.
 const PASSES_MAX: usize = 64;
+
+/// What is read of a process's `stat` contains its name, which has up to 64 bytes, and the numbers next to it.
+const STAT_LEN: usize = 256;
 
 /// Sends `signal` to the children of `root`, which has not been reaped, their children and so on. If `root` leads a group, also to all
 /// in it, and what these have started. `root` itself is left stopped, and so is its group.
@@ -63,6 +67,7 @@ fn stop(process: Pid) {
     kill(process, Signal::SIGSTOP).ok();
 }
 
+/// What the system tells of a process.
 #[derive(PartialEq, Eq, Debug)]
 struct Process {
     pid: Pid,
@@ -84,7 +89,9 @@ fn processes() -> Option<impl Iterator<Item = Process>> {
 impl Process {
     /// `None`: it has ended and was reaped.
     fn read(pid: i32) -> Option<Self> {
-        Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        let mut start = [0; STAT_LEN];
+        let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
+        Self::parse(pid, &String::from_utf8_lossy(start.get(..len)?))
     }
 
     /// Out of `12 (name) S 7 10 ...`, where a name may contain anything.

@@ -43,8 +43,12 @@ async fn gone(pid: u32) -> Result<()> {
 
 /// Whether there is such a process, which has not ended.
 fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap().starts_with('Z'))
+    // Its name may contain anything.
+    let stat = fs::read(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| {
+        let stat = String::from_utf8_lossy(&stat);
+        !stat.rsplit(") ").next().unwrap().starts_with('Z')
+    })
 }
 
 /// As `gone`, for what is not this process's own child: who has to reap it may take his time.

@@ -180,7 +180,7 @@ async fn a_tree_is_asked_to_end() -> Result<()> {
         if leads {
             command.process_group(0);
         }
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let stdout = child.stdout.take().unwrap();
         let member = line(&stdout).await?.parse().unwrap();
         child.terminate_tree()?;

@@ -125,6 +125,16 @@ async fn kill_ends_the_child_alone_and_kill_tree_its_family() -> Result<()> {
     Ok(())
 }
 
+#[cfg(target_os = "linux")]
+#[oneloop::test]
+async fn kill_tree_finds_processes_whatever_their_names_are() -> Result<()> {
+    let script =
+        r"sh -c 'printf \\377 > /proc/$$/comm; sleep 60 & echo $!; wait'; echo not reached";
+    let (child, pid) = started(script).await?;
+    child.kill_tree()?;
+    dead(pid.parse().unwrap()).await
+}
+
 #[oneloop::test]
 async fn kill_tree_of_a_group_reaches_orphans_in_it() -> Result<()> {
     // The one in the middle ends, so that nobody knows whose grandchild it was.

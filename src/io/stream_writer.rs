@@ -26,7 +26,8 @@ use crate::runtime::{Place, poll_budget};
 /// [`StreamReader`](super::StreamReader), as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). It belongs to its thread.
 ///
 /// After an error of the stream, what waits and what is written later is dropped; [`drain`](Self::drain) and the other methods that wait
-/// give the error, each time. What the peer has sent can still be read.
+/// give the error, each time. What the peer has sent can still be read. An error by which data was lost, and which nobody was given, is
+/// reported when the writer is dropped ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
 ///
 /// Dropping it sends what is left and then ends this direction, as [`write_eof`](Self::write_eof) does; the connection is closed when its
 /// reader has gone too. The sending is a [cleanup](crate::with_cleanup) of the current task, which may take as long as

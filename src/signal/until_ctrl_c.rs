@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::asked::{Asks, run_unless_asked, unless_asked};
 use super::{SignalKind, Signals, signal};
-use crate::runtime::{Builder, Payload, Runtime};
+use crate::runtime::{Builder, Level, Payload, Runtime, log_line};
 
 /// As [`run`](crate::run), but Ctrl-C cancels `main`; as Ctrl-C does in Python's `asyncio.run`.
 ///
@@ -143,7 +143,7 @@ impl Presses {
             match self.signals.poll_recv(cx) {
                 Poll::Ready(Ok(_)) => self.count += 1,
                 Poll::Ready(Err(error)) => {
-                    log::error!("oneloop: Ctrl-C is not heard any more: {error}");
+                    log_line(Level::Error, &format!("Ctrl-C is not heard any more: {error}"));
                     return Poll::Pending;
                 }
                 Poll::Pending => return Poll::Pending,

@@ -23,7 +23,8 @@ use crate::runtime::poll_budget;
 /// It is made of anything that implements [`AsyncRead`]; connections give one together with the
 /// [`StreamWriter`](super::StreamWriter), as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). It belongs to its thread.
 ///
-/// The end is final: after it, the stream is not asked again. So is an error of the kernel, such as `ConnectionReset`: what came in
+/// The end is final: after it, the stream is not asked again; for a file that grows, make another reader, as the example `tail_files`
+/// does. So is an error of the kernel, such as `ConnectionReset`: what came in
 /// before it can still be read, and then each read gives the error again.
 ///
 /// # Cancel safety

@@ -21,6 +21,9 @@ use crate::runtime::{Builder, Level, Payload, Runtime, log_line};
 /// [module](crate::signal#what-happens-where-nobody-listens). Presses that come so quickly that the loop sees them together
 /// are one. Code that does not `await` is not interrupted; Ctrl-\ ends a program that is stuck in it.
 ///
+/// SIGTERM, which service managers and containers send, still ends the program at once, as in asyncio. A server that is to end in order
+/// for both awaits [`shutdown`](super::shutdown) in its `main` instead: the example `graceful_shutdown`.
+///
 /// # Errors
 ///
 /// [`Interrupted`], if `main` was cancelled by Ctrl-C. Whoever has no better answer ends with status 130, as shells expect.

@@ -1,6 +1,6 @@
 //! A server that ends well: `graceful_shutdown [ADDR]`, 127.0.0.1:8888 by default.
 //!
-//! It repeats what it hears. Ctrl-C: no new connections, those that are open are told, and have 3 s to end. Whoever leaves is
+//! It repeats what it hears. Ctrl-C or SIGTERM: no new connections, those that are open are told, and have 3 s to end. Whoever leaves is
 //! told good-bye, for whichever reason. Try it with `nc 127.0.0.1 8888`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use oneloop::net::{TcpListener, TcpStream};
-use oneloop::signal::ctrl_c;
+use oneloop::signal::shutdown;
 use oneloop::{CancelToken, TaskSet, create_task, select, timeout, with_cleanup};
 
 const GRACE: Duration = Duration::from_secs(3);
@@ -53,7 +53,10 @@ async fn run(addr: &str) -> io::Result<()> {
     let mut connections = TaskSet::new();
     loop {
         select! {
-            pressed = ctrl_c() => break pressed?,
+            asked = shutdown() => {
+                println!("{}", asked?);
+                break;
+            }
             accepted = listener.accept() => {
                 let (stream, peer) = accepted?;
                 let task = create_task(connection(stream, peer, stop.clone()));

@@ -38,8 +38,13 @@ const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
 /// Runs `test`, the body of the test called `name`, in a process that may have 64 descriptors.
 fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
+    said_in_child(name, test).map(drop)
+}
+
+/// As [`in_child`], and what was said there on standard error.
+fn said_in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<String> {
     if env::var_os(IN_CHILD).is_some() {
-        return test();
+        return test().map(|()| String::new());
     }
     let output = Command::new("sh")
         .args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#])
@@ -47,11 +52,11 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
         .args(["--exact", name, "--nocapture"])
         .env(IN_CHILD, "1")
         .output()?;
-    let said =
+    let [said, warned] =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success(), "{}\n{}", said[0], said[1]);
-    assert!(said[0].contains("1 passed"), "{}", said[0]);
-    Ok(())
+    assert!(output.status.success(), "{said}\n{warned}");
+    assert!(said.contains("1 passed"), "{said}");
+    Ok(warned)
 }
 
 /// Takes all descriptors that are left.
@@ -134,6 +139,29 @@ fn accept_waits_for_descriptors_and_loses_nobody() -> Result<()> {
             Ok(())
         })
     })
+}
+
+#[test]
+fn without_a_logger_standard_error_tells_why_nobody_is_accepted() -> Result<()> {
+    let name = "without_a_logger_standard_error_tells_why_nobody_is_accepted";
+    let said = said_in_child(name, || {
+        oneloop::Builder::new().virtual_time(true).run(async {
+            let listener = TcpListener::bind(ANY_PORT).await?;
+            let clients = clients(&listener)?;
+            let hoard = hoard();
+            let server = create_task(serve_five(listener));
+            sleep(Duration::from_secs(1)).await;
+            drop(hoard);
+            server.await??;
+            drop(clients);
+            Ok(())
+        })
+    })?;
+    if env::var_os(IN_CHILD).is_none() {
+        let lines = said.lines().filter(|line| line.contains("oneloop: cannot accept"));
+        assert_eq!(lines.count(), 1, "{said}");
+    }
+    Ok(())
 }
 
 #[test]

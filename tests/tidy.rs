@@ -24,9 +24,10 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 38] = [
+const KERNEL: [&str; 39] = [
     "key",
     "side_table",
+    "log_line",
     "clock",
     "limit",
     "inbox",

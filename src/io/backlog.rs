@@ -8,6 +8,7 @@
 //!
 //! A failure, in any phase, ends the sending; what was `Closing` is `Closed` then.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::mem;
 
@@ -25,9 +26,17 @@ pub(super) struct Backlog {
     is_paused: bool,
     high: usize,
     low: usize,
-    failure: Option<Failure>,
+    failed: Option<Failed>,
     /// How many writes came too late.
     dropped: u32,
+}
+
+struct Failed {
+    failure: Failure,
+    /// Some of what had been taken in was not sent.
+    has_lost: bool,
+    /// Somebody has been given it.
+    is_told: Cell<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -60,7 +69,7 @@ impl Backlog {
             is_paused: false,
             high: HIGH,
             low: HIGH / 4,
-            failure: None,
+            failed: None,
             dropped: 0,
         }
     }
@@ -86,7 +95,7 @@ impl Backlog {
 
     /// More data is of no use.
     pub(super) fn is_closing(&self) -> bool {
-        self.phase >= Phase::Closing || self.failure.is_some()
+        self.phase >= Phase::Closing || self.failed.is_some()
     }
 
     /// The low-water mark and the high-water mark.
@@ -95,7 +104,7 @@ impl Backlog {
     }
 
     pub(super) fn next_step(&self) -> Option<Step> {
-        if self.failure.is_some() || self.phase == Phase::Closed {
+        if self.failed.is_some() || self.phase == Phase::Closed {
             None
         } else if !self.queue.is_empty() {
             Some(Step::Send)
@@ -110,14 +119,23 @@ impl Backlog {
         }
     }
 
+    /// For whoever asks for it.
     pub(super) fn failure(&self) -> Option<io::Error> {
-        self.failure.as_ref().map(Failure::error)
+        let failed = self.failed.as_ref()?;
+        failed.is_told.set(true);
+        Some(failed.failure.error())
+    }
+
+    /// The failure, if nobody has been given it, and whether data was lost by it.
+    pub(super) fn unseen_failure(&self) -> Option<(io::Error, bool)> {
+        let failed = self.failed.as_ref().filter(|failed| !failed.is_told.get())?;
+        Some((failed.failure.error(), failed.has_lost || self.dropped > 0))
     }
 
     /// Why nothing more can be written.
     pub(super) fn refusal(&self) -> Option<io::Error> {
         let why = match self.phase {
-            _ if self.failure.is_some() => return self.failure(),
+            _ if self.failed.is_some() => return self.failure(),
             Phase::Open => return None,
             Phase::Ending | Phase::Ended => "nothing can be written after `write_eof`",
             Phase::Closing | Phase::Closed => "nothing can be written: the writer is closed",
@@ -127,7 +145,7 @@ impl Backlog {
 
     /// What became of what was written: an error, if some of it was dropped.
     pub(super) fn outcome(&self) -> io::Result<()> {
-        let was_dropped = self.failure.is_some() || self.dropped > 0;
+        let was_dropped = self.failed.is_some() || self.dropped > 0;
         self.refusal().filter(|_| was_dropped).map_or(Ok(()), Err)
     }
 
@@ -158,13 +176,14 @@ impl Backlog {
 
     /// Goes on to `phase`, if that is not behind it.
     pub(super) fn advance(&mut self, phase: Phase) {
-        let cannot_send = phase == Phase::Closing && self.failure.is_some();
+        let cannot_send = phase == Phase::Closing && self.failed.is_some();
         self.phase = self.phase.max(if cannot_send { Phase::Closed } else { phase });
     }
 
     /// Nothing of what waits can be sent; it is returned, to be dropped.
     pub(super) fn fail(&mut self, failure: Failure) -> Buffer {
-        self.failure = Some(failure);
+        let has_lost = !self.queue.is_empty() || self.needs_flush;
+        self.failed = Some(Failed { failure, has_lost, is_told: Cell::new(false) });
         if self.phase == Phase::Closing {
             self.phase = Phase::Closed;
         }

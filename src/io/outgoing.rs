@@ -19,7 +19,7 @@ use super::error::Failure;
 use super::send_file::Chunk;
 use super::transport::Transport;
 use super::writer_control::LargeWrite;
-use crate::runtime::{self, CancelReason, Place, TaskHandle, poll_budget};
+use crate::runtime::{self, CancelReason, Level, Place, TaskHandle, log_line, poll_budget};
 use crate::sync::WakerCell;
 
 pub(super) struct Outgoing {
@@ -132,16 +132,22 @@ impl Outgoing {
         self.is_held.set(false);
         self.stop_flusher();
         self.backlog.borrow_mut().advance(Phase::Ending);
-        if self.poll_drive(&mut no_context()).is_ready() {
+        if self.poll_drive(&mut no_context()).is_ready() && self.unseen_failure().is_none() {
             return;
         }
         let place = self.place;
         let cleanup = async move {
             poll_fn(|cx| self.poll_drive(cx)).await;
-            let failure = self.backlog().failure();
+            let failure = self.unseen_failure();
             failure.map(|error| format!("not all that was written could be sent: {error}"))
         };
         runtime::leave_cleanup(Box::pin(cleanup), place);
+    }
+
+    /// An error that nobody was given, and that somebody should be. That a peer has gone is none, if it had all that was for it.
+    fn unseen_failure(&self) -> Option<io::Error> {
+        let (error, has_lost) = self.backlog().unseen_failure()?;
+        (has_lost || !is_of_connection(error.kind())).then_some(error)
     }
 
     // Waiting.
@@ -183,7 +189,7 @@ impl Outgoing {
         };
         match &written {
             Ok(_) => self.backlog.borrow_mut().needs_flush = true,
-            Err(error) => self.fail(error),
+            Err(error) => self.fail_told(error),
         }
         Poll::Ready(written)
     }
@@ -201,7 +207,7 @@ impl Outgoing {
         let polled = self.with_transport(|transport| transport.poll_copy(cx, chunk));
         let copied = ready!(polled.unwrap_or(Poll::Pending));
         if let Some(error) = copied.as_ref().err().filter(|error| is_of_connection(error.kind())) {
-            self.fail(error);
+            self.fail_told(error);
         }
         Poll::Ready(copied)
     }
@@ -316,15 +322,22 @@ impl Outgoing {
         self.waiter.wake();
     }
 
+    /// As [`fail`](Self::fail), where the caller gets the error.
+    fn fail_told(&self, error: &io::Error) {
+        self.fail(error);
+        drop(self.backlog().failure());
+    }
+
     #[cold]
     fn note_dropped(&self) {
         if self.backlog.borrow_mut().note_dropped() == DROPPED_TO_LOG {
             let reason = self.backlog().refusal();
             let reason = reason.map_or_else(String::new, |error| error.to_string());
-            log::warn!(
-                "oneloop: the writes to the `StreamWriter` made at {} are dropped: {reason}; `drain` gives this error",
+            let line = format!(
+                "the writes to the `StreamWriter` made at {} are dropped: {reason}; `drain` gives this error",
                 self.place
             );
+            log_line(Level::Warn, &line);
         }
     }
 

@@ -23,7 +23,8 @@ use crate::runtime::poll_budget;
 /// It is made of anything that implements [`AsyncRead`]; connections give one together with the
 /// [`StreamWriter`](super::StreamWriter), as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). It belongs to its thread.
 ///
-/// The end is final: after it, the stream is not asked again. So is an error of the kernel, such as `ConnectionReset`: what came in
+/// The end is final: after it, the stream is not asked again; for a file that grows, make another reader, as the example `tail_files`
+/// does. So is an error of the kernel, such as `ConnectionReset`: what came in
 /// before it can still be read, and then each read gives the error again.
 ///
 /// # Cancel safety
@@ -147,7 +148,8 @@ impl StreamReader {
     ///
     /// # Errors
     ///
-    /// [`LimitOverrun`] if more bytes than the limit come before the newline: nothing is read. Asyncio throws them away.
+    /// [`LimitOverrun`] if more bytes than the limit come before the newline: nothing is read. Asyncio throws them away, as
+    /// [`skip_line`](Self::skip_line) does.
     /// Those of the stream; the beginning of a line stays in the reader.
     ///
     /// # Examples
@@ -280,6 +282,46 @@ impl StreamReader {
         (self.source.stream, self.buffer.take_vec(len))
     }
 
+    /// Throws away what is left of the line, with its newline, however long it is; returns how many bytes that were. 0 at the end of
+    /// the stream. After a [`LimitOverrun`] the next line can be read so.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has thrown away a part of the line, and can be called again for the rest.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::io::{LimitOverrun, StreamReader};
+    ///
+    /// oneloop::run(async {
+    ///     let mut reader = StreamReader::new(&b"short\na very long line\nlast\n"[..]).with_limit(8);
+    ///     let mut lines = Vec::new();
+    ///     loop {
+    ///         match reader.readline().await {
+    ///             Ok(b"") => break,
+    ///             Ok(line) => lines.push(line.to_vec()),
+    ///             Err(error) if LimitOverrun::of(&error).is_some() => {
+    ///                 assert_eq!(reader.skip_line().await?, 17);
+    ///             }
+    ///             Err(error) => return Err(error),
+    ///         }
+    ///     }
+    ///     assert_eq!(lines, [b"short\n".to_vec(), b"last\n".to_vec()]);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn skip_line(&mut self) -> io::Result<u64> {
+        let mut skipped = 0;
+        poll_fn(|cx| self.poll_skip_line(cx, &mut skipped)).await?;
+        Ok(skipped)
+    }
+
     fn take(&mut self, len: usize) -> &[u8] {
         self.newlines.consume(len);
         self.buffer.take(len)
@@ -309,6 +351,18 @@ impl StreamReader {
     }
 
     /// How far the first separator goes.
+    fn poll_skip_line(&mut self, cx: &mut Context<'_>, skipped: &mut u64) -> Poll<io::Result<()>> {
+        loop {
+            let newline = self.newlines.first(self.buffer.data());
+            let len = newline.map_or(self.buffer.len(), |newline| newline + 1);
+            self.take(len);
+            *skipped += len as u64;
+            if newline.is_some() || ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     fn poll_until(&mut self, cx: &mut Context<'_>, search: &mut Search) -> Poll<io::Result<usize>> {
         loop {
             if let Some(found) = search.find(self.buffer.data()) {

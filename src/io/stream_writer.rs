@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -26,7 +27,8 @@ use crate::runtime::{Place, poll_budget};
 /// [`StreamReader`](super::StreamReader), as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). It belongs to its thread.
 ///
 /// After an error of the stream, what waits and what is written later is dropped; [`drain`](Self::drain) and the other methods that wait
-/// give the error, each time. What the peer has sent can still be read.
+/// give the error, each time. What the peer has sent can still be read. An error by which data was lost, and which nobody was given, is
+/// reported when the writer is dropped ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
 ///
 /// Dropping it sends what is left and then ends this direction, as [`write_eof`](Self::write_eof) does; the connection is closed when its
 /// reader has gone too. The sending is a [cleanup](crate::with_cleanup) of the current task, which may take as long as
@@ -228,6 +230,45 @@ impl StreamWriter {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let addr = self.outgoing.with_transport(|transport| transport.local_addr());
         addr.unwrap_or_else(|| Err(ErrorKind::NotConnected.into()))
+    }
+
+    /// Lends the connection's descriptor to `f`: for options that are not here, as with `SockRef` of the crate socket2, or to ask who
+    /// the peer is. Asyncio's `get_extra_info("socket")`.
+    ///
+    /// Reading, writing and closing are this writer's and its reader's own: what `f` takes from there, they do not get.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the writer was made of something else than a connection. `NotConnected` if it is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::io::{StreamReader, StreamWriter};
+    /// use std::time::Duration;
+    ///
+    /// async fn handle(_reader: StreamReader, mut writer: StreamWriter) -> std::io::Result<()> {
+    ///     let times = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
+    ///     writer.with_fd(|fd| socket2::SockRef::from(&fd).set_tcp_keepalive(&times))??;
+    ///     writer.write("ready\n");
+    ///     Ok(())
+    /// }
+    ///
+    /// oneloop::run(async {
+    ///     let server = oneloop::start_server(handle, "127.0.0.1:0").await?;
+    ///     let (mut reader, _writer) = oneloop::open_connection(server.local_addrs()[0]).await?;
+    ///     assert_eq!(reader.readline().await?, b"ready\n");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "get_extra_info")]
+    pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
+        let (mut f, mut result) = (Some(f), None);
+        let mut lend = |fd: BorrowedFd<'_>| result = f.take().map(|f| f(fd));
+        let lent = self.outgoing.with_transport(|transport| transport.with_fd(&mut lend));
+        lent.unwrap_or_else(|| Err(ErrorKind::NotConnected.into()))?;
+        result.ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
     /// How many bytes wait to be sent; asyncio's `transport.get_write_buffer_size`.

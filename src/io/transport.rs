@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -44,6 +45,12 @@ pub(crate) trait Transport: AsyncWrite {
     /// The address of this side.
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Err(no_address())
+    }
+
+    /// Lends its descriptor to `f`, which is called if this is no error.
+    fn with_fd(&self, _f: &mut dyn FnMut(BorrowedFd<'_>)) -> io::Result<()> {
+        let what = "what is written to here is no connection with a descriptor";
+        Err(io::Error::new(ErrorKind::Unsupported, what))
     }
 }
 

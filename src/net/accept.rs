@@ -10,7 +10,7 @@ use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO};
 
 use super::TcpListener;
 use super::connection::ByteStream;
-use crate::runtime::{Direction, EventSource, Moved, Registration};
+use crate::runtime::{Direction, EventSource, Level, Moved, Registration, log_line};
 use crate::time::{Sleep, sleep};
 
 /// A listener of either kind, for what serves both.
@@ -153,9 +153,10 @@ impl Patience {
         }
         let pause = self.next_pause;
         if pause == FIRST_PAUSE {
-            log::warn!(
-                "oneloop: cannot accept connections for the moment, they wait in the backlog: {error}"
+            let line = format!(
+                "cannot accept connections for the moment, they wait in the backlog: {error}"
             );
+            log_line(Level::Warn, &line);
         }
         self.next_pause = (pause * 2).min(LAST_PAUSE);
         Ok(Some(pause))

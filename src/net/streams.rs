@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -232,6 +233,12 @@ impl<S: ByteStream> Transport for WriteEnd<S> {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         let stream = self.connection.stream().ok_or_else(is_closed)?;
         stream.local_addr()?.ip().ok_or_else(no_address)
+    }
+
+    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) -> io::Result<()> {
+        let stream = self.connection.stream().ok_or_else(is_closed)?;
+        f(stream.registration().io().as_fd());
+        Ok(())
     }
 }
 

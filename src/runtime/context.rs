@@ -14,11 +14,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use log::{Level, LevelFilter};
-
 use super::clock::Nanos;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
 use super::locals::LoopLocal;
+use super::log_line::{Level, log_line};
 use super::record::{Payload, Place, TaskLabel};
 use super::state::{Candidate, Deferred, State};
 use super::unhandled::Unhandled;
@@ -376,34 +375,22 @@ fn report_slow(took: Duration, tasks: &[TaskLabel]) {
         "nothing else could run for {took:.0?}: a poll takes too long in one of: {}; move blocking work to a thread",
         tasks.join("; ")
     );
-    write_line(Level::Warn, &line);
+    log_line(Level::Warn, &line);
 }
 
 pub(super) fn report_unhandled(unhandled: &Unhandled) {
     let report = || match with(|state| state.on_unhandled.clone()).flatten() {
         Some(hook) => hook(unhandled),
-        None => write_line(Level::Error, &unhandled.to_string()),
+        None => log_line(Level::Error, &unhandled.to_string()),
     };
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(report)) {
         discard(payload);
         let line = format!("the hook for what is unhandled panicked itself; {unhandled}");
-        let write = || write_line(Level::Error, &line);
+        let write = || log_line(Level::Error, &line);
         // A logger that panics as well leaves nobody to tell.
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(write)) {
             discard(payload);
         }
-    }
-}
-
-/// One line through the `log` crate or, in a program without a logger, to standard error: nobody else would tell.
-fn write_line(level: Level, line: &str) {
-    if log::max_level() == LevelFilter::Off {
-        #[expect(clippy::print_stderr, reason = "the program has no logger")]
-        {
-            eprintln!("oneloop: {line}");
-        }
-    } else {
-        log::log!(target: "oneloop", level, "{line}");
     }
 }
 

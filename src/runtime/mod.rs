@@ -41,6 +41,7 @@ mod job;
 mod key;
 mod limit;
 mod locals;
+mod log_line;
 mod members;
 mod pace;
 mod reactor;
@@ -97,6 +98,7 @@ pub(crate) use job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use key::HandleKey;
 pub(crate) use limit::around;
 pub(crate) use locals::LoopLocal;
+pub(crate) use log_line::{Level, log_line};
 pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
 };

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::asked::{Asks, run_unless_asked, unless_asked};
 use super::{SignalKind, Signals, signal};
-use crate::runtime::{Builder, Payload, Runtime};
+use crate::runtime::{Builder, Level, Payload, Runtime, log_line};
 
 /// As [`run`](crate::run), but Ctrl-C cancels `main`; as Ctrl-C does in Python's `asyncio.run`.
 ///
@@ -20,6 +20,9 @@ use crate::runtime::{Builder, Payload, Runtime};
 /// Afterwards Ctrl-C does again what it did before the run; see the
 /// [module](crate::signal#what-happens-where-nobody-listens). Presses that come so quickly that the loop sees them together
 /// are one. Code that does not `await` is not interrupted; Ctrl-\ ends a program that is stuck in it.
+///
+/// SIGTERM, which service managers and containers send, still ends the program at once, as in asyncio. A server that is to end in order
+/// for both awaits [`shutdown`](super::shutdown) in its `main` instead: the example `graceful_shutdown`.
 ///
 /// # Errors
 ///
@@ -143,7 +146,7 @@ impl Presses {
             match self.signals.poll_recv(cx) {
                 Poll::Ready(Ok(_)) => self.count += 1,
                 Poll::Ready(Err(error)) => {
-                    log::error!("oneloop: Ctrl-C is not heard any more: {error}");
+                    log_line(Level::Error, &format!("Ctrl-C is not heard any more: {error}"));
                     return Poll::Pending;
                 }
                 Poll::Pending => return Poll::Pending,

@@ -6,6 +6,11 @@ use std::convert::Infallible;
 ///
 /// It lets [`Task::detach`](crate::Task::detach) report an error that nobody takes, and refuse an output that would be lost
 /// unseen.
+#[diagnostic::on_unimplemented(
+    message = "this cannot end with `{Self}`, which nobody would see",
+    label = "ends with `{Self}`",
+    note = "what nobody awaits, as the handler of a server or a detached task, ends with `()` or with `Result<T, E>`"
+)]
 pub trait Outcome {
     /// What success gives.
     type Value;

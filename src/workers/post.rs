@@ -12,7 +12,7 @@ use super::cores;
 use super::crew::Crew;
 use super::end::End;
 use super::{OnPanic, Worker, Workers};
-use crate::runtime::{Runtime, discard};
+use crate::runtime::{Level, Runtime, discard, log_line};
 use crate::signal::{Asks, run_unless_asked};
 use crate::task::{CancelToken, Cancelled};
 use crate::time::{Sleep, now, sleep};
@@ -91,7 +91,7 @@ impl<F> Post<'_, F> {
             if is_over || !restarts.allow(self.options.on_panic, now() - start) {
                 return End::Panicked(payload);
             }
-            log::warn!("oneloop: worker {} panicked and starts again", self.index);
+            log_line(Level::Warn, &format!("worker {} panicked and starts again", self.index));
             discard(payload);
             runtime = match panic::catch_unwind(AssertUnwindSafe(|| self.start())) {
                 Ok(Ok(runtime)) => runtime,

@@ -12,7 +12,7 @@ use super::crew::Crew;
 use super::end::{End, Ends};
 use super::post::Post;
 use super::{Worker, Workers};
-use crate::runtime::Runtime;
+use crate::runtime::{Level, Runtime, log_line};
 use crate::signal::{SignalKind, Signals, signals};
 
 /// Runs `main` for each worker, called at `place`.
@@ -98,7 +98,7 @@ async fn listen(crew: &Crew, mut requests: Option<Signals>) -> Option<SignalKind
                 requests = None;
             }
             Some(Err(error)) => {
-                log::error!("oneloop: signals are not heard any more: {error}");
+                log_line(Level::Error, &format!("signals are not heard any more: {error}"));
                 requests = None;
             }
         }

@@ -66,6 +66,7 @@ use crate::time::timeout;
 /// std::thread::spawn(move || drop(server));
 /// # }
 /// ```
+#[must_use = "the server stops listening when it is dropped: keep it, or await `serve_forever`"]
 pub struct Server {
     shared: Rc<Shared>,
 }
@@ -152,7 +153,10 @@ impl Server {
     ///
     /// It stops listening, asks the handlers to end ([`closing`](Self::closing)), and waits for them, but not longer than `grace`.
     /// Those that are left are [closed](Self::close_clients) and have one second; then they are [aborted](Self::abort_clients),
-    /// their tasks cancelled, and their cleanups have one second more.
+    /// their tasks cancelled, and their cleanups have one second more. May be called again; the shortest grace counts.
+    ///
+    /// A connection ends with its handler: streams that a handler has handed to another task are not waited for. And a handler that
+    /// awaits this waits for itself: let another task do it.
     ///
     /// # Cancel safety
     ///
@@ -164,7 +168,7 @@ impl Server {
         if !in_time {
             self.shared.end_connections().await;
         }
-        in_time
+        in_time && !self.shared.has_ended_some.get()
     }
 
     /// Is cancelled when the server wants its connections to end: when the grace of [`shutdown`](Self::shutdown) begins, or

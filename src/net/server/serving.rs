@@ -13,7 +13,7 @@ use super::connections::Connections;
 use super::listening::{Accepted, Listening};
 use crate::io::{StreamReader, StreamWriter};
 use crate::net::streams::Control;
-use crate::runtime::{self, Place, output_of};
+use crate::runtime::{self, Level, Place, log_line, output_of};
 use crate::sync::{Event, WakerCell};
 use crate::task::{CancelToken, Outcome};
 use crate::time::timeout;
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) closing: CancelToken,
     /// Somebody awaits `serve_forever`.
     pub(super) is_awaited: Cell<bool>,
+    /// Connections that were left were ended.
+    pub(super) has_ended_some: Cell<bool>,
     options: Options,
     is_closed: Cell<bool>,
     /// Why it closed by itself.
@@ -60,6 +62,7 @@ impl Shared {
             connections: Connections::new(),
             closing: CancelToken::new(),
             is_awaited: Cell::new(false),
+            has_ended_some: Cell::new(false),
             options,
             is_closed: Cell::new(false),
             failure: Cell::new(None),
@@ -91,6 +94,7 @@ impl Shared {
 
     /// Ends the connections, whatever their handlers and peers do about it; takes no longer than the named times.
     pub(super) async fn end_connections(&self) {
+        self.has_ended_some.set(true);
         self.connections.control_all(Control::close);
         if timeout(CLOSE_TIME, self.wait_closed()).await.is_ok() {
             return;
@@ -126,9 +130,9 @@ impl Shared {
         listening.retain_mut(|listening| match self.accept_from(listening, cx, start) {
             Ok(()) => true,
             Err(error) => {
-                log::error!(
-                    "oneloop: the server accepts no more connections at {listening}: {error}"
-                );
+                let line =
+                    format!("the server accepts no more connections at {listening}: {error}");
+                log_line(Level::Error, &line);
                 self.failure.set(Some(error));
                 false
             }
@@ -171,7 +175,7 @@ impl Shared {
         let (streams, control) = match accepted.into_streams(place) {
             Ok(connection) => connection,
             Err(error) => {
-                log::warn!("oneloop: a {name} is given up: {error}");
+                log_line(Level::Warn, &format!("a {name} is given up: {error}"));
                 return;
             }
         };

@@ -11,6 +11,8 @@ use std::process;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::runtime::{Level, log_line};
+
 /// What becomes of the file of a socket.
 #[derive(Debug, Clone)]
 pub(super) struct FileOptions {
@@ -181,7 +183,8 @@ impl Drop for SocketFile {
             && fs::symlink_metadata(&self.path).is_ok_and(|file| identity(&file) == self.identity);
         if is_ours {
             if let Err(error) = fs::remove_file(&self.path) {
-                log::warn!("oneloop: cannot remove the socket `{}`: {error}", self.path.display());
+                let line = format!("cannot remove the socket `{}`: {error}", self.path.display());
+                log_line(Level::Warn, &line);
             }
         }
     }

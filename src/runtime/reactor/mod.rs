@@ -23,6 +23,7 @@ use slab::Slab;
 
 use super::clock::{NEVER, Nanos};
 use super::key::{self, Serial};
+use super::log_line::{Level, log_line};
 use super::waiter::Waiter;
 use alarm::Alarm;
 pub(crate) use fd::{FdSource, pipe_ends};
@@ -208,7 +209,8 @@ impl Wake for EndWait {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Err(error) = self.0.wake() {
-            log::error!("oneloop: cannot wake the event loop from another thread: {error}");
+            let line = format!("cannot wake the event loop from another thread: {error}");
+            log_line(Level::Error, &line);
         }
     }
 }

@@ -11,8 +11,8 @@ use futures::FutureExt as _;
 use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::net::{TcpStream, server_closing};
 use oneloop::{
-    Builder, Server, all_tasks, create_task, open_connection, sleep, start_server, time, timeout,
-    with_cleanup, yield_now,
+    Builder, Server, all_tasks, create_task, gather, open_connection, sleep, start_server, time,
+    timeout, with_cleanup, yield_now,
 };
 
 use super::{
@@ -400,6 +400,18 @@ fn shutdown_is_bounded_when_handlers_never_end() -> Result<()> {
     })?;
     assert_eq!(reports.get(), 1, "a cleanup that is cut off is reported");
     Ok(())
+}
+
+#[test]
+fn of_two_shutdowns_both_know_that_connections_were_ended() -> Result<()> {
+    run_in_virtual_time(async {
+        let server = start_server(echo, ANY_PORT).await?;
+        let _client = connect(&server)?;
+        connections(&server, 1).await;
+        let both = gather!(server.shutdown(5 * SECOND), server.shutdown(SECOND)).await;
+        assert_eq!(both, (false, false));
+        Ok(())
+    })
 }
 
 #[test]

@@ -118,6 +118,21 @@ fn write_eof_lets_the_peer_answer() -> Result<()> {
 }
 
 #[test]
+fn a_writer_lends_its_connection_until_it_is_closed() -> Result<()> {
+    run(async {
+        let ((_reader, mut writer), peer) = pair_with_std()?;
+        let addr = writer.with_fd(|fd| SockRef::from(&fd).peer_addr())??;
+        assert_eq!(addr.as_socket(), Some(peer.local_addr()?));
+        writer.with_fd(|fd| SockRef::from(&fd).set_keepalive(true))??;
+        assert!(writer.with_fd(|fd| SockRef::from(&fd).keepalive())??);
+        writer.wait_closed().await?;
+        let closed = writer.with_fd(|_| unreachable!("there is no descriptor any more"));
+        assert_eq!(closed.unwrap_err().kind(), ErrorKind::NotConnected);
+        Ok(())
+    })
+}
+
+#[test]
 fn a_reset_is_an_error_for_reader_and_writer() -> Result<()> {
     run(async {
         let ((mut reader, mut writer), mut peer) = pair_with_std()?;

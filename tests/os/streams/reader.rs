@@ -5,8 +5,10 @@ use std::io::{Error, ErrorKind, Result};
 use std::pin::{Pin, pin};
 use std::string::FromUtf8Error;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use oneloop::io::{AsyncBufRead, AsyncRead, IncompleteRead, LimitOverrun, StreamReader};
+use oneloop::io::{AsyncBufRead, AsyncRead, IncompleteRead, LimitOverrun, StreamReader, duplex};
+use oneloop::timeout;
 
 use super::{Act, Script, run};
 
@@ -78,6 +80,37 @@ fn the_limit_counts_what_comes_before_the_newline() -> Result<()> {
         assert_eq!(reader.buffer(), b"123456\n", "the data stays");
         assert_eq!(reader.readexactly(6).await?, b"123456");
         assert_eq!(reader.readline().await?, b"\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_line_is_skipped_in_pieces_and_as_often_as_one_asks() -> Result<()> {
+    run(async {
+        let mut reader = StreamReader::new(Script::pieces([&b"12345"[..], b"678", b"9\nnext\nre"]))
+            .with_limit(5);
+        assert!(LimitOverrun::of(&reader.readline().await.unwrap_err()).is_some());
+        assert_eq!(reader.readexactly(2).await?, b"12");
+        assert_eq!(reader.skip_line().await?, 8, "what is left of it");
+        assert_eq!(reader.readline().await?, b"next\n");
+        for skipped in [2, 0, 0] {
+            assert_eq!(reader.skip_line().await?, skipped);
+        }
+        assert!(reader.at_eof());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_skip_that_is_given_up_can_be_taken_up_again() -> Result<()> {
+    run(async {
+        let (near, far) = duplex(64);
+        let (mut reader, mut writer) = (near.into_streams().0, far.into_streams().1);
+        writer.write("some of a line");
+        assert!(timeout(Duration::from_millis(1), reader.skip_line()).await.is_err());
+        writer.write(", and the rest\nnext\n");
+        assert_eq!(reader.skip_line().await?, 15);
+        assert_eq!(reader.readline().await?, b"next\n");
         Ok(())
     })
 }

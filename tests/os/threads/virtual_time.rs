@@ -36,7 +36,10 @@ async fn many_calls_with_time_limits_have_each_their_time() -> Result<()> {
     let (mut gate, waiting) = gate();
     let other = create_task(to_thread(move || waiting.pass()));
     for _ in 0..20 {
-        timeout(10 * MS, to_thread(|| thread::sleep(MS))).await?;
+        let begin = real_now();
+        let result = timeout(10 * MS, to_thread(|| thread::sleep(MS))).await;
+        // On a busy machine the call may take that long.
+        assert!(result.is_ok() || begin.elapsed() >= 10 * MS);
     }
     assert!(start.elapsed() >= 20 * MS);
     gate.open();

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 38] = [
+const KERNEL: [&str; 40] = [
     "key",
     "side_table",
     "clock",
@@ -42,11 +42,13 @@ const KERNEL: [&str; 38] = [
     "job",
     "members",
     "record",
+    "gone",
     "tasks",
     "unhandled",
     "cleanups",
     "locals",
     "state",
+    "slow",
     "context",
     "event_loop",
     "spawn",

@@ -12,7 +12,6 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
@@ -243,11 +242,14 @@ fn run_deferred() {
         match item {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
-            Deferred::Call(call) => as_nobody(call),
+            Deferred::Call(call) => {
+                with(|state| state.pace.note_call());
+                as_nobody(call);
+            }
             Deferred::DropVars(vars) => as_nobody(|| drop(vars)),
             Deferred::DropCall(call) => guard(None, || drop(call)),
             Deferred::DropMaker(maker) => guard(None, || drop(maker)),
-            Deferred::ReportSlow { took, tasks } => guard(None, || report_slow(took, &tasks)),
+            Deferred::ReportSlow(line) => guard(None, || write_line(Level::Warn, &line)),
             Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
             Deferred::ReportError { job, report, task } => guard(Some(&task), || {
                 if let Some(message) = report(job) {
@@ -364,19 +366,6 @@ pub(crate) fn drop_caught<T>(value: T) -> Option<Payload> {
 /// Drops a panic's payload, which may panic in its turn. What that panic carries is leaked: this has to end somewhere.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     let _leaked = drop_caught(payload).map(ManuallyDrop::new);
-}
-
-fn report_slow(took: Duration, tasks: &[TaskLabel]) {
-    let label = |task: &TaskLabel| format!("`{}`, created at {}", task.name(), task.place);
-    let mut tasks: Vec<_> = tasks.iter().map(label).collect();
-    tasks.sort_unstable();
-    tasks.dedup();
-    tasks.push("a task that has ended since".to_owned());
-    let line = format!(
-        "nothing else could run for {took:.0?}: a poll takes too long in one of: {}; move blocking work to a thread",
-        tasks.join("; ")
-    );
-    write_line(Level::Warn, &line);
 }
 
 pub(super) fn report_unhandled(unhandled: &Unhandled) {

@@ -129,7 +129,7 @@ impl Runtime {
         self.inside(|| {
             with(|state| {
                 state.inbox().woken();
-                state.pace.start();
+                state.start_rounds();
                 state.running_since = Some(place);
             });
             let turn = limit::unlimited(|| event_loop::turn(&mut |_| Poll::Pending, Park::InHost));

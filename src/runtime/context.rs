@@ -321,12 +321,17 @@ pub(crate) fn report_call_panic(place: Place, payload: Payload) {
 
 /// Reports a call on another thread for whose end the loop cannot wait any longer.
 pub(crate) fn report_call_cut_off(place: Place) {
-    report_unhandled(&Unhandled::call_cut_off(place));
+    report_unhandled(&Unhandled::call_cut_off(place, why_hurried()));
 }
 
 /// Reports the error of an operation that went on when nobody awaited it. From any thread.
 pub(crate) fn report_operation_error(error: &io::Error) {
     report_unhandled(&Unhandled::operation_error(error.to_string()));
+}
+
+/// Why nothing is to be awaited any more, if somebody wants that.
+pub(super) fn why_hurried() -> Option<&'static str> {
+    with(|state| state.cleaning.why_hurried).flatten()
 }
 
 /// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.

@@ -32,6 +32,16 @@ enum What {
     OperationFailed,
 }
 
+/// Why there is no time for a cleanup.
+#[derive(Clone, Copy)]
+pub(super) enum TooLate {
+    /// The loop had ended.
+    LoopOver,
+    /// The time of its task was up.
+    TaskOver,
+    Hurried(&'static str),
+}
+
 impl Unhandled {
     fn new(task: Option<&TaskLabel>, what: What, message: String) -> Self {
         Self { task: task.map(|task| (task.name(), task.place)), call: None, what, message }
@@ -53,26 +63,35 @@ impl Unhandled {
         Self::new(owner, What::CleanupFailed, message)
     }
 
-    /// The time for the cleanup made at `place` was up.
-    pub(super) fn cut_off(owner: Option<&TaskLabel>, place: Place) -> Self {
-        let message = format!(
-            "the cleanup made at {place} took longer than allowed: shorten it, or raise `Builder::cleanup_timeout`"
-        );
+    /// The time for the cleanup made at `place` was up, or somebody was in a hurry.
+    pub(super) fn cut_off(
+        owner: Option<&TaskLabel>,
+        place: Place,
+        why_hurried: Option<&'static str>,
+    ) -> Self {
+        let message = match why_hurried {
+            Some(why) => format!("the cleanup made at {place} had not ended when {why}"),
+            None => format!(
+                "the cleanup made at {place} took longer than allowed: shorten it, or raise `Builder::cleanup_timeout`"
+            ),
+        };
         Self::new(owner, What::CleanupCutOff, message)
     }
 
-    /// The cleanup made at `place` came when there was no time left for one, because the loop had ended, or that of the task was up.
-    pub(super) fn too_late(owner: Option<&TaskLabel>, place: Place, has_ended: bool) -> Self {
-        let message = if has_ended {
-            format!(
+    /// The cleanup made at `place` came when there was no time left for one.
+    pub(super) fn too_late(owner: Option<&TaskLabel>, place: Place, over: TooLate) -> Self {
+        let message = match over {
+            TooLate::LoopOver => format!(
                 "the cleanup made at {place} did not run, because the loop had ended, and has no time for more: drop what leaves it \
                  earlier, while the loop runs"
-            )
-        } else {
-            format!(
+            ),
+            TooLate::TaskOver => format!(
                 "the cleanup made at {place} did not run, because those that its task had left before were cut off: shorten \
                  them, or raise `Builder::cleanup_timeout`"
-            )
+            ),
+            TooLate::Hurried(why) => {
+                format!("the cleanup made at {place} did not run, because {why}")
+            }
         };
         Self::new(owner, What::CleanupSkipped, message)
     }
@@ -92,17 +111,16 @@ impl Unhandled {
     }
 
     /// The loop has ended, and the time for the call made at `place` was up.
-    pub(super) fn call_cut_off(place: Place) -> Self {
-        let message = "its thread goes on without the loop: have the call ask `thread::check_cancelled`, shorten it, or raise \
-                       `Builder::cleanup_timeout`";
-        Self::of_call(place, What::CallCutOff, message.to_owned())
+    pub(super) fn call_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
+        let message = format!("its thread goes on without the loop: {}", why_cut_off(why_hurried));
+        Self::of_call(place, What::CallCutOff, message)
     }
 
     /// What was to wait for the call made at `place` cannot, or not any longer.
-    pub(super) fn wait_cut_off(place: Place) -> Self {
-        let message = "it goes on, and is waited for no longer: have the call ask `thread::check_cancelled`, shorten it, or raise \
-                       `Builder::cleanup_timeout`";
-        Self::of_call(place, What::CallCutOff, message.to_owned())
+    pub(super) fn wait_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
+        let message =
+            format!("it goes on, and is waited for no longer: {}", why_cut_off(why_hurried));
+        Self::of_call(place, What::CallCutOff, message)
     }
 
     /// An operation of a file or a socket that went on when nobody awaited it.
@@ -180,6 +198,13 @@ impl fmt::Display for Unhandled {
         })?;
         write!(f, ": {}", self.message)
     }
+}
+
+/// Why somebody did not want to wait for a call; or what to do so that its time is enough.
+fn why_cut_off(why_hurried: Option<&'static str>) -> &'static str {
+    why_hurried.unwrap_or(
+        "have the call ask `thread::check_cancelled`, shorten it, or raise `Builder::cleanup_timeout`",
+    )
 }
 
 /// The message of a panic, as far as it has one that can be shown.

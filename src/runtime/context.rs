@@ -324,6 +324,16 @@ pub(crate) fn report_call_cut_off(place: Place) {
     report_unhandled(&Unhandled::call_cut_off(place, why_hurried()));
 }
 
+/// As [`report_call_cut_off`], for an `operation` that is done for the user, at `place` if that is known.
+pub(crate) fn report_operation_cut_off(
+    place: Option<Place>,
+    operation: String,
+    remedy: &'static str,
+) {
+    let why = why_hurried().unwrap_or(remedy);
+    report_unhandled(&Unhandled::operation_cut_off(place, operation, why));
+}
+
 /// Reports the error of an operation that went on when nobody awaited it. From any thread.
 pub(crate) fn report_operation_error(error: &io::Error) {
     report_unhandled(&Unhandled::operation_error(error.to_string()));

@@ -89,7 +89,9 @@ pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use clock_hold::{ClockHold, ask_for};
-pub(crate) use context::{cleanup_timeout, report_call_cut_off, report_call_panic};
+pub(crate) use context::{
+    cleanup_timeout, report_call_cut_off, report_call_panic, report_operation_cut_off,
+};
 pub(crate) use context::{discard, drop_caught, drop_reported, has_loop, local};
 pub(crate) use context::{local_if_made, no_loop, report_operation_error};
 pub(crate) use context::{poll_budget, report_task_panic, wake_guarded};

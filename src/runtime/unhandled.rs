@@ -15,6 +15,8 @@ pub struct Unhandled {
     task: Option<(String, Place)>,
     /// Of a call on another thread.
     call: Option<Place>,
+    /// What that call does, if it is none of the user's.
+    operation: Option<String>,
     what: What,
     message: String,
 }
@@ -44,7 +46,8 @@ pub(super) enum TooLate {
 
 impl Unhandled {
     fn new(task: Option<&TaskLabel>, what: What, message: String) -> Self {
-        Self { task: task.map(|task| (task.name(), task.place)), call: None, what, message }
+        let task = task.map(|task| (task.name(), task.place));
+        Self { task, call: None, operation: None, what, message }
     }
 
     pub(super) fn panic(task: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
@@ -116,6 +119,13 @@ impl Unhandled {
         Self::of_call(place, What::CallCutOff, message)
     }
 
+    /// As [`Unhandled::call_cut_off`], for an `operation` of the operating system.
+    pub(super) fn operation_cut_off(place: Option<Place>, operation: String, why: &str) -> Self {
+        let message = format!("its thread goes on without the loop: {why}");
+        let operation = Some(operation);
+        Self { call: place, operation, ..Self::new(None, What::CallCutOff, message) }
+    }
+
     /// What was to wait for the call made at `place` cannot, or not any longer.
     pub(super) fn wait_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
         let message =
@@ -129,7 +139,7 @@ impl Unhandled {
     }
 
     fn of_call(place: Place, what: What, message: String) -> Self {
-        Self { task: None, call: Some(place), what, message }
+        Self { call: Some(place), ..Self::new(None, what, message) }
     }
 
     /// The name of the task, if it happened in one.
@@ -138,7 +148,7 @@ impl Unhandled {
     }
 
     /// Where the task was created, if it happened in one; or where the [call on another thread](crate::thread::to_thread) was
-    /// made.
+    /// made. That is not known of all operations of [`fs`](crate::fs).
     pub fn place(&self) -> Option<&'static Location<'static>> {
         self.task.as_ref().map(|(_, place)| *place).or(self.call)
     }
@@ -159,9 +169,10 @@ impl Unhandled {
         )
     }
 
-    /// Whether it happened in a [call on another thread](crate::thread::to_thread).
+    /// Whether it happened in a [call on another thread](crate::thread::to_thread), as the operations of [`fs`](crate::fs) are
+    /// too.
     pub fn is_call(&self) -> bool {
-        self.call.is_some()
+        matches!(self.what, What::CallPanicked | What::CallCutOff)
     }
 
     /// The error, or the message of the panic.
@@ -185,8 +196,14 @@ impl fmt::Display for Unhandled {
             None if self.what == What::OperationFailed => f.write_str("an operation ")?,
             None => f.write_str("code called by the event loop ")?,
         }
+        if let Some(operation) = &self.operation {
+            write!(f, ", to {operation}")?;
+        }
         if let Some(place) = self.call {
-            write!(f, ", made at {place}, ")?;
+            write!(f, ", made at {place}")?;
+        }
+        if self.is_call() {
+            f.write_str(", ")?;
         }
         f.write_str(match self.what {
             What::TaskFailed | What::OperationFailed => "failed, and nobody awaits it",

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// The files of the kernel, lowest first: each imports only from those before it.
-const KERNEL: [&str; 39] = [
+const KERNEL: [&str; 41] = [
     "key",
     "side_table",
     "log_line",
@@ -43,11 +43,13 @@ const KERNEL: [&str; 39] = [
     "job",
     "members",
     "record",
+    "gone",
     "tasks",
     "unhandled",
     "cleanups",
     "locals",
     "state",
+    "slow",
     "context",
     "event_loop",
     "spawn",

@@ -44,6 +44,7 @@ const STEP: u64 = 8 * 1024 * 1024;
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[track_caller]
 pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> CopyFile {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
     CopyFile { steps: Steps::new(Copying { from, to, files: None, done: 0, len: 0 }), watch: None }
@@ -140,6 +141,10 @@ impl Work for Copying {
             return Ok(Step::Over(self.done, self.done));
         }
         Ok(Step::Next(self))
+    }
+
+    fn operation(&self) -> (&'static str, &Path) {
+        ("copy", &self.from)
     }
 
     fn progress(&self) -> (u64, u64) {

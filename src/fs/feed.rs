@@ -4,6 +4,7 @@
 
 use std::fs::File as StdFile;
 use std::io;
+use std::path::Path;
 use std::task::{Context, Poll};
 
 use super::steps::{Step, Steps, Work};
@@ -13,6 +14,9 @@ const CHUNK: usize = 1024 * 1024;
 
 /// Where contents go to; all of it blocks.
 pub(super) trait Target: Send + 'static {
+    /// What is done, and with which file.
+    fn operation(&self) -> (&'static str, &Path);
+
     fn open(&mut self) -> io::Result<StdFile>;
 
     fn write(&mut self, file: &StdFile, data: &[u8]) -> io::Result<()>;
@@ -30,6 +34,7 @@ pub(super) struct Feed<C, T: Target> {
 }
 
 impl<C: AsRef<[u8]>, T: Target> Feed<C, T> {
+    #[track_caller]
     pub(super) fn new(contents: C, target: T) -> Self {
         let total = contents.as_ref().len() as u64;
         let writing = Writing { target, file: None, chunk: Vec::new(), done: 0, total };
@@ -78,6 +83,10 @@ impl<T: Target> Work for Writing<T> {
         }
         self.target.finish(file)?;
         Ok(Step::Over((), self.total))
+    }
+
+    fn operation(&self) -> (&'static str, &Path) {
+        self.target.operation()
     }
 
     fn progress(&self) -> (u64, u64) {

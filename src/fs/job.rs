@@ -3,11 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::error::{cannot, cannot_to};
-use crate::runtime;
-use crate::thread::{Call, blocking_pool};
+use crate::runtime::{self, Place};
+use crate::thread::{Call, Operation, blocking_pool};
+
+/// Nobody can stop a call to the operating system.
+const REMEDY: &str = "the operating system has not answered; if it is a named pipe, it waits until somebody opens the other end: use \
+                      `io::pipe::open_receiver` or `open_sender`; if it is a slow disk, raise `Builder::cleanup_timeout`";
 
 /// A call to the operating system; taken back if it is dropped before a thread has begun with it.
 ///
@@ -17,8 +22,23 @@ pub(super) struct Job<R: Send + 'static> {
 }
 
 impl<R: Send + 'static> Job<R> {
-    pub(super) fn new(call: impl FnOnce() -> io::Result<R> + Send + 'static) -> Self {
-        Self { call: Call::new(call) }
+    /// What the call does to which file is for the report of one that takes too long.
+    pub(super) fn new(
+        doing: &'static str,
+        path: impl Into<Arc<Path>>,
+        call: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> Self {
+        Self::at(None, doing, Some(path.into()), call)
+    }
+
+    /// As [`Job::new`]; and where the user asked for it, and with a file whose path may not be known.
+    pub(super) fn at(
+        place: Option<Place>,
+        doing: &'static str,
+        path: Option<Arc<Path>>,
+        call: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> Self {
+        Self { call: Call::of(Operation { doing, path, place, remedy: REMEDY }, call) }
     }
 }
 
@@ -49,8 +69,23 @@ where
     R: Send + 'static,
     F: FnOnce(&Path) -> io::Result<R> + Send + 'static,
 {
-    let path = path.as_ref().to_owned();
-    Job::new(move || call(&path).map_err(|error| cannot(doing, &path, &error))).await
+    with_path_at(None, path.as_ref(), doing, call).await
+}
+
+/// As [`with_path`], asked for at `place`.
+pub(super) fn with_path_at<R, F>(
+    place: Option<Place>,
+    path: &Path,
+    doing: &'static str,
+    call: F,
+) -> Job<R>
+where
+    R: Send + 'static,
+    F: FnOnce(&Path) -> io::Result<R> + Send + 'static,
+{
+    let path: Arc<Path> = path.into();
+    let named = Some(Arc::clone(&path));
+    Job::at(place, doing, named, move || call(&path).map_err(|error| cannot(doing, &path, &error)))
 }
 
 /// As [`with_path`], with two of them.
@@ -64,6 +99,7 @@ where
     R: Send + 'static,
     F: FnOnce(&Path, &Path) -> io::Result<R> + Send + 'static,
 {
+    let path = Arc::from(from.as_path());
     let call = move || call(&from, &to).map_err(|error| cannot_to(doing, &from, &to, &error));
-    Job::new(call).await
+    Job::at(None, doing, Some(path), call).await
 }

@@ -3,10 +3,12 @@
 use std::fs::OpenOptions as StdOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::panic::Location;
 use std::path::Path;
 
 use super::File;
-use super::job::with_path;
+use super::job::with_path_at;
+use crate::runtime::Place;
 
 /// How to open a [`File`]: the options of [`std::fs::OpenOptions`].
 ///
@@ -103,16 +105,26 @@ impl OpenOptions {
     /// Those of `open(2)`, with the path: it is missing, may not be used so, is a directory that was to be written, or
     /// the process has no descriptors left. [`InvalidInput`](io::ErrorKind::InvalidInput) if the options contradict each
     /// other.
+    #[track_caller]
     pub fn open<P: AsRef<Path>>(
         &self,
         path: P,
     ) -> impl Future<Output = io::Result<File>> + Send + use<P> {
+        self.open_at(Some(Location::caller()), path.as_ref())
+    }
+
+    /// As [`OpenOptions::open`], asked for at `place`.
+    pub(super) fn open_at(
+        &self,
+        place: Option<Place>,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<File>> + Send + use<> {
         let options = self.options.clone();
-        let path = path.as_ref().to_owned();
+        let path = path.to_owned();
         async move {
-            let name = path.clone();
-            let file = with_path(path, "open", move |path| options.open(path)).await?;
-            Ok(File::named(file, name))
+            let open = move |path: &Path| options.open(path);
+            let file = with_path_at(place, &path, "open", open).await?;
+            Ok(File::named(file, path))
         }
     }
 }

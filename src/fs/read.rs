@@ -46,6 +46,7 @@ const STEP: u64 = 8 * 1024 * 1024;
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[track_caller]
 pub fn read(path: impl AsRef<Path>) -> ReadFile {
     ReadFile { steps: Steps::new(Reading::new(path.as_ref())), watch: None }
 }
@@ -59,6 +60,7 @@ pub fn read(path: impl AsRef<Path>) -> ReadFile {
 /// # Errors
 ///
 /// As [`read`]; [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8.
+#[track_caller]
 pub fn read_to_string(path: impl AsRef<Path>) -> ReadFileToString {
     let reading = ReadingText(Reading::new(path.as_ref()));
     ReadFileToString { steps: Steps::new(reading), watch: None }
@@ -162,6 +164,10 @@ impl Work for Reading {
         Ok(Step::Next(self))
     }
 
+    fn operation(&self) -> (&'static str, &Path) {
+        ("read", &self.path)
+    }
+
     fn progress(&self) -> (u64, u64) {
         let done = self.data.len() as u64;
         (done, self.len.max(done))
@@ -185,6 +191,10 @@ impl Work for ReadingText {
                 }
             },
         }
+    }
+
+    fn operation(&self) -> (&'static str, &Path) {
+        self.0.operation()
     }
 
     fn progress(&self) -> (u64, u64) {

@@ -60,7 +60,7 @@ const BATCH: usize = 256;
 pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path: Arc<Path> = path.as_ref().into();
     let listed = Arc::clone(&path);
-    let batch = Job::new(move || {
+    let batch = Job::new("list", Arc::clone(&path), move || {
         let rest = fs::read_dir(&listed).map_err(|error| cannot("list", &listed, &error))?;
         Ok(Batch::read(rest, &listed))
     });
@@ -127,7 +127,8 @@ impl ReadDir {
                 None => return Poll::Ready(None),
                 Some(Rest::Here(rest)) => {
                     let path = Arc::clone(&self.path);
-                    Job::new(move || Ok(Batch::read(rest, &path)))
+                    let listed = Arc::clone(&path);
+                    Job::new("list", listed, move || Ok(Batch::read(rest, &path)))
                 }
                 Some(Rest::Away(job)) => job,
             };
@@ -216,7 +217,7 @@ impl DirEntry {
     /// If it is gone.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let entry = Arc::clone(&self.entry);
-        Job::new(move || {
+        Job::new("read the metadata of", entry.path(), move || {
             let cannot = |error| cannot("read the metadata of", &entry.path(), &error);
             entry.metadata().map_err(cannot)
         })

@@ -122,6 +122,10 @@ impl Replacement {
 }
 
 impl Target for Replacement {
+    fn operation(&self) -> (&'static str, &Path) {
+        ("replace", &self.path)
+    }
+
     fn open(&mut self) -> io::Result<StdFile> {
         self.try_open().map_err(|error| cannot("replace", &self.path, &error))
     }

@@ -3,10 +3,14 @@
 
 use std::io;
 use std::mem;
+use std::panic::Location;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::job::Job;
+use crate::runtime::Place;
 
 /// Blocking work that is done in steps. It is dropped on a thread, unless it rests.
 pub(super) trait Work: Send + Sized + 'static {
@@ -14,6 +18,9 @@ pub(super) trait Work: Send + Sized + 'static {
 
     /// Does the next step.
     fn step(self) -> io::Result<Step<Self>>;
+
+    /// What is done, and with which file.
+    fn operation(&self) -> (&'static str, &Path);
 
     /// How many bytes are done, and of how many.
     fn progress(&self) -> (u64, u64);
@@ -29,6 +36,8 @@ pub(super) enum Step<W: Work> {
 /// Work, and how far it has come.
 pub(super) struct Steps<W: Work> {
     stage: Stage<W>,
+    /// Where it was asked for.
+    place: Place,
 }
 
 enum Stage<W: Work> {
@@ -41,8 +50,9 @@ enum Stage<W: Work> {
 pub(super) type Unwatched = fn(u64, u64);
 
 impl<W: Work> Steps<W> {
+    #[track_caller]
     pub(super) fn new(work: W) -> Self {
-        Self { stage: Stage::Resting(work) }
+        Self { stage: Stage::Resting(work), place: Location::caller() }
     }
 
     /// Goes through all steps: before each, `prepare` may add what it needs; after each, `watch` is told how far it is.
@@ -56,7 +66,9 @@ impl<W: Work> Steps<W> {
             let mut job = match mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Resting(mut work) => {
                     prepare(&mut work);
-                    Job::new(move || work.step())
+                    let (doing, path) = work.operation();
+                    let path = Some(Arc::from(path));
+                    Job::at(Some(self.place), doing, path, move || work.step())
                 }
                 Stage::Working(job) => job,
                 Stage::Over => panic!("a future of `fs` was polled after it was ready"),

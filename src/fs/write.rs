@@ -38,6 +38,7 @@ use super::steps::Unwatched;
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[track_caller]
 pub fn write<C: AsRef<[u8]>>(path: impl AsRef<Path>, contents: C) -> WriteFile<C> {
     let mut options = StdOptions::new();
     options.write(true).create(true).truncate(true);
@@ -55,6 +56,7 @@ pub fn write<C: AsRef<[u8]>>(path: impl AsRef<Path>, contents: C) -> WriteFile<C
 /// # Errors
 ///
 /// As [`OpenOptions::open`](super::OpenOptions::open); [`StorageFull`](io::ErrorKind::StorageFull).
+#[track_caller]
 pub fn append<C: AsRef<[u8]>>(path: impl AsRef<Path>, contents: C) -> WriteFile<C> {
     let mut options = StdOptions::new();
     options.append(true).create(true);
@@ -69,6 +71,7 @@ pub struct WriteFile<C, P = Unwatched> {
 }
 
 impl<C: AsRef<[u8]>> WriteFile<C> {
+    #[track_caller]
     fn new(path: &Path, options: StdOptions, contents: C) -> Self {
         let target = Plain { path: path.to_owned(), options };
         Self { feed: Feed::new(contents, target), watch: None }
@@ -99,6 +102,10 @@ struct Plain {
 }
 
 impl Target for Plain {
+    fn operation(&self) -> (&'static str, &Path) {
+        ("write", &self.path)
+    }
+
     fn open(&mut self) -> io::Result<StdFile> {
         self.options.open(&self.path).map_err(|error| cannot("open", &self.path, &error))
     }

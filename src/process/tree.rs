@@ -108,15 +108,15 @@ impl Process {
 mod tests {
     use super::*;
 
-    fn process(parent: i32, group: i32, has_ended: bool) -> Option<Process> {
+    fn process(parent: i32, group: i32, has_ended: bool) -> Process {
         let [pid, parent, group] = [12, parent, group].map(Pid::from_raw);
-        Some(Process { pid, parent, group, has_ended })
+        Process { pid, parent, group, has_ended }
     }
 
     #[test]
     fn a_process_is_read_whatever_its_name_is() {
-        assert_eq!(Process::parse(12, "12 (sh) S 7 10 12 0"), process(7, 10, false));
-        assert_eq!(Process::parse(12, "12 (a) S 1 (b)) Z 8 12 3"), process(8, 12, true));
+        assert_eq!(Process::parse(12, "12 (sh) S 7 10 12 0"), Some(process(7, 10, false)));
+        assert_eq!(Process::parse(12, "12 (a) S 1 (b)) Z 8 12 3"), Some(process(8, 12, true)));
         assert_eq!(Process::parse(12, "12 (sh"), None);
     }
 }

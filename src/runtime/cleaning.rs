@@ -21,7 +21,7 @@ use super::record::{CancelReason, Payload, Place, TaskLabel};
 use super::state::State;
 use super::tasks::MAIN;
 use super::timer::Timer;
-use super::unhandled::Unhandled;
+use super::unhandled::{TooLate, Unhandled};
 use super::waiter::Waiter;
 use super::{job, registry};
 
@@ -44,7 +44,9 @@ fn leave(future: BoxedCleanup, origin: Origin) {
     let refused = with(|state| {
         let owner = state.cleanup_owner();
         if state.cleaning.is_over || !state.tasks.may_clean(owner) {
-            return Some((state.tasks.label(owner), state.cleaning.is_over));
+            let over = if state.cleaning.is_over { TooLate::LoopOver } else { TooLate::TaskOver };
+            let over = state.cleaning.why_hurried.map_or(over, TooLate::Hurried);
+            return Some((state.tasks.label(owner), over));
         }
         if let Some(future) = future.take() {
             state.accept_cleanup(owner, future, origin);
@@ -56,11 +58,13 @@ fn leave(future: BoxedCleanup, origin: Origin) {
     }
     match (origin, refused) {
         (_, Some(None)) | (Origin::Elsewhere, _) => {}
-        (Origin::Guard(place), Some(Some((owner, is_over)))) => {
-            report_unhandled(&Unhandled::too_late(Some(&owner), place, is_over));
+        (Origin::Guard(place), Some(Some((owner, over)))) => {
+            report_unhandled(&Unhandled::too_late(Some(&owner), place, over));
         }
         (Origin::Guard(place), None) => report_skipped(place),
-        (Origin::Call(place), _) => report_unhandled(&Unhandled::wait_cut_off(place)),
+        (Origin::Call(place), _) => {
+            report_unhandled(&Unhandled::wait_cut_off(place, context::why_hurried()));
+        }
     }
 }
 
@@ -80,9 +84,12 @@ pub(crate) fn left_cleanups() -> Option<LeftCleanups> {
     with(|state| state.left_cleanups(state.cleanup_owner())).flatten()
 }
 
-/// Drops the cleanups that the current task has left, soon, and reports it; it may leave no more.
-pub(crate) fn cut_off_cleanups() {
-    with(|state| state.cut_off(state.cleanup_owner()));
+/// Drops the cleanups that main has left, which calls this, soon; it may leave no more. The reports say `why`, as a clause.
+pub(crate) fn cut_off_cleanups(why: &'static str) {
+    with(|state| {
+        state.cleaning.why_hurried = Some(why);
+        state.cut_off(state.cleanup_owner());
+    });
 }
 
 /// Leaves to main what the layers above have to wait for when the loop ends.
@@ -132,10 +139,11 @@ impl Drop for OwnWait {
     }
 }
 
-fn report_cut_off(owner: Option<&TaskLabel>, origin: Origin) {
+/// Its time was up, unless somebody is in a hurry.
+fn report_cut_off(owner: Option<&TaskLabel>, origin: Origin, why_hurried: Option<&'static str>) {
     match origin {
-        Origin::Guard(place) => report_unhandled(&Unhandled::cut_off(owner, place)),
-        Origin::Call(place) => report_unhandled(&Unhandled::wait_cut_off(place)),
+        Origin::Guard(place) => report_unhandled(&Unhandled::cut_off(owner, place, why_hurried)),
+        Origin::Call(place) => report_unhandled(&Unhandled::wait_cut_off(place, why_hurried)),
         Origin::Elsewhere => {}
     }
 }
@@ -262,7 +270,7 @@ impl Cleaner {
             Ok(Poll::Pending) if cleanup.origin == Origin::Elsewhere => return Poll::Pending,
             Ok(Poll::Pending) => {
                 ready!(poll_limit(limit, cx));
-                report_cut_off(label(owner).as_ref(), cleanup.origin);
+                report_cut_off(label(owner).as_ref(), cleanup.origin, None);
             }
             Ok(Poll::Ready(None)) => {}
             Ok(Poll::Ready(Some(error))) => {
@@ -332,7 +340,8 @@ impl Drop for Cleaner {
         }
         loop {
             if let Some(current) = &self.current {
-                report_cut_off(label(owner).as_ref(), current.cleanup.origin);
+                let origin = current.cleanup.origin;
+                report_cut_off(label(owner).as_ref(), origin, context::why_hurried());
                 self.drop_current();
             }
             let Some(cleanup) = with(|state| state.next_cleanup(owner)).flatten() else { break };

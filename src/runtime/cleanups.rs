@@ -29,6 +29,8 @@ pub(super) struct Cleaning {
     pub(super) abandoned: u64,
     /// The time that one may take.
     pub(super) timeout: Nanos,
+    /// Somebody wants nothing to be awaited any more: why, as a clause.
+    pub(super) why_hurried: Option<&'static str>,
     /// The loop is ending, and so has the time for cleanups.
     pub(super) is_over: bool,
     /// What makes a cleanup of its guard's value. The place is the guard's as long as that is there; at the end of the loop
@@ -94,6 +96,7 @@ impl Cleaning {
             waits: 0,
             abandoned: 0,
             timeout,
+            why_hurried: None,
             is_over: false,
             makers: Slab::new(),
         }

@@ -12,7 +12,6 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
 
 use super::clock::Nanos;
 use super::key::{NO_SLOT, RunNumber, WakerKey};
@@ -242,11 +241,14 @@ fn run_deferred() {
         match item {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
-            Deferred::Call(call) => as_nobody(call),
+            Deferred::Call(call) => {
+                with(|state| state.pace.note_call());
+                as_nobody(call);
+            }
             Deferred::DropVars(vars) => as_nobody(|| drop(vars)),
             Deferred::DropCall(call) => guard(None, || drop(call)),
             Deferred::DropMaker(maker) => guard(None, || drop(maker)),
-            Deferred::ReportSlow { took, tasks } => guard(None, || report_slow(took, &tasks)),
+            Deferred::ReportSlow(line) => guard(None, || log_line(Level::Warn, &line)),
             Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
             Deferred::ReportError { job, report, task } => guard(Some(&task), || {
                 if let Some(message) = report(job) {
@@ -318,12 +320,27 @@ pub(crate) fn report_call_panic(place: Place, payload: Payload) {
 
 /// Reports a call on another thread for whose end the loop cannot wait any longer.
 pub(crate) fn report_call_cut_off(place: Place) {
-    report_unhandled(&Unhandled::call_cut_off(place));
+    report_unhandled(&Unhandled::call_cut_off(place, why_hurried()));
+}
+
+/// As [`report_call_cut_off`], for an `operation` that is done for the user, at `place` if that is known.
+pub(crate) fn report_operation_cut_off(
+    place: Option<Place>,
+    operation: String,
+    remedy: &'static str,
+) {
+    let why = why_hurried().unwrap_or(remedy);
+    report_unhandled(&Unhandled::operation_cut_off(place, operation, why));
 }
 
 /// Reports the error of an operation that went on when nobody awaited it. From any thread.
 pub(crate) fn report_operation_error(error: &io::Error) {
     report_unhandled(&Unhandled::operation_error(error.to_string()));
+}
+
+/// Why nothing is to be awaited any more, if somebody wants that.
+pub(super) fn why_hurried() -> Option<&'static str> {
+    with(|state| state.cleaning.why_hurried).flatten()
 }
 
 /// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.
@@ -363,19 +380,6 @@ pub(crate) fn drop_caught<T>(value: T) -> Option<Payload> {
 /// Drops a panic's payload, which may panic in its turn. What that panic carries is leaked: this has to end somewhere.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     let _leaked = drop_caught(payload).map(ManuallyDrop::new);
-}
-
-fn report_slow(took: Duration, tasks: &[TaskLabel]) {
-    let label = |task: &TaskLabel| format!("`{}`, created at {}", task.name(), task.place);
-    let mut tasks: Vec<_> = tasks.iter().map(label).collect();
-    tasks.sort_unstable();
-    tasks.dedup();
-    tasks.push("a task that has ended since".to_owned());
-    let line = format!(
-        "nothing else could run for {took:.0?}: a poll takes too long in one of: {}; move blocking work to a thread",
-        tasks.join("; ")
-    );
-    log_line(Level::Warn, &line);
 }
 
 pub(super) fn report_unhandled(unhandled: &Unhandled) {

@@ -207,6 +207,7 @@ pub(super) fn close(hurry: &mut PollMain<'_>) {
         state.running_since = None;
         state.cancel_all();
         if state.tasks.living() > 0 {
+            state.start_rounds();
             state.queue(MAIN);
         }
     });
@@ -243,7 +244,10 @@ struct End {
 impl End {
     /// Lets time go on, and waits until something happens; for no longer than cleanups may take.
     fn wait_for_cleanups(&mut self, state: &mut State) {
-        if state.tasks.living() == 0 || state.is_busy() && self.passes < PASSES {
+        if state.tasks.living() == 0 {
+            return state.stop_rounds();
+        }
+        if state.is_busy() && self.passes < PASSES {
             return;
         }
         let now = state.clock.now();
@@ -271,6 +275,8 @@ pub(super) fn await_cleanups_of_main() {
         with(|state| {
             if some_left(state) {
                 look_around(state, 0, Park::Here);
+            } else {
+                state.stop_rounds();
             }
         });
     }
@@ -286,7 +292,7 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
     };
     with(|state| {
         state.inbox().woken();
-        state.pace.start();
+        state.start_rounds();
         // A run that is over within a round never looks around; many of them must not starve what came from elsewhere.
         let now = if state.next_deadline().is_some() { state.clock.now() } else { 0 };
         state.take_in(now);
@@ -296,4 +302,5 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
     while !is_ready.get() {
         turn(&mut poll_main, Park::Here);
     }
+    with(State::stop_rounds);
 }

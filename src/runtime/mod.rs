@@ -15,10 +15,11 @@
 //! | `vars` | context variables: values, and which task has which |
 //! | `timers`, `reactor`, `run_queue`, `pace` | what wakes tasks; which are runnable; how many polls make a round |
 //! | `waker` | a key as a `std::task::Waker`: home of `unsafe` |
-//! | `job`, `members`, `record`, `tasks` | a future without its type; what is known of a task; their slab, and a task's life |
+//! | `job`, `members`, `record`, `gone`, `tasks` | a future without its type; what is known of a task, and of some that have gone; their slab, and a task's life |
 //! | `unhandled` | what is reported because nobody awaits it |
 //! | `cleanups`, `locals` | what tasks leave to be awaited; what the layers above keep in a loop |
 //! | `state` | all that the loop owns, by value |
+//! | `slow` | what is said of a round that took long |
 //! | `context` | which loop runs on this thread |
 //! | `event_loop` | START HERE: one turn |
 //! | `spawn`, `current_vars`, `gathering`, `watch`, `timer`, `clock_hold`, `registration`, `source_handle` | what the rest of the crate holds: keys with a `Drop` |
@@ -35,6 +36,7 @@ mod context;
 mod current_vars;
 mod event_loop;
 mod gathering;
+mod gone;
 mod handle;
 mod inbox;
 mod job;
@@ -52,6 +54,7 @@ mod run_queue;
 #[expect(clippy::module_inception, reason = "the type is the public face of the folder")]
 mod runtime;
 mod side_table;
+mod slow;
 mod source_handle;
 mod spawn;
 mod state;
@@ -87,7 +90,9 @@ pub(crate) use cleaning::{report_cleanup_error, report_skipped};
 pub(crate) use cleanups::BoxedCleanup;
 pub(crate) use clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use clock_hold::{ClockHold, ask_for};
-pub(crate) use context::{cleanup_timeout, report_call_cut_off, report_call_panic};
+pub(crate) use context::{
+    cleanup_timeout, report_call_cut_off, report_call_panic, report_operation_cut_off,
+};
 pub(crate) use context::{discard, drop_caught, drop_reported, has_loop, local};
 pub(crate) use context::{local_if_made, no_loop, report_operation_error};
 pub(crate) use context::{poll_budget, report_task_panic, wake_guarded};

@@ -4,10 +4,12 @@
 //! takes. So a round has 1 to 64 polls, halved or doubled such that it takes about 50 us. A round that took very long
 //! had a task in it that blocks the loop: that is reported.
 
-use super::clock::Nanos;
+use std::mem;
+
+use super::clock::{NEVER, Nanos};
 use super::key::WakerKey;
 
-const POLLS_MAX: u32 = 64;
+pub(super) const POLLS_MAX: u32 = 64;
 
 /// What a round should take.
 const ROUND: Nanos = 50_000;
@@ -20,8 +22,13 @@ const SLOW: Nanos = 100_000_000;
 
 pub(super) struct Pace {
     polls: u32,
-    /// When the present round began, if that is known.
-    began: Option<Nanos>,
+    /// When the present round began.
+    began: Nanos,
+    /// That was read from a clock that is cheap and not exact: enough to tell a slow round, not to set the pace.
+    began_roughly: bool,
+    /// The last round in which a call of another thread was made, by when it began; and the round that ended last.
+    called_in: Nanos,
+    ended: Nanos,
     /// Who was polled in it: the first so many of these.
     polled: [WakerKey; POLLS_MAX as usize],
     polled_len: u8,
@@ -39,7 +46,10 @@ impl Pace {
         let polled = [WakerKey::from_word(0); POLLS_MAX as usize];
         Self {
             polls: POLLS_MAX,
-            began: None,
+            began: 0,
+            began_roughly: true,
+            called_in: NEVER,
+            ended: 0,
             polled,
             polled_len: 0,
             expired: 0,
@@ -55,14 +65,16 @@ impl Pace {
         self.polls
     }
 
-    /// The loop starts: how long the first round takes is not measured, which saves short runs a look at the clock.
-    pub(super) fn start(&mut self) {
-        self.began = None;
+    /// The loop starts, roughly `now`.
+    pub(super) fn start(&mut self, now: Nanos) {
+        self.began = now;
+        self.began_roughly = true;
     }
 
     /// The loop was parked until now.
     pub(super) fn woken(&mut self, now: Nanos) {
-        self.began = Some(now);
+        self.began = now;
+        self.began_roughly = false;
         self.reactor_was_polled(now);
     }
 
@@ -95,6 +107,16 @@ impl Pace {
         self.polled[..usize::from(self.polled_len)].iter().copied()
     }
 
+    /// A call that another thread has sent is about to be made, between polls.
+    pub(super) fn note_call(&mut self) {
+        self.called_in = self.began;
+    }
+
+    /// Whether one was made in the round that ended last.
+    pub(super) fn has_called(&self) -> bool {
+        self.called_in == self.ended
+    }
+
     /// Timers expired just now.
     pub(super) fn expired(&mut self, now: Nanos) {
         self.expired = now;
@@ -109,15 +131,26 @@ impl Pace {
     /// The round had `polls` polls, and the next one begins. If it was slow, says how long it took.
     pub(super) fn end_round(&mut self, polls: u32, now: Nanos) -> Option<Nanos> {
         self.polls_since += polls;
-        let took = now.saturating_sub(self.began.replace(now)?);
+        self.ended = mem::replace(&mut self.began, now);
+        let took = now.saturating_sub(self.ended);
         if self.is_fixed {
             return None;
         }
-        if took > ROUND {
+        if mem::take(&mut self.began_roughly) {
+            // The next one tells more.
+        } else if took > ROUND {
             self.polls = (self.polls / 2).max(1);
         } else if polls == self.polls && took < ROUND / 2 {
             self.polls = (self.polls * 2).min(POLLS_MAX);
         }
         (took > SLOW).then_some(took)
+    }
+
+    /// The loop ends, or pauses, roughly `now`, in the middle of a round. If that was slow, says how long it took.
+    pub(super) fn stop(&mut self, now: Nanos) -> Option<Nanos> {
+        self.ended = self.began;
+        self.start(now);
+        let took = now.saturating_sub(self.ended);
+        (took > SLOW && !self.is_fixed).then_some(took)
     }
 }

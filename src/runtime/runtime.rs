@@ -129,7 +129,7 @@ impl Runtime {
         self.inside(|| {
             with(|state| {
                 state.inbox().woken();
-                state.pace.start();
+                state.start_rounds();
                 state.running_since = Some(place);
             });
             let turn = limit::unlimited(|| event_loop::turn(&mut |_| Poll::Pending, Park::InHost));
@@ -169,9 +169,20 @@ impl Runtime {
         drop(self);
     }
 
-    /// As [`Runtime::shutdown`]; once `hurry` is ready, it waits for cleanups no longer.
-    pub(crate) fn shutdown_until(mut self, mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>) {
-        self.end(Some(&mut hurry));
+    /// As [`Runtime::shutdown`]; once `hurry` is ready, it waits for cleanups no longer. The
+    /// reports of those say `why`, as a clause.
+    pub(crate) fn shutdown_until(
+        mut self,
+        mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>,
+        why: &'static str,
+    ) {
+        self.end(Some(&mut |cx| {
+            let poll = hurry(cx);
+            if poll.is_ready() {
+                with(|state| state.cleaning.why_hurried = Some(why));
+            }
+            poll
+        }));
     }
 
     /// Does nothing the second time.
@@ -257,6 +268,7 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     event_loop::await_cleanups_of_main();
     with(|state| {
         state.tasks.calm_main();
+        state.cleaning.why_hurried = None;
         state.running_since = None;
     });
     match (panicked, taken) {

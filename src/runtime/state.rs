@@ -10,7 +10,6 @@ use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Duration;
 
 use slab::Slab;
 
@@ -83,7 +82,7 @@ pub(super) enum Deferred {
     Call(Call),
     DropCall(Call),
     DropMaker(Box<dyn Any>),
-    ReportSlow { took: Duration, tasks: Vec<TaskLabel> },
+    ReportSlow(String),
 }
 
 /// Somebody who wants to be woken: a waker and, if it is one of ours, its key.
@@ -454,13 +453,21 @@ impl State {
         let real_now = clock::real_now();
         let slow = self.pace.end_round(polls, real_now);
         if let Some(took) = slow {
-            let polled =
-                self.pace.polled().filter(|key| self.tasks.serial_is(key.slot(), key.serial()));
-            let tasks = polled.map(|key| self.tasks.label(key.slot())).collect();
-            self.deferred
-                .push_back(Deferred::ReportSlow { took: Duration::from_nanos(took), tasks });
+            self.report_slow(took);
         }
         if self.clock.is_virtual() { self.clock.now() } else { real_now }
+    }
+
+    /// Measures from now on how long a round takes.
+    pub(super) fn start_rounds(&mut self) {
+        self.pace.start(clock::rough_now());
+    }
+
+    /// The last round ends early, or is not followed by a look around.
+    pub(super) fn stop_rounds(&mut self) {
+        if let Some(took) = self.pace.stop(clock::rough_now()) {
+            self.report_slow(took);
+        }
     }
 
     /// Takes in what other threads sent, and the timers that are due.

@@ -25,6 +25,7 @@ use std::panic::Location;
 
 use slab::Slab;
 
+use super::gone::Gone;
 use super::job::BoxedJob;
 use super::key::{self, NO_SLOT, Serial};
 use super::members::Member;
@@ -46,6 +47,8 @@ pub(super) struct Tasks {
     names: SideTable<String>,
     panics: SideTable<Payload>,
     reporters: SideTable<ErrorReporter>,
+    /// For the report of a slow round.
+    pub(super) gone: Gone,
 }
 
 pub(super) struct Slot {
@@ -132,6 +135,7 @@ impl Tasks {
             names: SideTable::new(),
             panics: SideTable::new(),
             reporters: SideTable::new(),
+            gone: Gone::default(),
         };
         let main = Record { phase: Phase::Main, ..Record::new(None, place, NO_SLOT) };
         let slot = tasks.insert(Tenant::Task(main));
@@ -330,9 +334,12 @@ impl Tasks {
     }
 
     fn free(&mut self, slot: u32) {
-        let Tenant::Task(record) = self.slots.remove(slot as usize).tenant else { return };
+        let Slot { tenant, serial, .. } = self.slots.remove(slot as usize);
+        let Tenant::Task(record) = tenant else { return };
         if record.has(Flags::IS_NAMED) {
-            self.names.remove(slot);
+            let name = self.names.remove(slot);
+            let label = TaskLabel { name, number: serial.number(), place: record.place };
+            self.gone.push(slot, serial, slot, label);
         }
         if record.has(Flags::IS_DETACHED) {
             self.reporters.remove(slot);
@@ -547,6 +554,10 @@ impl Tasks {
 
     /// The owner of this cleaner is about to go, and somebody else to have its slot.
     pub(super) fn orphan(&mut self, cleaner: u32) {
+        if self.is_task(cleaner) {
+            let (serial, owner) = (self.serial(cleaner), self.cleaned_task(cleaner));
+            self.gone.push(cleaner, serial, owner, self.label(owner));
+        }
         if let Some(record) = self.record(cleaner) {
             record.parent = NO_SLOT;
         }

@@ -15,6 +15,8 @@ pub struct Unhandled {
     task: Option<(String, Place)>,
     /// Of a call on another thread.
     call: Option<Place>,
+    /// What that call does, if it is none of the user's.
+    operation: Option<String>,
     what: What,
     message: String,
 }
@@ -32,9 +34,20 @@ enum What {
     OperationFailed,
 }
 
+/// Why there is no time for a cleanup.
+#[derive(Clone, Copy)]
+pub(super) enum TooLate {
+    /// The loop had ended.
+    LoopOver,
+    /// The time of its task was up.
+    TaskOver,
+    Hurried(&'static str),
+}
+
 impl Unhandled {
     fn new(task: Option<&TaskLabel>, what: What, message: String) -> Self {
-        Self { task: task.map(|task| (task.name(), task.place)), call: None, what, message }
+        let task = task.map(|task| (task.name(), task.place));
+        Self { task, call: None, operation: None, what, message }
     }
 
     pub(super) fn panic(task: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
@@ -53,26 +66,35 @@ impl Unhandled {
         Self::new(owner, What::CleanupFailed, message)
     }
 
-    /// The time for the cleanup made at `place` was up.
-    pub(super) fn cut_off(owner: Option<&TaskLabel>, place: Place) -> Self {
-        let message = format!(
-            "the cleanup made at {place} took longer than allowed: shorten it, or raise `Builder::cleanup_timeout`"
-        );
+    /// The time for the cleanup made at `place` was up, or somebody was in a hurry.
+    pub(super) fn cut_off(
+        owner: Option<&TaskLabel>,
+        place: Place,
+        why_hurried: Option<&'static str>,
+    ) -> Self {
+        let message = match why_hurried {
+            Some(why) => format!("the cleanup made at {place} had not ended when {why}"),
+            None => format!(
+                "the cleanup made at {place} took longer than allowed: shorten it, or raise `Builder::cleanup_timeout`"
+            ),
+        };
         Self::new(owner, What::CleanupCutOff, message)
     }
 
-    /// The cleanup made at `place` came when there was no time left for one, because the loop had ended, or that of the task was up.
-    pub(super) fn too_late(owner: Option<&TaskLabel>, place: Place, has_ended: bool) -> Self {
-        let message = if has_ended {
-            format!(
+    /// The cleanup made at `place` came when there was no time left for one.
+    pub(super) fn too_late(owner: Option<&TaskLabel>, place: Place, over: TooLate) -> Self {
+        let message = match over {
+            TooLate::LoopOver => format!(
                 "the cleanup made at {place} did not run, because the loop had ended, and has no time for more: drop what leaves it \
                  earlier, while the loop runs"
-            )
-        } else {
-            format!(
+            ),
+            TooLate::TaskOver => format!(
                 "the cleanup made at {place} did not run, because those that its task had left before were cut off: shorten \
                  them, or raise `Builder::cleanup_timeout`"
-            )
+            ),
+            TooLate::Hurried(why) => {
+                format!("the cleanup made at {place} did not run, because {why}")
+            }
         };
         Self::new(owner, What::CleanupSkipped, message)
     }
@@ -92,17 +114,23 @@ impl Unhandled {
     }
 
     /// The loop has ended, and the time for the call made at `place` was up.
-    pub(super) fn call_cut_off(place: Place) -> Self {
-        let message = "its thread goes on without the loop: have the call ask `thread::check_cancelled`, shorten it, or raise \
-                       `Builder::cleanup_timeout`";
-        Self::of_call(place, What::CallCutOff, message.to_owned())
+    pub(super) fn call_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
+        let message = format!("its thread goes on without the loop: {}", why_cut_off(why_hurried));
+        Self::of_call(place, What::CallCutOff, message)
+    }
+
+    /// As [`Unhandled::call_cut_off`], for an `operation` of the operating system.
+    pub(super) fn operation_cut_off(place: Option<Place>, operation: String, why: &str) -> Self {
+        let message = format!("its thread goes on without the loop: {why}");
+        let operation = Some(operation);
+        Self { call: place, operation, ..Self::new(None, What::CallCutOff, message) }
     }
 
     /// What was to wait for the call made at `place` cannot, or not any longer.
-    pub(super) fn wait_cut_off(place: Place) -> Self {
-        let message = "it goes on, and is waited for no longer: have the call ask `thread::check_cancelled`, shorten it, or raise \
-                       `Builder::cleanup_timeout`";
-        Self::of_call(place, What::CallCutOff, message.to_owned())
+    pub(super) fn wait_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
+        let message =
+            format!("it goes on, and is waited for no longer: {}", why_cut_off(why_hurried));
+        Self::of_call(place, What::CallCutOff, message)
     }
 
     /// An operation of a file or a socket that went on when nobody awaited it.
@@ -111,7 +139,7 @@ impl Unhandled {
     }
 
     fn of_call(place: Place, what: What, message: String) -> Self {
-        Self { task: None, call: Some(place), what, message }
+        Self { call: Some(place), ..Self::new(None, what, message) }
     }
 
     /// The name of the task, if it happened in one.
@@ -120,7 +148,7 @@ impl Unhandled {
     }
 
     /// Where the task was created, if it happened in one; or where the [call on another thread](crate::thread::to_thread) was
-    /// made.
+    /// made. That is not known of all operations of [`fs`](crate::fs).
     pub fn place(&self) -> Option<&'static Location<'static>> {
         self.task.as_ref().map(|(_, place)| *place).or(self.call)
     }
@@ -141,9 +169,10 @@ impl Unhandled {
         )
     }
 
-    /// Whether it happened in a [call on another thread](crate::thread::to_thread).
+    /// Whether it happened in a [call on another thread](crate::thread::to_thread), as the operations of [`fs`](crate::fs) are
+    /// too.
     pub fn is_call(&self) -> bool {
-        self.call.is_some()
+        matches!(self.what, What::CallPanicked | What::CallCutOff)
     }
 
     /// The error, or the message of the panic.
@@ -167,8 +196,14 @@ impl fmt::Display for Unhandled {
             None if self.what == What::OperationFailed => f.write_str("an operation ")?,
             None => f.write_str("code called by the event loop ")?,
         }
+        if let Some(operation) = &self.operation {
+            write!(f, ", to {operation}")?;
+        }
         if let Some(place) = self.call {
-            write!(f, ", made at {place}, ")?;
+            write!(f, ", made at {place}")?;
+        }
+        if self.is_call() {
+            f.write_str(", ")?;
         }
         f.write_str(match self.what {
             What::TaskFailed | What::OperationFailed => "failed, and nobody awaits it",
@@ -180,6 +215,13 @@ impl fmt::Display for Unhandled {
         })?;
         write!(f, ": {}", self.message)
     }
+}
+
+/// Why somebody did not want to wait for a call; or what to do so that its time is enough.
+fn why_cut_off(why_hurried: Option<&'static str>) -> &'static str {
+    why_hurried.unwrap_or(
+        "have the call ask `thread::check_cancelled`, shorten it, or raise `Builder::cleanup_timeout`",
+    )
 }
 
 /// The message of a panic, as far as it has one that can be shown.

@@ -14,6 +14,9 @@ pub(crate) trait Asks {
 
     /// Ready when nothing that is left is to be awaited. Then there is no need to cancel any more.
     fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Why nothing is awaited then, for the reports of what is cut off: a clause.
+    fn why(&self) -> &'static str;
 }
 
 /// Gives the output of `main`, which runs as the main future does; `None` if it was cancelled. Its cleanups are done or cut
@@ -38,7 +41,7 @@ pub(super) async fn unless_asked<F: Future>(main: F, asks: &mut impl Asks) -> Op
             Poll::Pending => asks.poll_hurry(cx).map(|()| false),
         });
         if !is_done.await {
-            cut_off_cleanups();
+            cut_off_cleanups(asks.why());
             break;
         }
     }
@@ -54,6 +57,7 @@ pub(crate) fn run_unless_asked<F: Future>(
 ) -> Result<Option<F::Output>, Payload> {
     let output = runtime.run_caught(unless_asked(main, asks), place);
     // It may be asked as late as this.
-    runtime.shutdown_until(|cx| asks.poll_hurry(cx));
+    let why = asks.why();
+    runtime.shutdown_until(|cx| asks.poll_hurry(cx), why);
     output
 }

@@ -164,6 +164,10 @@ impl Asks for Presses {
     fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll(2, cx)
     }
+
+    fn why(&self) -> &'static str {
+        "Ctrl-C was pressed a second time"
+    }
 }
 
 /// The error of [`run_until_ctrl_c`] and its kin: a signal has cancelled the future before it was ready.

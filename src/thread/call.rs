@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::job::{Answer, Asked, Job};
+use super::job::{Answer, Asked, Job, Operation};
 use super::pool::Pool;
 use crate::runtime::{self, Place, Timer, When};
 
@@ -28,7 +28,16 @@ pub(crate) struct Call<R: Send + 'static> {
 impl<R: Send + 'static> Call<R> {
     #[track_caller]
     pub(crate) fn new<F: FnOnce() -> R + Send + 'static>(f: F) -> Self {
-        let job = Job::new(f, Location::caller());
+        Self::with_job(Job::new(f, Location::caller()))
+    }
+
+    /// A call of the operating system for the user.
+    #[track_caller]
+    pub(crate) fn of<F: FnOnce() -> R + Send + 'static>(operation: Operation, f: F) -> Self {
+        Self::with_job(Job::new(f, Location::caller()).of(operation))
+    }
+
+    fn with_job<F: FnOnce() -> R + Send + 'static>(job: Job<F, R>) -> Self {
         Self { answer: Some(Arc::new(job)), retry: None, tries: 0 }
     }
 

@@ -17,8 +17,10 @@
 //!
 //! No lock is held while a call, a waker or a drop of a user's value runs.
 
+use std::fmt;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -26,9 +28,30 @@ use std::thread;
 
 use crate::runtime::{self, ClockHold, Payload, Place, ThreadsafeValues};
 
+/// What a call does, where that is no code of the user's, who cannot have it ask whether it was cancelled.
+pub(crate) struct Operation {
+    /// As "open".
+    pub(crate) doing: &'static str,
+    pub(crate) path: Option<Arc<Path>>,
+    /// Where the user asked for it, if that is known.
+    pub(crate) place: Option<Place>,
+    /// What to do if it takes too long.
+    pub(crate) remedy: &'static str,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{} `{}`", self.doing, path.display()),
+            None => write!(f, "{} a file", self.doing),
+        }
+    }
+}
+
 pub(super) struct Job<F, R> {
     /// Where the call was handed over.
     place: Place,
+    operation: Option<Operation>,
     is_cancelled: AtomicBool,
     /// If it outlives the loop, that is reported by a cleanup that waited for it.
     is_reported_elsewhere: AtomicBool,
@@ -81,6 +104,8 @@ pub(super) trait Work: Send + Sync {
     fn is_reported_elsewhere(&self) -> bool;
 
     fn place(&self) -> Place;
+
+    fn operation(&self) -> Option<&Operation>;
 }
 
 /// A job as its future sees it.
@@ -128,10 +153,15 @@ impl<F, R> Job<F, R> {
     pub(super) fn new(f: F, place: Place) -> Self {
         Self {
             place,
+            operation: None,
             is_cancelled: AtomicBool::new(false),
             is_reported_elsewhere: AtomicBool::new(false),
             stage: Mutex::new(Stage::New(f)),
         }
+    }
+
+    pub(super) fn of(self, operation: Operation) -> Self {
+        Self { operation: Some(operation), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage<F, R>> {
@@ -202,6 +232,10 @@ where
 
     fn place(&self) -> Place {
         self.place
+    }
+
+    fn operation(&self) -> Option<&Operation> {
+        self.operation.as_ref()
     }
 }
 

@@ -23,7 +23,7 @@ mod remote_task;
 mod to_thread;
 
 pub(crate) use pool::{Pool, PoolOptions};
-pub(crate) use {blocking::blocking_pool, call::Call};
+pub(crate) use {blocking::blocking_pool, call::Call, job::Operation};
 
 #[doc(inline)]
 pub use channel::{Receiver, Sender, channel};

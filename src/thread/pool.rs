@@ -348,7 +348,14 @@ impl Drop for Pool {
         if self.shared.options.is_awaited {
             let jobs = busy.iter().filter_map(|worker| worker.job.as_ref());
             for job in jobs.filter(|job| !job.is_reported_elsewhere()) {
-                runtime::report_call_cut_off(job.place());
+                match job.operation() {
+                    None => runtime::report_call_cut_off(job.place()),
+                    Some(operation) => runtime::report_operation_cut_off(
+                        operation.place,
+                        operation.to_string(),
+                        operation.remedy,
+                    ),
+                }
             }
         }
     }

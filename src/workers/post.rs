@@ -165,6 +165,10 @@ impl Asks for CrewAsks {
     fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.hurry.poll(cx)
     }
+
+    fn why(&self) -> &'static str {
+        "a second signal asked the workers to end"
+    }
 }
 
 /// Waits for a token, and is cheap to ask as often as main is polled, always with the same waker.

@@ -1,7 +1,7 @@
 //! `run_until_ctrl_c`: the first Ctrl-C asks, the second insists.
 
 use std::cell::RefCell;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::io::{self, ErrorKind, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -132,6 +132,102 @@ fn an_output_that_comes_with_the_press_wins() {
         waits.await.unwrap()
     });
     assert_eq!(output, Ok("woken"));
+}
+
+/// All that is reported of `main`, which is interrupted.
+fn reports(main: impl Future<Output = ()>) -> Vec<String> {
+    let log = Log::default();
+    let seen = log.clone();
+    let builder = Builder::new()
+        .cleanup_timeout(PATIENCE)
+        .on_unhandled(move |unhandled| seen.note(&unhandled.to_string()));
+    assert!(builder.run_until_ctrl_c(main).is_err());
+    let lines = log.lines();
+    assert!(lines.iter().all(|line| !line.contains("Builder::cleanup_timeout")), "{lines:?}");
+    lines
+}
+
+const SECOND_PRESS: &str = "Ctrl-C was pressed a second time";
+
+#[test]
+fn it_is_said_that_the_second_press_cut_the_cleanups_of_main_off() {
+    let _alone = alone();
+    let log = Log::default();
+    let lines = reports(async {
+        let _second = log.cleanup(0, PATIENCE);
+        let _first = log.cleanup(1, PATIENCE);
+        press();
+        pending::<()>().await;
+    });
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.ends_with(SECOND_PRESS)), "{lines:?}");
+    assert!(lines[0].starts_with("a cleanup of task `main`, created at"), "{lines:?}");
+}
+
+#[test]
+fn it_is_said_that_the_second_press_cut_the_cleanups_of_other_tasks_off() {
+    let _alone = alone();
+    let log = Log::default();
+    let lines = reports(async {
+        let guard = log.cleanup(1, PATIENCE);
+        let task = create_task(async move {
+            let _guard = guard;
+            pending::<()>().await;
+        });
+        task.detach();
+        yield_now().await;
+        press();
+        pending::<()>().await;
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].ends_with(SECOND_PRESS), "{lines:?}");
+}
+
+#[test]
+fn it_is_said_that_a_cleanup_came_after_the_second_press() {
+    struct LeavesOne(Log);
+    impl Drop for LeavesOne {
+        fn drop(&mut self) {
+            drop(self.0.cleanup(0, PATIENCE));
+        }
+    }
+    let _alone = alone();
+    let log = Log::default();
+    let lines = reports(async {
+        let late = LeavesOne(log.clone());
+        let inner = log.clone();
+        let _guard = with_cleanup(late, async move |late| {
+            drop(inner.cleanup(1, PATIENCE));
+            press();
+            sleep(PATIENCE).await;
+            drop(late);
+        });
+        press();
+        pending::<()>().await;
+    });
+    let late = lines.iter().find(|line| line.contains("did not run"));
+    assert!(late.is_some_and(|line| line.contains(SECOND_PRESS)), "{lines:?}");
+}
+
+#[test]
+fn it_is_said_that_the_second_press_cut_a_call_off() {
+    let _alone = alone();
+    let (end, ended) = mpsc::channel::<()>();
+    let lines = reports(async {
+        let call = to_thread(move || {
+            press_from_elsewhere();
+            while !is_cancelled() {
+                thread::yield_now();
+            }
+            press_from_elsewhere();
+            ended.recv().unwrap_err();
+        });
+        call.await;
+    });
+    drop(end);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("a call on another thread, made at tests/signals"), "{lines:?}");
+    assert!(lines[0].contains(SECOND_PRESS), "{lines:?}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl File {
     ///
     /// As [`OpenOptions::open`].
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        OpenOptions::new().read(true).open(path).await
+        OpenOptions::new().read(true).open_at(None, path.as_ref()).await
     }
 
     /// Opens a file for writing: makes it if it is not there, and empties it if it is.
@@ -94,7 +94,12 @@ impl File {
     ///
     /// As [`OpenOptions::open`].
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open_at(None, path.as_ref())
+            .await
     }
 
     /// Makes a file that is not there yet, and opens it for reading and writing.
@@ -107,7 +112,12 @@ impl File {
     ///
     /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is something at the path; and as [`OpenOptions::open`].
     pub async fn create_new(path: impl AsRef<Path>) -> io::Result<Self> {
-        OpenOptions::new().read(true).write(true).create_new(true).open(path).await
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open_at(None, path.as_ref())
+            .await
     }
 
     /// All other ways to open a file.
@@ -177,7 +187,9 @@ impl File {
         let turn = Turn::wait(&self.shared).await?;
         let named = self.shared.named.clone();
         let Ok(file) = self.take(turn) else { return Ok(()) };
-        Job::new(move || close(file).map_err(|error| named.cannot("close", &error.into()))).await
+        let path = named.shared_path();
+        let close = move || close(file).map_err(|error| named.cannot("close", &error.into()));
+        Job::at(None, "close", path, close).await
     }
 
     /// Ends the turn, and takes the file out if nobody else has it.

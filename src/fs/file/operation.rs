@@ -130,7 +130,8 @@ impl<R: Send + 'static> Duty<R> {
     where
         F: FnOnce(&StdFile, &mut Cursor) -> io::Result<R> + Send + 'static,
     {
-        Job::new(move || {
+        let path = self.turn.as_ref().and_then(|turn| turn.shared().named.shared_path());
+        Job::at(None, "read, write or change", path, move || {
             self.fulfil(work);
             Ok(())
         })

@@ -161,7 +161,8 @@ impl File {
             data.truncate(len);
             Ok(data)
         };
-        let data = Job::new(read).await?;
+        let path = self.shared.named.shared_path();
+        let data = Job::at(None, "read", path, read).await?;
         buf[..data.len()].copy_from_slice(&data);
         Ok(data.len())
     }

@@ -35,6 +35,10 @@ impl Named {
         Self(None)
     }
 
+    pub(super) fn shared_path(&self) -> Option<Arc<Path>> {
+        self.0.clone()
+    }
+
     pub(super) fn path(&self) -> Option<&Path> {
         self.0.as_deref()
     }

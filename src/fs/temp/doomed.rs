@@ -52,7 +52,7 @@ impl Doomed {
     /// Removes it now. Dropped half way, the rest goes on.
     pub(super) async fn remove(self) -> io::Result<()> {
         let (path, kind) = (self.path.clone(), self.kind);
-        let removed = Job::new(move || remove(&path, kind)).await;
+        let removed = Job::new("remove", path.clone(), move || remove(&path, kind)).await;
         self.spare();
         removed
     }
@@ -82,7 +82,7 @@ impl Removal {
     /// Gives the message of the error, if there is one.
     async fn run(self) -> Option<String> {
         let (path, kind, has_begun) = (self.path.clone(), self.kind, Arc::clone(&self.has_begun));
-        let removed = Job::new(move || {
+        let removed = Job::new("remove", path.clone(), move || {
             has_begun.store(true, Ordering::Relaxed);
             remove(&path, kind)
         });

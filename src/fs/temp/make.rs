@@ -133,7 +133,11 @@ impl<T: Send + 'static> Making<T> {
         make: fn(Wishes) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         let mut job = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::New(wishes) => Job::new(move || make(wishes)),
+            Stage::New(wishes) => {
+                let dir = wishes.dir.clone().unwrap_or_else(env::temp_dir);
+                let (place, dir) = (Some(wishes.place), Some(dir.into()));
+                Job::at(place, "make a temporary file in", dir, move || make(wishes))
+            }
             Stage::Working(job) => job,
             Stage::Over => panic!("a future of `fs` was polled after it was ready"),
         };

@@ -1,15 +1,18 @@
 //! Bad input and faults: each is an error of the right kind, which names the path.
 
+use std::cell::RefCell;
 use std::fs;
+use std::future::Future;
 use std::io::{Error, ErrorKind, Result, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use oneloop::fs::{self as ours, File, symlink};
-use oneloop::{create_task, sleep, timeout};
+use oneloop::fs::{self as ours, File, symlink, temp_dir};
+use oneloop::{Unhandled, create_task, sleep, timeout};
 
 use super::{bytes, run};
 
@@ -230,4 +233,60 @@ fn a_named_pipe_without_another_end_holds_up_nobody() -> Result<()> {
         assert_eq!(file.read(&mut buf).await?, 0);
         Ok(())
     })
+}
+
+/// What a loop reports at its end of an operation on a named pipe, whose other end nobody opens until then.
+fn reported<F: Future>(operation: impl FnOnce(PathBuf) -> F) -> Result<Vec<Unhandled>> {
+    let dir = oneloop::run(async { temp_dir().await })?;
+    let path = dir.path().join("pipe");
+    mkfifo(&path, Mode::S_IRWXU)?;
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&reports);
+    let builder = oneloop::Builder::new()
+        .cleanup_timeout(Duration::from_millis(5))
+        .on_unhandled(move |unhandled| seen.borrow_mut().push(unhandled.clone()));
+    builder.run(async {
+        assert!(timeout(Duration::from_millis(10), operation(path.clone())).await.is_err());
+    });
+    fs::OpenOptions::new().read(true).write(true).open(&path)?;
+    Ok(reports.take())
+}
+
+#[test]
+fn a_read_that_is_cut_off_is_reported_with_path_place_and_remedy() -> Result<()> {
+    let mut line = 0;
+    let reports = reported(|path| {
+        line = line!() + 1;
+        ours::read(path)
+    })?;
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    let report = &reports[0];
+    assert!(report.is_call() && !report.is_panic());
+    let place = report.place().expect("it is known");
+    assert_eq!((place.file(), place.line()), (file!(), line));
+    let text = report.to_string();
+    assert!(text.starts_with("a call on another thread, to read `/"), "{text}");
+    assert!(text.contains("/pipe`, made at tests/os/fs/faults.rs:"), "{text}");
+    assert!(text.contains("`io::pipe::open_receiver`"), "{text}");
+    assert!(!text.contains("check_cancelled") && !text.contains("src/"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn an_open_that_is_cut_off_is_reported_with_path_and_place() -> Result<()> {
+    let reports = reported(|path| File::options().read(true).open(path))?;
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!(reports[0].place().expect("it is known").file(), file!());
+    assert!(reports[0].to_string().contains(", to open `/"), "{reports:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_cut_off_is_reported_without_a_place_that_nobody_knows() -> Result<()> {
+    let reports = reported(async |path| File::open(path).await)?;
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].is_call() && reports[0].place().is_none(), "{reports:?}");
+    let text = reports[0].to_string();
+    assert!(text.contains("/pipe`, was cut off: its thread goes on"), "{text}");
+    Ok(())
 }

@@ -126,6 +126,11 @@ impl Backlog {
         Some(failed.failure.error())
     }
 
+    /// Whether somebody has been given the failure.
+    pub(super) fn is_told(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failed| failed.is_told.get())
+    }
+
     /// The failure, if nobody has been given it, and whether data was lost by it.
     pub(super) fn unseen_failure(&self) -> Option<(io::Error, bool)> {
         let failed = self.failed.as_ref().filter(|failed| !failed.is_told.get())?;

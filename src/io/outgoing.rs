@@ -39,7 +39,7 @@ pub(super) struct Outgoing {
 /// A stream, as it is lent.
 type Lent<'a> = Pin<&'a mut (dyn Transport + 'static)>;
 
-/// The log hears of writes that are dropped when there are so many; asyncio has the same number.
+/// The log hears of writes that are dropped when there are so many, if nobody was told before; asyncio has the same number.
 const DROPPED_TO_LOG: u32 = 5;
 
 impl Outgoing {
@@ -330,7 +330,8 @@ impl Outgoing {
 
     #[cold]
     fn note_dropped(&self) {
-        if self.backlog.borrow_mut().note_dropped() == DROPPED_TO_LOG {
+        let is_told = self.backlog().is_told();
+        if self.backlog.borrow_mut().note_dropped() == DROPPED_TO_LOG && !is_told {
             let reason = self.backlog().refusal();
             let reason = reason.map_or_else(String::new, |error| error.to_string());
             let line = format!(

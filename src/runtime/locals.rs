@@ -3,7 +3,7 @@
 //! Such as the threads for blocking calls, or the children that wait to be reaped. The kernel knows only that they are there, and
 //! that some have to be waited for when the loop ends.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::rc::Rc;
 
 use super::cleanups::BoxedCleanup;
@@ -30,7 +30,6 @@ pub(super) struct Locals {
 
 #[derive(Clone)]
 struct Local {
-    id: TypeId,
     value: Rc<dyn LoopLocal>,
     /// The same, as what can be made a `T` again: Rust 1.85 has no way from the one to the other.
     any: Rc<dyn Any>,
@@ -38,17 +37,16 @@ struct Local {
 
 impl Locals {
     pub(super) fn get<T: LoopLocal>(&self) -> Option<Rc<T>> {
-        let found = self.values.iter().find(|local| local.id == TypeId::of::<T>())?;
+        let found = self.values.iter().find(|local| local.any.is::<T>())?;
         Rc::clone(&found.any).downcast().ok()
     }
 
     /// The former value of the type has to be dropped by the caller, as any that user code may be in.
     #[must_use]
     pub(super) fn set<T: LoopLocal>(&mut self, value: Rc<T>) -> Option<Rc<dyn LoopLocal>> {
-        let id = TypeId::of::<T>();
-        let former = self.values.iter().position(|local| local.id == id);
+        let former = self.values.iter().position(|local| local.any.is::<T>());
         let former = former.map(|index| self.values.swap_remove(index).value);
-        self.values.push(Local { id, any: Rc::<T>::clone(&value), value });
+        self.values.push(Local { any: Rc::<T>::clone(&value), value });
         former
     }
 

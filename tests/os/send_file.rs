@@ -27,7 +27,7 @@ fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// A file that has a name only while it is made.
-fn file_of(bytes: &[u8]) -> Result<File> {
+pub(crate) fn file_of(bytes: &[u8]) -> Result<File> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path: PathBuf =
@@ -38,7 +38,7 @@ fn file_of(bytes: &[u8]) -> Result<File> {
     Ok(file)
 }
 
-fn some_bytes(len: usize) -> Vec<u8> {
+pub(crate) fn some_bytes(len: usize) -> Vec<u8> {
     let mut bytes = (0..253).collect::<Vec<u8>>().repeat(len / 253 + 1);
     bytes.truncate(len);
     bytes

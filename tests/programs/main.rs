@@ -12,10 +12,11 @@ mod tcp;
 mod unix;
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Result};
+use std::io::{self, ErrorKind, Result};
 use std::path::{Path, PathBuf};
-use std::process::id;
+use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -61,5 +62,24 @@ fn failure<T>(result: Result<T>) -> io::Error {
     match result {
         Ok(_) => panic!("it should have failed"),
         Err(error) => error,
+    }
+}
+
+/// Runs `script`, whose output the test reads. `None` if there is no Python here.
+fn python(script: &str, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<Option<Child>> {
+    let started =
+        Command::new("python3").args(["-c", script]).args(args).stdout(Stdio::piped()).spawn();
+    match started {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            #[expect(
+                clippy::print_stderr,
+                reason = "a test that did not run must not look as if it had"
+            )]
+            {
+                eprintln!("SKIPPED: python3 is not installed");
+            }
+            Ok(None)
+        }
+        child => child.map(Some),
     }
 }

@@ -1,8 +1,7 @@
 //! Peers that are not ours: Python's asyncio as a client and as a server.
 
 use std::cell::Cell;
-use std::io::{BufRead as _, BufReader, Error, ErrorKind, Result};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Error, Result};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::thread::to_thread;
 use oneloop::{open_connection, sleep, start_server};
 
-use super::run;
+use super::{python, run};
 
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -60,25 +59,6 @@ async def main():
 asyncio.run(main())
 "#;
 
-/// `None` if there is no Python here.
-fn python(script: &str, args: &[String]) -> Result<Option<Child>> {
-    let started =
-        Command::new("python3").args(["-c", script]).args(args).stdout(Stdio::piped()).spawn();
-    match started {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "a test that did not run must not look as if it had"
-            )]
-            {
-                eprintln!("SKIPPED: python3 is not installed");
-            }
-            Ok(None)
-        }
-        child => child.map(Some),
-    }
-}
-
 #[test]
 fn clients_of_asyncio_are_served() -> Result<()> {
     run(async {
@@ -99,7 +79,7 @@ fn clients_of_asyncio_are_served() -> Result<()> {
             };
         let server = start_server(handler, ANY_PORT).await?;
         let port = server.local_addrs()[0].port().to_string();
-        let Some(mut python) = python(CLIENTS, &[port])? else { return Ok(()) };
+        let Some(mut python) = python(CLIENTS, [port])? else { return Ok(()) };
         let status = loop {
             match python.try_wait()? {
                 Some(status) => break status,
@@ -115,7 +95,7 @@ fn clients_of_asyncio_are_served() -> Result<()> {
 #[test]
 fn a_server_of_asyncio_answers() -> Result<()> {
     run(async {
-        let Some(mut python) = python(SERVER, &[])? else { return Ok(()) };
+        let Some(mut python) = python(SERVER, [""; 0])? else { return Ok(()) };
         let stdout = python.stdout.take().expect("it is piped");
         let port = to_thread(move || {
             let mut line = String::new();

@@ -1,15 +1,13 @@
 //! Peers that are not ours: Python's asyncio as a server and as a client.
 
-use std::io::{ErrorKind, Result};
+use std::io::Result;
 use std::net::Shutdown;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use oneloop::net::{UnixListener, UnixStream};
 use oneloop::sleep;
 
-use super::{Directory, run};
+use super::{Directory, python, run};
 
 /// Repeats each line until the end, then says how many there were.
 const SERVER: &str = r#"
@@ -53,31 +51,12 @@ async def main():
 asyncio.run(main())
 ";
 
-/// `None` if there is no Python here.
-fn python(script: &str, path: &Path) -> Result<Option<Child>> {
-    let started =
-        Command::new("python3").args(["-c", script]).arg(path).stdout(Stdio::piped()).spawn();
-    match started {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "a test that did not run must not look as if it had"
-            )]
-            {
-                eprintln!("SKIPPED: python3 is not installed");
-            }
-            Ok(None)
-        }
-        child => child.map(Some),
-    }
-}
-
 #[test]
 fn a_server_of_asyncio_answers() -> Result<()> {
     run(async {
         let directory = Directory::new()?;
         let path = directory.path("socket");
-        let Some(mut python) = python(SERVER, &path)? else { return Ok(()) };
+        let Some(mut python) = python(SERVER, [&path])? else { return Ok(()) };
         let stream = loop {
             match UnixStream::connect(&path).await {
                 Ok(stream) => break stream,
@@ -104,7 +83,7 @@ fn a_client_of_asyncio_gets_every_byte_back() -> Result<()> {
         let directory = Directory::new()?;
         let path = directory.path("socket");
         let listener = UnixListener::bind(&path)?;
-        let Some(mut python) = python(CLIENT, &path)? else { return Ok(()) };
+        let Some(mut python) = python(CLIENT, [&path])? else { return Ok(()) };
         let (stream, _addr) = listener.accept().await?;
         let mut buf = vec![0; 64 * 1024];
         let mut total = 0;

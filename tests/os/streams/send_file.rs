@@ -1,15 +1,13 @@
 //! `StreamWriter::send_file`: in which order, by which way, and what an error leaves behind.
 
-use std::fs::{self, File};
+use std::env;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Result, Write};
 use std::net::TcpStream as StdStream;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
-use std::{env, process};
 
 use oneloop::io::{SendFileError, StreamReader, StreamWriter, duplex, pipe};
 use oneloop::net::UnixStream;
@@ -18,24 +16,7 @@ use oneloop::{create_task, start_server};
 use socket2::SockRef;
 
 use super::{LIMIT, Sink, pair_with_std, run, settle, waits};
-
-/// A file that has a name only while it is made.
-fn file_of(bytes: &[u8]) -> Result<File> {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let path: PathBuf =
-        env::temp_dir().join(format!("oneloop-writer-file-{}-{number}", process::id()));
-    fs::write(&path, bytes)?;
-    let file = File::open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
-}
-
-fn some_bytes(len: usize) -> Vec<u8> {
-    let mut bytes = (0..253).collect::<Vec<u8>>().repeat(len / 253 + 1);
-    bytes.truncate(len);
-    bytes
-}
+use crate::send_file::{file_of, some_bytes};
 
 fn failure<T>(result: Result<T>) -> io::Error {
     match result {

@@ -165,61 +165,53 @@ fn what_cannot_be_sent_in_time_is_reported() {
     assert_eq!(sink.data(), b"d");
 }
 
-#[test]
-fn an_error_after_the_drop_is_reported() {
+/// What is reported of a writer that `fail` makes fail and drops.
+fn reports_of(fail: impl AsyncFnOnce(StreamWriter, Sink)) -> Vec<String> {
     let reports = Rc::new(RefCell::new(Vec::new()));
     let list = Rc::clone(&reports);
     let builder =
         Builder::new().on_unhandled(move |unhandled| list.borrow_mut().push(unhandled.to_string()));
     builder.run(async {
         let sink = Sink::with_room(1);
-        let mut writer = StreamWriter::new(sink.clone());
-        writer.write("data");
-        drop(writer);
-        settle().await;
-        sink.fail(ErrorKind::BrokenPipe);
-    });
-    let reports = reports.borrow();
-    assert_eq!(reports.len(), 1, "{reports:?}");
-    assert!(reports[0].contains("not all that was written could be sent"), "{reports:?}");
-}
-
-/// What is reported when a writer fails as `fail` says, and is dropped then.
-fn reports_of(fail: impl AsyncFnOnce(&mut StreamWriter, &Sink)) -> Vec<String> {
-    let reports = Rc::new(RefCell::new(Vec::new()));
-    let list = Rc::clone(&reports);
-    let builder =
-        Builder::new().on_unhandled(move |unhandled| list.borrow_mut().push(unhandled.to_string()));
-    builder.run(async {
-        let sink = Sink::with_room(1);
-        let mut writer = StreamWriter::new(sink.clone());
-        fail(&mut writer, &sink).await;
+        fail(StreamWriter::new(sink.clone()), sink).await;
     });
     reports.take()
 }
 
 #[test]
+fn an_error_after_the_drop_is_reported() {
+    let reports = reports_of(async |mut writer, sink| {
+        writer.write("data");
+        drop(writer);
+        settle().await;
+        sink.fail(ErrorKind::BrokenPipe);
+    });
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("not all that was written could be sent"), "{reports:?}");
+}
+
+#[test]
 fn an_error_before_the_drop_is_reported_if_nobody_was_given_it() {
-    let reports = reports_of(async |writer, sink| {
+    let reports = reports_of(async |mut writer, sink| {
         writer.write("data");
         sink.fail(ErrorKind::StorageFull);
         settle().await;
     });
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert!(reports[0].contains("not all that was written could be sent"), "{reports:?}");
-    let at_once = reports_of(async |writer, sink| {
+    let at_once = reports_of(async |mut writer, sink| {
         sink.fail(ErrorKind::BrokenPipe);
         writer.write("data");
     });
     assert_eq!(at_once.len(), 1, "{at_once:?}");
-    let told = reports_of(async |writer, sink| {
+    let told = reports_of(async |mut writer, sink| {
         writer.write("data");
         sink.fail(ErrorKind::StorageFull);
         settle().await;
         assert!(writer.drain().await.is_err());
     });
     assert!(told.is_empty(), "{told:?}");
-    let given = reports_of(async |writer, sink| {
+    let given = reports_of(async |mut writer, sink| {
         sink.fail(ErrorKind::StorageFull);
         assert!(writer.write_all(b"data").await.is_err());
     });
@@ -228,7 +220,7 @@ fn an_error_before_the_drop_is_reported_if_nobody_was_given_it() {
 
 #[test]
 fn a_peer_that_goes_when_it_has_all_is_no_error() {
-    let reports = reports_of(async |writer, sink| {
+    let reports = reports_of(async |mut writer, sink| {
         writer.write("d");
         settle().await;
         sink.fail(ErrorKind::ConnectionReset);

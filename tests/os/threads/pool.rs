@@ -12,7 +12,7 @@ use std::time::Duration;
 use oneloop::thread::{is_cancelled, to_thread};
 use oneloop::{Builder, Runtime, create_task, gather, sleep, yield_now};
 
-use super::{MS, gate, poll_once, reporting};
+use super::{MS, Waiting, gate, poll_once, reporting};
 
 #[test]
 fn as_many_calls_run_at_once_as_there_may_be_threads() {
@@ -154,20 +154,25 @@ fn each_call_that_takes_too_long_at_the_end_is_reported_with_its_place() {
     drop(gates);
 }
 
+/// A call that has begun, and holds its thread until the gate is open.
+async fn hold_a_thread(waiting: Waiting) {
+    let (said, told) = channel();
+    let block = move || {
+        said.send(()).unwrap();
+        waiting.pass();
+    };
+    create_task(to_thread(block)).detach();
+    while told.try_recv().is_err() {
+        yield_now().await;
+    }
+}
+
 #[test]
 fn calls_in_the_queue_do_not_begin_at_the_end() {
     let (mut gate, waiting) = gate();
     let begun = Arc::new(AtomicUsize::new(0));
     Builder::new().blocking_threads(1).cleanup_timeout(MS).run(async {
-        let (said, told) = channel();
-        create_task(to_thread(move || {
-            said.send(()).unwrap();
-            waiting.pass();
-        }))
-        .detach();
-        while told.try_recv().is_err() {
-            yield_now().await;
-        }
+        hold_a_thread(waiting).await;
         for _ in 0..10 {
             let count = Arc::clone(&begun);
             create_task(async move {
@@ -232,17 +237,7 @@ fn a_runtime_keeps_its_threads_from_one_run_to_the_next() {
 fn a_loop_that_goes_by_a_panic_does_not_wait() {
     let (mut gate, waiting) = gate();
     let mut runtime = Runtime::new().unwrap();
-    let (said, told) = channel();
-    runtime.run(async {
-        create_task(to_thread(move || {
-            said.send(()).unwrap();
-            waiting.pass();
-        }))
-        .detach();
-        while told.try_recv().is_err() {
-            yield_now().await;
-        }
-    });
+    runtime.run(hold_a_thread(waiting));
     let caught = panic::catch_unwind(AssertUnwindSafe(move || {
         let _dropped_meanwhile = runtime;
         panic!("boom");

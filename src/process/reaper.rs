@@ -23,10 +23,9 @@ use nix::unistd::Pid;
 use super::orphans;
 use super::peek::{Peek, peek};
 use super::table::{ChildKey, Exit, Table};
-use crate::runtime::{
-    ClockHold, Handle, LoopLocal, Timer, WaitKey, When, local, nanos, wake_guarded,
-};
+use crate::runtime::{ClockHold, Handle, LoopLocal, Timer, When, local, nanos, wake_guarded};
 use crate::signal::{SignalKind, Signals, signal};
+use crate::sync::WaitKey;
 
 /// With so few children it is not worth while to ask the kernel which of them it is.
 const FEW: usize = 4;

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::peek::{Peek, peek};
-use crate::runtime::{WaitKey, WaitList};
+use crate::sync::{WaitKey, WaitList};
 
 /// One of the children of a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -13,16 +13,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 
-use super::clock::Nanos;
-use super::key::{NO_SLOT, RunNumber, WakerKey};
-use super::locals::LoopLocal;
-use super::log_line::{Level, log_line};
-use super::record::{Payload, Place, TaskLabel};
+use super::data::clock::Nanos;
+use super::data::key::{NO_SLOT, RunNumber, WakerKey};
+use super::data::locals::LoopLocal;
+use super::data::log_line::{Level, log_line};
+use super::data::record::{Payload, Place, TaskLabel};
+use super::data::waiter::Waiter;
+use super::limit;
+use super::report::unhandled::Unhandled;
 use super::state::{Candidate, Deferred, State};
-use super::unhandled::Unhandled;
-use super::waiter::Waiter;
-use super::waker::{Wake, Wakers};
-use super::{limit, registry};
+use super::threads::registry;
+use super::threads::waker::{Wake, Wakers};
 
 thread_local! {
     /// The state, unless it is lent; then and where no loop runs, nothing. Without a destructor, so that it can be used

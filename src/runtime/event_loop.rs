@@ -13,16 +13,16 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::clock::{self, NEVER, Nanos};
 use super::context::{self, drop_caught, with};
-use super::job::BoxedJob;
-use super::key::WakerKey;
+use super::data::clock::{self, NEVER, Nanos};
+use super::data::job::BoxedJob;
+use super::data::key::WakerKey;
+use super::data::record::{Ending, Payload};
+use super::data::tasks::{MAIN, Step};
+use super::data::waiter::Waiter;
 use super::limit;
 use super::reactor::Wait;
-use super::record::{Ending, Payload};
 use super::state::{Next, Settled, State};
-use super::tasks::{MAIN, Step};
-use super::waiter::Waiter;
 
 /// Polls main; catches its panic itself.
 pub(super) type PollMain<'a> = dyn FnMut(&mut Context<'_>) -> Poll<()> + 'a;

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use super::clock::{NEVER, Nanos, When};
+use super::data::clock::{NEVER, Nanos, When};
 
 thread_local! {
     static LIMITS: Limits = const { Limits { at: Cell::new(NEVER), after: Cell::new(NEVER) } };

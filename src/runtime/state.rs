@@ -13,23 +13,23 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::cleanups::Cleaning;
-use super::clock::{self, Clock, Nanos};
-use super::inbox::{Call, Cancel, Inbox};
-use super::job::BoxedJob;
-use super::key::{NO_SLOT, RunNumber, WakerKey};
-use super::locals::Locals;
-use super::members::{Member, ReadyList, ReadyMember};
-use super::pace::Pace;
+use super::data::cleanups::Cleaning;
+use super::data::clock::{self, Clock, Nanos};
+use super::data::job::BoxedJob;
+use super::data::key::{NO_SLOT, RunNumber, WakerKey};
+use super::data::locals::Locals;
+use super::data::pace::Pace;
+use super::data::ready_list::{Member, ReadyList, ReadyMember};
+use super::data::record::{CancelReason, Ending, ErrorReporter, Payload, Place, TaskLabel};
+use super::data::run_queue::RunQueue;
+use super::data::tasks::{Ended, MAIN, Step, Tasks, Tenant, Unclaimed};
+use super::data::timers::Timers;
+use super::data::vars::{VarTable, Vars};
+use super::data::waiter::{ForeignWakers, Waiter};
 use super::reactor::{EventSource, Reactor, Wait};
-use super::record::{CancelReason, Ending, ErrorReporter, Payload, Place, TaskLabel};
-use super::registry::Place as Registered;
-use super::run_queue::RunQueue;
-use super::tasks::{Ended, MAIN, Step, Tasks, Tenant, Unclaimed};
-use super::timers::Timers;
-use super::unhandled::Unhandled;
-use super::vars::{VarTable, Vars};
-use super::waiter::{ForeignWakers, Waiter};
+use super::report::unhandled::Unhandled;
+use super::threads::inbox::{Call, Cancel, Inbox};
+use super::threads::registry::Place as Registered;
 
 /// How many I/O operations a task may complete in one poll before it must let the others run.
 const BUDGET: u32 = 128;

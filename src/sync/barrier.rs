@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::line::{Left, Line};
-use crate::runtime::WaitKey;
+use super::wait_list::WaitKey;
 
 /// A meeting point for a fixed number of tasks, again and again.
 ///

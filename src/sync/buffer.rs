@@ -21,7 +21,7 @@ use std::task::{Context, Poll};
 
 use super::line::{Left, Line};
 use super::store::Store;
-use crate::runtime::WaitKey;
+use super::wait_list::WaitKey;
 
 pub(super) struct Buffer<T, S: Store<T>> {
     store: S,

@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Poll, Waker};
 
-use crate::runtime::{WaitKey, WaitList};
+use super::wait_list::{WaitKey, WaitList};
 
 pub(super) struct Line<T> {
     list: RefCell<WaitList<T>>,

@@ -45,6 +45,7 @@ pub mod queue;
 mod rw_lock;
 mod semaphore;
 mod store;
+mod wait_list;
 mod wait_queue;
 mod waker_cell;
 pub mod watch;
@@ -65,4 +66,5 @@ pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use wait_queue::{Wait, WaitQueue};
 
+pub(crate) use wait_list::{WaitKey, WaitList};
 pub(crate) use waker_cell::WakerCell;

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::line::{Left, Line};
-use crate::runtime::WaitKey;
+use super::wait_list::WaitKey;
 
 #[derive(Debug)]
 pub(super) struct Permits {

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use super::wait_list::WaitKey;
 use super::watchers::Watchers;
-use crate::runtime::WaitKey;
 
 /// Makes a result that is not there yet: the [`Resolver`] sets it, once, and any number of tasks await the [`Promise`].
 ///

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::line::{Left, Line};
-use crate::runtime::WaitKey;
+use super::wait_list::WaitKey;
 
 /// A line of those who wait to be woken: what to build a primitive of one's own on.
 ///

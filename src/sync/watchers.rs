@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::line::Line;
-use crate::runtime::WaitKey;
+use super::wait_list::WaitKey;
 
 /// A line in which nobody takes anything from those behind: all are woken at once, and each looks for itself.
 #[derive(Debug)]

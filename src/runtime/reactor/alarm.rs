@@ -19,7 +19,7 @@ mod on_linux {
     use mio::{Interest, Registry, Token};
     use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-    use crate::runtime::clock::Nanos;
+    use crate::runtime::data::clock::Nanos;
 
     pub(in super::super) struct Alarm {
         timer: TimerFd,
@@ -61,7 +61,7 @@ mod nowhere {
 
     use mio::{Registry, Token};
 
-    use crate::runtime::clock::Nanos;
+    use crate::runtime::data::clock::Nanos;
 
     /// Never made.
     pub(in super::super) enum Alarm {}

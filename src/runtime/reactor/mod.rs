@@ -21,10 +21,10 @@ use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use super::clock::{NEVER, Nanos};
-use super::key::{self, Serial};
-use super::log_line::{Level, log_line};
-use super::waiter::Waiter;
+use crate::runtime::data::clock::{NEVER, Nanos};
+use crate::runtime::data::key::{self, Serial};
+use crate::runtime::data::log_line::{Level, log_line};
+use crate::runtime::data::waiter::Waiter;
 use alarm::Alarm;
 pub(crate) use fd::{FdSource, pipe_ends};
 pub(crate) use mio::event::Source as EventSource;

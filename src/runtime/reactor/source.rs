@@ -174,7 +174,7 @@ impl Source {
 mod tests {
     use super::Direction::{Read, Write};
     use super::*;
-    use crate::runtime::key::WakerKey;
+    use crate::runtime::data::key::WakerKey;
 
     const BOTH: [Direction; 2] = [Read, Write];
 

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use super::error::{RecvError, TryRecvError};
 use super::ring::Found;
 use super::{Sender, Shared};
-use crate::runtime::WaitKey;
+use crate::sync::wait_list::WaitKey;
 
 /// The end that receives: every item that is sent after it was made.
 ///

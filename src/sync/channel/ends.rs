@@ -14,7 +14,7 @@ use super::super::error::{TryRecvError, TrySendError};
 use super::super::watchers::Watchers;
 use super::flow::Flow;
 use super::futures::{Recv, Sending};
-use crate::runtime::WaitKey;
+use crate::sync::wait_list::WaitKey;
 
 /// What all ends share.
 struct Shared<T> {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::super::buffer::{Buffer, Refusal};
 use super::super::store::Fifo;
 use super::rendezvous::Rendezvous;
-use crate::runtime::WaitKey;
+use crate::sync::wait_list::WaitKey;
 
 /// Both have the same methods; what they do is said in `buffer.rs`.
 pub(super) enum Flow<T> {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::super::error::SendError;
 use super::ends::Receiver;
 use super::flow::Flow;
-use crate::runtime::WaitKey;
+use crate::sync::wait_list::WaitKey;
 
 /// The future of [`Sender::send`](super::Sender::send).
 #[must_use = "futures do nothing unless awaited"]

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use super::super::buffer::{Answer, Refusal};
 use super::super::line::{Left, Line};
-use crate::runtime::WaitKey;
+use crate::sync::wait_list::WaitKey;
 
 pub(super) struct Rendezvous<T> {
     putters: Line<Offer<T>>,

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use super::super::buffer::Buffer;
 use super::super::store::Order;
 use super::error::PutError;
-use crate::runtime::WaitKey;
+use crate::sync::wait_list::WaitKey;
 
 /// The future of [`BaseQueue::put`](super::BaseQueue::put).
 #[must_use = "futures do nothing unless awaited"]

@@ -3,10 +3,10 @@
 //! The file is the crate's own, with loom's types in place of those of the standard library. A wake that is lost leaves
 //! the loop asleep for ever, which loom reports as a deadlock. `cargo test -p oneloop-loom` runs it.
 
-#[path = "../../../src/runtime/inbox.rs"]
+#[path = "../../../src/runtime/threads/inbox.rs"]
 #[expect(dead_code, reason = "the models use what concerns other threads")]
 mod inbox;
-#[path = "../../../src/runtime/key.rs"]
+#[path = "../../../src/runtime/data/key.rs"]
 #[expect(
     dead_code,
     clippy::cast_possible_truncation,
@@ -15,6 +15,13 @@ mod inbox;
 mod key;
 #[cfg(test)]
 mod models;
+
+/// Where the crate has its keys.
+mod runtime {
+    pub(crate) mod data {
+        pub(crate) use crate::key;
+    }
+}
 
 /// What stands here in the place of `std::sync`.
 mod sync {

@@ -1,0 +1,18 @@
+//! What lies in the loop: slabs, queues, records. Pure data: no thread, no system call, and time is a parameter.
+
+pub(crate) mod cleanups;
+pub(crate) mod clock;
+pub(crate) mod gone;
+pub(crate) mod job;
+pub(crate) mod key;
+pub(crate) mod locals;
+pub(crate) mod log_line;
+pub(crate) mod pace;
+pub(crate) mod ready_list;
+pub(crate) mod record;
+pub(crate) mod run_queue;
+pub(crate) mod side_table;
+pub(crate) mod tasks;
+pub(crate) mod timers;
+pub(crate) mod vars;
+pub(crate) mod waiter;

@@ -1,0 +1,34 @@
+//! What few slots have, kept beside the slab: eight bytes as long as none has it.
+
+use std::collections::HashMap;
+
+/// Values by slot.
+#[expect(clippy::box_collection, reason = "eight bytes, and no hash state, where it is empty")]
+pub(crate) struct SideTable<T>(Option<Box<HashMap<u32, T>>>);
+
+impl<T> SideTable<T> {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn insert(&mut self, slot: u32, value: T) {
+        self.0.get_or_insert_default().insert(slot, value);
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&T> {
+        self.0.as_ref()?.get(&slot)
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.0.as_mut()?.get_mut(&slot)
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<T> {
+        self.0.as_mut()?.remove(&slot)
+    }
+
+    /// The slots, in no order.
+    pub(crate) fn slots(&self) -> Vec<u32> {
+        self.0.iter().flat_map(|table| table.keys().copied()).collect()
+    }
+}

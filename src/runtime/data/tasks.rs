@@ -1,0 +1,579 @@
+//! The slab of tasks, and the life cycle of a task.
+//!
+//! ```text
+//!            1 create           2 begin
+//!   (free) ----------> Waiting ---------> Running
+//!     ^                   ^                 |  |
+//!     |                   +-----------------+  | 4 end
+//!     |                       3 suspend        v
+//!     +------------------------- Done, Cancelled, Panicked, Failed
+//!          5 free: the handle is gone, and no entry of the run queue names the slot
+//! ```
+//!
+//! A task that leaves cleanups behind takes arrow 4 by way of Cleaning (`start_cleaning`): its future is gone, and the task
+//! ends when they have. The children of a group take the same way; their futures lie in the group and not here, and what is
+//! said of the run queue holds for their group's ready list.
+//!
+//! Beside this cycle runs another one, of the flag `queued`: set by whoever puts the slot on the run queue, cleared when
+//! it is popped. So a slot stands in the queue once at most, and a wake during the task's own poll queues it again.
+//! `cancel` only leaves a mark: the next `begin` hands the future out to be dropped instead of polled.
+//!
+//! Everything here is data. Whatever could run user code (a future, an output, a waker) is handed to the caller.
+
+use std::any::Any;
+use std::panic::Location;
+
+use slab::Slab;
+
+use super::gone::Gone;
+use super::job::BoxedJob;
+use super::key::{self, NO_SLOT, Serial};
+use super::ready_list::Member;
+use super::record::{
+    CancelReason, Ending, ErrorReporter, Flags, Payload, Phase, Place, Record, TaskLabel,
+};
+use super::side_table::SideTable;
+use super::waiter::Waiter;
+
+/// The slot of main: the first, in every loop.
+pub(crate) const MAIN: u32 = 0;
+
+pub(crate) struct Tasks {
+    pub(crate) slots: Slab<Slot>,
+    next_serial: Serial,
+    /// How many tasks, without main and the children of groups, have not ended.
+    living: usize,
+    /// What few tasks have lies beside the slots, which stay small.
+    names: SideTable<String>,
+    panics: SideTable<Payload>,
+    reporters: SideTable<ErrorReporter>,
+    /// For the report of a slow round.
+    pub(crate) gone: Gone,
+}
+
+pub(crate) struct Slot {
+    pub(crate) tenant: Tenant,
+    pub(crate) serial: Serial,
+    /// In the run queue or, for a member, in its ready list.
+    pub(crate) queued: bool,
+}
+
+const _: () = assert!(size_of::<Slot>() <= 56);
+
+pub(crate) enum Tenant {
+    Task(Record),
+    Member(Member),
+}
+
+/// What to do with the slot that came up.
+pub(crate) enum Step {
+    PollMain,
+    Poll(BoxedJob),
+    /// Drop the future: the task was cancelled.
+    Cancel(BoxedJob),
+}
+
+/// What the end of a task leaves to do.
+pub(crate) struct Ended {
+    pub(crate) joiner: Waiter,
+    /// A handle will take what there is.
+    pub(crate) is_awaited: bool,
+    pub(crate) unclaimed: Unclaimed,
+}
+
+/// What nobody will ask for any more.
+pub(crate) enum Unclaimed {
+    Nothing,
+    Output(BoxedJob),
+    /// The output of a detached task, to be asked for its error.
+    Result(BoxedJob, ErrorReporter),
+    Panic(Payload),
+}
+
+impl Unclaimed {
+    fn of_output(job: BoxedJob, report: Option<ErrorReporter>) -> Self {
+        match report {
+            Some(report) => Self::Result(job, report),
+            None => Self::Output(job),
+        }
+    }
+}
+
+/// What a handle finds.
+pub(crate) enum Joined {
+    NotYet,
+    Output(BoxedJob),
+    /// See [`Tasks::take_failure`].
+    Failed,
+}
+
+/// Why a task has no output.
+pub(crate) struct Failure {
+    pub(crate) task: Option<TaskLabel>,
+    pub(crate) cause: FailureCause,
+}
+
+pub(crate) enum FailureCause {
+    Cancelled(CancelReason),
+    Panicked(Payload),
+    /// The error is with the group.
+    Failed,
+}
+
+impl Failure {
+    /// Nothing else is known of the task.
+    pub(crate) const LOOP_ENDED: Self =
+        Self { task: None, cause: FailureCause::Cancelled(CancelReason::LoopEnded) };
+}
+
+impl Tasks {
+    pub(crate) fn new(first_serial: Serial, place: Place) -> Self {
+        let mut tasks = Self {
+            slots: Slab::new(),
+            next_serial: first_serial,
+            living: 0,
+            names: SideTable::new(),
+            panics: SideTable::new(),
+            reporters: SideTable::new(),
+            gone: Gone::default(),
+        };
+        let main = Record { phase: Phase::Main, ..Record::new(None, place, NO_SLOT) };
+        let slot = tasks.insert(Tenant::Task(main));
+        debug_assert_eq!(slot, MAIN);
+        tasks
+    }
+
+    /// Gives main a new serial for a new run, so that wakers of the last run do not reach it.
+    pub(crate) fn renew_main(&mut self, place: Place) {
+        let serial = self.next_serial();
+        let slot = &mut self.slots[MAIN as usize];
+        slot.serial = serial;
+        if let Tenant::Task(record) = &mut slot.tenant {
+            record.place = place;
+        }
+    }
+
+    /// Arrow 1.
+    pub(crate) fn create(&mut self, job: BoxedJob, place: Place, parent: u32) -> u32 {
+        self.living += 1;
+        self.insert(Tenant::Task(Record::new(Some(job), place, parent)))
+    }
+
+    /// Arrow 1, for a child of a group.
+    pub(crate) fn create_child(&mut self, member: Member, place: Place, parent: u32) -> u32 {
+        let record = Record { member, ..Record::new(None, place, parent) };
+        self.insert(Tenant::Task(record))
+    }
+
+    /// Arrow 1, for a task that runs the cleanups of `owner`. It has no handle.
+    pub(crate) fn create_cleaner(&mut self, job: BoxedJob, place: Place, owner: u32) -> u32 {
+        let slot = self.create(job, place, owner);
+        if let Some(record) = self.record(slot) {
+            record.flags.clear(Flags::HAS_HANDLE);
+            record.flags.set(Flags::IS_CLEANER);
+        }
+        slot
+    }
+
+    /// A task that was cancelled before it was born: its loop or its group is ending.
+    pub(crate) fn create_cancelled(
+        &mut self,
+        reason: CancelReason,
+        place: Place,
+        parent: u32,
+    ) -> u32 {
+        let mut record = Record::new(None, place, parent);
+        record.phase = Phase::Cancelled;
+        record.cancel = Some(reason);
+        self.insert(Tenant::Task(record))
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "as a call it copies what was written just before, and waits for that: 6 ns of 74"
+    )]
+    pub(crate) fn insert(&mut self, tenant: Tenant) -> u32 {
+        let serial = self.next_serial();
+        key::slot(self.slots.insert(Slot { tenant, serial, queued: false }))
+    }
+
+    fn next_serial(&mut self) -> Serial {
+        let serial = self.next_serial;
+        self.next_serial = serial.next();
+        serial
+    }
+
+    pub(crate) fn last_serial(&self) -> Serial {
+        self.next_serial
+    }
+
+    pub(crate) fn serial(&self, slot: u32) -> Serial {
+        self.slots[slot as usize].serial
+    }
+
+    pub(crate) fn serial_is(&self, slot: u32, serial: Serial) -> bool {
+        self.slots.get(slot as usize).is_some_and(|slot| slot.serial == serial)
+    }
+
+    pub(crate) fn living(&self) -> usize {
+        self.living
+    }
+
+    /// Arrow 2, for a slot that was popped from the run queue; `None` if it has nothing to do any more.
+    pub(crate) fn begin(&mut self, slot: u32) -> Option<(Serial, Step)> {
+        let entry = &mut self.slots[slot as usize];
+        entry.queued = false;
+        let Tenant::Task(record) = &mut entry.tenant else { return None };
+        if record.phase == Phase::Waiting {
+            let job = record.job.take()?;
+            record.phase = Phase::Running;
+            let step = if record.cancel.is_some() { Step::Cancel(job) } else { Step::Poll(job) };
+            return Some((entry.serial, step));
+        }
+        if record.phase == Phase::Main {
+            return Some((entry.serial, Step::PollMain));
+        }
+        self.free_if_unused(slot);
+        None
+    }
+
+    /// Arrow 3.
+    pub(crate) fn suspend(&mut self, slot: u32, job: BoxedJob) {
+        if let Some(record) = self.record(slot) {
+            record.job = Some(job);
+            record.phase = Phase::Waiting;
+        }
+    }
+
+    /// Arrow 2, for a child that was popped from its group's ready list. The second says that it is to be dropped.
+    pub(crate) fn begin_child(&mut self, slot: u32) -> Option<(Serial, bool)> {
+        let entry = &mut self.slots[slot as usize];
+        entry.queued = false;
+        if let Tenant::Task(record) = &mut entry.tenant {
+            if record.phase == Phase::Waiting {
+                record.phase = Phase::Running;
+                return Some((entry.serial, record.cancel.is_some()));
+            }
+        }
+        self.free_if_unused(slot);
+        None
+    }
+
+    /// Arrow 3, for a child.
+    pub(crate) fn suspend_child(&mut self, slot: u32) {
+        if let Some(record) = self.record(slot) {
+            record.phase = Phase::Waiting;
+        }
+    }
+
+    /// The first part of arrow 4, where cleanups are left. `false`: there are none.
+    pub(crate) fn start_cleaning(&mut self, slot: u32) -> bool {
+        let Some(record) = self.record(slot) else { return false };
+        if record.has(Flags::HAS_CLEANUPS) {
+            record.phase = Phase::Cleaning;
+        }
+        record.has(Flags::HAS_CLEANUPS)
+    }
+
+    /// Arrow 4.
+    pub(crate) fn end(&mut self, slot: u32, ending: Ending) -> Ended {
+        let Tenant::Task(record) = &mut self.slots[slot as usize].tenant else {
+            unreachable!("only tasks are polled from the run queue");
+        };
+        if record.child().is_some() {
+            record.member = Member::NONE;
+        } else {
+            self.living -= 1;
+        }
+        let joiner = record.joiner.take();
+        let is_awaited = record.has(Flags::HAS_HANDLE);
+        let mut unclaimed = Unclaimed::Nothing;
+        match ending {
+            Ending::Done(job) => {
+                record.phase = Phase::Done;
+                if is_awaited {
+                    record.job = Some(job);
+                } else {
+                    let report = if record.has(Flags::IS_DETACHED) {
+                        self.reporters.remove(slot)
+                    } else {
+                        None
+                    };
+                    unclaimed = Unclaimed::of_output(job, report);
+                }
+            }
+            Ending::DoneUnseen => record.phase = Phase::Done,
+            Ending::Cancelled => record.phase = Phase::Cancelled,
+            Ending::Failed => record.phase = Phase::Failed,
+            Ending::Panicked(payload) => {
+                record.phase = Phase::Panicked;
+                if is_awaited {
+                    self.panics.insert(slot, payload);
+                } else {
+                    unclaimed = Unclaimed::Panic(payload);
+                }
+            }
+        }
+        Ended { joiner, is_awaited, unclaimed }
+    }
+
+    /// The ready list that named the slot is gone.
+    pub(crate) fn unqueue(&mut self, slot: u32) {
+        self.slots[slot as usize].queued = false;
+        self.free_if_unused(slot);
+    }
+
+    /// Arrow 5, if its conditions hold.
+    pub(crate) fn free_if_unused(&mut self, slot: u32) {
+        let entry = &self.slots[slot as usize];
+        let Tenant::Task(record) = &entry.tenant else { return };
+        if record.phase.has_ended() && !record.has(Flags::HAS_HANDLE) && !entry.queued {
+            self.free(slot);
+        }
+    }
+
+    fn free(&mut self, slot: u32) {
+        let Slot { tenant, serial, .. } = self.slots.remove(slot as usize);
+        let Tenant::Task(record) = tenant else { return };
+        if record.has(Flags::IS_NAMED) {
+            let name = self.names.remove(slot);
+            let label = TaskLabel { name, number: serial.number(), place: record.place };
+            self.gone.push(slot, serial, slot, label);
+        }
+        if record.has(Flags::IS_DETACHED) {
+            self.reporters.remove(slot);
+        }
+    }
+
+    /// Marks the task for cancellation. `true`: it was not marked, so its slot must be queued.
+    pub(crate) fn mark_cancelled(&mut self, slot: u32, reason: CancelReason) -> bool {
+        match self.record(slot) {
+            Some(record) if matches!(record.phase, Phase::Waiting | Phase::Running) => {
+                record.cancel.replace(reason).is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// The handle asks for the output. If it gets it, it has given the slot up.
+    pub(crate) fn take_output(&mut self, slot: u32) -> Joined {
+        let entry = &mut self.slots[slot as usize];
+        let queued = entry.queued;
+        let Tenant::Task(record) = &mut entry.tenant else { return Joined::Failed };
+        match record.phase {
+            Phase::Main | Phase::Waiting | Phase::Running | Phase::Cleaning => {
+                return Joined::NotYet;
+            }
+            Phase::Cancelled | Phase::Panicked | Phase::Failed => return Joined::Failed,
+            Phase::Done => {}
+        }
+        let Some(job) = record.job.take() else { return Joined::Failed };
+        record.flags.clear(Flags::HAS_HANDLE);
+        if !queued {
+            self.free(slot);
+        }
+        Joined::Output(job)
+    }
+
+    /// The output of a task that is done, where it lies.
+    pub(crate) fn output(&self, slot: u32) -> Option<&dyn Any> {
+        let record = self.get(slot).filter(|record| record.phase == Phase::Done)?;
+        record.job.as_ref()?.as_ref().get_ref().peek()
+    }
+
+    pub(crate) fn has_panicked(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.phase == Phase::Panicked)
+    }
+
+    /// The handle asks why there is no output, and gives the slot up.
+    pub(crate) fn take_failure(&mut self, slot: u32) -> Failure {
+        let task = Some(self.label(slot));
+        let cause = match (self.panics.remove(slot), self.get(slot)) {
+            (Some(payload), _) => FailureCause::Panicked(payload),
+            (None, Some(record)) if record.phase == Phase::Failed => FailureCause::Failed,
+            (None, record) => {
+                let reason = record.and_then(|record| record.cancel);
+                FailureCause::Cancelled(reason.unwrap_or(CancelReason::LoopEnded))
+            }
+        };
+        self.give_up_handle(slot);
+        self.free_if_unused(slot);
+        Failure { task, cause }
+    }
+
+    pub(crate) fn give_up_handle(&mut self, slot: u32) {
+        if let Some(record) = self.record(slot) {
+            record.flags.clear(Flags::HAS_HANDLE);
+        }
+    }
+
+    /// What an ended task still holds, when its handle goes, or its loop.
+    pub(crate) fn unclaimed(&mut self, slot: u32) -> Unclaimed {
+        let Some(record) = self.record(slot) else { return Unclaimed::Nothing };
+        match record.phase {
+            Phase::Done => match record.job.take() {
+                Some(job) => Unclaimed::of_output(job, self.reporters.remove(slot)),
+                None => Unclaimed::Nothing,
+            },
+            Phase::Panicked => {
+                self.panics.remove(slot).map_or(Unclaimed::Nothing, Unclaimed::Panic)
+            }
+            Phase::Main
+            | Phase::Waiting
+            | Phase::Running
+            | Phase::Cleaning
+            | Phase::Cancelled
+            | Phase::Failed => Unclaimed::Nothing,
+        }
+    }
+
+    pub(crate) fn joiner(&mut self, slot: u32) -> Option<&mut Waiter> {
+        self.record(slot).map(|record| &mut record.joiner)
+    }
+
+    pub(crate) fn set_name(&mut self, slot: u32, name: String) {
+        if let Some(record) = self.record(slot) {
+            record.flags.set(Flags::IS_NAMED);
+            self.names.insert(slot, name);
+        }
+    }
+
+    pub(crate) fn set_reporter(&mut self, slot: u32, report: ErrorReporter) {
+        if let Some(record) = self.record(slot) {
+            record.flags.set(Flags::IS_DETACHED);
+            self.reporters.insert(slot, report);
+        }
+    }
+
+    /// The task whose cleanups the cleaner in `slot` runs, if it is one; its owner may be a cleaner too.
+    pub(crate) fn cleaned_task(&self, mut slot: u32) -> u32 {
+        let owner = |record: &Record| record.has(Flags::IS_CLEANER).then_some(record.parent);
+        while let Some(owner) = self.get(slot).and_then(owner).filter(|&owner| owner != NO_SLOT) {
+            slot = owner;
+        }
+        slot
+    }
+
+    /// That of a cleaner is its owner's.
+    pub(crate) fn label(&self, slot: u32) -> TaskLabel {
+        let slot = self.cleaned_task(slot);
+        let name = match self.names.get(slot) {
+            None if slot == MAIN => Some("main".to_owned()),
+            name => name.cloned(),
+        };
+        let number = self.slots.get(slot as usize).map_or(0, |slot| slot.serial.number());
+        let place = self.get(slot).map_or(Location::caller(), |record| record.place);
+        TaskLabel { name, number, place }
+    }
+
+    pub(crate) fn parent(&self, slot: u32) -> Option<u32> {
+        self.get(slot).map(|record| record.parent).filter(|&parent| parent != NO_SLOT)
+    }
+
+    /// Whether the slot has a tenant that is a task.
+    pub(crate) fn is_task(&self, slot: u32) -> bool {
+        self.get(slot).is_some()
+    }
+
+    /// Whether the tenant of the slot is a task that has not ended.
+    pub(crate) fn is_living(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| !record.phase.has_ended())
+    }
+
+    /// The slots of all tasks, ended ones with a handle included, main first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = u32> + '_ {
+        self.records().filter(|(_, record)| !record.has(Flags::IS_CLEANER)).map(|(slot, _)| slot)
+    }
+
+    /// The slots of those that the end of the loop cancels: a child goes with its group, and cleanups are shielded.
+    pub(crate) fn all_but_children(&self) -> impl Iterator<Item = u32> + '_ {
+        let is_own = |record: &Record| !record.has(Flags::IS_CLEANER) && record.child().is_none();
+        self.records().filter(move |(_, record)| is_own(record)).map(|(slot, _)| slot)
+    }
+
+    fn records(&self) -> impl Iterator<Item = (u32, &Record)> {
+        self.slots.iter().filter_map(|(slot, entry)| match &entry.tenant {
+            Tenant::Task(record) => Some((key::slot(slot), record)),
+            Tenant::Member(_) => None,
+        })
+    }
+
+    pub(crate) fn has_handle(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.has(Flags::HAS_HANDLE))
+    }
+
+    pub(crate) fn has_cleanups(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.has(Flags::HAS_CLEANUPS))
+    }
+
+    pub(crate) fn set_has_cleanups(&mut self, slot: u32, has: bool) {
+        if let Some(record) = self.record(slot) {
+            if has {
+                record.flags.set(Flags::HAS_CLEANUPS);
+            } else {
+                record.flags.clear(Flags::HAS_CLEANUPS);
+            }
+        }
+    }
+
+    /// Whether the task may leave cleanups.
+    pub(crate) fn may_clean(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| !record.has(Flags::IS_HURRIED))
+    }
+
+    pub(crate) fn hurry(&mut self, slot: u32) {
+        if let Some(record) = self.record(slot) {
+            record.flags.set(Flags::IS_HURRIED);
+        }
+    }
+
+    /// Main's next run has as much time as the first.
+    pub(crate) fn calm_main(&mut self) {
+        if let Some(record) = self.record(MAIN) {
+            record.flags.clear(Flags::IS_HURRIED);
+        }
+    }
+
+    pub(crate) fn is_cleaning(&self, slot: u32) -> bool {
+        self.get(slot).is_some_and(|record| record.phase == Phase::Cleaning)
+    }
+
+    /// Where a child's wakes go, while it has not ended.
+    pub(crate) fn child(&self, slot: u32) -> Option<Member> {
+        self.get(slot).and_then(Record::child)
+    }
+
+    /// The child's group has gone before its cleanups: it is a task of the loop's from now on.
+    pub(crate) fn adopt(&mut self, slot: u32) {
+        if let Some(record) = self.record(slot) {
+            record.member = Member::NONE;
+            self.living += 1;
+        }
+    }
+
+    /// The owner of this cleaner is about to go, and somebody else to have its slot.
+    pub(crate) fn orphan(&mut self, cleaner: u32) {
+        if self.is_task(cleaner) {
+            let (serial, owner) = (self.serial(cleaner), self.cleaned_task(cleaner));
+            self.gone.push(cleaner, serial, owner, self.label(owner));
+        }
+        if let Some(record) = self.record(cleaner) {
+            record.parent = NO_SLOT;
+        }
+    }
+
+    fn get(&self, slot: u32) -> Option<&Record> {
+        match &self.slots.get(slot as usize)?.tenant {
+            Tenant::Task(record) => Some(record),
+            Tenant::Member(_) => None,
+        }
+    }
+
+    fn record(&mut self, slot: u32) -> Option<&mut Record> {
+        match &mut self.slots.get_mut(slot as usize)?.tenant {
+            Tenant::Task(record) => Some(record),
+            Tenant::Member(_) => None,
+        }
+    }
+}

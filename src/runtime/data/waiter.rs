@@ -1,0 +1,117 @@
+//! Waiters: who is to be woken, in eight bytes.
+//!
+//! A timer, a socket's direction, a task's handle: each remembers whom to wake. If that is a task of ours, its
+//! waker's key is stored; the waker of another executor or combinator (`FuturesUnordered`, a host's) is kept in a slab
+//! beside, and its index stored. Clone, wake and drop of such a waker are user code: they happen outside.
+
+use std::mem;
+use std::task::Waker;
+
+use slab::Slab;
+
+use super::key::{self, FOREIGN_INDEX, NO_INDEX, Serial, WakerKey};
+
+/// An entry has two numbers of so many bits.
+const ENTRY_BITS: u32 = 26;
+
+/// Nobody, a key, the index of a stored waker, or an entry of a ready list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "whoever holds the waiter must wake or release it"]
+pub(crate) struct Waiter(WakerKey);
+
+impl Waiter {
+    /// The key 0 is nobody's: no loop has the index 0.
+    pub(crate) const NOBODY: Self = Self(WakerKey::from_word(0));
+
+    pub(crate) fn of_key(key: WakerKey) -> Self {
+        Self(key)
+    }
+
+    /// An entry of the ready list `list`, for `index`; there are 2^26 of each at most. Its registry index is nobody's too.
+    pub(crate) fn of_entry(list: u32, index: u32) -> Self {
+        let list = u64::from(list) + 1;
+        assert!(
+            list >> ENTRY_BITS == 0 && index >> ENTRY_BITS == 0,
+            "more than 2^26 tasks are waited for together, or as many sets of them: this is too much"
+        );
+        Self(WakerKey::from_word(list << ENTRY_BITS | u64::from(index)))
+    }
+
+    /// The list and the index, if it is an entry of a ready list.
+    pub(crate) fn entry(self) -> Option<(u32, u32)> {
+        let word = self.0.word();
+        let list = word >> ENTRY_BITS;
+        let is_entry = self.0.index() == NO_INDEX && list != 0;
+        #[expect(clippy::cast_possible_truncation, reason = "each half has 26 bits")]
+        let entry = || ((list - 1) as u32, (word & ((1 << ENTRY_BITS) - 1)) as u32);
+        is_entry.then(entry)
+    }
+
+    pub(crate) fn take(&mut self) -> Self {
+        mem::replace(self, Self::NOBODY)
+    }
+
+    pub(crate) fn is_foreign(self) -> bool {
+        self.0.index() == FOREIGN_INDEX
+    }
+
+    /// The key, if it is one of a task of ours.
+    pub(crate) fn key(self) -> Option<WakerKey> {
+        (self.0.index() != NO_INDEX && !self.is_foreign()).then_some(self.0)
+    }
+
+    fn foreign(index: usize) -> Self {
+        Self(WakerKey::new(FOREIGN_INDEX, Serial::FIRST, key::slot(index)))
+    }
+
+    fn foreign_index(self) -> Option<usize> {
+        self.is_foreign().then_some(self.0.slot() as usize)
+    }
+}
+
+/// The wakers of other executors that wait for something of this loop.
+#[derive(Default)]
+pub(crate) struct ForeignWakers {
+    wakers: Slab<Waker>,
+}
+
+impl ForeignWakers {
+    /// Whether waking `waiter` wakes what `waker` wakes.
+    pub(crate) fn is(&self, waiter: Waiter, waker: &Waker) -> bool {
+        let known = waiter.foreign_index().and_then(|index| self.wakers.get(index));
+        known.is_some_and(|known| known.will_wake(waker))
+    }
+
+    pub(crate) fn store(&mut self, waker: Waker) -> Waiter {
+        Waiter::foreign(self.wakers.insert(waker))
+    }
+
+    /// At the end of the loop: empties the store. Waiters that are left stand for nobody then.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waker> + '_ {
+        self.wakers.drain()
+    }
+
+    /// Takes the waker that `waiter` stands for, if it is a foreign one, out of the store.
+    pub(crate) fn take(&mut self, waiter: Waiter) -> Option<Waker> {
+        waiter.foreign_index().and_then(|index| self.wakers.try_remove(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_gives_back_its_two_parts_and_is_nothing_else() {
+        let most = (1 << ENTRY_BITS) - 1;
+        for (list, index) in [(0, 0), (0, most), (most - 1, 0), (7, 12), (most - 1, most)] {
+            let entry = Waiter::of_entry(list, index);
+            assert_eq!(entry.entry(), Some((list, index)));
+            assert!(entry.key().is_none() && !entry.is_foreign() && entry != Waiter::NOBODY);
+        }
+        let others = [Waiter::NOBODY, Waiter::foreign(0), Waiter::foreign(1 << 30)];
+        assert!(others.into_iter().all(|waiter| waiter.entry().is_none()));
+        let key = WakerKey::new(1, Serial::FIRST, 0);
+        assert_eq!(Waiter::of_key(key).entry(), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! `Builder`: the options of a loop; and `run`, for all who need none.
+
+use std::fmt;
+use std::io;
+use std::panic::{self, Location};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::runtime::Runtime;
+use crate::runtime::data::clock::{Clock, nanos};
+use crate::runtime::data::locals::{Locals, LoopLocal};
+use crate::runtime::report::unhandled::Unhandled;
+use crate::runtime::state::{State, UnhandledHook};
+use crate::runtime::threads::registry::Place;
+
+/// Options of an event loop.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// // An hour of virtual time takes no time.
+/// let start = std::time::Instant::now();
+/// oneloop::Builder::new().virtual_time(true).run(oneloop::sleep(Duration::from_secs(3600)));
+/// assert!(start.elapsed() < Duration::from_secs(60));
+/// ```
+///
+/// It stays on its thread, since its hook may be local:
+///
+/// ```compile_fail,E0277
+/// let builder = oneloop::Builder::new();
+/// std::thread::spawn(move || builder.run(async {}));
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `run` or `build`"]
+pub struct Builder {
+    virtual_time: bool,
+    cleanup_timeout: Duration,
+    on_unhandled: Option<UnhandledHook>,
+    /// Options of the layers above.
+    locals: Locals,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            virtual_time: false,
+            cleanup_timeout: Duration::from_secs(5),
+            on_unhandled: None,
+            locals: Locals::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// The defaults: real time, and one line for what is unhandled, through the `log` crate or, where the program has no
+    /// logger, to standard error.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets time stand still while tasks run, and jump to the next deadline when nothing can run: sleeps and timeouts are
+    /// exact and take no time. For tests; `#[oneloop::test(virtual_time)]` does the same. From Trio's autojump clock.
+    ///
+    /// It does not jump while a call of [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name or the end of a
+    /// child process is awaited: then a deadline comes no sooner than in real time. It jumps although an answer from a socket, or from a
+    /// thread of somebody else, may be on its way: use it where these are no part of the test.
+    pub fn virtual_time(mut self, on: bool) -> Self {
+        self.virtual_time = on;
+        self
+    }
+
+    /// How long a [cleanup](crate::with_cleanup) may take; 5 seconds by default. Then it is dropped where it waits, which is
+    /// reported, and the next one has its turn.
+    ///
+    /// All that are left when the loop ends have this time together, and so have the [calls on other
+    /// threads](crate::thread::to_thread) that still run. With `Duration::ZERO`, a cleanup that has to wait is
+    /// dropped at once; with `Duration::MAX` there is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    /// use std::time::Duration;
+    ///
+    /// oneloop::Builder::new()
+    ///     .cleanup_timeout(Duration::from_millis(1))
+    ///     .on_unhandled(|unhandled| assert!(unhandled.is_cleanup()))
+    ///     .run(async {
+    ///         let _guard = oneloop::with_cleanup((), async |()| pending::<()>().await);
+    ///     });
+    /// ```
+    pub fn cleanup_timeout(mut self, timeout: Duration) -> Self {
+        self.cleanup_timeout = timeout;
+        self
+    }
+
+    /// Calls `hook` for each panic that nobody awaits, for each error of a task that was
+    /// [detached](crate::Task::detach), for each [cleanup](crate::with_cleanup) that failed, and for each
+    /// [call on another thread](crate::thread::to_thread) that outlasts the loop, instead of writing a line
+    /// through the `log` crate. Asyncio's `loop.set_exception_handler`.
+    ///
+    /// It is called on the loop's thread, once for each, as soon as it is certain that nobody will await the task:
+    /// when the task ends or its handle goes, whichever is later. Should the hook panic, the line is written after all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    ///
+    /// let seen = Rc::new(RefCell::new(Vec::new()));
+    /// let log = seen.clone();
+    /// oneloop::Builder::new()
+    ///     .on_unhandled(move |unhandled| log.borrow_mut().push(unhandled.message().to_owned()))
+    ///     .run(async {
+    ///         oneloop::create_task(async { Err::<(), _>("no such file") }).detach();
+    ///         oneloop::yield_now().await;
+    ///     });
+    /// assert_eq!(*seen.borrow(), ["no such file"]);
+    /// ```
+    pub fn on_unhandled(mut self, hook: impl Fn(&Unhandled) + 'static) -> Self {
+        self.on_unhandled = Some(Rc::new(hook));
+        self
+    }
+
+    /// Makes the loop.
+    ///
+    /// # Errors
+    ///
+    /// If the process has 4094 loops already. Descriptors are not needed before the loop waits for something.
+    pub fn build(self) -> io::Result<Runtime> {
+        let clock = Clock::new(self.virtual_time);
+        let cleanup_timeout = nanos(self.cleanup_timeout);
+        let mut state = State::new(Place::take()?, clock, cleanup_timeout, self.on_unhandled);
+        state.locals = self.locals;
+        Ok(Runtime::of(state))
+    }
+
+    /// Puts an option of a layer above into each loop that is built; the last of its type counts.
+    pub(crate) fn with_local<T: LoopLocal>(mut self, value: T) -> Self {
+        drop(self.locals.set(Rc::new(value)));
+        self
+    }
+
+    /// Makes the loop and [runs](crate::run) `main` on it.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](crate::run).
+    #[track_caller]
+    pub fn run<F: IntoFuture>(self, main: F) -> F::Output {
+        match self.build() {
+            Ok(mut runtime) => {
+                let output = runtime.run_caught(main, Location::caller());
+                // The other tasks, and what they leave, are awaited also after a panic of main.
+                runtime.shutdown();
+                output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+            }
+            Err(error) => panic!("cannot make an event loop: {error}"),
+        }
+    }
+}
+
+impl Runtime {
+    /// An event loop with the default options; see [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::new().build()
+    }
+}
+
+/// Runs `main` on a new event loop until it is ready, and returns its output; Python's `asyncio.run`.
+///
+/// Then every other task is cancelled: its future is dropped, on the loop, before `run` returns, and the [cleanups](crate::with_cleanup)
+/// that it leaves are awaited. What must go on has to be awaited by `main`.
+///
+/// # Panics
+///
+/// If `main` panics, with the same payload, after the other tasks are gone. If a loop already runs on this thread: `await` the
+/// future there instead. If the process has 4094 loops.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let sum = oneloop::run(async {
+///     let (a, b) = oneloop::gather!(fetch(1), fetch(2)).await;
+///     a + b
+/// });
+/// assert_eq!(sum, 30);
+///
+/// async fn fetch(n: u32) -> u32 {
+///     oneloop::sleep(Duration::from_millis(1)).await;
+///     n * 10
+/// }
+/// ```
+#[track_caller]
+pub fn run<F: IntoFuture>(main: F) -> F::Output {
+    Builder::new().run(main)
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("virtual_time", &self.virtual_time)
+            .field("cleanup_timeout", &self.cleanup_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! `Handle`: a loop from outside, from any thread.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::thread;
+
+use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
+
+use crate::runtime::context::{with, with_loop};
+use crate::runtime::data::key::RunNumber;
+use crate::runtime::handles::task;
+use crate::runtime::threads::registry;
+
+/// A way to an event loop from elsewhere: from other threads, and from before or between its turns.
+///
+/// A handle keeps nothing alive. After its loop has ended, each use gives an error.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// let mut runtime = oneloop::Runtime::new()?;
+/// let handle = runtime.handle();
+/// let thread = std::thread::spawn(move || {
+///     handle.call_soon_threadsafe(move || sender.send("on the loop's thread").unwrap()).unwrap();
+/// });
+/// thread.join().unwrap();
+/// runtime.run(oneloop::yield_now());
+/// assert_eq!(receiver.recv().unwrap(), "on the loop's thread");
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Handle {
+    run: RunNumber,
+}
+
+/// The event loop has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Closed(());
+
+impl Handle {
+    pub(crate) fn new(run: RunNumber) -> Self {
+        Self { run }
+    }
+
+    /// The handle of the loop that runs on this thread.
+    ///
+    /// # Panics
+    ///
+    /// If no loop runs here.
+    #[track_caller]
+    pub fn current() -> Self {
+        match with(|state| state.run_number()) {
+            Some(run) => Self { run },
+            None => crate::runtime::context::no_loop("`Handle::current`"),
+        }
+    }
+
+    /// Says what `what` is and what to do, where this loop does not run.
+    pub(crate) fn check_here(self, what: &str, remedy: &str) -> io::Result<()> {
+        let found = with_loop(self.run, |_| ());
+        found.map_err(|elsewhere| io::Error::other(elsewhere.message(what, remedy)))
+    }
+
+    /// Whether the loop belongs to this thread, whether or not it runs now.
+    pub(crate) fn is_of_this_thread(self) -> bool {
+        let owner = registry::thread_of(self.run);
+        owner.is_some_and(|owner| owner.id() == thread::current().id())
+    }
+
+    /// Has the loop call `f` on its own thread, soon, in the order of the calls from this thread; asyncio's
+    /// `loop.call_soon_threadsafe`. Wakes the loop if it sleeps.
+    ///
+    /// A panic in `f` is reported as [unhandled](crate::Builder::on_unhandled). If the loop ends first, `f` is dropped,
+    /// on the loop's thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the loop has ended; `f` is dropped.
+    pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
+        let inbox = registry::inbox_at(self.run).ok_or(Closed(()))?;
+        inbox.send_call(self.run.generation(), Box::new(f)).map_err(|_| Closed(()))
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.run).finish()
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the event loop has ended")
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Closed({self})")
+    }
+}
+
+impl Error for Closed {}
+
+impl From<Closed> for io::Error {
+    fn from(error: Closed) -> Self {
+        Self::other(error)
+    }
+}
+
+/// Creates tasks for code that knows only futures-task's traits. The error says "shutdown" where the loop of the handle does
+/// not run on this thread: `!Send` futures cannot travel.
+impl LocalSpawn for Handle {
+    #[track_caller]
+    fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
+        self.status_local()?;
+        task::create_detached(future);
+        Ok(())
+    }
+
+    fn status_local(&self) -> Result<(), SpawnError> {
+        match with_loop(self.run, |state| state.closing) {
+            Ok(false) => Ok(()),
+            Ok(true) | Err(_) => Err(SpawnError::shutdown()),
+        }
+    }
+}
+
+/// As [`LocalSpawn`], and from other threads too.
+impl Spawn for Handle {
+    #[track_caller]
+    fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+        if self.status_local().is_ok() {
+            task::create_detached(future);
+            return Ok(());
+        }
+        let handle = *self;
+        let create = move || {
+            // The loop may end on the way: then the future is dropped with it.
+            let _ = handle.spawn_local_obj(future.into());
+        };
+        self.call_soon_threadsafe(create).map_err(|_| SpawnError::shutdown())
+    }
+
+    fn status(&self) -> Result<(), SpawnError> {
+        match registry::thread_of(self.run) {
+            Some(_) => Ok(()),
+            None => Err(SpawnError::shutdown()),
+        }
+    }
+}

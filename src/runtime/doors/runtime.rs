@@ -1,0 +1,285 @@
+//! `Runtime`: a loop that is made once and run many times, or turned by a host.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::handle::Handle;
+use crate::runtime::context::{self, enter, with};
+use crate::runtime::data::clock;
+use crate::runtime::data::job::MaybeDone;
+use crate::runtime::data::key::NO_SLOT;
+use crate::runtime::data::record::Payload;
+use crate::runtime::event_loop::{self, Park, PollMain, Turn};
+use crate::runtime::handles::cleaner;
+use crate::runtime::limit;
+use crate::runtime::state::State;
+
+/// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
+///
+/// Most programs need only [`run`](crate::run). Tasks that are left when [`Runtime::run`] returns wait for the next run.
+/// [`Runtime::shutdown`], and drop, cancel them.
+///
+/// A thread may have several, of which one runs at a time.
+///
+/// # Examples
+///
+/// ```
+/// let mut runtime = oneloop::Runtime::new()?;
+/// let task = runtime.run(async { oneloop::create_task(async { "made in the first run" }) });
+/// assert_eq!(runtime.run(task).unwrap(), "made in the first run");
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// It stays on its thread, as its tasks do; what travels is a [`Handle`]:
+///
+/// ```compile_fail,E0277
+/// let runtime = oneloop::Runtime::new().unwrap();
+/// std::thread::spawn(move || drop(runtime));
+/// ```
+pub struct Runtime {
+    /// Taken out while it is the thread's loop.
+    state: Cell<Option<Box<State>>>,
+}
+
+impl Runtime {
+    pub(crate) fn of(state: State) -> Self {
+        Self { state: Cell::new(Some(Box::new(state))) }
+    }
+
+    /// Runs `main` until it is ready and the [cleanups](crate::with_cleanup) that it left are done, and the other tasks
+    /// meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// If `main` panics, with the same payload. If a loop already runs on this thread.
+    #[track_caller]
+    pub fn run<F: IntoFuture>(&mut self, main: F) -> F::Output {
+        let output = self.run_caught(main, Location::caller());
+        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+    }
+
+    /// As [`Runtime::run`], called at `place`; a panic of `main` is given back.
+    #[track_caller]
+    pub(crate) fn run_caught<F: IntoFuture>(
+        &mut self,
+        main: F,
+        place: &'static Location<'static>,
+    ) -> Result<F::Output, Payload> {
+        if let Some(outer) = with(|state| state.running_since).flatten() {
+            panic!(
+                "an event loop cannot be run at {place}, inside the one that runs on this thread since {outer}: `await` the \
+                 future instead"
+            );
+        }
+        self.check_process();
+        self.inside(|| limit::unlimited(|| run_main(main.into_future(), place)))
+    }
+
+    /// A way to this loop from other threads.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.with(|state| state.run_number()))
+    }
+
+    /// One turn, for a host with a loop of its own: a GUI, a game, another runtime. Runs what is runnable, then looks at timers,
+    /// sockets and what other threads sent. Never waits.
+    ///
+    /// The host calls it again at once after [`Turn::Busy`]. After [`Turn::Park`], it calls it when the deadline has come, or
+    /// when [`Runtime::reactor_fd`] is readable: a socket is ready, another thread has sent something, or something between
+    /// the turns has woken a task.
+    ///
+    /// # Panics
+    ///
+    /// If a loop already runs on this thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::{Runtime, Turn};
+    ///
+    /// let done = std::rc::Rc::new(std::cell::Cell::new(false));
+    /// let flag = done.clone();
+    /// let mut runtime = Runtime::new()?;
+    /// let task = runtime.create_task(async move {
+    ///     oneloop::sleep(std::time::Duration::from_millis(1)).await;
+    ///     flag.set(true);
+    /// });
+    /// while !done.get() {
+    ///     if let Turn::Park(Some(deadline)) = runtime.turn() {
+    ///         std::thread::sleep(deadline.saturating_duration_since(std::time::Instant::now()));
+    ///     }
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn turn(&mut self) -> Turn {
+        let place = Location::caller();
+        if let Some(outer) = with(|state| state.running_since).flatten() {
+            panic!(
+                "an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}"
+            );
+        }
+        self.check_process();
+        self.inside(|| {
+            with(|state| {
+                state.inbox().woken();
+                state.start_rounds();
+                state.running_since = Some(place);
+            });
+            let turn = limit::unlimited(|| event_loop::turn(&mut |_| Poll::Pending, Park::InHost));
+            with(|state| state.running_since = None);
+            turn
+        })
+    }
+
+    /// When [`Runtime::turn`] must be called next if nothing else happens; `None` if nothing is armed.
+    ///
+    /// It is the earliest deadline or, where very many timers have nearly the same one, a moment shortly before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.with(State::next_deadline).map(clock::to_instant)
+    }
+
+    /// A descriptor that is readable when [`Runtime::turn`] has something to do. Only for polling: the loop owns it.
+    ///
+    /// # Errors
+    ///
+    /// If the process has no descriptors left.
+    #[cfg(unix)]
+    pub fn reactor_fd(&self) -> io::Result<RawFd> {
+        self.with(|state| {
+            let descriptor = state.reactor()?.as_raw_fd();
+            // From now on the host may sleep on it, before the first turn too.
+            if state.is_busy() || !state.inbox().try_park() {
+                state.inbox().wake_reader();
+            }
+            Ok(descriptor)
+        })
+    }
+
+    /// Cancels what is left, waits for the [cleanups](crate::with_cleanup) that this leaves, no longer than
+    /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and ends the loop; as drop does. A drop by a panic does
+    /// not wait.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+
+    /// As [`Runtime::shutdown`]; once `hurry` is ready, it waits for cleanups no longer. The
+    /// reports of those say `why`, as a clause.
+    pub(crate) fn shutdown_until(
+        mut self,
+        mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>,
+        why: &'static str,
+    ) {
+        self.end(Some(&mut |cx| {
+            let poll = hurry(cx);
+            if poll.is_ready() {
+                with(|state| state.cleaning.why_hurried = Some(why));
+            }
+            poll
+        }));
+    }
+
+    /// Does nothing the second time.
+    fn end(&mut self, hurry: Option<&mut PollMain<'_>>) {
+        // The code that drops this may be another loop's, and have limits there.
+        self.inside(|| {
+            limit::unlimited(|| {
+                cleaner::close_locals();
+                match hurry {
+                    Some(hurry) => {
+                        event_loop::close(hurry);
+                        cleaner::await_locals(hurry);
+                    }
+                    None => event_loop::close(&mut |_| Poll::Pending),
+                }
+                context::drop_locals();
+            });
+        });
+        // The wakers of others that it still holds.
+        if let Some(payload) = context::drop_caught(self.state.take()) {
+            context::discard(payload);
+        }
+    }
+
+    /// Calls `f` with this loop as the thread's loop.
+    pub(crate) fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = enter(&self.state);
+        f()
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        match self.inside(|| with(f)) {
+            Some(result) => result,
+            None => unreachable!("`inside` has made it the thread's loop"),
+        }
+    }
+
+    /// A forked child that went on with the loop would take the parent's events.
+    #[track_caller]
+    fn check_process(&self) {
+        if let Err(error) = self.with(|state| state.check_process()) {
+            panic!("the event loop cannot go on: {error}");
+        }
+    }
+
+    /// Something changed between two turns: the host may be about to sleep.
+    pub(crate) fn tell_host(&self) {
+        self.with(|state| state.inbox()).announce();
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// Runs `main`, on the stack, with this thread's loop.
+fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::Output, Payload> {
+    // As with a task, the future is dropped when it is ready, while it is current, and a panic in that drop is main's panic.
+    let mut main = pin!(MaybeDone::new(main));
+    let mut panicked = None;
+    with(|state| {
+        state.tasks.renew_main(place);
+        state.running_since = Some(place);
+    });
+    event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
+        let poll = panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().poll(cx)));
+        poll.unwrap_or_else(|payload| {
+            panicked = Some(payload);
+            Poll::Ready(())
+        })
+    });
+    with(|state| state.current = NO_SLOT);
+    // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
+    let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
+    event_loop::await_cleanups_of_main();
+    with(|state| {
+        state.tasks.calm_main();
+        state.cleaning.why_hurried = None;
+        state.running_since = None;
+    });
+    match (panicked, taken) {
+        (Some(first), taken) => {
+            if let Err(second) = taken {
+                context::discard(second);
+            }
+            Err(first)
+        }
+        (None, Err(payload)) => Err(payload),
+        (None, Ok(Some(output))) => Ok(output),
+        (None, Ok(None)) => unreachable!("main is ready, so it has an output"),
+    }
+}

@@ -1,0 +1,436 @@
+//! The children of a task group: tasks whose futures lie in the group, and are polled inside the poll of whoever awaits it.
+//!
+//! A child has a slot, a name, a place, a parent and a handle like any task. Its wakes put it on the group's ready list and
+//! wake whoever polled the group last, as with the members of a `gather`. While it is polled or dropped it is the current task.
+//! The body of the group is a member without a name: it runs as the task that awaits the group.
+//!
+//! What a future of a child is, a `J`, is the group's affair. It is taken out of its entry while user code runs in it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::task::Context;
+
+use slab::Slab;
+
+use super::cleaner::LeftCleanups;
+use super::gathering::{new_list, wait_for};
+use super::task::TaskHandle;
+use crate::runtime::context::{self, with, with_loop};
+use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
+use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
+use crate::runtime::data::record::{CancelReason, Ending, Place, TaskLabel};
+use crate::runtime::data::tasks::Tenant;
+use crate::runtime::state::{Outer, State};
+use crate::runtime::threads::registry;
+
+/// Stands for the body in the ready list, in place of a child's index.
+const BODY: u32 = NO_SLOT;
+
+/// In the ready list, in place of a child's slot: its cleanups are done. Entries without any slot may be there too, of a watch
+/// that had this list before.
+const CLEANED: u32 = NO_SLOT - 1;
+
+const ELSEWHERE: &str = "use it where it was polled first";
+
+/// The children of one group that have not ended, and its ready list.
+pub(crate) struct Children<J> {
+    /// The slot is that of the ready list.
+    key: HandleKey,
+    body: u32,
+    entries: RefCell<Slab<Entry<J>>>,
+    /// How many run, and how many may.
+    running: Cell<usize>,
+    limit: Cell<usize>,
+    /// Those that are to run when others have ended.
+    held: RefCell<VecDeque<Held>>,
+    /// Counts all children, to tell one tenant of an entry from the next.
+    created: Cell<u64>,
+}
+
+struct Entry<J> {
+    /// Somebody else may have it once the child has ended, which the group is told only in its next poll.
+    slot: u32,
+    number: u64,
+    is_running: bool,
+    /// `None` while it is polled, and once it is gone.
+    job: Option<J>,
+}
+
+struct Held {
+    index: usize,
+    number: u64,
+}
+
+/// What a group is to do next.
+pub(crate) enum Woken<J> {
+    /// To poll the body.
+    Body(BodyTurn),
+    /// To poll a child.
+    Child(ChildTurn, J),
+    /// To drop a child: it was cancelled.
+    Cancelled(ChildTurn, J),
+    /// A child has ended, after its cleanups.
+    Ended,
+}
+
+/// The body's turn.
+pub(crate) struct BodyTurn {
+    key: WakerKey,
+}
+
+/// A child's turn: it is the current task, until [`Children::suspend`] or [`Children::end`].
+#[must_use = "`suspend` or `end` makes the outer task current again"]
+pub(crate) struct ChildTurn {
+    key: WakerKey,
+    index: usize,
+    outer: Outer,
+}
+
+impl<J> Children<J> {
+    /// No children yet, on the loop that runs here; the body counts as woken.
+    #[track_caller]
+    pub(crate) fn new(what: &str) -> Self {
+        let key = new_list(what);
+        let new_body = |state: &mut State| {
+            let body = Member { list: key.slot, index: BODY };
+            let slot = state.tasks.insert(Tenant::Member(body));
+            state.queue_member(slot, body);
+            slot
+        };
+        let body = with(new_body).unwrap_or(NO_SLOT);
+        Self {
+            key,
+            body,
+            entries: RefCell::new(Slab::new()),
+            running: Cell::new(0),
+            limit: Cell::new(usize::MAX),
+            held: RefCell::default(),
+            created: Cell::new(0),
+        }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut State, u32) -> R) -> R {
+        let HandleKey { run, slot: list } = self.key;
+        match with_loop(run, |state| f(state, list)) {
+            Ok(result) => result,
+            Err(elsewhere) => {
+                panic!("{}", elsewhere.message("task group", ELSEWHERE))
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// A new child. It runs as soon as the limit lets it.
+    pub(crate) fn create(&self, job: J, place: Place) -> TaskHandle {
+        let number = self.created.replace(self.created.get() + 1);
+        let entry = Entry { slot: NO_SLOT, number, is_running: false, job: Some(job) };
+        let index = self.entries.borrow_mut().insert(entry);
+        let member = self.member(index);
+        let handle = with_loop(self.key.run, |state| {
+            let slot = state.tasks.create_child(member, place, state.current);
+            state.start_vars(slot);
+            TaskHandle::of(state, slot)
+        });
+        let handle = handle.unwrap_or_else(|elsewhere| {
+            let _entry = self.entries.borrow_mut().remove(index);
+            panic!("{}", elsewhere.message("task group", ELSEWHERE))
+        });
+        self.entries.borrow_mut()[index].slot = handle.slot();
+        if self.running.get() < self.limit.get() {
+            self.start(index, number);
+        } else {
+            self.hold(Held { index, number });
+        }
+        handle
+    }
+
+    fn hold(&self, child: Held) {
+        let (mut held, entries) = (self.held.borrow_mut(), self.entries.borrow());
+        // Those that were cancelled while they were held may not pile up.
+        if held.len() > 2 * entries.len() {
+            let is_there = |Held { index, number }: &Held| {
+                entries.get(*index).is_some_and(|entry| entry.number == *number)
+            };
+            held.retain(is_there);
+        }
+        held.push_back(child);
+    }
+
+    /// To queue it can wake whoever awaits the group, which may be the code of others.
+    fn start(&self, index: usize, number: u64) {
+        let mut entries = self.entries.borrow_mut();
+        // It may have been cancelled while it was held.
+        let entry = entries.get_mut(index).filter(|entry| entry.number == number);
+        let Some(Entry { slot, is_running, .. }) = entry else { return };
+        let slot = *slot;
+        *is_running = true;
+        drop(entries);
+        self.running.set(self.running.get() + 1);
+        let member = self.member(index);
+        self.with(|state, _| {
+            // Or cancelled and cleaned up, and somebody else may have its slot.
+            if state.tasks.child(slot) == Some(member) {
+                state.queue(slot);
+            }
+        });
+    }
+
+    /// A task that is cancelled already, where the group takes no more children.
+    pub(crate) fn create_cancelled(&self, place: Place) -> TaskHandle {
+        self.with(|state, _| {
+            let (reason, parent) = (CancelReason::GroupCancelled, state.current);
+            let slot = state.tasks.create_cancelled(reason, place, parent);
+            TaskHandle::of(state, slot)
+        })
+    }
+
+    /// From now on so many may run at once.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.set(limit);
+        self.start_held();
+    }
+
+    fn start_held(&self) {
+        while self.running.get() < self.limit.get() {
+            let first = self.held.borrow_mut().pop_front();
+            let Some(Held { index, number }) = first else { return };
+            self.start(index, number);
+        }
+    }
+
+    /// Marks all for cancellation: each is dropped in its turn.
+    pub(crate) fn cancel_all(&self) {
+        let children: Vec<_> = {
+            let entries = self.entries.borrow();
+            entries.iter().map(|(index, entry)| (entry.slot, self.member(index))).collect()
+        };
+        // That of a group that has ended is legal anywhere.
+        if children.is_empty() {
+            return;
+        }
+        self.with(|state, _| {
+            for (slot, member) in children {
+                if state.tasks.child(slot) == Some(member) {
+                    state.cancel(slot, CancelReason::GroupCancelled);
+                }
+            }
+        });
+    }
+
+    /// Lets the group be polled, without a turn for any child.
+    pub(crate) fn wake_group(&self) {
+        let HandleKey { run, slot: list } = self.key;
+        with_loop(run, |state| state.wake_member(NO_SLOT, Member { list, index: BODY })).ok();
+    }
+
+    /// How many are to have a turn.
+    pub(crate) fn woken(&self) -> usize {
+        self.with(|state, list| state.ready_lists[list as usize].ready.len())
+    }
+
+    /// What was woken first.
+    pub(crate) fn next_woken(&self) -> Option<Woken<J>> {
+        loop {
+            match self.with(State::next_woken_of_group)? {
+                Next::Body(turn) => return Some(Woken::Body(turn)),
+                Next::Ended { index } => {
+                    self.remove(index as usize);
+                    return Some(Woken::Ended);
+                }
+                Next::Child { turn, is_cancelled } => {
+                    let job = self.take_job(turn.index);
+                    match job {
+                        Some(job) if is_cancelled => return Some(Woken::Cancelled(turn, job)),
+                        Some(job) => return Some(Woken::Child(turn, job)),
+                        None => self.end(turn, Ending::Cancelled),
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_job(&self, index: usize) -> Option<J> {
+        self.entries.borrow_mut().get_mut(index)?.job.take()
+    }
+
+    /// The child waits.
+    #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
+    pub(crate) fn suspend(&self, turn: ChildTurn, job: J) {
+        let ChildTurn { key, index, outer } = turn;
+        if let Some(entry) = self.entries.borrow_mut().get_mut(index) {
+            entry.job = Some(job);
+        }
+        self.with(|state, _| {
+            state.step_out(outer);
+            state.tasks.suspend_child(key.slot());
+        });
+    }
+
+    /// The child's future is gone, and its turn over; it has ended, unless it has cleanups.
+    #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
+    pub(crate) fn end(&self, turn: ChildTurn, ending: Ending) {
+        let ChildTurn { key, index, outer } = turn;
+        let has_ended = self.with(|state, _| {
+            state.step_out(outer);
+            state.finish(key.slot(), ending);
+            !state.tasks.is_cleaning(key.slot())
+        });
+        if has_ended {
+            self.remove(index);
+        }
+    }
+
+    fn remove(&self, index: usize) {
+        let entry = self.entries.borrow_mut().remove(index);
+        if entry.is_running {
+            self.running.set(self.running.get() - 1);
+            self.start_held();
+        }
+    }
+
+    /// From now on a wake of a child or of the body wakes `cx`.
+    pub(crate) fn wait(&self, cx: &Context<'_>) {
+        wait_for(self.key, cx);
+    }
+
+    /// Whether somebody holds the handle of the child whose turn it is.
+    pub(crate) fn has_handle(&self, turn: &ChildTurn) -> bool {
+        self.with(|state, _| state.tasks.has_handle(turn.key.slot()))
+    }
+
+    /// Names the current task.
+    pub(crate) fn label(&self) -> TaskLabel {
+        self.with(|state, _| state.tasks.label(state.current))
+    }
+
+    /// The group goes before its children: takes their futures out, to be dropped one by one.
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = (Abandoned, Option<J>)> + use<J> {
+        let (key, entries) = (self.key, self.entries.take());
+        entries.into_iter().map(move |(index, Entry { slot, job, .. })| {
+            let member = Member { list: key.slot, index: key::slot(index) };
+            (Abandoned { key: HandleKey { slot, ..key }, member }, job)
+        })
+    }
+
+    fn member(&self, index: usize) -> Member {
+        Member { list: self.key.slot, index: key::slot(index) }
+    }
+}
+
+/// A child that its group has given up.
+pub(crate) struct Abandoned {
+    key: HandleKey,
+    member: Member,
+}
+
+impl Abandoned {
+    /// Its future has been dropped. Returns what it still waits for, if its loop runs here.
+    pub(crate) fn end(self) -> Option<LeftCleanups> {
+        let Self { key: HandleKey { run, slot }, member } = self;
+        let end = move || with_loop(run, |state| state.end_abandoned(slot, member));
+        end().unwrap_or_else(|_| {
+            registry::send_home(run, move || {
+                drop(end());
+            });
+            None
+        })
+    }
+}
+
+/// What was woken, as the state knows it.
+enum Next {
+    Body(BodyTurn),
+    Child { turn: ChildTurn, is_cancelled: bool },
+    Ended { index: u32 },
+}
+
+impl State {
+    fn next_woken_of_group(&mut self, list: u32) -> Option<Next> {
+        let run = self.run_number().index();
+        while let Some(member) = self.ready_lists[list as usize].ready.pop_front() {
+            let ReadyMember { slot, index } = member;
+            if slot == NO_SLOT {
+                continue;
+            }
+            if slot == CLEANED {
+                return Some(Next::Ended { index });
+            }
+            if index == BODY {
+                let entry = &mut self.tasks.slots[slot as usize];
+                entry.queued = false;
+                let key = WakerKey::new(run, entry.serial, slot);
+                return Some(Next::Body(BodyTurn { key }));
+            }
+            if let Some((serial, is_cancelled)) = self.tasks.begin_child(slot) {
+                let key = WakerKey::new(run, serial, slot);
+                let turn = ChildTurn { key, index: index as usize, outer: self.step_in() };
+                self.start_turn(key);
+                return Some(Next::Child { turn, is_cancelled });
+            }
+        }
+        None
+    }
+
+    /// Tells its group that a child has ended after its cleanups.
+    pub(crate) fn tell_group(&mut self, member: Member) {
+        self.wake_member(CLEANED, member);
+    }
+
+    /// The child's future is gone, and soon its group. If it has cleanups, it belongs to the loop until they are done.
+    fn end_abandoned(&mut self, slot: u32, member: Member) -> Option<LeftCleanups> {
+        if self.tasks.child(slot) != Some(member) {
+            return None;
+        }
+        if self.tasks.is_living(slot) && !self.tasks.is_cleaning(slot) {
+            self.tasks.mark_cancelled(slot, CancelReason::GroupDropped);
+            self.finish(slot, Ending::Cancelled);
+        }
+        if !self.tasks.is_cleaning(slot) {
+            return None;
+        }
+        self.tasks.adopt(slot);
+        self.left_cleanups(slot)
+    }
+
+    /// The futures of all children are gone.
+    fn disband_group(&mut self, list: u32, body: u32) {
+        drop(self.tasks.slots.try_remove(body as usize));
+        let list = self.ready_lists.try_remove(list as usize);
+        let Some(ReadyList { owner, ready }) = list else { return };
+        self.release(owner);
+        let is_child = |member: &ReadyMember| member.index != BODY && member.slot < CLEANED;
+        for ReadyMember { slot, .. } in ready.into_iter().filter(is_child) {
+            self.tasks.unqueue(slot);
+        }
+    }
+}
+
+impl BodyTurn {
+    pub(crate) fn poll<R>(self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        context::with_waker(self.key, f)
+    }
+}
+
+impl ChildTurn {
+    pub(crate) fn poll<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        context::with_waker(self.key, f)
+    }
+}
+
+impl<J> Drop for Children<J> {
+    fn drop(&mut self) {
+        let (HandleKey { run, slot: list }, body) = (self.key, self.body);
+        context::at_home(run, move |state| state.disband_group(list, body));
+    }
+}
+
+impl<J> fmt::Debug for Children<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Children").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,35 @@
+//! Keeps virtual time from jumping while somebody outside works for the loop: another thread, another process.
+
+use crate::runtime::context::{self, with};
+use crate::runtime::data::clock::Nanos;
+use crate::runtime::data::key::RunNumber;
+use crate::runtime::state::State;
+
+/// As long as it is there, the virtual clock of its loop takes as long to the next deadline as a real one.
+#[derive(Debug)]
+pub(crate) struct ClockHold {
+    run: RunNumber,
+}
+
+impl ClockHold {
+    /// `None`: the clock of this thread's loop is real, or there is no loop.
+    pub(crate) fn new() -> Option<Self> {
+        let hold = |state: &mut State| {
+            state.clock.hold();
+            Self { run: state.run_number() }
+        };
+        with(|state| state.clock.is_virtual().then(|| hold(state))).flatten()
+    }
+}
+
+/// On the thread that worked, the loop hears of it.
+impl Drop for ClockHold {
+    fn drop(&mut self) {
+        context::at_home(self.run, |state| state.clock.let_go());
+    }
+}
+
+/// Lets the virtual clock of this thread's loop go on by so much, whoever holds it up.
+pub(crate) fn ask_for(duration: Nanos) {
+    with(|state| state.clock.ask_for(state.clock.now().saturating_add(duration)));
+}

@@ -1,0 +1,228 @@
+//! A gathering as `gather` holds it: the keys of its members, each polled only when it was woken.
+
+use std::mem;
+use std::ops::ControlFlow;
+use std::task::{Context, Poll, ready};
+
+use crate::runtime::context::{self, NotHere, candidate, with, with_loop};
+use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
+use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
+use crate::runtime::data::tasks::Tenant;
+use crate::runtime::data::waiter::Waiter;
+use crate::runtime::state::State;
+
+/// So many members are polled in one poll of the task; then others have their turn.
+const POLLS_MAX: usize = 64;
+
+/// Members of one future that are polled inside it.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    /// The slot is that of the ready list.
+    key: HandleKey,
+    /// The slots of the members that have started; [`NO_SLOT`] where one has ended.
+    members: Vec<u32>,
+    living: usize,
+    /// How many members there will be.
+    total: usize,
+}
+
+impl Gathering {
+    /// A gathering, on the loop that runs here, of `total` members; `limit` at once, of which each starts as woken.
+    #[track_caller]
+    pub(crate) fn new(what: &str, total: usize, limit: usize) -> Self {
+        let key = new_list(what);
+        let at_once = total.min(limit);
+        let members = Vec::with_capacity(at_once);
+        let mut gathering = Self { key, members, living: 0, total };
+        gathering.start(at_once);
+        gathering
+    }
+
+    /// One more member than was said, which starts as woken.
+    pub(crate) fn add(&mut self) {
+        self.total += 1;
+        self.start(1);
+    }
+
+    fn start(&mut self, count: usize) {
+        let first = self.members.len();
+        let Self { key: HandleKey { run, slot: list }, ref mut members, .. } = *self;
+        here(with_loop(run, |state| {
+            for index in first..first + count {
+                let index = key::slot(index);
+                let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
+                state.tasks.slots[slot as usize].queued = true;
+                state.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
+                members.push(slot);
+            }
+        }));
+        self.living += count;
+    }
+
+    /// Polls the members that were woken, by `poll`, which is told which one; a member that is ready is not polled again.
+    /// Ready when `poll` breaks, or no member is left.
+    pub(crate) fn poll_woken(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<ControlFlow<()>>,
+    ) -> Poll<()> {
+        for _ in 0..POLLS_MAX {
+            let Some((index, key)) = self.next_woken() else {
+                return self.wait(cx);
+            };
+            match context::with_waker(key, |cx| poll(index, cx)) {
+                Poll::Pending => continue,
+                Poll::Ready(ControlFlow::Continue(())) => self.end(index),
+                Poll::Ready(ControlFlow::Break(())) => return Poll::Ready(()),
+            }
+            if self.living == 0 {
+                return Poll::Ready(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Polls the members that were woken, by `poll`, until one is ready, and says which one, and with what. `None`: no member
+    /// is left.
+    pub(crate) fn poll_next<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<(usize, T)>> {
+        for _ in 0..POLLS_MAX {
+            let Some((index, key)) = self.next_woken() else {
+                ready!(self.wait(cx));
+                return Poll::Ready(None);
+            };
+            let mut polled = Polled { gathering: self, index, has_ended: true };
+            match context::with_waker(key, |cx| poll(index, cx)) {
+                Poll::Pending => polled.has_ended = false,
+                Poll::Ready(output) => return Poll::Ready(Some((index, output))),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn next_woken(&self) -> Option<(usize, WakerKey)> {
+        let Self { key: HandleKey { run, slot: list }, ref members, .. } = *self;
+        here(with_loop(run, |state| {
+            let (slot, index) = state.next_woken(list, members)?;
+            let serial = state.tasks.serial(slot);
+            Some((index, WakerKey::new(run.index(), serial, slot)))
+        }))
+    }
+
+    /// From now on a member's wake wakes `cx`. Ready if no member is left.
+    fn wait(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.living == 0 {
+            return Poll::Ready(());
+        }
+        wait_for(self.key, cx);
+        Poll::Pending
+    }
+
+    /// The member has ended: the next one starts in its place.
+    fn end(&mut self, index: usize) {
+        let slot = mem::replace(&mut self.members[index], NO_SLOT);
+        self.living -= 1;
+        with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
+        if self.members.len() < self.total {
+            self.start(1);
+        }
+    }
+}
+
+/// A member that is being polled, and has ended when this goes, also by a panic: it is not waited for any more.
+struct Polled<'a> {
+    gathering: &'a mut Gathering,
+    index: usize,
+    has_ended: bool,
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        if self.has_ended {
+            self.gathering.end(self.index);
+        }
+    }
+}
+
+fn here<R>(result: Result<R, NotHere>) -> R {
+    match result {
+        Ok(result) => result,
+        Err(elsewhere) => {
+            panic!("{}", elsewhere.message("future", "await it where it was polled first"))
+        }
+    }
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        drop_list(self.key, mem::take(&mut self.members));
+    }
+}
+
+impl State {
+    /// Takes the slot and the index of the first of the woken `members` off their ready list.
+    fn next_woken(&mut self, list: u32, members: &[u32]) -> Option<(u32, usize)> {
+        let list = &mut self.ready_lists[list as usize];
+        while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
+            // A member that was woken while it became ready has left its slot to somebody else; and an entry without one
+            // belongs to a list that had this place before.
+            if slot != NO_SLOT && members[index as usize] == slot {
+                self.tasks.slots[slot as usize].queued = false;
+                return Some((slot, index as usize));
+            }
+        }
+        None
+    }
+}
+
+// Ready lists: those of gatherings, and those of what is watched.
+
+/// A ready list on the loop that runs here.
+#[track_caller]
+pub(crate) fn new_list(what: &str) -> HandleKey {
+    let new = |state: &mut State| {
+        let list = state.ready_lists.insert(ReadyList::new());
+        HandleKey { run: state.run_number(), slot: key::slot(list) }
+    };
+    let Some(key) = with(new) else { context::no_loop(what) };
+    key
+}
+
+/// From now on a new entry of the list wakes `cx`.
+pub(crate) fn wait_for(list: HandleKey, cx: &Context<'_>) {
+    let HandleKey { run, slot: list } = list;
+    let candidate = candidate(cx.waker());
+    let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
+    if let Ok(false) = waits {
+        context::wait_cloned(run, cx.waker(), |state| owner(state, list));
+        // The clone may have woken a member while nobody was there to be told.
+        let is_woken = with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
+        if let Ok(true) = is_woken {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+/// The list goes, and the slots of its `members` are freed.
+pub(crate) fn drop_list(list: HandleKey, members: Vec<u32>) {
+    let HandleKey { run, slot: list } = list;
+    context::at_home(run, move |state| disband(state, list, &members));
+}
+
+fn owner(state: &mut State, list: u32) -> Option<&mut Waiter> {
+    state.ready_lists.get_mut(list as usize).map(|list| &mut list.owner)
+}
+
+fn disband(state: &mut State, list: u32, members: &[u32]) {
+    for &slot in members.iter().filter(|&&slot| slot != NO_SLOT) {
+        drop(state.tasks.slots.try_remove(slot as usize));
+    }
+    if let Some(list) = state.ready_lists.try_remove(list as usize) {
+        state.release(list.owner);
+    }
+}

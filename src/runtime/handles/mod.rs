@@ -1,0 +1,12 @@
+//! What leaves the loop: keys with a `Drop`. The layers above hold these and nothing else of the kernel.
+
+pub(crate) mod children;
+pub(crate) mod cleaner;
+pub(crate) mod clock_hold;
+pub(crate) mod current_vars;
+pub(crate) mod gathering;
+pub(crate) mod registration;
+pub(crate) mod source_handle;
+pub(crate) mod task;
+pub(crate) mod timer;
+pub(crate) mod watch;

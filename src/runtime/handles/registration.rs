@@ -1,0 +1,174 @@
+//! A registered I/O object as the rest of the crate holds it: the object, and the handle of its source.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::task::{Context, Poll, ready};
+
+use super::source_handle::SourceHandle;
+use crate::runtime::reactor::{Direction, Drained, EntryId, EventSource, Interests};
+
+/// An I/O object registered with a loop's reactor. Usable on the loop's thread, droppable on each to which the object may go:
+/// `Send` if the object is, since the rest is a key.
+#[expect(unnameable_types, reason = "it stands in a trait of `net` that is for streams alone")]
+pub struct Registration<S: EventSource> {
+    /// `None` only after `into_inner` and drop took it.
+    io: Option<S>,
+    source: SourceHandle,
+}
+
+/// How an operation on the object went, besides failing.
+pub(crate) struct Moved<T> {
+    pub(crate) value: T,
+    /// It moved less than it was offered, so there is no more for now, if the short-read rule holds.
+    pub(crate) is_short: bool,
+}
+
+/// Without its type: beside a system call its cost is nothing, and the rest is compiled once for all of them.
+type Operation<'a, S, T> = &'a mut dyn FnMut(&S) -> io::Result<Moved<T>>;
+
+impl<S: EventSource> Registration<S> {
+    /// Registers `io`, which is in non-blocking mode, with the loop that runs here.
+    pub(crate) fn new(mut io: S, interests: Interests, what: &'static str) -> io::Result<Self> {
+        let source = SourceHandle::register(&mut io, interests, what)?;
+        Ok(Self { io: Some(io), source })
+    }
+
+    pub(crate) fn io(&self) -> &S {
+        match &self.io {
+            Some(io) => io,
+            None => unreachable!("the object is taken out only when the registration goes"),
+        }
+    }
+
+    /// Ends the registration and gives the object back.
+    pub(crate) fn into_inner(mut self) -> io::Result<S> {
+        if let Some(io) = &mut self.io {
+            // Where that fails, drop sends it home.
+            self.source.release(io).map_err(|elsewhere| self.source.wrong_place(elsewhere))?;
+        }
+        match self.io.take() {
+            Some(io) => Ok(io),
+            None => unreachable!("the object is taken out only when the registration goes"),
+        }
+    }
+
+    /// Does `operation` if the object may be ready for it; `WouldBlock` if not. Never waits.
+    pub(crate) fn try_io<T>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> io::Result<T> {
+        if self.source.is_ready(direction)? {
+            self.attempt(direction, &mut operation)
+        } else {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    /// Does `operation` as soon as the object is ready for it.
+    pub(crate) async fn when_ready<T>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> io::Result<T> {
+        let mut waiting = Waiting { source: &self.source, direction, entry: None };
+        poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation)).await
+    }
+
+    /// As [`Registration::when_ready`], for traits whose callers have one waker a direction: the last one is woken.
+    pub(crate) fn poll_io<T>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.poll_as(&mut Some(EntryId::POLL), direction, cx, &mut operation)
+    }
+
+    /// Waits until an operation in this direction may do something.
+    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<()> {
+        let mut waiting = Waiting { source: &self.source, direction, entry: None };
+        poll_fn(|cx| self.source.poll_ready(&mut waiting.entry, direction, cx)).await
+    }
+
+    /// As [`Registration::ready`], for callers who have one waker a direction: the last one is woken.
+    pub(crate) fn poll_direction(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.source.poll_ready(&mut Some(EntryId::POLL), direction, cx)
+    }
+
+    /// As [`Registration::poll_io`], for one of several: the entry, none at first, is its own, and [`Registration::forget`]
+    /// takes it back.
+    pub(crate) fn poll_as<T>(
+        &self,
+        entry: &mut Option<EntryId>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        operation: Operation<'_, S, T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            ready!(self.source.poll_ready(entry, direction, cx))?;
+            match self.attempt(direction, operation) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Does the operation now, and notes what it says about the object's readiness.
+    fn attempt<T>(&self, direction: Direction, operation: Operation<'_, S, T>) -> io::Result<T> {
+        loop {
+            match operation(self.io()) {
+                Ok(Moved { value, is_short }) => {
+                    if is_short {
+                        self.source.drained(direction, Drained::Short)?;
+                    }
+                    return Ok(value);
+                }
+                Err(error) => self.source.failed(direction, error)?,
+            }
+        }
+    }
+
+    /// Who waited at this entry waits no longer.
+    pub(crate) fn forget(&self, direction: Direction, entry: EntryId) {
+        self.source.forget(direction, entry);
+    }
+}
+
+impl<S: EventSource> Drop for Registration<S> {
+    fn drop(&mut self) {
+        let Some(mut io) = self.io.take() else { return };
+        if self.source.release(&mut io).is_err() {
+            // On another thread, or between two runs: it is closed at once, so that the peer sees it, which takes it out of the
+            // reactor too. The key goes home.
+            drop(io);
+            self.source.send_release_home();
+        }
+    }
+}
+
+/// A future that waits for a direction, and takes its entry back when it is dropped.
+struct Waiting<'a> {
+    source: &'a SourceHandle,
+    direction: Direction,
+    entry: Option<EntryId>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry {
+            self.source.forget(self.direction, entry);
+        }
+    }
+}
+
+impl<S: EventSource + fmt::Debug> fmt::Debug for Registration<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.io(), f)
+    }
+}

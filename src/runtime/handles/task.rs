@@ -1,0 +1,333 @@
+//! Creating tasks, and a task's handle before it has a type.
+
+use std::any::Any;
+use std::mem;
+use std::panic::Location;
+use std::task::{Context, Poll};
+
+use crate::runtime::context::{self, NotHere, candidate, with, with_loop};
+use crate::runtime::data::job;
+use crate::runtime::data::job::BoxedJob;
+use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, Serial};
+use crate::runtime::data::record::{CancelReason, ErrorReporter, Place, TaskLabel};
+use crate::runtime::data::tasks::{Failure, Joined};
+use crate::runtime::event_loop;
+use crate::runtime::state::State;
+use crate::runtime::threads::inbox::Cancel;
+use crate::runtime::threads::registry;
+
+/// Keeps a task's slot reserved until it is dropped.
+#[derive(Debug)]
+pub(crate) struct TaskHandle {
+    /// The slot is [`NO_SLOT`] when the output has been taken.
+    key: HandleKey,
+}
+
+/// Which task: never used again for another one while it can be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct TaskId {
+    run: RunNumber,
+    slot: u32,
+    serial: Serial,
+}
+
+/// So many eager tasks may start inside one another; more would exhaust the stack.
+const EAGER_DEPTH_MAX: u32 = 64;
+
+/// Creates a task on this thread's loop.
+#[track_caller]
+pub(crate) fn create<F>(future: F, name: Option<String>, eager: bool) -> TaskHandle
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    create_at(Location::caller(), future, name, eager)
+}
+
+/// As [`create`], on behalf of the code at `place`.
+#[track_caller]
+pub(crate) fn create_at<F>(
+    place: Place,
+    future: F,
+    name: Option<String>,
+    mut is_eager: bool,
+) -> TaskHandle
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let job = job::boxed(future);
+    let create = |state: &mut State| {
+        let run = state.run_number();
+        if state.closing {
+            let slot = state.tasks.create_cancelled(CancelReason::LoopEnded, place, state.current);
+            return (HandleKey { run, slot }, Some(job));
+        }
+        let slot = state.tasks.create(job, place, state.current);
+        state.start_vars(slot);
+        if let Some(name) = name {
+            state.tasks.set_name(slot, name);
+        }
+        is_eager &= state.eager_depth < EAGER_DEPTH_MAX;
+        if !is_eager {
+            state.queue(slot);
+        }
+        (HandleKey { run, slot }, None)
+    };
+    let Some((key, refused)) = with(create) else { context::no_loop("`create_task`") };
+    if is_eager && refused.is_none() {
+        event_loop::start_eagerly(key.slot);
+    }
+    let handle = TaskHandle { key };
+    // With the handle in place, a panic in this drop leaves nothing behind.
+    drop(refused);
+    handle
+}
+
+#[track_caller]
+pub(crate) fn create_detached(future: impl Future<Output = ()> + 'static) {
+    drop(create(future, None, false));
+}
+
+impl TaskHandle {
+    /// The handle of a new task.
+    pub(crate) fn of(state: &State, slot: u32) -> Self {
+        Self { key: HandleKey { run: state.run_number(), slot } }
+    }
+
+    pub(crate) fn slot(&self) -> u32 {
+        self.key.slot
+    }
+
+    /// Ready with the output, or why there is none; then the handle is empty.
+    #[track_caller]
+    pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<Result<BoxedJob, Failure>> {
+        let HandleKey { run, slot } = self.key;
+        let candidate = candidate(cx.waker());
+        let found = with_loop(run, |state| {
+            if slot == NO_SLOT || state.current == slot {
+                return Found::Misuse;
+            }
+            // As in `State::drop_handle`.
+            state.read_inbox();
+            match state.tasks.take_output(slot) {
+                Joined::NotYet
+                    if state.set_waiter(&candidate, |state| state.tasks.joiner(slot)) =>
+                {
+                    Found::NotYet
+                }
+                Joined::NotYet => Found::NotYetForeign,
+                Joined::Output(job) => Found::Output(job),
+                Joined::Failed => Found::Failed,
+            }
+        });
+        match found {
+            Ok(Found::NotYet) => Poll::Pending,
+            Ok(Found::Output(job)) => {
+                self.key.slot = NO_SLOT;
+                Poll::Ready(Ok(job))
+            }
+            other => self.poll_join_slowly(&other, cx),
+        }
+    }
+
+    /// What is rare, and better not in the way of what is not.
+    #[cold]
+    #[track_caller]
+    fn poll_join_slowly(
+        &mut self,
+        found: &Result<Found, NotHere>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<BoxedJob, Failure>> {
+        let HandleKey { run, slot } = self.key;
+        assert!(slot != NO_SLOT, "this `Task` has given its output already: await it only once");
+        match found {
+            Err(elsewhere) if !elsewhere.loop_has_ended() => {
+                panic!("{}", elsewhere.message("`Task`", "await it on the loop's thread"))
+            }
+            Ok(Found::Misuse) => {
+                let name = self.label().map_or_else(String::new, |label| label.name());
+                panic!("the task `{name}` awaits itself, which would never end")
+            }
+            Ok(Found::NotYetForeign) => {
+                context::wait_cloned(run, cx.waker(), |state| state.tasks.joiner(slot));
+                Poll::Pending
+            }
+            _ => {
+                self.key.slot = NO_SLOT;
+                let failure = with_loop(run, |state| state.tasks.take_failure(slot));
+                Poll::Ready(Err(failure.unwrap_or(Failure::LOOP_ENDED)))
+            }
+        }
+    }
+
+    /// Leaves an empty handle behind.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = HandleKey { slot: NO_SLOT, ..self.key };
+        Self { key: mem::replace(&mut self.key, empty) }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.here("ask on the loop's thread", |state, slot| !state.tasks.is_living(slot))
+            .unwrap_or(true)
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.here("ask on the loop's thread", |state, slot| state.tasks.has_panicked(slot))
+            .unwrap_or(false)
+    }
+
+    /// What `look`, which must not run user code, says of the output; `None` where there is none.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
+        let peek = |state: &mut State, slot| state.tasks.output(slot).map(look);
+        self.here("ask on the loop's thread", peek).flatten()
+    }
+
+    pub(crate) fn id_in(&self, state: &State) -> TaskId {
+        let HandleKey { run, slot } = self.key;
+        let is_here = run == state.run_number() && state.tasks.is_task(slot);
+        let serial = if is_here { state.tasks.serial(slot) } else { Serial::FIRST };
+        TaskId { run, slot, serial }
+    }
+
+    pub(crate) fn key(&self) -> HandleKey {
+        self.key
+    }
+
+    /// `false`: it has ended. From another thread: whether its loop was told.
+    pub(crate) fn cancel(&self, reason: CancelReason) -> bool {
+        let HandleKey { run, slot } = self.key;
+        if slot == NO_SLOT {
+            return false;
+        }
+        with_loop(run, |state| state.cancel(slot, reason)).unwrap_or_else(|_| {
+            let handle_was_dropped = reason == CancelReason::HandleDropped;
+            registry::cancel_remote(run, Cancel { slot, handle_was_dropped })
+        })
+    }
+
+    /// Allows the task no more time for cleanups.
+    pub(crate) fn cut_off(&self) {
+        self.here("ask on the loop's thread", State::cut_off);
+    }
+
+    /// `None` where the task is not there any more.
+    pub(crate) fn label(&self) -> Option<TaskLabel> {
+        self.here("ask on the loop's thread", |state, slot| state.tasks.label(slot))
+    }
+
+    pub(crate) fn set_name(&self, name: String) {
+        self.here("name it on the loop's thread", |state, slot| state.tasks.set_name(slot, name));
+    }
+
+    /// From elsewhere the loop is told; the handle, which goes next, keeps the slot reserved until it has been.
+    pub(crate) fn set_reporter(&self, report: ErrorReporter) {
+        let HandleKey { run, slot } = self.key;
+        if slot == NO_SLOT {
+            return;
+        }
+        context::at_home(run, move |state| state.tasks.set_reporter(slot, report));
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        let HandleKey { run, slot } = self.key;
+        let serial = self.here("ask on the loop's thread", |state, slot| state.tasks.serial(slot));
+        TaskId { run, slot, serial: serial.unwrap_or(Serial::FIRST) }
+    }
+
+    /// `None` if the task or its loop has gone; panics if the loop is on another thread.
+    fn here<R>(&self, remedy: &str, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
+        let HandleKey { run, slot } = self.key;
+        if slot == NO_SLOT {
+            return None;
+        }
+        match with_loop(run, |state| f(state, slot)) {
+            Ok(result) => Some(result),
+            Err(elsewhere) if elsewhere.loop_has_ended() => None,
+            Err(elsewhere) => panic!("{}", elsewhere.message("`Task`", remedy)),
+        }
+    }
+}
+
+/// What a handle finds when it is polled.
+enum Found {
+    NotYet,
+    /// The waker has to be cloned first.
+    NotYetForeign,
+    Output(BoxedJob),
+    Failed,
+    /// The handle has given its output already, or is awaited by its own task.
+    Misuse,
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        let HandleKey { run, slot } = self.key;
+        if slot != NO_SLOT {
+            context::at_home(run, move |state| state.drop_handle(slot));
+        }
+    }
+}
+
+impl TaskId {
+    /// The task that is being polled on this thread.
+    pub(crate) fn current() -> Option<Self> {
+        with(|state| (state.current != NO_SLOT).then(|| Self::of(state, state.current))).flatten()
+    }
+
+    /// The tasks of this thread's loop that have not ended, main first.
+    pub(crate) fn all() -> Option<Vec<Self>> {
+        with(|state| {
+            let living = state.tasks.all().filter(|&slot| state.tasks.is_living(slot));
+            living.map(|slot| Self::of(state, slot)).collect()
+        })
+    }
+
+    fn of(state: &State, slot: u32) -> Self {
+        Self { run: state.run_number(), slot, serial: state.tasks.serial(slot) }
+    }
+
+    /// `None` if the task has gone, or its loop does not run here.
+    fn here<R>(self, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
+        let f = |state: &mut State| {
+            state.tasks.serial_is(self.slot, self.serial).then(|| f(state, self.slot))
+        };
+        with_loop(self.run, f).ok().flatten()
+    }
+
+    pub(crate) fn label(self) -> Option<TaskLabel> {
+        self.here(|state, slot| state.tasks.label(slot))
+    }
+
+    pub(crate) fn place(self) -> Option<Place> {
+        self.label().map(|label| label.place)
+    }
+
+    pub(crate) fn parent(self) -> Option<Self> {
+        let parent = |state: &mut State, slot| {
+            let parent = state.tasks.parent(slot).filter(|&slot| state.tasks.is_task(slot));
+            parent.map(|slot| Self::of(state, slot))
+        };
+        self.here(parent).flatten()
+    }
+
+    pub(crate) fn is_finished(self) -> bool {
+        !self.here(|state, slot| state.tasks.is_living(slot)).unwrap_or(false)
+    }
+
+    /// From another thread: whether its loop was told.
+    pub(crate) fn cancel(self) -> bool {
+        let cancel = move || self.here(|state, slot| state.cancel(slot, CancelReason::Requested));
+        if with_loop(self.run, |_| ()).is_err_and(|elsewhere| !elsewhere.loop_has_ended()) {
+            registry::send_home(self.run, move || {
+                cancel();
+            });
+            return true;
+        }
+        cancel().unwrap_or(false)
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.serial.number()
+    }
+}

@@ -1,0 +1,173 @@
+//! Tasks that are waited for together, by their handles: the end of each makes an entry in one ready list.
+//!
+//! A task that is watched has an entry of the list as its joiner, so it needs no poll and no slot beside its own, and what the
+//! watch costs grows with the tasks that end. An entry is a hint: it may be that of a former watch.
+
+use std::mem;
+use std::task::{Context, Poll};
+
+use super::gathering::{drop_list, new_list, wait_for};
+use super::task::{TaskHandle, TaskId};
+use crate::runtime::context::{NotHere, with_loop};
+use crate::runtime::data::key::HandleKey;
+use crate::runtime::data::ready_list::ReadyMember;
+use crate::runtime::data::waiter::Waiter;
+use crate::runtime::state::State;
+
+/// Tasks whose ends are seen at one place. It knows them by the places that it has given them; the handles are its holder's.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// The slot is that of the ready list.
+    key: HandleKey,
+    /// The places of tasks that have ended: the next ones take them.
+    vacant: Vec<u32>,
+    /// How many places there are.
+    places: u32,
+}
+
+impl Watch {
+    /// On the loop that runs here, on behalf of `what`.
+    #[track_caller]
+    pub(crate) fn new(what: &str) -> Self {
+        Self { key: new_list(what), vacant: Vec::new(), places: 0 }
+    }
+
+    /// Watches `task` and gives it a place; says which task it is. If it has ended already, that is seen at once. Whoever awaited it before is not woken
+    /// any more.
+    ///
+    /// # Panics
+    ///
+    /// If the loop of the task or the watch is elsewhere.
+    #[track_caller]
+    pub(crate) fn add(&mut self, task: &TaskHandle) -> (usize, TaskId) {
+        let HandleKey { run, slot: list } = self.key;
+        let place = self.vacant.last().copied().unwrap_or(self.places);
+        let HandleKey { run: task_run, slot: task_slot } = task.key();
+        // That panics if the loop lives elsewhere.
+        let has_gone = task_run != run && task.is_finished();
+        let watch = |state: &mut State| {
+            let entry = Waiter::of_entry(list, place);
+            if has_gone {
+                state.wake(entry);
+            } else {
+                state.watch(task_slot, entry);
+            }
+            task.id_in(state)
+        };
+        let id = match with_loop(run, watch) {
+            Ok(id) => id,
+            Err(elsewhere) => {
+                panic!("{}", elsewhere.message("set of tasks", "make a new one here"))
+            }
+        };
+        if self.vacant.pop().is_none() {
+            self.places += 1;
+        }
+        (place as usize, id)
+    }
+
+    /// As [`add`](Self::add) for one task after the other, in a new watch, and much quicker: the places are their numbers.
+    #[track_caller]
+    pub(crate) fn add_all<'a>(&mut self, task_at: impl Fn(usize) -> Option<&'a TaskHandle>) {
+        let HandleKey { run, slot: list } = self.key;
+        // Up to one of another loop, which is asked whether it has ended while the state is not lent.
+        let add_those_here = |places: &mut u32| {
+            with_loop(run, |state| {
+                loop {
+                    let task = task_at(*places as usize)?;
+                    if task.key().run != run {
+                        return Some(task);
+                    }
+                    state.watch(task.key().slot, Waiter::of_entry(list, *places));
+                    *places += 1;
+                }
+            })
+        };
+        while let Ok(Some(task)) = add_those_here(&mut self.places) {
+            self.add(task);
+        }
+    }
+
+    /// The place of the next task that has ended, in the order in which they did. The place is vacant then.
+    pub(crate) fn take_ended<'a>(
+        &mut self,
+        task_at: impl Fn(usize) -> Option<&'a TaskHandle>,
+    ) -> Result<Option<usize>, NotHere> {
+        self.take(task_at, |_| true)
+    }
+
+    /// As [`take_ended`](Self::take_ended), but waits for it, and takes it off the budget of the current poll.
+    pub(crate) fn poll_ended<'a>(
+        &mut self,
+        cx: &Context<'_>,
+        task_at: impl Fn(usize) -> Option<&'a TaskHandle>,
+    ) -> Result<Poll<usize>, NotHere> {
+        let mut may_take = true;
+        let spend = |state: &mut State| {
+            may_take = state.spend();
+            may_take
+        };
+        if let Some(place) = self.take(task_at, spend)? {
+            return Ok(Poll::Ready(place));
+        }
+        if may_take {
+            self.wait(cx);
+        } else {
+            cx.waker().wake_by_ref();
+        }
+        Ok(Poll::Pending)
+    }
+
+    fn take<'a>(
+        &mut self,
+        task_at: impl Fn(usize) -> Option<&'a TaskHandle>,
+        may_take: impl FnOnce(&mut State) -> bool,
+    ) -> Result<Option<usize>, NotHere> {
+        let HandleKey { run, slot: list } = self.key;
+        let next = |state: &mut State| {
+            let is_none = state.ready_lists[list as usize].ready.is_empty();
+            if is_none || !may_take(state) {
+                return None;
+            }
+            loop {
+                let ReadyMember { index, .. } =
+                    state.ready_lists[list as usize].ready.pop_front()?;
+                let task = task_at(index as usize).map(TaskHandle::key);
+                if task.is_some_and(|task| task.run != run || !state.tasks.is_living(task.slot)) {
+                    return Some(index);
+                }
+            }
+        };
+        let ended = with_loop(run, next)?;
+        self.vacant.extend(ended);
+        Ok(ended.map(|index| index as usize))
+    }
+
+    /// From now on the end of a task wakes `cx`.
+    pub(crate) fn wait(&self, cx: &Context<'_>) {
+        wait_for(self.key, cx);
+    }
+
+    /// Whether its loop runs on this thread.
+    pub(crate) fn is_here(&self) -> bool {
+        with_loop(self.key.run, |_| ()).is_ok()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop_list(self.key, Vec::new());
+    }
+}
+
+impl State {
+    /// Makes an entry of a ready list when the task ends; at once if it has.
+    fn watch(&mut self, slot: u32, entry: Waiter) {
+        if !self.tasks.is_living(slot) {
+            self.wake(entry);
+        } else if let Some(joiner) = self.tasks.joiner(slot) {
+            let former = mem::replace(joiner, entry);
+            self.release(former);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What is said to whoever runs the program: what nobody awaits, and what holds up the loop.
+
+pub(crate) mod slow;
+pub(crate) mod unhandled;

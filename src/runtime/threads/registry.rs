@@ -1,0 +1,154 @@
+//! The registry of loops: from the index in a key to the inbox of the loop, on any thread.
+//!
+//! Entries are made at their first use, stay for ever and serve one loop after another, so whoever holds
+//! an index always finds an inbox, and no reference count guards it. Indices are given out in turn and
+//! serials go on where the last tenant stopped: a stale waker practically never meets a tenant with its serial.
+
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::task::Waker;
+use std::thread::{self, Thread};
+
+use super::inbox::{Cancel, Inbox, Mail};
+use crate::runtime::data::key::{FOREIGN_INDEX, NO_INDEX, PLACES, RunNumber, Serial, WakerKey};
+
+static REGISTRY: [OnceLock<Entry>; PLACES as usize] = [const { OnceLock::new() }; PLACES as usize];
+
+/// Where the search for a free index starts.
+static NEXT: AtomicU16 = AtomicU16::new(NO_INDEX + 1);
+
+struct Entry {
+    taken: AtomicBool,
+    generation: AtomicU32,
+    /// Where the serials of the next tenant start.
+    serial: AtomicU32,
+    inbox: Inbox,
+}
+
+/// A loop's place in the registry, free again when dropped.
+pub(crate) struct Place {
+    run: RunNumber,
+    entry: &'static Entry,
+    is_closed: bool,
+}
+
+impl Place {
+    pub(crate) fn take() -> io::Result<Self> {
+        for _ in 0..PLACES {
+            let index = NEXT.fetch_add(1, Ordering::Relaxed) % PLACES;
+            if index == NO_INDEX || index == FOREIGN_INDEX {
+                continue;
+            }
+            let entry = REGISTRY[usize::from(index)].get_or_init(Entry::new);
+            if !entry.taken.swap(true, Ordering::AcqRel) {
+                // Only who has taken the place changes it.
+                let generation = entry.generation.load(Ordering::Relaxed);
+                entry.generation.store(generation.wrapping_add(1), Ordering::Relaxed);
+                let run = RunNumber::new(index, generation);
+                entry.inbox.open(run.generation(), thread::current());
+                return Ok(Self { run, entry, is_closed: false });
+            }
+        }
+        let limit = PLACES - 2;
+        Err(io::Error::other(format!("{limit} event loops exist already: drop a `Runtime` first")))
+    }
+
+    pub(crate) fn run(&self) -> RunNumber {
+        self.run
+    }
+
+    pub(crate) fn inbox(&self) -> &'static Inbox {
+        &self.entry.inbox
+    }
+
+    pub(crate) fn first_serial(&self) -> Serial {
+        Serial::from_number(self.entry.serial.load(Ordering::Relaxed))
+    }
+
+    /// Closes the inbox; wakes from now on vanish. Returns what was not read.
+    pub(crate) fn close(&mut self) -> (Mail, Option<Waker>) {
+        self.is_closed = true;
+        self.entry.inbox.close()
+    }
+
+    /// Where the next tenant's serials start.
+    pub(crate) fn set_next_serial(&self, serial: Serial) {
+        self.entry.serial.store(serial.number(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_closed {
+            drop(self.close());
+        }
+        self.entry.taken.store(false, Ordering::Release);
+    }
+}
+
+impl Entry {
+    fn new() -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            generation: AtomicU32::new(0),
+            serial: AtomicU32::new(Serial::FIRST.number()),
+            inbox: Inbox::new(),
+        }
+    }
+}
+
+/// The inbox of the loop `run`'s place. Another loop may have it by now: calls name their tenant.
+pub(crate) fn inbox_at(run: RunNumber) -> Option<&'static Inbox> {
+    REGISTRY[usize::from(run.index())].get().map(|entry| &entry.inbox)
+}
+
+/// The thread that drives the loop `run`, if that loop still exists.
+pub(crate) fn thread_of(run: RunNumber) -> Option<Thread> {
+    inbox_at(run)?.thread_of(run.generation())
+}
+
+/// Has `call` done on the thread of the loop `run`; drops it here if that loop has ended.
+pub(crate) fn send_home(run: RunNumber, call: impl FnOnce() + Send + 'static) {
+    if let Some(inbox) = inbox_at(run) {
+        let _dropped_here = inbox.send_call(run.generation(), Box::new(call));
+    }
+}
+
+/// Has a task of the loop `run` cancelled. `false`: that loop has ended.
+pub(crate) fn cancel_remote(run: RunNumber, cancel: Cancel) -> bool {
+    inbox_at(run).is_some_and(|inbox| inbox.send_cancel(run.generation(), cancel))
+}
+
+/// Wakes from a thread that does not run the loop of `key` at this moment.
+pub(crate) fn wake_remote(key: WakerKey) {
+    if let Some(entry) = REGISTRY[usize::from(key.index())].get() {
+        entry.inbox.send_wake(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_given_again_to_a_later_loop_under_another_run_number() {
+        let first = Place::take().unwrap();
+        let (run, index) = (first.run(), first.run().index());
+        assert!(thread_of(run).is_some());
+        first.set_next_serial(Serial::FIRST.next());
+        drop(first);
+        assert!(thread_of(run).is_none());
+        let mut held = Vec::new();
+        let again = loop {
+            let place = Place::take().unwrap();
+            if place.run().index() == index {
+                break place;
+            }
+            held.push(place);
+        };
+        assert_ne!(again.run(), run);
+        assert_eq!(again.first_serial(), Serial::FIRST.next(), "serials go on");
+        assert!(thread_of(run).is_none(), "the old run number finds nobody");
+    }
+}

@@ -6,7 +6,6 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
-use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -14,14 +13,12 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 
 use super::data::clock::Nanos;
-use super::data::key::{NO_SLOT, RunNumber, WakerKey};
+use super::data::key::{RunNumber, WakerKey};
 use super::data::locals::LoopLocal;
-use super::data::log_line::{Level, log_line};
-use super::data::record::{Payload, Place, TaskLabel};
+use super::data::record::Payload;
 use super::data::waiter::Waiter;
-use super::limit;
-use super::report::unhandled::Unhandled;
-use super::state::{Candidate, Deferred, State};
+use super::deferred::run_deferred;
+use super::state::{Candidate, State};
 use super::threads::registry;
 use super::threads::waker::{Wake, Wakers};
 
@@ -235,115 +232,6 @@ fn swap(state: Option<Box<State>>) -> Option<Box<State>> {
     ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(state)))
 }
 
-#[cold]
-fn run_deferred() {
-    // What these defer in their turn comes after them, and not deeper down the stack: outputs may own each other in a chain.
-    while let Some(item) = next_deferred() {
-        match item {
-            Deferred::Wake(waker) => guard(None, || waker.wake()),
-            Deferred::DropWaker(waker) => guard(None, || drop(waker)),
-            Deferred::Call(call) => {
-                with(|state| state.pace.note_call());
-                as_nobody(call);
-            }
-            Deferred::DropVars(vars) => as_nobody(|| drop(vars)),
-            Deferred::DropCall(call) => guard(None, || drop(call)),
-            Deferred::DropMaker(maker) => guard(None, || drop(maker)),
-            Deferred::ReportSlow(line) => guard(None, || log_line(Level::Warn, &line)),
-            Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
-            Deferred::ReportError { job, report, task } => guard(Some(&task), || {
-                if let Some(message) = report(job) {
-                    report_unhandled(&Unhandled::error(&task, message));
-                }
-            }),
-            Deferred::ReportPanic { payload, task } => {
-                report_unhandled(&Unhandled::panic(task.as_ref(), &*payload));
-                discard(payload);
-            }
-        }
-    }
-}
-
-fn next_deferred() -> Option<Deferred> {
-    with(|state| {
-        let next = state.deferred.pop_front();
-        state.runs_deferred = next.is_some();
-        next
-    })
-    .flatten()
-}
-
-/// Runs what is no part of the task that may run now: what another thread has sent, what another task has left.
-fn as_nobody(f: impl FnOnce()) {
-    let outer = with(|state| {
-        let outer = state.step_in();
-        state.current = NO_SLOT;
-        outer
-    });
-    limit::unlimited(|| guard(None, f));
-    with(|state| {
-        if let Some(outer) = outer {
-            state.step_out(outer);
-        }
-    });
-}
-
-/// Runs user code that must not stop the loop: its panic is reported.
-fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        report_unhandled(&Unhandled::panic(task, &*payload));
-        discard(payload);
-    }
-}
-
-/// Drops what may panic when dropped, which is reported.
-pub(crate) fn drop_reported<T>(value: T) {
-    guard(None, || drop(value));
-}
-
-/// Wakes `waker`, whose panic, if it is somebody else's, is reported.
-pub(crate) fn wake_guarded(waker: Waker) {
-    guard(None, || waker.wake());
-}
-
-/// Reports the panic of a task whose handle, on another thread, has gone.
-pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
-    let task = TaskLabel { name: Some(name), number: 0, place };
-    report_unhandled(&Unhandled::panic(Some(&task), &*payload));
-    discard(payload);
-}
-
-/// Reports the panic of a call on another thread, which nobody awaits.
-pub(crate) fn report_call_panic(place: Place, payload: Payload) {
-    report_unhandled(&Unhandled::call_panic(place, &*payload));
-    discard(payload);
-}
-
-/// Reports a call on another thread for whose end the loop cannot wait any longer.
-pub(crate) fn report_call_cut_off(place: Place) {
-    report_unhandled(&Unhandled::call_cut_off(place, why_hurried()));
-}
-
-/// As [`report_call_cut_off`], for an `operation` that is done for the user, at `place` if that is known.
-pub(crate) fn report_operation_cut_off(
-    place: Option<Place>,
-    operation: String,
-    remedy: &'static str,
-) {
-    let why = why_hurried().unwrap_or(remedy);
-    report_unhandled(&Unhandled::operation_cut_off(place, operation, why));
-}
-
-/// Reports the error of an operation that went on when nobody awaited it. From any thread.
-pub(crate) fn report_operation_error(error: &io::Error) {
-    report_unhandled(&Unhandled::operation_error(error.to_string()));
-}
-
-/// Why nothing is to be awaited any more, if somebody wants that.
-pub(super) fn why_hurried() -> Option<&'static str> {
-    with(|state| state.cleaning.why_hurried).flatten()
-}
-
 /// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.
 pub(crate) fn cleanup_timeout() -> Nanos {
     with(|state| state.cleaning.timeout).unwrap_or(0)
@@ -381,22 +269,6 @@ pub(crate) fn drop_caught<T>(value: T) -> Option<Payload> {
 /// Drops a panic's payload, which may panic in its turn. What that panic carries is leaked: this has to end somewhere.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     let _leaked = drop_caught(payload).map(ManuallyDrop::new);
-}
-
-pub(super) fn report_unhandled(unhandled: &Unhandled) {
-    let report = || match with(|state| state.on_unhandled.clone()).flatten() {
-        Some(hook) => hook(unhandled),
-        None => log_line(Level::Error, &unhandled.to_string()),
-    };
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(report)) {
-        discard(payload);
-        let line = format!("the hook for what is unhandled panicked itself; {unhandled}");
-        let write = || log_line(Level::Error, &line);
-        // A logger that panics as well leaves nobody to tell.
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(write)) {
-            discard(payload);
-        }
-    }
 }
 
 impl fmt::Debug for Candidate<'_> {

@@ -19,7 +19,6 @@ use super::data::job::BoxedJob;
 use super::data::key::WakerKey;
 use super::data::record::{Ending, Payload};
 use super::data::tasks::{MAIN, Step};
-use super::data::waiter::Waiter;
 use super::limit;
 use super::reactor::Wait;
 use super::state::{Next, Settled, State};
@@ -61,7 +60,7 @@ pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
 
 /// Polls what is runnable, in the order of the wakes, also what is woken meanwhile; but no more than a round may have.
 /// Says how many polls that took, or breaks off when main is ready.
-fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
+pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
     let limit = with(|state| state.pace.start_round()).unwrap_or(0);
     let mut polls = 0;
     let mut suspended = None;
@@ -129,7 +128,7 @@ fn after_panic(job: BoxedJob, payload: Payload) -> Ending {
 }
 
 /// Everything but the polls, once for each round; parks if nothing is runnable then.
-fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
+pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
     let now = state.end_round(polls);
     state.take_in(now);
     let is_busy = state.is_busy();
@@ -196,90 +195,6 @@ pub(super) fn start_eagerly(slot: u32) {
         state.settle(slot, settled);
         state.step_out(outer);
     });
-}
-
-/// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks. Once `hurry` is ready,
-/// it waits no longer.
-pub(super) fn close(hurry: &mut PollMain<'_>) {
-    with(|state| {
-        state.closing = true;
-        // It still says so if the loop ended by a panic of its own.
-        state.running_since = None;
-        state.cancel_all();
-        if state.tasks.living() > 0 {
-            state.start_rounds();
-            state.queue(MAIN);
-        }
-    });
-    let mut end = End { passes: 0, deadline: None, is_hurried: false };
-    while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
-        // Each is queued now, and no other can come but cleaners. Main, which is no more, tells how far the queue has come.
-        let _no_main = round(&mut |cx| {
-            end.passes += 1;
-            if end.passes < PASSES {
-                cx.waker().wake_by_ref();
-            }
-            end.is_hurried = end.is_hurried || hurry(cx).is_ready();
-            Poll::Pending
-        });
-        with(|state| end.wait_for_cleanups(state));
-    }
-    with(|state| {
-        state.cleaning.is_over = true;
-        state.drop_what_is_left();
-    });
-}
-
-/// So often does the queue come round before the time for cleanups begins to run: in the first pass all tasks are dropped, in
-/// the second all cleanups that these have left begin.
-const PASSES: u32 = 2;
-
-/// How far the end of the loop has come.
-struct End {
-    passes: u32,
-    deadline: Option<Nanos>,
-    is_hurried: bool,
-}
-
-impl End {
-    /// Lets time go on, and waits until something happens; for no longer than cleanups may take.
-    fn wait_for_cleanups(&mut self, state: &mut State) {
-        if state.tasks.living() == 0 {
-            return state.stop_rounds();
-        }
-        if state.is_busy() && self.passes < PASSES {
-            return;
-        }
-        let now = state.clock.now();
-        let deadline = *self.deadline.get_or_insert_with(|| {
-            let limit = if thread::panicking() { 0 } else { state.cleaning.timeout };
-            let deadline = now.saturating_add(limit);
-            // It wakes main, which is no more, and so ends the park.
-            let main = Waiter::of_key(state.key_of_main());
-            state.timers().arm(deadline, main);
-            deadline
-        });
-        if now >= deadline || self.is_hurried {
-            state.cut_off_all();
-        } else {
-            look_around(state, 0, Park::Here);
-        }
-    }
-}
-
-/// Runs the loop until no cleanup is left that main is to wait for.
-pub(super) fn await_cleanups_of_main() {
-    let some_left = |state: &State| state.tasks.has_cleanups(MAIN);
-    while with(|state| some_left(state)).unwrap_or(false) {
-        let _no_main = round(&mut |_| Poll::Pending);
-        with(|state| {
-            if some_left(state) {
-                look_around(state, 0, Park::Here);
-            } else {
-                state.stop_rounds();
-            }
-        });
-    }
 }
 
 /// Runs `main`, which catches its own panics, until it says that it is ready.

@@ -12,8 +12,10 @@
 //! | `handles/` | what leaves the loop: keys with a `Drop` |
 //! | `doors/` | the loop from outside |
 
+mod closing;
 mod context;
 mod data;
+mod deferred;
 mod doors;
 mod event_loop;
 mod handles;
@@ -30,12 +32,8 @@ pub use doors::runtime::Runtime;
 pub use event_loop::Turn;
 pub use report::unhandled::Unhandled;
 
-pub(crate) use context::{
-    cleanup_timeout, report_call_cut_off, report_call_panic, report_operation_cut_off,
-};
-pub(crate) use context::{discard, drop_caught, drop_reported, has_loop, local};
-pub(crate) use context::{local_if_made, no_loop, report_operation_error};
-pub(crate) use context::{poll_budget, report_task_panic, wake_guarded};
+pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_loop, local};
+pub(crate) use context::{local_if_made, no_loop, poll_budget};
 pub(crate) use data::cleanups::BoxedCleanup;
 pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use data::job::{BoxedJob, MaybeDone, done, output_of};
@@ -45,6 +43,7 @@ pub(crate) use data::log_line::{Level, log_line};
 pub(crate) use data::record::{Ending, Payload, Place, TaskLabel};
 pub(crate) use data::tasks::{Failure, FailureCause};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
+pub(crate) use deferred::{drop_reported, wake_guarded};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};
 pub(crate) use handles::cleaner::{LeftCleanups, cut_off_cleanups, left_cleanups};
 pub(crate) use handles::cleaner::{drop_maker, keep_maker, take_maker};
@@ -62,5 +61,9 @@ pub(crate) use handles::watch::Watch;
 pub(crate) use limit::around;
 pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
+};
+pub(crate) use report::reports::{
+    report_call_cut_off, report_call_panic, report_operation_cut_off, report_operation_error,
+    report_task_panic,
 };
 pub(crate) use report::unhandled::panic_message;

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::handle::Handle;
+use crate::runtime::closing;
 use crate::runtime::context::{self, enter, with};
 use crate::runtime::data::clock;
 use crate::runtime::data::job::MaybeDone;
@@ -193,10 +194,10 @@ impl Runtime {
                 cleaner::close_locals();
                 match hurry {
                     Some(hurry) => {
-                        event_loop::close(hurry);
+                        closing::close(hurry);
                         cleaner::await_locals(hurry);
                     }
-                    None => event_loop::close(&mut |_| Poll::Pending),
+                    None => closing::close(&mut |_| Poll::Pending),
                 }
                 context::drop_locals();
             });
@@ -265,7 +266,7 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     with(|state| state.current = NO_SLOT);
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
-    event_loop::await_cleanups_of_main();
+    closing::await_cleanups_of_main();
     with(|state| {
         state.tasks.calm_main();
         state.cleaning.why_hurried = None;

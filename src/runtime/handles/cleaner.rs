@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::timer::Timer;
-use crate::runtime::context::{self, candidate, drop_caught, report_unhandled, with, with_loop};
+use crate::runtime::context::{self, candidate, drop_caught, with, with_loop};
 use crate::runtime::data::cleanups::{BoxedCleanup, Cleanup, Cleanups, Origin};
 use crate::runtime::data::clock::When;
 use crate::runtime::data::job;
@@ -22,6 +22,7 @@ use crate::runtime::data::record::{CancelReason, Payload, Place, TaskLabel};
 use crate::runtime::data::tasks::MAIN;
 use crate::runtime::data::waiter::Waiter;
 use crate::runtime::event_loop::PollMain;
+use crate::runtime::report::reports::{report_unhandled, why_hurried};
 use crate::runtime::report::unhandled::{TooLate, Unhandled};
 use crate::runtime::state::State;
 use crate::runtime::threads::registry;
@@ -64,7 +65,7 @@ fn leave(future: BoxedCleanup, origin: Origin) {
         }
         (Origin::Guard(place), None) => report_skipped(place),
         (Origin::Call(place), _) => {
-            report_unhandled(&Unhandled::wait_cut_off(place, context::why_hurried()));
+            report_unhandled(&Unhandled::wait_cut_off(place, why_hurried()));
         }
     }
 }
@@ -342,7 +343,7 @@ impl Drop for Cleaner {
         loop {
             if let Some(current) = &self.current {
                 let origin = current.cleanup.origin;
-                report_cut_off(label(owner).as_ref(), origin, context::why_hurried());
+                report_cut_off(label(owner).as_ref(), origin, why_hurried());
                 self.drop_current();
             }
             let Some(cleanup) = with(|state| state.next_cleanup(owner)).flatten() else { break };

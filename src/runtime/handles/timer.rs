@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::runtime::context::{self, candidate, with, with_loop};
-use crate::runtime::data::clock::{NEVER, Nanos, When};
+use crate::runtime::data::clock::{NEVER, Nanos, When, real_now};
 use crate::runtime::data::key::HandleKey;
 use crate::runtime::data::waiter::Waiter;
 use crate::runtime::limit;
@@ -116,7 +116,7 @@ impl Drop for Timer {
 
 /// The time by the clock of this thread's loop; by the real clock where none runs.
 pub(crate) fn now() -> Nanos {
-    with(|state| state.clock.now()).unwrap_or_else(crate::runtime::data::clock::real_now)
+    with(|state| state.clock.now()).unwrap_or_else(real_now)
 }
 
 /// When the limits around the code that calls this end it, if there are any.

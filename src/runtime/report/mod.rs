@@ -1,4 +1,5 @@
 //! What is said to whoever runs the program: what nobody awaits, and what holds up the loop.
 
+pub(crate) mod reports;
 pub(crate) mod slow;
 pub(crate) mod unhandled;

@@ -1,0 +1,95 @@
+//! The end of the loop: everything is cancelled, and the cleanups that this leaves are awaited, for a limited time.
+
+use std::task::Poll;
+use std::thread;
+
+use super::context::with;
+use super::data::clock::Nanos;
+use super::data::tasks::MAIN;
+use super::data::waiter::Waiter;
+use super::event_loop::{Park, PollMain, look_around, round};
+use super::state::State;
+
+/// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks. Once `hurry` is ready,
+/// it waits no longer.
+pub(super) fn close(hurry: &mut PollMain<'_>) {
+    with(|state| {
+        state.closing = true;
+        // It still says so if the loop ended by a panic of its own.
+        state.running_since = None;
+        state.cancel_all();
+        if state.tasks.living() > 0 {
+            state.start_rounds();
+            state.queue(MAIN);
+        }
+    });
+    let mut end = End { passes: 0, deadline: None, is_hurried: false };
+    while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
+        // Each is queued now, and no other can come but cleaners. Main, which is no more, tells how far the queue has come.
+        let _no_main = round(&mut |cx| {
+            end.passes += 1;
+            if end.passes < PASSES {
+                cx.waker().wake_by_ref();
+            }
+            end.is_hurried = end.is_hurried || hurry(cx).is_ready();
+            Poll::Pending
+        });
+        with(|state| end.wait_for_cleanups(state));
+    }
+    with(|state| {
+        state.cleaning.is_over = true;
+        state.drop_what_is_left();
+    });
+}
+
+/// So often does the queue come round before the time for cleanups begins to run: in the first pass all tasks are dropped, in
+/// the second all cleanups that these have left begin.
+const PASSES: u32 = 2;
+
+/// How far the end of the loop has come.
+struct End {
+    passes: u32,
+    deadline: Option<Nanos>,
+    is_hurried: bool,
+}
+
+impl End {
+    /// Lets time go on, and waits until something happens; for no longer than cleanups may take.
+    fn wait_for_cleanups(&mut self, state: &mut State) {
+        if state.tasks.living() == 0 {
+            return state.stop_rounds();
+        }
+        if state.is_busy() && self.passes < PASSES {
+            return;
+        }
+        let now = state.clock.now();
+        let deadline = *self.deadline.get_or_insert_with(|| {
+            let limit = if thread::panicking() { 0 } else { state.cleaning.timeout };
+            let deadline = now.saturating_add(limit);
+            // It wakes main, which is no more, and so ends the park.
+            let main = Waiter::of_key(state.key_of_main());
+            state.timers().arm(deadline, main);
+            deadline
+        });
+        if now >= deadline || self.is_hurried {
+            state.cut_off_all();
+        } else {
+            look_around(state, 0, Park::Here);
+        }
+    }
+}
+
+/// Runs the loop until no cleanup is left that main is to wait for.
+pub(super) fn await_cleanups_of_main() {
+    let some_left = |state: &State| state.tasks.has_cleanups(MAIN);
+    while with(|state| some_left(state)).unwrap_or(false) {
+        let _no_main = round(&mut |_| Poll::Pending);
+        with(|state| {
+            if some_left(state) {
+                look_around(state, 0, Park::Here);
+            } else {
+                state.stop_rounds();
+            }
+        });
+    }
+}

@@ -1,0 +1,85 @@
+//! User code that the loop could not run while its state was lent: wakes, drops, calls and reports, done here when the borrow
+//! has ended, each under `catch_unwind`.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::task::Waker;
+
+use super::context::{discard, with};
+use super::data::key::NO_SLOT;
+use super::data::log_line::{Level, log_line};
+use super::data::record::TaskLabel;
+use super::limit;
+use super::report::reports::report_unhandled;
+use super::report::unhandled::Unhandled;
+use super::state::Deferred;
+
+#[cold]
+pub(super) fn run_deferred() {
+    // What these defer in their turn comes after them, and not deeper down the stack: outputs may own each other in a chain.
+    while let Some(item) = next_deferred() {
+        match item {
+            Deferred::Wake(waker) => guard(None, || waker.wake()),
+            Deferred::DropWaker(waker) => guard(None, || drop(waker)),
+            Deferred::Call(call) => {
+                with(|state| state.pace.note_call());
+                as_nobody(call);
+            }
+            Deferred::DropVars(vars) => as_nobody(|| drop(vars)),
+            Deferred::DropCall(call) => guard(None, || drop(call)),
+            Deferred::DropMaker(maker) => guard(None, || drop(maker)),
+            Deferred::ReportSlow(line) => guard(None, || log_line(Level::Warn, &line)),
+            Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
+            Deferred::ReportError { job, report, task } => guard(Some(&task), || {
+                if let Some(message) = report(job) {
+                    report_unhandled(&Unhandled::error(&task, message));
+                }
+            }),
+            Deferred::ReportPanic { payload, task } => {
+                report_unhandled(&Unhandled::panic(task.as_ref(), &*payload));
+                discard(payload);
+            }
+        }
+    }
+}
+
+fn next_deferred() -> Option<Deferred> {
+    with(|state| {
+        let next = state.deferred.pop_front();
+        state.runs_deferred = next.is_some();
+        next
+    })
+    .flatten()
+}
+
+/// Runs what is no part of the task that may run now: what another thread has sent, what another task has left.
+fn as_nobody(f: impl FnOnce()) {
+    let outer = with(|state| {
+        let outer = state.step_in();
+        state.current = NO_SLOT;
+        outer
+    });
+    limit::unlimited(|| guard(None, f));
+    with(|state| {
+        if let Some(outer) = outer {
+            state.step_out(outer);
+        }
+    });
+}
+
+/// Runs user code that must not stop the loop: its panic is reported.
+fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
+        report_unhandled(&Unhandled::panic(task, &*payload));
+        discard(payload);
+    }
+}
+
+/// Drops what may panic when dropped, which is reported.
+pub(crate) fn drop_reported<T>(value: T) {
+    guard(None, || drop(value));
+}
+
+/// Wakes `waker`, whose panic, if it is somebody else's, is reported.
+pub(crate) fn wake_guarded(waker: Waker) {
+    guard(None, || waker.wake());
+}

@@ -7,7 +7,7 @@ use std::thread;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
-use crate::runtime::context::{with, with_loop};
+use crate::runtime::context::{no_loop, with, with_loop};
 use crate::runtime::data::key::RunNumber;
 use crate::runtime::handles::task;
 use crate::runtime::threads::registry;
@@ -53,7 +53,7 @@ impl Handle {
     pub fn current() -> Self {
         match with(|state| state.run_number()) {
             Some(run) => Self { run },
-            None => crate::runtime::context::no_loop("`Handle::current`"),
+            None => no_loop("`Handle::current`"),
         }
     }
 

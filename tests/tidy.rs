@@ -428,7 +428,8 @@ fn nothing_is_left_to_be_done() {
     let mut complaints = Vec::new();
     // Put together so that this file does not name them.
     let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|parts| parts.concat());
-    for folder in ["src", "tests/it", "tests/os", "tests/programs", "crates/macros/src", "examples"] {
+    for folder in ["src", "tests/it", "tests/os", "tests/programs", "crates/macros/src", "examples"]
+    {
         for source in sources(folder) {
             for (number, line) in source.text.lines().enumerate() {
                 let is_mark = |word: &str| marks.iter().any(|mark| mark == word);

@@ -1,0 +1,215 @@
+//! The works that are counted: one operation each, as users write it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::hint::black_box;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use oneloop::io::{StreamReader, StreamWriter};
+use oneloop::net::TcpListener;
+use oneloop::{create_task, sleep, timeout, yield_now};
+
+pub(crate) struct Work {
+    pub(crate) name: &'static str,
+    /// The shorter of the two lengths, in operations.
+    pub(crate) times: u32,
+    /// The work is a server, and this is what its client does.
+    pub(crate) peer: Option<Peer>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) message: &'static [u8],
+    pub(crate) answer: usize,
+}
+
+const fn work(name: &'static str, times: u32) -> Work {
+    Work { name, times, peer: None }
+}
+
+const KIB: [u8; 1024] = [b'x'; 1024];
+
+const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\n";
+const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\n";
+
+pub(crate) const WORKS: [Work; 11] = [
+    work("spawn_join", 10_000),
+    work("spawn_1000_yield", 10_000),
+    work("yield_one", 20_000),
+    work("yield_1000", 20_000),
+    work("ping_pong", 10_000),
+    work("timer_arm_cancel", 10_000),
+    work("empty_run", 5_000),
+    work("timeout_ready", 20_000),
+    work("gather_3", 10_000),
+    Work { name: "echo_1k", times: 1_000, peer: Some(Peer { message: &KIB, answer: KIB.len() }) },
+    Work {
+        name: "service",
+        times: 1_000,
+        peer: Some(Peer { message: REQUEST, answer: ANSWER.len() }),
+    },
+];
+
+/// Does the work `name` so often as `times` says.
+pub(crate) fn run(name: &str, times: &str) -> Result<(), String> {
+    let times: u32 = times.parse().map_err(|error| format!("{times:?} is no number: {error}"))?;
+    match name {
+        "spawn_join" => oneloop::run(spawn_join(times)),
+        "spawn_1000_yield" => oneloop::run(spawn_1000_yield(times)),
+        "yield_one" => oneloop::run(yield_by(1, times)),
+        "yield_1000" => oneloop::run(yield_by(1000, times)),
+        "ping_pong" => oneloop::run(ping_pong(times)),
+        "timer_arm_cancel" => oneloop::run(timer_arm_cancel(times)),
+        "empty_run" => (0..times).for_each(|_| oneloop::run(async {})),
+        "timeout_ready" => oneloop::run(timeout_ready(times)),
+        "gather_3" => oneloop::run(gather_3(times)),
+        "echo_1k" => oneloop::run(echo_1k()).map_err(|error| error.to_string())?,
+        "service" => oneloop::run(service()).map_err(|error| error.to_string())?,
+        _ => return Err(format!("no work is called {name:?}")),
+    }
+    Ok(())
+}
+
+async fn spawn_join(times: u32) {
+    for _ in 0..times {
+        create_task(async {}).await.unwrap_or_default();
+    }
+}
+
+/// A thousand at a time are created, yield once each, and are awaited.
+async fn spawn_1000_yield(times: u32) {
+    let mut tasks = Vec::with_capacity(1000);
+    for _ in 0..times / 1000 {
+        tasks.extend((0..1000).map(|_| create_task(yield_now())));
+        for task in tasks.drain(..) {
+            task.await.unwrap_or_default();
+        }
+    }
+}
+
+async fn yield_by(tasks: u32, times: u32) {
+    let yielding = |_| {
+        create_task(async move {
+            for _ in 0..times / tasks {
+                yield_now().await;
+            }
+        })
+    };
+    let tasks: Vec<_> = (0..tasks).map(yielding).collect();
+    for task in tasks {
+        task.await.unwrap_or_default();
+    }
+}
+
+/// Two tasks send a number to each other. One operation is a message there and one back: two wakes, and two polls.
+async fn ping_pong(times: u32) {
+    let (there, back) = (Mailbox::default(), Mailbox::default());
+    let other = create_task(bounce(there.clone(), back.clone(), times));
+    there.put(0);
+    let one = create_task(bounce(back, there.clone(), times));
+    other.await.unwrap_or_default();
+    one.await.unwrap_or_default();
+    black_box(there.take().await);
+}
+
+async fn bounce(from: Mailbox, to: Mailbox, times: u32) {
+    for _ in 0..times {
+        let number = from.take().await;
+        to.put(number + 1);
+    }
+}
+
+/// The plainest channel there is, so that the loop is counted and not the channel.
+#[derive(Clone, Default)]
+struct Mailbox(Rc<RefCell<(VecDeque<u32>, Option<Waker>)>>);
+
+impl Mailbox {
+    fn put(&self, number: u32) {
+        let waker = {
+            let mut shared = self.0.borrow_mut();
+            shared.0.push_back(number);
+            shared.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn take(&self) -> impl Future<Output = u32> {
+        poll_fn(|cx| {
+            let mut shared = self.0.borrow_mut();
+            if let Some(number) = shared.0.pop_front() {
+                return Poll::Ready(number);
+            }
+            shared.1 = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
+/// A timer is armed and dropped, as by every `timeout` whose future comes first.
+async fn timer_arm_cancel(times: u32) {
+    for _ in 0..times {
+        let mut sleep = pin!(sleep(Duration::from_secs(60)));
+        poll_fn(|cx| {
+            assert!(sleep.as_mut().poll(cx).is_pending(), "a minute has not gone by");
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+async fn timeout_ready(times: u32) {
+    for number in 0..times {
+        let ready = timeout(Duration::from_secs(60), async move { black_box(number) }).await;
+        black_box(ready.unwrap_or_default());
+    }
+}
+
+async fn gather_3(times: u32) {
+    for number in 0..times {
+        let member = || async { black_box(number) };
+        black_box(oneloop::gather!(member(), member(), member()).await);
+    }
+}
+
+/// Prints the port for the client.
+async fn listen() -> io::Result<TcpListener> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?.port());
+    Ok(listener)
+}
+
+async fn echo_1k() -> io::Result<()> {
+    let (stream, _) = listen().await?.accept().await?;
+    let mut buf = [0; 4096];
+    loop {
+        let count = stream.read(&mut buf).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buf[..count]).await?;
+    }
+}
+
+/// A line is read within a time limit, two tasks work for it, the answer is sent.
+async fn service() -> io::Result<()> {
+    let (stream, _) = listen().await?.accept().await?;
+    let (mut reader, mut writer): (StreamReader, StreamWriter) = stream.into_streams();
+    loop {
+        let count = timeout(Duration::from_secs(30), reader.readline()).await??.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let length = create_task(async move { count });
+        let doubled = create_task(async move { count * 2 });
+        black_box((length.await.ok(), doubled.await.ok()));
+        writer.write(ANSWER);
+        writer.drain().await?;
+    }
+}

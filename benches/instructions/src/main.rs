@@ -19,7 +19,10 @@ use std::env;
 use std::process::ExitCode;
 
 use record::Record;
-use works::WORKS;
+use works::{WORKS, Work};
+
+/// How often a work is counted at most.
+const TRIES: u32 = 3;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -48,10 +51,11 @@ fn compare() -> Result<(), String> {
     }
     let mut grown = Vec::new();
     for work in &WORKS {
-        let count = callgrind::count(work)?;
         let recorded = record.count(work.name)?;
+        let allowed = recorded * (1.0 + record::GROWTH_MAX);
+        let count = lowest_count(work, allowed)?;
         println!("{:18} {count:9.1} on record {recorded:9.1}", work.name);
-        if count > recorded * (1.0 + record::GROWTH_MAX) {
+        if count > allowed {
             grown.push(work.name);
         }
     }
@@ -64,10 +68,23 @@ fn compare() -> Result<(), String> {
     ))
 }
 
+/// Works that wait for sockets or read the clock take a few instructions more on a busy machine: the lowest of some
+/// counts is the work's own. Stops early at a count that is `low_enough`.
+fn lowest_count(work: &Work, low_enough: f64) -> Result<f64, String> {
+    let mut lowest = f64::INFINITY;
+    for _ in 0..TRIES {
+        lowest = lowest.min(callgrind::count(work)?);
+        if lowest <= low_enough {
+            break;
+        }
+    }
+    Ok(lowest)
+}
+
 fn write_down() -> Result<(), String> {
     let mut counts = Vec::new();
     for work in &WORKS {
-        let count = callgrind::count(work)?;
+        let count = lowest_count(work, 0.0)?;
         println!("{:18} {count:9.1}", work.name);
         counts.push((work.name, count));
     }

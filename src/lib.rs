@@ -20,7 +20,8 @@
 //! assert_eq!(oneloop::run(answer()), 42);
 //! ```
 //!
-//! `#[oneloop::main]` makes such a call of an `async fn main`, `#[oneloop::test]` of a test:
+//! `#[oneloop::main]` makes such a call of an `async fn main`, `#[oneloop::test]` of a test. In `#[oneloop::main]` Ctrl-C cancels main,
+//! as in asyncio: cleanups run, and then the process ends by the signal.
 //!
 //! ```
 //! # #[cfg(feature = "macros")]
@@ -311,8 +312,8 @@
 //!
 //! # Files, processes, signals
 //!
-//! [`fs`] reads and writes files on other threads, in pieces. [`process`] runs programs, and [`signal`] hears signals;
-//! [`run_until_ctrl_c`] has Ctrl-C cancel main, and awaits its cleanups.
+//! [`fs`] reads and writes files on other threads, in pieces. [`process`] runs programs, and [`signal`] hears signals.
+//! Ctrl-C cancels the main of `#[oneloop::main]`, and of [`run_until_ctrl_c`], and their cleanups run.
 //!
 //! ```
 //! use oneloop::{fs, process::Command};
@@ -479,10 +480,9 @@
 //! | `asyncio.to_thread(f)` | [`thread::to_thread(f)`](thread::to_thread) |
 //! | `asyncio.run_coroutine_threadsafe(c, loop)` | [`Handle::create_task_threadsafe`] |
 //! | `asyncio.create_subprocess_exec(..)`, `create_subprocess_shell` | [`process::Command`], [`process::Command::shell`] |
-//! | `loop.add_signal_handler(sig, f)` | [`signal::signal(kind)`](signal::signal()) |
 //! | `loop.add_reader(fd, f)` | [`io::add_reader`], [`io::AsyncFd`] |
-//! | `KeyboardInterrupt` | [`run_until_ctrl_c`], whose `main` is cancelled; [`signal::ctrl_c`] |
-//! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal`], and its drop |
+//! | `KeyboardInterrupt` | `#[oneloop::main]` and [`run_until_ctrl_c`], whose `main` is cancelled; [`signal::ctrl_c`] |
+//! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal(kind)`](signal::signal()), and its drop |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
 //!
 //! `docs/asyncio.md` in the repository has every name of asyncio.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
+use std::mem;
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::rc::Rc;
@@ -9,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
-use signal_hook::{SigId, flag, low_level};
+use signal_hook::{flag, low_level};
 
 use super::SignalKind;
-use super::default_action::{self, Held};
+use super::default_action::{self, Claim, Handler, Held};
 use crate::runtime::{
     Direction, EntryId, Handle, Interests, LoopLocal, Moved, Registration, SignalPipe, local,
 };
@@ -24,7 +25,7 @@ const WHAT: &str = "signal listener";
 pub(super) struct Heard {
     all: RefCell<Vec<Weak<Arrivals>>>,
     /// Those that are listened for until the loop ends.
-    kept: RefCell<Vec<Arc<Arrivals>>>,
+    kept: RefCell<Vec<(Arc<Arrivals>, Claim)>>,
 }
 
 impl LoopLocal for Heard {}
@@ -69,6 +70,10 @@ pub(super) struct Arrivals {
     count: AtomicUsize,
     /// Up to which count somebody was told, among those for whom the signal is remembered.
     claimed: AtomicUsize,
+    /// Up to which count the program has listened, or was told: main has nothing to do with those.
+    heard: AtomicUsize,
+    /// Up to which count nobody but main listened.
+    free: AtomicUsize,
     home: Handle,
     process: u32,
 }
@@ -96,6 +101,8 @@ impl Arrivals {
             has_arrived,
             count: AtomicUsize::new(0),
             claimed: AtomicUsize::new(0),
+            heard: AtomicUsize::new(0),
+            free: AtomicUsize::new(0),
             home: Handle::current(),
             process: process::id(),
         })
@@ -109,6 +116,24 @@ impl Arrivals {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// The program listens from now on, for as long as the claim lives.
+    fn claim(&self) -> Claim {
+        let (claim, is_first) = Claim::new(self.kind);
+        let count = self.count();
+        if is_first && self.heard.load(Ordering::Relaxed) != count {
+            self.free.store(count, Ordering::Relaxed);
+        }
+        claim
+    }
+
+    /// Whether what has come between two counts is main's: the program does not listen, and has not.
+    fn is_for_main(&self, seen: usize, count: usize) -> bool {
+        if Claim::exists(self.kind) {
+            return self.free.load(Ordering::Relaxed) > seen;
+        }
+        self.heard.load(Ordering::Relaxed) != count
     }
 
     /// Empties the pipe, as far as one read does.
@@ -142,20 +167,20 @@ impl Arrivals {
     }
 }
 
-/// Takes a handler back when dropped.
-struct Handler(SigId);
-
-impl Drop for Handler {
-    fn drop(&mut self) {
-        low_level::unregister(self.0);
-    }
-}
-
 /// One who listens for one signal.
 pub(super) struct Listener {
     arrivals: Arc<Arrivals>,
     seen: usize,
     entry: Option<EntryId>,
+    role: Role,
+}
+
+/// On whose behalf somebody listens.
+enum Role {
+    /// The program's. Where there is no claim, the loop holds one.
+    Program { _claim: Option<Claim> },
+    /// That of the run that cancels main: it hears only what nobody else listens for.
+    Main,
 }
 
 impl Listener {
@@ -163,7 +188,15 @@ impl Listener {
     pub(super) fn new(kind: SignalKind) -> io::Result<Self> {
         let arrivals = Heard::here()?.arrivals(kind)?;
         let seen = arrivals.count();
-        Ok(Self { arrivals, seen, entry: None })
+        let role = Role::Program { _claim: Some(arrivals.claim()) };
+        Ok(Self { arrivals, seen, entry: None, role })
+    }
+
+    /// As [`new`](Self::new), but hears only what the program itself does not listen for.
+    pub(super) fn of_main(kind: SignalKind) -> io::Result<Self> {
+        let arrivals = Heard::here()?.arrivals(kind)?;
+        let seen = arrivals.count();
+        Ok(Self { arrivals, seen, entry: None, role: Role::Main })
     }
 
     /// Hears what has come since somebody was told whom this function has made; what came before its first call on this
@@ -172,12 +205,12 @@ impl Listener {
         let heard = Heard::here()?;
         let arrivals = heard.arrivals(kind)?;
         let mut kept = heard.kept.borrow_mut();
-        if !kept.iter().any(|kept| Arc::ptr_eq(kept, &arrivals)) {
+        if !kept.iter().any(|(kept, _)| Arc::ptr_eq(kept, &arrivals)) {
             arrivals.claimed.store(arrivals.count(), Ordering::Relaxed);
-            kept.push(Arc::clone(&arrivals));
+            kept.push((Arc::clone(&arrivals), arrivals.claim()));
         }
         let seen = arrivals.claimed.load(Ordering::Relaxed);
-        Ok(Self { arrivals, seen, entry: None })
+        Ok(Self { arrivals, seen, entry: None, role: Role::Program { _claim: None } })
     }
 
     /// What this one has seen need not be remembered.
@@ -191,12 +224,17 @@ impl Listener {
 
     /// Ready when the signal has come since the last time it was.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { arrivals, seen, entry } = self;
+        let Self { arrivals, seen, entry, role } = self;
         loop {
             let count = arrivals.count();
             if *seen != count {
                 arrivals.check_place()?;
-                *seen = count;
+                let last = mem::replace(seen, count);
+                match role {
+                    Role::Program { .. } => arrivals.heard.store(count, Ordering::Relaxed),
+                    Role::Main if arrivals.is_for_main(last, count) => {}
+                    Role::Main => continue,
+                }
                 return Poll::Ready(Ok(()));
             }
             let mut take_in = |pipe: &SignalPipe| arrivals.take_in(pipe);

@@ -10,6 +10,8 @@ use super::{SignalKind, Signals};
 /// while nobody waits here is remembered, for whoever waits next. Of one that comes while some wait, all of these are told,
 /// and nobody who waits later. So it may be called again and again, in a loop too.
 ///
+/// In a program with `#[oneloop::main]`, Ctrl-C does not cancel main any more from that first poll on.
+///
 /// A part of a program takes [`signal`](super::signal()), which listens no longer than it lives;
 /// [`run_until_ctrl_c`](super::run_until_ctrl_c) runs a future that Ctrl-C cancels.
 ///

@@ -5,11 +5,12 @@
 
 use std::fs;
 use std::io;
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use signal_hook::flag;
-use signal_hook::low_level::signal_name;
+use signal_hook::low_level::{self, emulate_default_handler, signal_name};
+use signal_hook::{SigId, flag};
 
 use super::SignalKind;
 
@@ -19,8 +20,24 @@ static HANDLED: Mutex<Vec<Handled>> = Mutex::new(Vec::new());
 struct Handled {
     kind: SignalKind,
     listeners: usize,
+    /// How many of the listeners belong to the program, and not to the run that cancels main.
+    claims: usize,
     /// Read by the handler: the default action happens.
     is_unheard: Arc<AtomicBool>,
+    /// Another part of the process handled or ignored the signal before the first listener.
+    was_taken: bool,
+    insists: bool,
+    /// Sets `is_unheard` when the signal comes, so that the next one does what it does by default.
+    arming: Option<Handler>,
+}
+
+/// Takes a handler back when dropped.
+pub(super) struct Handler(pub(super) SigId);
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        low_level::unregister(self.0);
+    }
 }
 
 /// While one of these lives, the default action of its signal does not happen.
@@ -33,11 +50,28 @@ pub(super) fn prepare(kind: SignalKind) -> io::Result<()> {
         return Ok(());
     }
     let is_unheard = Arc::new(AtomicBool::new(true));
-    if signal_name(kind.as_raw()).is_some() && !is_taken(kind) {
+    let was_taken = is_taken(kind);
+    if signal_name(kind.as_raw()).is_some() && !was_taken {
         flag::register_conditional_default(kind.as_raw(), Arc::clone(&is_unheard))?;
     }
-    handled.push(Handled { kind, listeners: 0, is_unheard });
+    let (listeners, claims) = (0, 0);
+    let (insists, arming) = (false, None);
+    handled.push(Handled { kind, listeners, claims, is_unheard, was_taken, insists, arming });
     Ok(())
+}
+
+/// Whether the signal does, without a listener, what it does by default: nobody else handles it, and it is not ignored.
+pub(super) fn has_default(kind: SignalKind) -> bool {
+    let handled = lock();
+    let prepared = handled.iter().find(|handled| handled.kind == kind);
+    !prepared.map_or_else(|| is_taken(kind), |handled| handled.was_taken)
+}
+
+/// Ends the process as the signal does by default.
+pub(super) fn end_process(kind: SignalKind) -> ! {
+    // Returns for signals that end no process.
+    let _unreachable = emulate_default_handler(kind.as_raw());
+    process::abort()
 }
 
 impl Held {
@@ -55,11 +89,89 @@ impl Drop for Held {
 }
 
 fn count(kind: SignalKind, change: impl FnOnce(usize) -> usize) {
-    let mut handled = lock();
-    if let Some(handled) = handled.iter_mut().find(|handled| handled.kind == kind) {
+    with_handled(kind, |handled| {
         handled.listeners = change(handled.listeners);
-        handled.is_unheard.store(handled.listeners == 0, Ordering::SeqCst);
+        handled.disarm();
+    });
+}
+
+/// While one of these lives, the program itself listens for the signal, so it does not cancel main. Only for a signal that is
+/// prepared.
+pub(super) struct Claim(SignalKind);
+
+impl Claim {
+    /// The second says whether this is the only one.
+    pub(super) fn new(kind: SignalKind) -> (Self, bool) {
+        let claim = |handled: &mut Handled| {
+            handled.claims += 1;
+            handled.arming = None;
+            handled.disarm();
+            handled.claims == 1
+        };
+        (Self(kind), with_handled(kind, claim).unwrap_or(false))
     }
+
+    /// Whether there is any.
+    pub(super) fn exists(kind: SignalKind) -> bool {
+        with_handled(kind, |handled| handled.claims > 0).unwrap_or(false)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        with_handled(self.0, |handled| {
+            handled.claims -= 1;
+            handled.arm();
+        });
+    }
+}
+
+/// While this lives, a signal that comes before the last one was [`seen`](Self::seen) does what it does by default: the loop
+/// is stuck. As in asyncio, where the second Ctrl-C raises `KeyboardInterrupt` wherever the program is.
+///
+/// Not while the program itself listens for the signal. At most one for each signal.
+pub(super) struct Insisting(SignalKind);
+
+impl Insisting {
+    pub(super) fn new(kind: SignalKind) -> Self {
+        with_handled(kind, |handled| {
+            handled.insists = true;
+            handled.arm();
+        });
+        Self(kind)
+    }
+
+    pub(super) fn seen(&self) {
+        with_handled(self.0, |handled| handled.disarm());
+    }
+}
+
+impl Drop for Insisting {
+    fn drop(&mut self) {
+        with_handled(self.0, |handled| {
+            handled.insists = false;
+            handled.arming = None;
+            handled.disarm();
+        });
+    }
+}
+
+impl Handled {
+    /// Its handler runs after the one that reads the flag. Without it the program only loses the way out of a stuck loop.
+    fn arm(&mut self) {
+        if self.insists && self.claims == 0 {
+            let arming = flag::register(self.kind.as_raw(), Arc::clone(&self.is_unheard));
+            self.arming = arming.ok().map(Handler);
+        }
+    }
+
+    fn disarm(&self) {
+        self.is_unheard.store(self.listeners == 0, Ordering::SeqCst);
+    }
+}
+
+fn with_handled<R>(kind: SignalKind, f: impl FnOnce(&mut Handled) -> R) -> Option<R> {
+    lock().iter_mut().find(|handled| handled.kind == kind).map(f)
 }
 
 fn lock() -> MutexGuard<'static, Vec<Handled>> {

@@ -118,6 +118,12 @@ impl Signals {
         Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, next: 0 })
     }
 
+    /// Those that a run listens for to cancel main.
+    pub(super) fn of_main(kinds: &[SignalKind]) -> io::Result<Self> {
+        let listeners = kinds.iter().copied().map(Listener::of_main);
+        Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, next: 0 })
+    }
+
     /// Waits for one, which others need not be told of that come later.
     pub(super) async fn claim(mut self) -> io::Result<SignalKind> {
         let kind = self.recv().await?;

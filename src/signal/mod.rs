@@ -9,6 +9,9 @@
 //! As many as like to: every listener is told of every signal, on each loop and thread, and so are other users of the
 //! signal, such as the crates signal-hook and tokio.
 //!
+//! One thing hears a signal only while the program does not listen for it: `#[oneloop::main]`, which cancels main at Ctrl-C. Its
+//! reaction stands where the default action of the signal would be.
+//!
 //! # How many times
 //!
 //! Signals are coalesced, by the system and here. A listener is told at least once after the signal has come; if the signal
@@ -36,11 +39,15 @@ mod ctrl_c;
 mod default_action;
 mod kind;
 mod listen;
+mod main;
+mod presses;
 mod until_ctrl_c;
 
 pub use ctrl_c::{ctrl_c, shutdown};
 pub use kind::SignalKind;
 pub use listen::{Signals, signal, signals};
+#[doc(hidden)]
+pub use main::run_main;
 pub use until_ctrl_c::{Interrupted, run_until_ctrl_c};
 
 pub(crate) use asked::{Asks, run_unless_asked};

@@ -2,15 +2,18 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::panic::{self, Location};
-use std::task::{Context, Poll};
 
-use super::asked::{Asks, run_unless_asked, unless_asked};
-use super::{SignalKind, Signals, signal};
-use crate::runtime::{Builder, Level, Payload, Runtime, log_line};
+use super::asked::{run_unless_asked, unless_asked};
+use super::presses::Presses;
+use super::{SignalKind, default_action};
+use crate::runtime::{Builder, Payload, Runtime};
 
-/// As [`run`](crate::run), but Ctrl-C cancels `main`; as Ctrl-C does in Python's `asyncio.run`.
+/// Like [`run`](crate::run), but Ctrl-C cancels `main`; as Ctrl-C does in Python's `asyncio.run`.
+///
+/// `#[oneloop::main]` does the same, and then ends the process by the signal. There the program may also listen for Ctrl-C
+/// itself; here, Ctrl-C cancels `main` even if other code hears it too.
 ///
 /// The first Ctrl-C (SIGINT) asks for the end: `main` is dropped where it waits and its [cleanups](crate::with_cleanup)
 /// run; then all other tasks are cancelled, and their cleanups run. The second one insists: the cleanups that are left are
@@ -26,7 +29,7 @@ use crate::runtime::{Builder, Level, Payload, Runtime, log_line};
 ///
 /// # Errors
 ///
-/// [`Interrupted`], if `main` was cancelled by Ctrl-C. Whoever has no better answer ends with status 130, as shells expect.
+/// [`Interrupted`], if `main` was cancelled by Ctrl-C. [`Interrupted::exit`] ends the process by the signal, as shells expect.
 ///
 /// # Panics
 ///
@@ -42,13 +45,7 @@ use crate::runtime::{Builder, Level, Payload, Runtime, log_line};
 /// }
 ///
 /// fn main() -> io::Result<()> {
-///     match oneloop::run_until_ctrl_c(serve()) {
-///         Ok(result) => result,
-///         Err(interrupted) => {
-///             eprintln!("{interrupted}");
-///             std::process::exit(130);
-///         }
-///     }
+///     oneloop::run_until_ctrl_c(serve()).unwrap_or_else(|interrupted| interrupted.exit())
 /// }
 /// ```
 #[track_caller]
@@ -75,8 +72,7 @@ impl Builder {
         let mut presses = Presses::of(&runtime);
         let main = main.into_future();
         let output = run_unless_asked(runtime, main, &mut presses, Location::caller());
-        drop(presses);
-        result_of(output)
+        result_of(output, presses)
     }
 }
 
@@ -114,60 +110,19 @@ impl Runtime {
         let mut presses = Presses::of(self);
         let main = unless_asked(main.into_future(), &mut presses);
         let output = self.run_caught(main, Location::caller());
-        drop(presses);
-        result_of(output)
+        result_of(output, presses)
     }
 }
 
-/// To be called when Ctrl-C does again what it did before.
-fn result_of<T>(output: Result<Option<T>, Payload>) -> Result<T, Interrupted> {
+/// The caller gets the result, or the panic, when the signals do again what they did before.
+pub(super) fn result_of<T>(
+    output: Result<Option<T>, Payload>,
+    presses: Presses,
+) -> Result<T, Interrupted> {
+    let kind = presses.first().unwrap_or(SignalKind::SIGINT);
+    drop(presses);
     let output = output.unwrap_or_else(|payload| panic::resume_unwind(payload));
-    output.ok_or(Interrupted(SignalKind::SIGINT))
-}
-
-/// How many times Ctrl-C has been pressed.
-struct Presses {
-    signals: Signals,
-    count: usize,
-}
-
-impl Presses {
-    #[track_caller]
-    fn of(runtime: &Runtime) -> Self {
-        match runtime.inside(|| signal(SignalKind::SIGINT)) {
-            Ok(signals) => Self { signals, count: 0 },
-            Err(error) => panic!("cannot listen for Ctrl-C: {error}"),
-        }
-    }
-
-    /// Ready when there have been as many.
-    fn poll(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<()> {
-        while self.count < count {
-            match self.signals.poll_recv(cx) {
-                Poll::Ready(Ok(_)) => self.count += 1,
-                Poll::Ready(Err(error)) => {
-                    log_line(Level::Error, &format!("Ctrl-C is not heard any more: {error}"));
-                    return Poll::Pending;
-                }
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-impl Asks for Presses {
-    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll(1, cx)
-    }
-
-    fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll(2, cx)
-    }
-
-    fn why(&self) -> &'static str {
-        "Ctrl-C was pressed a second time"
-    }
+    output.ok_or(Interrupted(kind))
 }
 
 /// The error of [`run_until_ctrl_c`] and its kin: a signal has cancelled the future before it was ready.
@@ -177,6 +132,28 @@ pub struct Interrupted(SignalKind);
 impl Interrupted {
     pub(crate) fn by(kind: SignalKind) -> Self {
         Self(kind)
+    }
+
+    /// Which signal it was.
+    pub fn kind(self) -> SignalKind {
+        self.0
+    }
+
+    /// Ends the process by the signal, as if the program had not listened for it. A shell that runs the program in a script or a loop
+    /// then stops too, which status 130 alone does not make it do.
+    ///
+    /// Flushes the standard output. No destructors run, as with [`std::process::exit`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let main = async { std::future::pending::<()>().await };
+    /// oneloop::run_until_ctrl_c(main).unwrap_or_else(|interrupted| interrupted.exit());
+    /// ```
+    pub fn exit(self) -> ! {
+        // What cannot be written now is lost either way.
+        io::stdout().flush().ok();
+        default_action::end_process(self.0)
     }
 }
 

@@ -103,13 +103,47 @@ fn crate_names_the_path_to_oneloop() {
     assert_eq!(absolute(), 0);
 }
 
-/// Stands in for a crate that re-exports oneloop. Its `run` shows that it was called.
+/// Stands in for a crate that re-exports oneloop. Its `run_main` shows that it was called.
 mod other {
     pub(crate) mod runtime {
-        pub(crate) fn run<F>(_main: F) -> usize {
-            42
+        pub(crate) use oneloop::Builder;
+
+        pub(crate) mod signal {
+            pub(crate) fn run_main<F>(_builder: super::Builder, _: bool, _main: F) -> usize {
+                42
+            }
         }
     }
+}
+
+#[test]
+fn main_takes_any_option_of_the_builder() {
+    #[oneloop::main(virtual_time, cleanup_timeout = Duration::from_secs(1 + 1))]
+    async fn hour() -> Duration {
+        let start = time::now();
+        // The loop waits for it no longer than the option says.
+        let _guard = oneloop::with_cleanup((), async |()| sleep(HOUR).await);
+        sleep(HOUR).await;
+        time::now() - start
+    }
+    #[oneloop::main(
+        no_signals,
+        on_unhandled = |unhandled| assert_eq!(unhandled.message(), "unseen"),
+        virtual_time = false,
+    )]
+    async fn reported() {
+        oneloop::create_task(async { Err::<(), _>("unseen") }).detach();
+        oneloop::yield_now().await;
+    }
+
+    assert_eq!(hour(), HOUR);
+    reported();
+}
+
+#[oneloop::test(cleanup_timeout = Duration::ZERO, virtual_time)]
+async fn test_takes_any_option_of_the_builder() {
+    let _guard = oneloop::with_cleanup((), async |()| sleep(HOUR).await);
+    sleep(HOUR).await;
 }
 
 #[oneloop::test]

@@ -15,9 +15,11 @@
 //! ```ignore
 //! fn name() -> Output {
 //!     async fn name() -> Output { body }
-//!     ::oneloop::run(name())
+//!     ::oneloop::Builder::new().run(name())
 //! }
 //! ```
+//!
+//! where `main` has `::oneloop::signal::run_main`, which also listens for Ctrl-C, in place of the last line.
 //!
 //! The body stays an `async fn`, rather than an `async` block, because only a function states its return type: that is
 //! what `?`, `return` and `-> impl Trait` need.
@@ -33,7 +35,7 @@ mod options;
 mod tokens;
 
 use function::Function;
-use options::Options;
+use options::{Options, Signals};
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 use tokens::quote;
 
@@ -56,15 +58,34 @@ impl Attribute {
 
 /// Runs an `async fn` on an event loop of its own: the usual way to write `main`.
 ///
-/// The function becomes an ordinary one that calls `oneloop::run` with its former self and returns what that returns.
-/// It may have any name, visibility and return type, but no parameters, and it must stand on its own, outside of
-/// `impl` blocks. Called where an event loop already runs, it does what `oneloop::run` does there.
+/// The function becomes an ordinary one, which runs its former self and returns what that returns. It may have any name,
+/// visibility and return type, but no parameters, and it must stand on its own, outside of `impl` blocks. Called where an event
+/// loop already runs, it panics, like `oneloop::run`.
 ///
 /// Attributes below this one end up on the ordinary function. One that wants to see an `async fn`, such as
 /// `#[tracing::instrument]`, goes above.
 ///
+/// # Ctrl-C
+///
+/// Ctrl-C ends the program in order, as in Python's `asyncio.run`:
+///
+/// - The first Ctrl-C (SIGINT) drops `main` where it waits. The cleanups that `main` leaves run, then all other tasks are
+///   cancelled, and their cleanups run too. Then the process ends by the signal, so that a shell sees how it ended.
+/// - The second one cuts the cleanups short. Signals within 20 ms of each other count as one.
+/// - While code does not `await`, the first Ctrl-C can only wait. The second one then ends the process at once.
+/// - If `main` is ready first, its output counts.
+///
+/// A program that listens for Ctrl-C itself, by `oneloop::signal::ctrl_c`, `shutdown` or `signal`, hears it there instead: `main`
+/// is not cancelled. Like asyncio, the attribute leaves Ctrl-C alone where it is ignored, as in a background job, or handled by
+/// another part of the process (only Linux can tell), and where the function runs on another thread than the main one.
+///
 /// # Options
 ///
+/// - `shutdown`: SIGTERM, which service managers and containers send, does what Ctrl-C does.
+/// - `no_signals`: Ctrl-C and SIGTERM end the process at once, without cleanups, as they do in a program that does not listen.
+/// - any option of `oneloop::Builder`, as `name = value`, or `name` alone for `true`:
+///   `#[oneloop::main(cleanup_timeout = Duration::from_secs(1))]`. A value with a comma outside of all brackets goes
+///   into braces.
 /// - `crate = "path"`: where to find oneloop, when it is not the dependency `::oneloop`, as in
 ///   `#[framework::oneloop::main(crate = "framework::oneloop")]`. A relative path starts from the function's module.
 ///
@@ -93,7 +114,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an `async fn` a test that runs on an event loop of its own.
 ///
-/// The function becomes what `#[oneloop::main]` would make of it, with `#[test]` on top. So `#[should_panic]`,
+/// The function becomes what `#[oneloop::main(no_signals)]` would make of it, with `#[test]` on top. So `#[should_panic]`,
 /// `#[ignore]` and `Result` as a return type mean what they mean to any test.
 ///
 /// # Options
@@ -101,6 +122,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// - `virtual_time`: the loop's clock does not follow real time. It stands still while tasks run, and jumps to the next
 ///   deadline when all of them wait: hours of `oneloop::sleep` pass at once, in the right order. Such a test reads the
 ///   time from `oneloop::time::now()`, as `std::time::Instant::now()` knows nothing of the jumps.
+/// - any other option of `oneloop::Builder`, as `name = value`, or `name` alone for `true`.
 /// - `crate = "path"`: as for `#[oneloop::main]`.
 ///
 /// # Errors
@@ -140,7 +162,7 @@ fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> Toke
             let test =
                 if attribute == Attribute::Test { "#[::core::prelude::v1::test]" } else { "" };
             let attributes = [quote(test, &[]), function.attributes.clone()];
-            (attributes.into_iter().collect(), run(&function, options))
+            (attributes.into_iter().collect(), run(&function, attribute, options))
         }
         Err(error) => (TokenStream::new(), error.into_tokens()),
     };
@@ -163,11 +185,17 @@ fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> Toke
 ///
 /// Here `async fn` is ours, not the user's token, so that lints look at the outer function only, and none of them minds
 /// a test that awaits nothing.
-fn run(function: &Function, options: Options) -> TokenStream {
-    let run = if options.virtual_time {
-        "ONELOOP::Builder::new().virtual_time(true).run(NAME())"
-    } else {
-        "ONELOOP::run(NAME())"
+fn run(function: &Function, attribute: Attribute, options: Options) -> TokenStream {
+    let run = match (attribute, options.signals) {
+        (Attribute::Test, _) | (Attribute::Main, Signals::None) => {
+            "ONELOOP::Builder::new() OPTIONS .run(NAME())"
+        }
+        (Attribute::Main, Signals::CtrlC) => {
+            "ONELOOP::signal::run_main(ONELOOP::Builder::new() OPTIONS, false, NAME())"
+        }
+        (Attribute::Main, Signals::Shutdown) => {
+            "ONELOOP::signal::run_main(ONELOOP::Builder::new() OPTIONS, true, NAME())"
+        }
     };
     quote(
         &format!("async fn NAME() OUTPUT BODY {run}"),
@@ -176,6 +204,7 @@ fn run(function: &Function, options: Options) -> TokenStream {
             ("OUTPUT", function.output.clone()),
             ("BODY", function.body.clone().into()),
             ("ONELOOP", options.oneloop),
+            ("OPTIONS", options.builder),
         ],
     )
 }

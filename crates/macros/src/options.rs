@@ -3,25 +3,44 @@
 use crate::Attribute;
 use crate::tokens::{Error, Rest, is, quote, with_span};
 use proc_macro::{Span, TokenStream, TokenTree};
+use std::iter;
 
 /// The options, read.
 pub(crate) struct Options {
     /// The path to the crate oneloop.
     pub(crate) oneloop: TokenStream,
-    pub(crate) virtual_time: bool,
+    /// Calls of methods of `oneloop::Builder`, as they follow it: `.virtual_time(true)`.
+    pub(crate) builder: TokenStream,
+    pub(crate) signals: Signals,
+}
+
+/// Which signals cancel main.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signals {
+    /// None, and those that come do what they do in any program.
+    None,
+    CtrlC,
+    /// Ctrl-C and SIGTERM.
+    Shutdown,
 }
 
 impl Options {
     pub(crate) fn parse(attribute: Attribute, options: TokenStream) -> Result<Self, Error> {
-        let mut parsed = Self { oneloop: quote("::oneloop", &[]), virtual_time: false };
+        let (oneloop, builder) = (quote("::oneloop", &[]), TokenStream::new());
+        let mut parsed = Self { oneloop, builder, signals: Signals::CtrlC };
         let mut rest = Rest::new(options);
         while let Some(option) = rest.next() {
+            let is_main = attribute == Attribute::Main;
             if is(&option, "crate") {
                 parsed.oneloop = path(option.span(), &mut rest)?;
-            } else if is(&option, "virtual_time") && attribute == Attribute::Test {
-                parsed.virtual_time = true;
+            } else if is_main && is(&option, "shutdown") {
+                parsed.set_signals(&option, Signals::Shutdown)?;
+            } else if is_main && is(&option, "no_signals") {
+                parsed.set_signals(&option, Signals::None)?;
+            } else if let Some(message) = not_an_option(attribute, &option) {
+                return Err(Error::new(option.span(), message));
             } else {
-                return Err(unknown(attribute, &option));
+                parsed.builder.extend(call(option, &mut rest)?);
             }
             if let Some(tree) = rest.next().filter(|tree| !is(tree, ",")) {
                 let message = format!("expected a comma between options, found `{tree}`");
@@ -30,15 +49,54 @@ impl Options {
         }
         Ok(parsed)
     }
+
+    fn set_signals(&mut self, option: &TokenTree, signals: Signals) -> Result<(), Error> {
+        if self.signals != Signals::CtrlC {
+            let message = "`shutdown` and `no_signals` exclude each other: name one of them, once";
+            return Err(Error::new(option.span(), message.to_owned()));
+        }
+        self.signals = signals;
+        Ok(())
+    }
 }
 
-fn unknown(attribute: Attribute, option: &TokenTree) -> Error {
-    let known = match attribute {
-        Attribute::Main => "`crate = \"path\"`",
-        Attribute::Test => "`virtual_time` and `crate = \"path\"`",
+/// What to say of an option that cannot be one of the builder's.
+fn not_an_option(attribute: Attribute, option: &TokenTree) -> Option<String> {
+    let name = option.to_string();
+    let hint = match name.as_str() {
+        "shutdown" | "no_signals" => "only `#[oneloop::main]` listens for signals",
+        "start_paused" => "virtual time is the option `virtual_time`",
+        "flavor" | "worker_threads" | "core_threads" | "threaded_scheduler" => {
+            "a loop has one thread; `oneloop::workers` runs a loop on each core"
+        }
+        _ if matches!(option, TokenTree::Ident(_)) => return None,
+        _ => "an option is a name, or `name = value`",
     };
-    let message = format!("unknown option `{option}`: {} knows {known}", attribute.name());
-    Error::new(option.span(), message)
+    let words = match attribute {
+        Attribute::Main => "`shutdown`, `no_signals`, ",
+        Attribute::Test => "",
+    };
+    Some(format!(
+        "unknown option `{name}`: {hint}. {} knows {words}`crate = \"path\"` and the options of `oneloop::Builder`, such as \
+         `virtual_time`",
+        attribute.name()
+    ))
+}
+
+/// Reads what is left of `name` or `name = value`, and makes it `.name(true)` or `.name(value)`. The value goes on to the
+/// next comma. The compiler says what it thinks of the name and the value, at their places.
+fn call(name: TokenTree, rest: &mut Rest) -> Result<TokenStream, Error> {
+    let value = if rest.next_if(|tree| is(tree, "=")).is_some() {
+        let value: TokenStream = iter::from_fn(|| rest.next_if(|tree| !is(tree, ","))).collect();
+        if value.is_empty() {
+            let message = format!("`{name} =` needs a value");
+            return Err(Error::new(name.span(), message));
+        }
+        value
+    } else {
+        with_span(quote("true", &[]), name.span())
+    };
+    Ok(quote(".NAME(VALUE)", &[("NAME", name.into()), ("VALUE", value)]))
 }
 
 /// Reads `= "path"`. The path's tokens get the string's span, so that the compiler blames it if nothing is there.

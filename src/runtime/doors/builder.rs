@@ -152,18 +152,25 @@ impl Builder {
     #[track_caller]
     pub fn run<F: IntoFuture>(self, main: F) -> F::Output {
         match self.build() {
-            Ok(mut runtime) => {
-                let output = runtime.run_caught(main, Location::caller());
-                // The other tasks, and what they leave, are awaited also after a panic of main.
-                runtime.shutdown();
-                output.unwrap_or_else(|payload| panic::resume_unwind(payload))
-            }
+            Ok(runtime) => runtime.run_and_shut_down(main, Location::caller()),
             Err(error) => panic!("cannot make an event loop: {error}"),
         }
     }
 }
 
 impl Runtime {
+    /// Runs `main`, on behalf of the code at `place`, and ends the loop.
+    pub(crate) fn run_and_shut_down<F: IntoFuture>(
+        mut self,
+        main: F,
+        place: &'static Location<'static>,
+    ) -> F::Output {
+        let output = self.run_caught(main, place);
+        // The other tasks, and what they leave, are awaited also after a panic of main.
+        self.shutdown();
+        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+    }
+
     /// An event loop with the default options; see [`Builder`].
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod descriptor;
 mod duplex;
 mod duplex_line;
 mod error;
+mod leaving;
 mod lines;
 mod newlines;
 mod outgoing;

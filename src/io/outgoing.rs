@@ -6,7 +6,6 @@
 //! 3. Nothing is borrowed while the stream, or a waker, runs: these may be user code.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,12 +27,20 @@ pub(super) struct Outgoing {
     backlog: RefCell<Backlog>,
     flusher: Cell<Option<TaskHandle>>,
     /// Who waits until something has been sent: the writer's methods take it by `&mut`, so there is one at most.
-    waiter: WakerCell,
+    pub(super) waiter: WakerCell,
     pub(super) large_write: Cell<LargeWrite>,
-    /// Whether the writer is still there. Otherwise a cleanup drives the stream, if something is left to be sent.
-    is_held: Cell<bool>,
+    /// Some of the large write has been sent.
+    pub(super) has_sent_part: Cell<bool>,
+    /// One has ended after a part, so the stream must not end as if it were complete.
+    pub(super) is_torn: Cell<bool>,
+    /// Whether the writer is still there. Otherwise an errand drives the stream, as long as something is left to be sent.
+    pub(super) is_held: Cell<bool>,
+    /// The errand has not ended.
+    pub(super) is_leaving: Cell<bool>,
+    /// Who waits for the end of the errand.
+    pub(super) left: WakerCell,
     /// Where the writer was made.
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// A stream, as it is lent.
@@ -50,7 +57,11 @@ impl Outgoing {
             flusher: Cell::new(None),
             waiter: WakerCell::default(),
             large_write: Cell::default(),
+            has_sent_part: Cell::new(false),
+            is_torn: Cell::new(false),
             is_held: Cell::new(true),
+            is_leaving: Cell::new(false),
+            left: WakerCell::default(),
             place,
         })
     }
@@ -95,13 +106,33 @@ impl Outgoing {
 
     /// Ends the writing, or closes the stream, when all has been sent.
     pub(super) fn advance(self: &Rc<Self>, phase: Phase) {
+        self.advance_backlog(phase);
+        self.drive_now();
+    }
+
+    /// As [`advance`](Self::advance), where the caller drives the stream.
+    pub(super) fn advance_backlog(&self, phase: Phase) {
+        self.reset_if_torn();
         let was_closed = self.phase() == Phase::Closed;
         self.backlog.borrow_mut().advance(phase);
         if self.phase() == Phase::Closed && !was_closed {
             // It cannot be sent any more.
             self.with_transport(Transport::abort);
         }
-        self.drive_now();
+    }
+
+    /// The peer must not take what it has got of a write that ended half way for all there is.
+    fn reset_if_torn(&self) {
+        if self.is_torn.get() && self.phase() != Phase::Closed {
+            let message =
+                "a `write_all` or a `send_file` ended half way, so the connection was reset";
+            let failure = Failure::Other(ErrorKind::ConnectionAborted, message.to_owned());
+            self.stop_flusher();
+            drop(self.backlog.borrow_mut().fail(failure));
+            // Whoever gave up the write knows.
+            drop(self.backlog().failure());
+            self.abort();
+        }
     }
 
     /// Does what can be done without waiting; a flusher does the rest.
@@ -125,29 +156,6 @@ impl Outgoing {
 
     pub(super) fn set_limits(&self, high: usize, low: usize) {
         self.backlog.borrow_mut().set_limits(high, low);
-    }
-
-    /// The writer is dropped: sends what waits in a cleanup of the current task, and ends.
-    pub(super) fn leave(self: Rc<Self>) {
-        self.is_held.set(false);
-        self.stop_flusher();
-        self.backlog.borrow_mut().advance(Phase::Ending);
-        if self.poll_drive(&mut no_context()).is_ready() && self.unseen_failure().is_none() {
-            return;
-        }
-        let place = self.place;
-        let cleanup = async move {
-            poll_fn(|cx| self.poll_drive(cx)).await;
-            let failure = self.unseen_failure();
-            failure.map(|error| format!("not all that was written could be sent: {error}"))
-        };
-        runtime::leave_cleanup(Box::pin(cleanup), place);
-    }
-
-    /// An error that nobody was given, and that somebody should be. That a peer has gone is none, if it had all that was for it.
-    fn unseen_failure(&self) -> Option<io::Error> {
-        let (error, has_lost) = self.backlog().unseen_failure()?;
-        (has_lost || !is_of_connection(error.kind())).then_some(error)
     }
 
     // Waiting.
@@ -188,7 +196,10 @@ impl Outgoing {
             Some(Poll::Pending) | None => return Poll::Pending,
         };
         match &written {
-            Ok(_) => self.backlog.borrow_mut().needs_flush = true,
+            Ok(_) => {
+                self.backlog.borrow_mut().needs_flush = true;
+                self.has_sent_part.set(true);
+            }
             Err(error) => self.fail_told(error),
         }
         Poll::Ready(written)
@@ -206,6 +217,9 @@ impl Outgoing {
         }
         let polled = self.with_transport(|transport| transport.poll_copy(cx, chunk));
         let copied = ready!(polled.unwrap_or(Poll::Pending));
+        if matches!(copied, Ok(Some(1..))) {
+            self.has_sent_part.set(true);
+        }
         if let Some(error) = copied.as_ref().err().filter(|error| is_of_connection(error.kind())) {
             self.fail_told(error);
         }
@@ -238,7 +252,7 @@ impl Outgoing {
     // Sending.
 
     /// Ready when there is nothing to do any more.
-    fn poll_drive(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_drive(&self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(step) = self.backlog().next_step() else { return Poll::Ready(()) };
             let done = match step {
@@ -369,7 +383,7 @@ impl Outgoing {
         }
     }
 
-    fn stop_flusher(&self) {
+    pub(super) fn stop_flusher(&self) {
         if let Some(flusher) = self.take_flusher() {
             flusher.cancel(CancelReason::Requested);
         }
@@ -434,13 +448,13 @@ fn at_least_one(written: usize, data: &[u8]) -> io::Result<usize> {
 }
 
 /// The others of a system call that reads a file and writes to a connection may be those of the file.
-fn is_of_connection(kind: ErrorKind) -> bool {
+pub(super) fn is_of_connection(kind: ErrorKind) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
 
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
 /// For what is tried without waiting: nobody is woken.
-fn no_context() -> Context<'static> {
+pub(super) fn no_context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }

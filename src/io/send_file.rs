@@ -36,7 +36,9 @@ impl StreamWriter {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has sent an unknown part. What was written before is sent nevertheless.
+    /// None: dropped before it is ready, it has sent an unknown part. What was written before is sent nevertheless. If some of the
+    /// file has been sent, the writer ends with a reset of the connection, so that the peer does not take it for the whole. An error
+    /// after a part was sent has the same effect.
     ///
     /// # Errors
     ///
@@ -72,9 +74,12 @@ impl StreamWriter {
         file: impl AsFd,
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
-        let _end = LargeWrite::begin(self.outgoing());
+        let end = LargeWrite::begin(self.outgoing());
         let sent = send_file(Queued(self.outgoing()), file, bounds(&range)).await;
         self.outgoing().drive_now();
+        if sent.is_ok() {
+            end.complete();
+        }
         sent
     }
 }

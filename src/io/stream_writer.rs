@@ -30,10 +30,13 @@ use crate::runtime::{Place, poll_budget};
 /// give the error, each time. What the peer has sent can still be read. An error by which data was lost, and which nobody was given, is
 /// reported when the writer is dropped ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
 ///
-/// Dropping it sends what is left and then ends this direction, as [`write_eof`](Self::write_eof) does; the connection is closed when its
-/// reader has gone too. The sending is a [cleanup](crate::with_cleanup) of the current task, which may take as long as
-/// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout) says; where it is cut off, that is reported and the connection reset,
-/// so that the peer does not take what it has for all there is.
+/// Dropping it leaves what is not sent yet to the loop, which sends it and then ends this direction, as [`write_eof`](Self::write_eof)
+/// does; the connection is closed when its reader is gone too. No task waits for that: a [`timeout`](crate::timeout()) around the
+/// writer returns on time. The end of [`run`](crate::run) waits, and so does
+/// [`Server::shutdown`](crate::net::Server::shutdown). All dropped writers send side by side, each for as long as
+/// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout) allows, 5 s by default. Then the connection is reset, so that the peer
+/// does not take what it has for all there is, and the loss is
+/// [reported](crate::Builder::on_unhandled): "peer 192.0.2.1:80 did not take the last 4096 bytes within 5 s; the connection was reset".
 ///
 /// # Examples
 ///
@@ -133,8 +136,9 @@ impl StreamWriter {
     ///
     /// # Cancel safety
     ///
-    /// As much as the high-water mark allows is taken as a whole and sent, even if this is dropped before it is ready. Of more, an
-    /// unknown part is.
+    /// As much as the high-water mark allows is taken as a whole and sent, even if this is dropped before it is ready. Of more data, a
+    /// part may have been sent when this is dropped. Then the writer ends with a reset of the connection, however it ends, so
+    /// that the peer does not take the part for all; [`wait_closed`](Self::wait_closed) gives `ConnectionAborted`.
     ///
     /// # Errors
     ///
@@ -145,12 +149,13 @@ impl StreamWriter {
         if rest.len() <= high && !self.is_at_eof() {
             self.outgoing.write(rest);
         } else {
-            let _end = LargeWrite::begin(&self.outgoing);
+            let end = LargeWrite::begin(&self.outgoing);
             while !rest.is_empty() {
                 let len = poll_fn(|cx| self.outgoing.poll_write(cx, rest)).await?;
                 rest = &rest[len..];
             }
             self.outgoing.drive_now();
+            end.complete();
         }
         self.drain().await
     }

@@ -1,6 +1,7 @@
 //! `WriterControl`: closes a `StreamWriter` that somebody else holds.
 
 use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
 
 use super::StreamWriter;
 use super::backlog::Phase;
@@ -31,6 +32,16 @@ impl WriterControl {
         held.is_some()
     }
 
+    /// Whether the writer is gone, and the loop sends what it has left.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.outgoing.upgrade().is_some_and(|outgoing| outgoing.is_leaving.get())
+    }
+
+    /// Ready when the writer is there, or what it has left has been sent or given up.
+    pub(crate) fn poll_left(&self, cx: &Context<'_>) -> Poll<()> {
+        self.outgoing.upgrade().map_or(Poll::Ready(()), |outgoing| outgoing.poll_left(cx))
+    }
+
     /// As [`StreamWriter::abort`], also where the writer is gone and has left something to be sent.
     pub(crate) fn abort(&self) {
         if let Some(outgoing) = self.outgoing.upgrade() {
@@ -54,16 +65,30 @@ impl LargeWrite {
     /// It is under way until what this returns is dropped.
     pub(super) fn begin(outgoing: &Rc<Outgoing>) -> EndOfLargeWrite {
         outgoing.large_write.set(Self::Underway);
-        EndOfLargeWrite(Rc::clone(outgoing))
+        outgoing.has_sent_part.set(false);
+        EndOfLargeWrite { outgoing: Rc::clone(outgoing), is_complete: false }
     }
 }
 
-pub(super) struct EndOfLargeWrite(Rc<Outgoing>);
+pub(super) struct EndOfLargeWrite {
+    outgoing: Rc<Outgoing>,
+    is_complete: bool,
+}
+
+impl EndOfLargeWrite {
+    /// All has been sent.
+    pub(super) fn complete(mut self) {
+        self.is_complete = true;
+    }
+}
 
 impl Drop for EndOfLargeWrite {
     fn drop(&mut self) {
-        if let LargeWrite::BeforeClose = self.0.large_write.take() {
-            self.0.advance(Phase::Closing);
+        if !self.is_complete && self.outgoing.has_sent_part.get() {
+            self.outgoing.is_torn.set(true);
+        }
+        if let LargeWrite::BeforeClose = self.outgoing.large_write.take() {
+            self.outgoing.advance(Phase::Closing);
         }
     }
 }

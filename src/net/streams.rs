@@ -73,6 +73,16 @@ impl Control {
         }
     }
 
+    /// Whether the loop still sends what the writer, which is gone, has left.
+    pub(super) fn is_sending(&self) -> bool {
+        self.writer.is_leaving()
+    }
+
+    /// Ready when it does not, or not any more.
+    pub(super) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.writer.poll_left(cx)
+    }
+
     /// Closes it at once; what was not sent is lost.
     pub(super) fn abort(&self) {
         self.writer.abort();

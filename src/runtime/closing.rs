@@ -79,9 +79,10 @@ impl End {
     }
 }
 
-/// Runs the loop until no cleanup is left that main is to wait for.
-pub(super) fn await_cleanups_of_main() {
-    let some_left = |state: &State| state.tasks.has_cleanups(MAIN);
+/// Runs the loop until no cleanup and no errand is left that main is to wait for.
+pub(super) fn await_what_main_left() {
+    with(State::await_errands);
+    let some_left = |state: &State| state.tasks.has_cleanups(MAIN) || state.errands.is_awaited();
     while with(|state| some_left(state)).unwrap_or(false) {
         let _no_main = round(&mut |_| Poll::Pending);
         with(|state| {

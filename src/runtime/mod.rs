@@ -47,11 +47,14 @@ pub(crate) use deferred::{drop_reported, wake_guarded};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};
 pub(crate) use handles::cleaner::{LeftCleanups, cut_off_cleanups, left_cleanups};
 pub(crate) use handles::cleaner::{drop_maker, keep_maker, take_maker};
-pub(crate) use handles::cleaner::{dropping, leave_call, leave_cleanup, leave_wait};
+pub(crate) use handles::cleaner::{
+    dropping, leave_call, leave_cleanup, leave_wait, leave_wait_for,
+};
 pub(crate) use handles::cleaner::{report_cleanup_error, report_skipped};
 pub(crate) use handles::clock_hold::{ClockHold, ask_for};
 pub(crate) use handles::current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use handles::current_vars::{copy_threadsafe_vars, with_vars};
+pub(crate) use handles::errand::{await_errands, errand_time, leave_errand, poll_awaited_errands};
 pub(crate) use handles::gathering::Gathering;
 pub(crate) use handles::registration::{Moved, Registration};
 pub(crate) use handles::source_handle::check_loop;
@@ -64,6 +67,6 @@ pub(crate) use reactor::{
 };
 pub(crate) use report::reports::{
     report_call_cut_off, report_call_panic, report_operation_cut_off, report_operation_error,
-    report_task_panic,
+    report_task_panic, report_unsent, why_hurried,
 };
 pub(crate) use report::unhandled::panic_message;

@@ -15,6 +15,7 @@ use slab::Slab;
 
 use super::data::cleanups::Cleaning;
 use super::data::clock::{self, Clock, Nanos};
+use super::data::errands::Errands;
 use super::data::job::BoxedJob;
 use super::data::key::{NO_SLOT, RunNumber, WakerKey};
 use super::data::locals::Locals;
@@ -63,6 +64,7 @@ pub(crate) struct State {
     /// No task can be created any more.
     pub(super) closing: bool,
     pub(super) cleaning: Cleaning,
+    pub(super) errands: Errands,
     pub(super) on_unhandled: Option<UnhandledHook>,
     /// What the layers above keep here.
     pub(super) locals: Locals,
@@ -138,6 +140,7 @@ impl State {
             running_since: None,
             closing: false,
             cleaning: Cleaning::new(cleanup_timeout),
+            errands: Errands::new(),
             on_unhandled,
             locals: Locals::default(),
             deferred: VecDeque::new(),

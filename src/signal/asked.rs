@@ -5,7 +5,9 @@ use std::panic::Location;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use crate::runtime::{Payload, Runtime, cut_off_cleanups, left_cleanups};
+use crate::runtime::{
+    Payload, Runtime, await_errands, cut_off_cleanups, left_cleanups, poll_awaited_errands,
+};
 
 /// Who asks. Polled by main, again also after it was ready.
 pub(crate) trait Asks {
@@ -35,17 +37,30 @@ pub(super) async fn unless_asked<F: Future>(main: F, asks: &mut impl Asks) -> Op
     })
     .await;
     main.set(None);
-    while let Some(left) = left_cleanups() {
-        let is_done = poll_fn(|cx| match left.poll_done(cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => asks.poll_hurry(cx).map(|()| false),
+    await_what_is_left(asks).await;
+    output
+}
+
+/// Waits for the cleanups that main has left and for the errands that are under way, until it is asked to hurry.
+async fn await_what_is_left(asks: &mut impl Asks) {
+    await_errands();
+    loop {
+        let left = left_cleanups();
+        let is_done = poll_fn(|cx| {
+            let done =
+                left.as_ref().map_or_else(|| poll_awaited_errands(cx), |left| left.poll_done(cx));
+            match done {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => asks.poll_hurry(cx).map(|()| false),
+            }
         });
         if !is_done.await {
-            cut_off_cleanups(asks.why());
-            break;
+            return cut_off_cleanups(asks.why());
+        }
+        if left.is_none() {
+            return;
         }
     }
-    output
 }
 
 /// Runs `main` and then ends the loop; its panic is given back.

@@ -4,11 +4,13 @@
 
 mod connections;
 mod copying;
+mod dropped_writers;
 mod duplex;
 mod newlines;
 mod reader;
 mod send_file;
 mod separators;
+mod torn_writes;
 mod writer;
 mod writer_end;
 

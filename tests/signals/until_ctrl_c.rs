@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::io::{self, ErrorKind, Result};
+use std::net;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -13,8 +14,8 @@ use nix::sys::signal::{Signal, raise};
 use oneloop::signal::{SignalKind, signal};
 use oneloop::thread::{is_cancelled, to_thread};
 use oneloop::{
-    Builder, Cleanup, Runtime, create_task, current_task, run, run_until_ctrl_c, sleep, task_group,
-    time, timeout, with_cleanup, yield_now,
+    Builder, Cleanup, Runtime, create_task, current_task, open_connection, run, run_until_ctrl_c,
+    sleep, task_group, time, timeout, with_cleanup, yield_now,
 };
 
 use crate::{PATIENCE, alone, ends_by, send};
@@ -181,6 +182,28 @@ fn it_is_said_that_the_second_press_cut_the_cleanups_of_other_tasks_off() {
     });
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].ends_with(SECOND_PRESS), "{lines:?}");
+}
+
+#[test]
+fn the_second_press_ends_the_wait_for_a_dropped_writer() -> Result<()> {
+    let _alone = alone();
+    let listener = net::TcpListener::bind(("127.0.0.1", 0))?;
+    let addr = listener.local_addr()?;
+    let lines = reports(async {
+        let (_reader, mut writer) = open_connection(addr).await.expect("it listens");
+        writer.write(vec![0; 64 << 20]);
+        let presses = create_task(async {
+            press();
+            sleep(Duration::from_millis(1)).await;
+            press();
+        });
+        presses.detach();
+        pending::<()>().await;
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let expected = [format!("peer {addr} had not taken the last "), SECOND_PRESS.to_owned()];
+    assert!(expected.iter().all(|part| lines[0].contains(part)), "{lines:?}");
+    Ok(())
 }
 
 #[test]

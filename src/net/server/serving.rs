@@ -180,7 +180,10 @@ impl Shared {
             }
         };
         let handler = Rc::clone(handler);
+        let left = LeftByHandler(control.clone());
         let connection = async move {
+            // Dropped last, when the handler has ended, panicked, or was cancelled.
+            let _left = left;
             let (reader, writer) = streams;
             let reader = match limit {
                 Some(limit) => reader.with_limit(limit),
@@ -191,6 +194,18 @@ impl Shared {
         let task = runtime::create_at(place, connection, Some(name), false);
         task.set_reporter(|job| Some(output_of::<R>(job).into_result().err()?.to_string()));
         self.connections.add(task, control);
+    }
+}
+
+/// A connection counts until what its handler's writer has left is sent: its task waits for that, when this is dropped.
+struct LeftByHandler(Control);
+
+impl Drop for LeftByHandler {
+    fn drop(&mut self) {
+        let control = self.0.clone();
+        if control.is_sending() {
+            runtime::leave_wait_for(poll_fn(move |cx| control.poll_left(cx)));
+        }
     }
 }
 

@@ -88,7 +88,7 @@ impl Flags {
     pub(crate) const HAS_CLEANUPS: Self = Self(1 << 3);
     /// It may leave no more cleanups: its time for them is over.
     pub(crate) const IS_HURRIED: Self = Self(1 << 4);
-    /// It is no task of the user's, but runs the cleanups of its parent.
+    /// It is no task of the user's, but runs the cleanups of its parent or, without one, an errand.
     pub(crate) const IS_CLEANER: Self = Self(1 << 5);
 
     pub(crate) fn has(self, flag: Self) -> bool {

@@ -165,7 +165,7 @@ impl Tasks {
         self.insert(Tenant::Task(record))
     }
 
-    /// Arrow 1, for a task that runs the cleanups of `owner`. It has no handle.
+    /// Arrow 1, for a task that runs the cleanups of `owner`, or an errand if that is [`NO_SLOT`]. It has no handle.
     pub(crate) fn create_cleaner(&mut self, job: BoxedJob, place: Place, owner: u32) -> u32 {
         let slot = self.create(job, place, owner);
         if let Some(record) = self.record(slot) {
@@ -490,6 +490,15 @@ impl Tasks {
     pub(crate) fn all_but_children(&self) -> impl Iterator<Item = u32> + '_ {
         let is_own = |record: &Record| !record.has(Flags::IS_CLEANER) && record.child().is_none();
         self.records().filter(move |(_, record)| is_own(record)).map(|(slot, _)| slot)
+    }
+
+    /// The slots of errands that have not ended: they run on nobody's behalf.
+    pub(crate) fn errands(&self) -> impl Iterator<Item = u32> + '_ {
+        let is_errand = |record: &Record| {
+            let is_nobodys = record.has(Flags::IS_CLEANER) && record.parent == NO_SLOT;
+            is_nobodys && !record.phase.has_ended()
+        };
+        self.records().filter(move |(_, record)| is_errand(record)).map(|(slot, _)| slot)
     }
 
     fn records(&self) -> impl Iterator<Item = (u32, &Record)> {

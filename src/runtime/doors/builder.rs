@@ -74,6 +74,8 @@ impl Builder {
     /// How long a [cleanup](crate::with_cleanup) may take; 5 seconds by default. Then it is dropped where it waits, which is
     /// reported, and the next one has its turn.
     ///
+    /// A dropped [`StreamWriter`](crate::io::StreamWriter) may take as long to send what was written.
+    ///
     /// All that are left when the loop ends have this time together, and so have the [calls on other
     /// threads](crate::thread::to_thread) that still run. With `Duration::ZERO`, a cleanup that has to wait is
     /// dropped at once; with `Duration::MAX` there is no limit.

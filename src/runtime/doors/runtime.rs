@@ -254,6 +254,7 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     let mut panicked = None;
     with(|state| {
         state.tasks.renew_main(place);
+        state.errands.start_run();
         state.running_since = Some(place);
     });
     event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
@@ -266,7 +267,7 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     with(|state| state.current = NO_SLOT);
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
-    closing::await_cleanups_of_main();
+    closing::await_what_main_left();
     with(|state| {
         state.tasks.calm_main();
         state.cleaning.why_hurried = None;

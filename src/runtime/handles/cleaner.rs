@@ -81,16 +81,27 @@ pub(crate) fn leave_wait(left: LeftCleanups) {
     leave(Box::pin(wait), Origin::Elsewhere);
 }
 
+/// Leaves to the current task that it waits for `future`, which limits its time and reports its failures itself.
+pub(crate) fn leave_wait_for(future: impl Future<Output = ()> + 'static) {
+    let wait = async move {
+        future.await;
+        None
+    };
+    leave(Box::pin(wait), Origin::Elsewhere);
+}
+
 /// Those that the current task has left until now and that have not been done.
 pub(crate) fn left_cleanups() -> Option<LeftCleanups> {
     with(|state| state.left_cleanups(state.cleanup_owner())).flatten()
 }
 
-/// Drops the cleanups that main has left, which calls this, soon; it may leave no more. The reports say `why`, as a clause.
+/// Drops the cleanups that main has left, which calls this, and all errands, soon; main may leave no more. The reports say
+/// `why`, as a clause.
 pub(crate) fn cut_off_cleanups(why: &'static str) {
     with(|state| {
         state.cleaning.why_hurried = Some(why);
         state.cut_off(state.cleanup_owner());
+        state.cut_off_errands();
     });
 }
 
@@ -232,9 +243,10 @@ impl State {
         }
     }
 
-    /// As [`State::cut_off`], for all tasks.
+    /// As [`State::cut_off`], for all tasks; errands are cut off too.
     pub(crate) fn cut_off_all(&mut self) {
         self.cleaning.is_over = true;
+        self.cut_off_errands();
         for owner in self.cleaning.of_tasks.slots() {
             self.cut_off(owner);
         }

@@ -4,6 +4,7 @@ pub(crate) mod children;
 pub(crate) mod cleaner;
 pub(crate) mod clock_hold;
 pub(crate) mod current_vars;
+pub(crate) mod errand;
 pub(crate) mod gathering;
 pub(crate) mod registration;
 pub(crate) mod source_handle;

@@ -57,6 +57,11 @@ pub(crate) fn report_operation_error(error: &io::Error) {
     report_unhandled(&Unhandled::operation_error(error.to_string()));
 }
 
+/// Reports that not all could be sent that was written to the `StreamWriter` made at `place`, which is gone.
+pub(crate) fn report_unsent(place: Place, message: String) {
+    report_unhandled(&Unhandled::unsent(place, message));
+}
+
 /// Why nothing is to be awaited any more, if somebody wants that.
 pub(crate) fn why_hurried() -> Option<&'static str> {
     with(|state| state.cleaning.why_hurried).flatten()

@@ -6,7 +6,8 @@ use std::panic::Location;
 
 use crate::runtime::data::record::{Place, TaskLabel};
 
-/// A panic or an error that nobody awaits any more, or a cleanup or a call on another thread that could not run to its end; see
+/// A panic or an error that nobody awaits any more, or something that could not be done to its end: a cleanup, a call on another
+/// thread, the sending of what was written to a [`StreamWriter`](crate::io::StreamWriter); see
 /// [`Builder::on_unhandled`](crate::Builder::on_unhandled).
 ///
 /// Its `Display` is one line for a log.
@@ -15,6 +16,8 @@ pub struct Unhandled {
     task: Option<(String, Place)>,
     /// Of a call on another thread.
     call: Option<Place>,
+    /// Of a writer that is gone.
+    writer: Option<Place>,
     /// What that call does, if it is none of the user's.
     operation: Option<String>,
     what: What,
@@ -32,6 +35,7 @@ enum What {
     CallPanicked,
     CallCutOff,
     OperationFailed,
+    Unsent,
 }
 
 /// Why there is no time for a cleanup.
@@ -47,7 +51,7 @@ pub(crate) enum TooLate {
 impl Unhandled {
     fn new(task: Option<&TaskLabel>, what: What, message: String) -> Self {
         let task = task.map(|task| (task.name(), task.place));
-        Self { task, call: None, operation: None, what, message }
+        Self { task, call: None, writer: None, operation: None, what, message }
     }
 
     pub(crate) fn panic(task: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
@@ -138,6 +142,12 @@ impl Unhandled {
         Self::new(None, What::OperationFailed, message)
     }
 
+    /// Not all could be sent that was written to the `StreamWriter` made at `place`, which is gone; `message` says what became of
+    /// it.
+    pub(crate) fn unsent(place: Place, message: String) -> Self {
+        Self { writer: Some(place), ..Self::new(None, What::Unsent, message) }
+    }
+
     fn of_call(place: Place, what: What, message: String) -> Self {
         Self { call: Some(place), ..Self::new(None, what, message) }
     }
@@ -148,9 +158,10 @@ impl Unhandled {
     }
 
     /// Where the task was created, if it happened in one; or where the [call on another thread](crate::thread::to_thread) was
-    /// made. That is not known of all operations of [`fs`](crate::fs).
+    /// made, which is not known of all operations of [`fs`](crate::fs); or where the [`StreamWriter`](crate::io::StreamWriter)
+    /// was made that could not send all.
     pub fn place(&self) -> Option<&'static Location<'static>> {
-        self.task.as_ref().map(|(_, place)| *place).or(self.call)
+        self.task.as_ref().map(|(_, place)| *place).or(self.call).or(self.writer)
     }
 
     /// Whether it is a panic; otherwise it is the error of a detached task or of a cleanup, or something that was cut off.
@@ -183,6 +194,9 @@ impl Unhandled {
 
 impl fmt::Display for Unhandled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = self.writer {
+            return write!(f, "the `StreamWriter` made at {place}: {}", self.message);
+        }
         if self.is_cleanup() {
             f.write_str("a cleanup ")?;
         }
@@ -212,6 +226,7 @@ impl fmt::Display for Unhandled {
             What::CleanupPanicked => "panicked",
             What::CleanupCutOff | What::CallCutOff => "was cut off",
             What::CleanupSkipped => "was skipped",
+            What::Unsent => "could not send all",
         })?;
         write!(f, ": {}", self.message)
     }

@@ -1,7 +1,6 @@
 //! How a writer ends: `write_eof`, `close`, `abort`, and drop.
 
 use std::cell::RefCell;
-use std::future::pending;
 use std::io::{ErrorKind, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -9,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use oneloop::io::StreamWriter;
-use oneloop::{Builder, create_task, sleep, time, timeout, with_cleanup};
+use oneloop::{Builder, sleep, with_cleanup};
 
 use super::{Sink, run, settle, waits};
 
@@ -92,43 +91,6 @@ fn abort_drops_what_waits() -> Result<()> {
 }
 
 #[test]
-fn dropping_sends_what_waits_before_the_task_ends() -> Result<()> {
-    run(async {
-        let sink = Sink::with_room(1);
-        let mut writer = StreamWriter::new(sink.clone());
-        let mut task = create_task(async move { writer.write("data") });
-        settle().await;
-        assert!(waits(&mut task).await, "it has a cleanup");
-        sink.grow(1);
-        settle().await;
-        assert!(waits(&mut task).await);
-        sink.grow(2);
-        task.await.unwrap();
-        assert_eq!((sink.data(), sink.0.borrow().closes), (b"data".to_vec(), 1));
-        Ok(())
-    })
-}
-
-#[test]
-fn a_writer_that_is_cancelled_sends_what_waits() -> Result<()> {
-    run(async {
-        let sink = Sink::default();
-        let mut writer = StreamWriter::new(sink.clone());
-        let task = create_task(async move {
-            writer.write(vec![1; 100_000]);
-            writer.drain().await
-        });
-        settle().await;
-        task.cancel();
-        settle().await;
-        sink.grow(usize::MAX);
-        assert!(task.await.unwrap_err().is_cancelled());
-        assert_eq!(sink.data().len(), 100_000);
-        Ok(())
-    })
-}
-
-#[test]
 fn the_loop_ends_when_all_has_been_sent() {
     let sink = Sink::with_room(1);
     let peer = sink.clone();
@@ -142,27 +104,6 @@ fn the_loop_ends_when_all_has_been_sent() {
         writer.write("data");
     });
     assert_eq!(sink.data(), b"data");
-}
-
-#[test]
-fn what_cannot_be_sent_in_time_is_reported() {
-    let reports = Rc::new(RefCell::new(Vec::new()));
-    let list = Rc::clone(&reports);
-    let sink = Sink::with_room(1);
-    let builder = Builder::new()
-        .virtual_time(true)
-        .cleanup_timeout(Duration::from_secs(3))
-        .on_unhandled(move |unhandled| list.borrow_mut().push(unhandled.to_string()));
-    builder.run(async {
-        let start = time::now();
-        let mut writer = StreamWriter::new(sink.clone());
-        create_task(async move { writer.write("data") }).await.unwrap();
-        assert_eq!(time::now() - start, Duration::from_secs(3));
-    });
-    let reports = reports.borrow();
-    assert_eq!(reports.len(), 1, "{reports:?}");
-    assert!(reports[0].contains("was cut off") && reports[0].contains(file!()), "{reports:?}");
-    assert_eq!(sink.data(), b"d");
 }
 
 /// What is reported of a writer that `fail` makes fail and drops.
@@ -226,26 +167,6 @@ fn a_peer_that_goes_when_it_has_all_is_no_error() {
         sink.fail(ErrorKind::ConnectionReset);
     });
     assert!(reports.is_empty(), "{reports:?}");
-}
-
-#[test]
-fn a_timeout_waits_for_what_its_writers_have_to_send() {
-    let sink = Sink::default();
-    Builder::new().virtual_time(true).run(async {
-        let growing = sink.clone();
-        let grow = create_task(async move {
-            sleep(Duration::from_secs(3)).await;
-            growing.grow(9);
-        });
-        let mut writer = StreamWriter::new(sink.clone());
-        let body = async move {
-            writer.write("data");
-            pending::<()>().await;
-        };
-        assert!(timeout(Duration::from_secs(1), body).await.is_err());
-        assert_eq!(sink.data(), b"data");
-        grow.await.unwrap();
-    });
 }
 
 #[test]

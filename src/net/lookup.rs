@@ -4,7 +4,7 @@
 //! [`Call`], which is `Send`, and so their futures are.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -79,8 +79,8 @@ struct Call {
 #[derive(Default)]
 struct State {
     answer: Option<Result<Vec<SocketAddr>, LookupError>>,
-    /// Who waits, each under its number; the waker is that of its last poll.
-    waiting: Vec<(u64, Option<Waker>)>,
+    /// Who waits, each under its number; the waker is that of its last poll. A tree, since a crowd may want one name.
+    waiting: BTreeMap<u64, Option<Waker>>,
     next_number: u64,
     /// Everybody has gone. It is on its way to its end, and nobody may join it.
     is_abandoned: bool,
@@ -99,15 +99,14 @@ impl Call {
         }
         let number = state.next_number;
         state.next_number += 1;
-        state.waiting.push((number, None));
+        state.waiting.insert(number, None);
         Some(Waiting { call: Arc::clone(self), number })
     }
 
     fn answer(&self, answer: Result<Vec<SocketAddr>, LookupError>) {
         let mut state = self.lock();
         state.answer = Some(answer);
-        let wakers: Vec<_> =
-            state.waiting.iter_mut().filter_map(|(_, waker)| waker.take()).collect();
+        let wakers: Vec<_> = state.waiting.values_mut().filter_map(Option::take).collect();
         drop(state);
         wakers.into_iter().for_each(wake_guarded);
     }
@@ -205,8 +204,7 @@ impl Future for Waiting {
         if let Some(answer) = state.answer.clone() {
             return Poll::Ready(answer.map_err(io::Error::from));
         }
-        let place = state.waiting.iter_mut().find(|(number, _)| *number == self.number);
-        let former = place.and_then(|(_, place)| place.replace(waker));
+        let former = state.waiting.get_mut(&self.number).and_then(|place| place.replace(waker));
         drop(state);
         drop(former);
         Poll::Pending
@@ -216,8 +214,7 @@ impl Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut state = self.call.lock();
-        let place = state.waiting.iter().position(|(number, _)| *number == self.number);
-        let waker = place.map(|place| state.waiting.swap_remove(place));
+        let waker = state.waiting.remove(&self.number);
         let was_last = state.waiting.is_empty() && state.answer.is_none();
         state.is_abandoned |= was_last;
         drop(state);

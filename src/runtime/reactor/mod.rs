@@ -35,6 +35,11 @@ pub(crate) use source::{Direction, Drained, EntryId, Source};
 /// How many events one poll takes in at most; the next poll takes the rest.
 const EVENTS: usize = 1024;
 
+/// The longest time limit of one poll. The kernel takes milliseconds in 32 bits, and a longer wait would wrap around to a short
+/// or an endless one. The loop looks around and waits again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60 * 24);
+const _: () = assert!(LONGEST_WAIT.as_millis() < i32::MAX as u128);
+
 const WAKE: Token = Token(usize::MAX);
 const ALARM: Token = Token(usize::MAX - 1);
 
@@ -177,7 +182,7 @@ impl Reactor {
             self.alarm = Alarm::new(self.poll.registry(), ALARM).ok();
         }
         let is_set = self.alarm.as_mut().is_some_and(|alarm| alarm.set(deadline, now).is_ok());
-        if is_set { None } else { Some(left) }
+        if is_set { None } else { Some(left.min(LONGEST_WAIT)) }
     }
 
     pub(crate) fn check_process(&self) -> io::Result<()> {
@@ -248,5 +253,128 @@ fn note(source: &mut Source, event: &Event, wake: &mut impl FnMut(Waiter)) {
     }
     if event.is_writable() || event.is_write_closed() || event.is_error() {
         source.set_ready(Direction::Write, event.is_write_closed(), &mut *wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+    use crate::runtime::data::clock;
+    use crate::runtime::data::key::WakerKey;
+
+    fn reactor() -> Reactor {
+        Reactor::new().unwrap().0
+    }
+
+    fn new_pipe() -> (FdSource<OwnedFd>, File) {
+        let (receiver, sender) = pipe_ends().unwrap();
+        (FdSource(receiver), sender.into())
+    }
+
+    /// Registers a pipe that counts as not ready, so that only an event makes it ready.
+    fn register(reactor: &mut Reactor, io: &mut dyn EventSource) -> u32 {
+        let slot = reactor.register(io, Interests::Read).unwrap();
+        reactor.source(slot).unwrap().drained(Direction::Read, Drained::WouldBlock);
+        slot
+    }
+
+    /// Takes in what there is, and returns who was woken.
+    fn poll(reactor: &mut Reactor) -> Vec<Waiter> {
+        let mut woken = Vec::new();
+        reactor.wait(Wait::Not, |waiter| woken.push(waiter)).unwrap();
+        woken
+    }
+
+    fn wait_as(reactor: &mut Reactor, slot: u32, number: u32) -> Waiter {
+        let waiter = Waiter::of_key(WakerKey::new(1, Serial::FIRST, number));
+        let source = reactor.source(slot).unwrap();
+        let id = source.new_entry();
+        *source.waiter(Direction::Read, id) = waiter;
+        waiter
+    }
+
+    #[test]
+    fn an_event_of_a_former_tenant_does_not_reach_the_next_one() {
+        let mut reactor = reactor();
+        let (mut old, mut to_old) = new_pipe();
+        let slot = register(&mut reactor, &mut old);
+        // A duplicate keeps the old registration in the kernel after the descriptor is closed.
+        let _duplicate = old.0.try_clone().unwrap();
+        drop(old);
+        reactor.release(slot, None, |_| {});
+        poll(&mut reactor);
+        let (mut new, mut to_new) = new_pipe();
+        assert_eq!(register(&mut reactor, &mut new), slot, "the slot has a new tenant");
+        let waiter = wait_as(&mut reactor, slot, 1);
+
+        to_old.write_all(b"x").unwrap();
+        assert_eq!(poll(&mut reactor), [], "the event is stale");
+        assert!(!reactor.source(slot).unwrap().is_ready(Direction::Read));
+        to_new.write_all(b"x").unwrap();
+        assert_eq!(poll(&mut reactor), [waiter]);
+        assert!(reactor.source(slot).unwrap().is_ready(Direction::Read));
+    }
+
+    #[test]
+    fn a_released_slot_is_used_again_only_after_the_next_poll() {
+        let mut reactor = reactor();
+        let (mut first, _to_first) = new_pipe();
+        let (mut second, _to_second) = new_pipe();
+        let (mut third, _to_third) = new_pipe();
+        let slot = register(&mut reactor, &mut first);
+        reactor.release(slot, Some(&mut first), |_| {});
+        assert!(reactor.source(slot).unwrap().is_released());
+        let other = register(&mut reactor, &mut second);
+        assert_ne!(other, slot, "events in flight may still name the slot");
+        poll(&mut reactor);
+        assert!(reactor.source(slot).is_none());
+        assert_eq!(register(&mut reactor, &mut third), slot);
+    }
+
+    #[test]
+    fn serials_tell_the_tenants_of_a_slot_apart() {
+        let mut reactor = reactor();
+        let (mut io, _sender) = new_pipe();
+        let mut serials = Vec::new();
+        for _ in 0..3 {
+            let slot = register(&mut reactor, &mut io);
+            serials.push(reactor.source(slot).unwrap().serial().number());
+            reactor.release(slot, Some(&mut io), |_| {});
+            poll(&mut reactor);
+        }
+        serials.dedup();
+        assert_eq!(serials.len(), 3);
+    }
+
+    #[test]
+    fn releasing_wakes_who_waits_and_ends_the_kernels_registration() {
+        let mut reactor = reactor();
+        let (mut io, mut sender) = new_pipe();
+        let slot = register(&mut reactor, &mut io);
+        let waiter = wait_as(&mut reactor, slot, 7);
+        let mut woken = Vec::new();
+        reactor.release(slot, Some(&mut io), |waiter| woken.push(waiter));
+        assert_eq!(woken, [waiter]);
+        // It can be registered once more, which the kernel refuses for what it still watches.
+        let again = register(&mut reactor, &mut io);
+        sender.write_all(b"x").unwrap();
+        let waiter = wait_as(&mut reactor, again, 8);
+        assert_eq!(poll(&mut reactor), [waiter]);
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_deadline_and_not_before() {
+        let mut reactor = reactor();
+        assert_eq!(reactor.timeout(NEVER, 0), None, "nothing needs to end it");
+        assert_eq!(reactor.timeout(5, 5), Some(Duration::ZERO));
+        assert_eq!(reactor.timeout(5, 6), Some(Duration::ZERO));
+        let now = clock::real_now();
+        let deadline = now + 2_000_000;
+        reactor.wait(Wait::Until { deadline, now }, |_| {}).unwrap();
+        assert!(clock::real_now() >= deadline);
     }
 }

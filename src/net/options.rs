@@ -102,17 +102,26 @@ pub(super) fn set_keepalive_times(
     interval: Duration,
     retries: u32,
 ) -> io::Result<()> {
-    if idle < SECOND || interval < SECOND || retries == 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the times of a keepalive are whole seconds: pass 1 s or more for each, and 1 retry or more",
-        ));
+    if idle.is_zero() || interval.is_zero() || retries == 0 {
+        let what = "a keepalive needs times above zero and 1 retry or more";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
+    let [idle, interval] = [idle, interval].map(whole_seconds);
     let times = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(retries);
     socket.set_tcp_keepalive(&times)
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+/// What closing does with unsent data. The kernel counts whole seconds.
+pub(super) fn set_linger(socket: &SockRef<'_>, linger: Option<Duration>) -> io::Result<()> {
+    socket.set_linger(linger.map(whole_seconds))
+}
+
+/// The duration that a kernel which counts whole seconds gets: rounded up, since less than asked for could be zero, which often has
+/// a meaning of its own. At most what fits into the kernel's signed 32 bits, which is 68 years.
+fn whole_seconds(duration: Duration) -> Duration {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    Duration::from_secs(seconds.min(i32::MAX as u64))
+}
 
 /// Through this interface only.
 #[cfg(any(target_os = "android", target_os = "linux"))]

@@ -48,7 +48,7 @@ fn options_are_those_of_the_kernel_before_and_after_connecting() -> Result<()> {
         assert_eq!(stream.ttl()?, 17);
         let raw = SockRef::from(&stream);
         assert_eq!(raw.tcp_keepalive_time()?, Duration::from_secs(7));
-        assert_eq!(raw.tcp_keepalive_interval()?, Duration::from_secs(2), "in whole seconds");
+        assert_eq!(raw.tcp_keepalive_interval()?, Duration::from_secs(3), "rounded up");
         assert_eq!(raw.tcp_keepalive_retries()?, 5);
         assert_eq!(raw.tos_v4()?, 0b1011_1000);
         // Linux doubles them.
@@ -81,14 +81,47 @@ fn what_is_set_can_be_asked_for() -> Result<()> {
 }
 
 #[test]
+fn a_fraction_of_a_second_is_rounded_up_and_never_becomes_zero() -> Result<()> {
+    run(async {
+        let listener = TcpListener::bind(any_port()).await?;
+        let stream = TcpStream::connect(listener.local_addr()?).await?;
+        let socket = TcpSocket::new_v4()?;
+        let longest = Duration::from_secs(i32::MAX as u64);
+        let second = Duration::from_secs(1);
+        for (asked, kept) in [
+            (Duration::ZERO, Duration::ZERO),
+            (Duration::from_nanos(1), second),
+            (Duration::from_millis(500), second),
+            (second, second),
+            (Duration::from_millis(1001), 2 * second),
+            // 2^32 seconds would be zero in the kernel's 32 bits.
+            (Duration::from_secs(1 << 32), longest),
+            (Duration::MAX, longest),
+        ] {
+            socket.set_linger(Some(asked))?;
+            stream.set_linger(Some(asked))?;
+            let set = (socket.linger()?, stream.linger()?);
+            assert_eq!(set, (Some(kept), Some(kept)), "{asked:?}");
+        }
+        // Blocking to close is no way to end a test.
+        stream.set_linger(None)?;
+
+        let short = Duration::from_millis(1);
+        socket.set_keepalive_times(short, short, 1)?;
+        let raw = SockRef::from(&socket);
+        assert_eq!((raw.tcp_keepalive_time()?, raw.tcp_keepalive_interval()?), (second, second));
+        Ok(())
+    })
+}
+
+#[test]
 fn keepalive_times_that_the_kernel_cannot_count_are_refused() -> Result<()> {
     let socket = TcpSocket::new_v4()?;
-    let second = Duration::from_secs(1);
-    let short = Duration::from_millis(999);
-    for (idle, interval, retries) in [(short, second, 1), (second, short, 1), (second, second, 0)] {
+    let (zero, second) = (Duration::ZERO, Duration::from_secs(1));
+    for (idle, interval, retries) in [(zero, second, 1), (second, zero, 1), (second, second, 0)] {
         let error = failure(socket.set_keepalive_times(idle, interval, retries));
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("whole seconds"), "{error}");
+        assert!(error.to_string().contains("above zero"), "{error}");
     }
     assert!(!socket.keepalive()?);
     Ok(())

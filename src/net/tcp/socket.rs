@@ -236,11 +236,12 @@ impl TcpSocket {
     }
 
     /// Turns keepalive on: a peer that was idle for `idle` is asked every `interval`, and after `retries` questions without
-    /// an answer the connection fails. In whole seconds; a fraction is cut off.
+    /// an answer the connection fails. The kernel counts whole seconds: a fraction is rounded up.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` below a second or with 0 retries; and those of the kernel, which has limits of its own.
+    /// `InvalidInput` for a zero duration or 0 retries; and any error of the kernel, whose own limits are lower on some
+    /// systems (32,767 s on Linux).
     pub fn set_keepalive_times(
         &self,
         idle: Duration,
@@ -256,7 +257,7 @@ impl TcpSocket {
     ///
     /// Those of the kernel.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket.set_linger(linger)
+        options::set_linger(&self.sock(), linger)
     }
 
     /// See [`set_linger`](Self::set_linger).

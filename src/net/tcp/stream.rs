@@ -12,7 +12,7 @@ use socket2::SockRef;
 use crate::net::connection::{
     self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
 };
-use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves};
+use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves, options};
 use crate::runtime::{Direction, Interests, Moved, Registration};
 
 /// A TCP connection.
@@ -354,13 +354,14 @@ impl TcpStream {
     }
 
     /// What closing does with data that was not sent: `None`, the kernel sends it in the background; `Some(Duration::ZERO)`, it is thrown
-    /// away and the connection is reset. Another duration makes closing block the loop for so long.
+    /// away and the connection is reset. Another duration makes closing block the loop for so long at most. The kernel counts
+    /// whole seconds: a fraction is rounded up, so that only zero resets.
     ///
     /// # Errors
     ///
     /// Those of the kernel.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self).set_linger(linger)
+        options::set_linger(&SockRef::from(self), linger)
     }
 
     /// See [`set_linger`](Self::set_linger).

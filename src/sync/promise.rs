@@ -47,7 +47,9 @@ pub fn promise<T>() -> (Resolver<T>, Promise<T>) {
     let shared = Rc::new(Shared {
         result: OnceCell::new(),
         resolvers: Cell::new(1),
+        promises: Cell::new(1),
         watchers: Watchers::new(),
+        closing: Watchers::new(),
     });
     (Resolver { shared: Rc::clone(&shared) }, Promise { shared })
 }
@@ -56,7 +58,11 @@ struct Shared<T> {
     result: OnceCell<T>,
     /// How many could still set it.
     resolvers: Cell<usize>,
+    /// How many could still ask for it.
+    promises: Cell<usize>,
     watchers: Watchers,
+    /// Resolvers that wait until no promise is left.
+    closing: Watchers,
 }
 
 impl<T> Shared<T> {
@@ -92,6 +98,9 @@ pub struct Promise<T> {
 ///
 /// Clones may race for it: the first one sets it. If all of them are dropped before, those who wait get [`BrokenPromise`].
 ///
+/// Work whose result nobody wants need not be done: [`is_closed`](Self::is_closed) tells that every promise was dropped, as by tasks
+/// that were cancelled or timed out, and [`closed`](Self::closed) waits for that.
+///
 /// ```compile_fail,E0277
 /// let (resolver, _promise) = oneloop::sync::promise::<u8>();
 /// std::thread::spawn(move || resolver.set_result(1));
@@ -102,6 +111,12 @@ pub struct Resolver<T> {
 }
 
 impl<T> Promise<T> {
+    /// One more of this result.
+    fn of(shared: &Rc<Shared<T>>) -> Self {
+        shared.promises.set(shared.promises.get() + 1);
+        Self { shared: Rc::clone(shared) }
+    }
+
     /// Waits for the result. Those who wait are woken in the order in which they came.
     ///
     /// # Cancel safety
@@ -149,6 +164,67 @@ impl<T> Resolver<T> {
         Ok(())
     }
 
+    /// Whether every [`Promise`] was dropped, so that nobody waits for the result or can ask for it. Asyncio's `cancelled()`, for a
+    /// future that a task awaited. The result can still be set, and [`promise`](Self::promise) makes a new promise of it.
+    ///
+    /// # Examples
+    ///
+    /// A worker skips what its clients have given up:
+    ///
+    /// ```
+    /// use oneloop::sync::{Queue, Resolver, promise};
+    /// use std::time::Duration;
+    ///
+    /// oneloop::run(async {
+    ///     let jobs: Queue<Resolver<u32>> = Queue::new(8);
+    ///     let (hurried, first) = promise();
+    ///     jobs.put(hurried).await.unwrap();
+    ///     let (patient, second) = promise();
+    ///     jobs.put(patient).await.unwrap();
+    ///
+    ///     let late = oneloop::timeout(Duration::ZERO, async move { first.wait().await.copied() });
+    ///     assert!(late.await.is_err());
+    ///     jobs.close();
+    ///     let mut done = 0;
+    ///     while let Some(job) = jobs.get().await {
+    ///         if !job.is_closed() {
+    ///             job.set_result(42).unwrap();
+    ///             done += 1;
+    ///         }
+    ///     }
+    ///     assert_eq!((done, second.result()), (1, Some(&42)));
+    /// });
+    /// ```
+    #[doc(alias = "cancelled")]
+    pub fn is_closed(&self) -> bool {
+        self.shared.promises.get() == 0
+    }
+
+    /// Waits until every [`Promise`] was dropped; at once if none is left. With [`select!`](crate::select), work stops when nobody
+    /// wants its result any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::sync::promise;
+    /// use std::time::Duration;
+    ///
+    /// oneloop::run(async {
+    ///     let (resolver, promise) = promise::<u8>();
+    ///     let client = async move { promise.wait().await.copied() };
+    ///     let hurried = oneloop::timeout(Duration::from_millis(1), client);
+    ///     let (late, ()) = oneloop::gather!(hurried, resolver.closed()).await;
+    ///     assert!(late.is_err());
+    /// });
+    /// ```
+    pub async fn closed(&self) {
+        self.shared.closing.until(|| self.is_closed().then_some(())).await;
+    }
+
     /// Whether the result was set.
     pub fn is_set(&self) -> bool {
         self.shared.result.get().is_some()
@@ -156,13 +232,23 @@ impl<T> Resolver<T> {
 
     /// A promise of this result.
     pub fn promise(&self) -> Promise<T> {
-        Promise { shared: Rc::clone(&self.shared) }
+        Promise::of(&self.shared)
     }
 }
 
 impl<T> Clone for Promise<T> {
     fn clone(&self) -> Self {
-        Self { shared: Rc::clone(&self.shared) }
+        Self::of(&self.shared)
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        let left = self.shared.promises.get() - 1;
+        self.shared.promises.set(left);
+        if left == 0 {
+            self.shared.closing.wake_all();
+        }
     }
 }
 
@@ -234,7 +320,10 @@ impl<T> Debug for Promise<T> {
 
 impl<T> Debug for Resolver<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolver").field("is_set", &self.is_set()).finish_non_exhaustive()
+        f.debug_struct("Resolver")
+            .field("is_set", &self.is_set())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }
 

@@ -132,3 +132,64 @@ fn storms_of_a_promise_leave_nobody_waiting() {
         }
     });
 }
+
+#[test]
+fn a_resolver_sees_when_no_promise_is_left() {
+    let (resolver, promise) = promise::<u8>();
+    let other = promise.clone();
+    drop(promise);
+    assert!(!resolver.is_closed(), "a clone is left");
+    drop(other);
+    assert!(resolver.is_closed());
+    // Whoever asks later still gets the result.
+    let late = resolver.promise();
+    assert!(!resolver.is_closed());
+    resolver.set_result(1).unwrap();
+    assert_eq!(late.result(), Some(&1));
+    drop(late);
+    assert!(resolver.is_closed(), "also after the result");
+}
+
+#[test]
+fn closed_wakes_every_resolver_when_the_last_promise_goes() {
+    let (resolver, promise) = promise::<u8>();
+    let second = resolver.clone();
+    let (mut one, mut two) = (by_hand(resolver.closed()), by_hand(second.closed()));
+    one.pending();
+    two.pending();
+    drop(promise.clone());
+    assert_eq!((one.wakes(), two.wakes()), (0, 0));
+    drop(promise);
+    assert_eq!((one.wakes(), two.wakes()), (1, 1));
+    one.ready();
+    // A new promise came before the second one looked.
+    let promise = resolver.promise();
+    two.pending();
+    drop(promise);
+    assert_eq!(two.wakes(), 1);
+    two.ready();
+    at_once(second.closed());
+}
+
+#[test]
+fn a_closed_that_is_dropped_is_forgotten() {
+    let (resolver, promise) = promise::<u8>();
+    let (mut gone, mut stays) = (by_hand(resolver.closed()), by_hand(resolver.closed()));
+    gone.pending();
+    stays.pending();
+    drop(gone);
+    drop(promise);
+    assert_eq!(stays.wakes(), 1);
+    stays.ready();
+}
+
+#[oneloop::test]
+async fn a_client_that_is_cancelled_ends_the_work_for_it() {
+    let (resolver, promise) = promise::<u8>();
+    let client = create_task(async move { promise.wait().await.copied() });
+    let worker = create_task(async move { resolver.closed().await });
+    yield_now().await;
+    assert!(!worker.is_finished());
+    client.cancel();
+    worker.await.unwrap();
+}

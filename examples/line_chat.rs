@@ -54,7 +54,7 @@ async fn serve(addr: &str) -> io::Result<()> {
     let (room, _) = broadcast::channel(BACKLOG);
     // What goes wrong with a visitor is reported, and matters to nobody else.
     let handler = async move |reader, writer| visit(reader, writer, &room).await;
-    let server = Server::builder().limit(1000).start(handler, addr).await?;
+    let server = Server::builder().read_limit(1000).start(handler, addr).await?;
     println!("listening at {}", server.local_addrs()[0]);
     server.serve_forever().await
 }

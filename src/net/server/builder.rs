@@ -33,7 +33,7 @@ use crate::task::Outcome;
 /// }
 ///
 /// oneloop::run(async {
-///     let server = Server::builder().limit(1024).max_connections(100).keepalive(true);
+///     let server = Server::builder().read_limit(1024).max_connections(100).keepalive(true);
 ///     let server = server.start(handle, "127.0.0.1:0").await?;
 ///     assert!(server.is_serving());
 ///     std::io::Result::Ok(())
@@ -47,7 +47,7 @@ pub struct ServerBuilder {
     reuse_port: bool,
     nodelay: bool,
     keepalive: bool,
-    limit: Option<usize>,
+    read_limit: Option<usize>,
     max_connections: usize,
     listening: Vec<Listening>,
 }
@@ -59,7 +59,7 @@ impl ServerBuilder {
             reuse_port: false,
             nodelay: true,
             keepalive: false,
-            limit: None,
+            read_limit: None,
             max_connections: usize::MAX,
             listening: Vec::new(),
         }
@@ -91,9 +91,9 @@ impl ServerBuilder {
         self
     }
 
-    /// The limit of the readers, in bytes, as by [`StreamReader::with_limit`]; 64 KiB unless said otherwise.
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
+    /// The limit of the readers, in bytes, as by [`StreamReader::with_limit`]; 64 KiB unless said otherwise. Asyncio's `limit`.
+    pub fn read_limit(mut self, limit: usize) -> Self {
+        self.read_limit = Some(limit);
         self
     }
 
@@ -210,9 +210,10 @@ impl ServerBuilder {
             socket.set_tcp_nodelay(self.nodelay)?;
             socket.set_keepalive(self.keepalive)?;
         }
-        let Self { limit, max_connections, listening, .. } = self;
+        let Self { read_limit, max_connections, listening, .. } = self;
         let name = format!("server at {}", listening[0]);
-        let shared = Rc::new(Shared::new(listening, Options { place, limit, max_connections }));
+        let shared =
+            Rc::new(Shared::new(listening, Options { place, read_limit, max_connections }));
         let task = serve(End(Rc::clone(&shared)), handler);
         drop(runtime::create_at(place, task, Some(name), false));
         Ok(Server::of(shared))

@@ -180,7 +180,7 @@ fn a_unix_server_has_no_address_and_its_file_goes_with_it() -> Result<()> {
 fn options_hold_for_each_connection() -> Result<()> {
     let flags = async |reader, writer: StreamWriter| drop((reader, writer));
     run(async {
-        let builder = Server::builder().nodelay(false).keepalive(true).limit(10).backlog(5);
+        let builder = Server::builder().nodelay(false).keepalive(true).read_limit(10).backlog(5);
         let server = builder.start(flags, ANY_PORT).await?;
         assert!(server.is_serving());
 
@@ -213,7 +213,7 @@ fn the_limit_is_that_of_the_readers() -> Result<()> {
             *seen.borrow_mut() = error.err().and_then(|e| LimitOverrun::of(&e).cloned());
             writer.write("too long");
         };
-        let server = Server::builder().limit(10).start(handler, ANY_PORT).await?;
+        let server = Server::builder().read_limit(10).start(handler, ANY_PORT).await?;
         let (mut reader, mut writer) = open_connection(addr_of(&server)).await?;
         writer.write("0123456789ABCDEF\n");
         assert_eq!(reader.read_to_string().await?, "too long");

@@ -24,10 +24,11 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
+use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::net::{TcpListener, TcpStream, UnixListener};
 use oneloop::process as children;
 use oneloop::signal::{SignalKind, Signals, signal};
-use oneloop::{Runtime, Turn, create_task, run, sleep, timeout, yield_now};
+use oneloop::{Runtime, Turn, create_task, run, sleep, start_server, timeout, yield_now};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const AT_EXIT: &str = "ONELOOP_TEST_AT_EXIT";
@@ -37,9 +38,13 @@ fn main() -> ExitCode {
         keep_runtime_till_exit();
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         ("dropping what was inherited leaves the parent alone", dropping_leaves_the_parent_alone),
         ("dropping an inherited listener leaves its file to the parent", a_file_stays_the_parents),
+        (
+            "dropping an inherited server takes no client from the parent",
+            a_client_stays_the_parents,
+        ),
         ("an inherited loop refuses to run", an_inherited_loop_refuses_to_run),
         ("an inherited loop refuses to turn", an_inherited_loop_refuses_to_turn),
         ("an inherited loop refuses new sockets", an_inherited_loop_refuses_new_sockets),
@@ -135,6 +140,20 @@ fn a_file_stays_the_parents() {
     runtime.run(timeout(PATIENCE, listener.accept())).unwrap().unwrap();
     drop(listener);
     assert!(!path.exists());
+}
+
+fn a_client_stays_the_parents() {
+    let mut runtime = Runtime::new().unwrap();
+    let answer = async |_: StreamReader, mut writer: StreamWriter| writer.write("hello");
+    let server = runtime.run(start_server(answer, "127.0.0.1:0")).unwrap();
+    let mut client = net::TcpStream::connect(server.local_addrs()[0]).unwrap();
+    let mut server = Some(server);
+    in_fork(|| drop(server.take()));
+    let server = server.expect("the child has dropped its own");
+    runtime.run(timeout(PATIENCE, server.shutdown(PATIENCE))).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "hello");
 }
 
 fn a_fresh_loop_works() {

@@ -2,6 +2,7 @@
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
+mod closing;
 mod ending;
 mod faults;
 mod listening;

@@ -1,16 +1,17 @@
 //! The listeners of a server, of either kind.
 
-use std::fmt::{self, Display as _};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net as unix;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 
 use crate::io::{StreamReader, StreamWriter};
-use crate::net::accept::{Accepting, Listener};
+use crate::net::accept::{Accepting, Listener, take_waiting};
 use crate::net::streams::{Control, streams};
+use crate::net::unix::name_of;
 use crate::net::{TcpListener, UnixListener};
 use crate::runtime::Place;
 
@@ -36,13 +37,34 @@ impl Listening {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match &self.listener {
             AnyListener::Tcp(listener) => {
-                let accepted = self.accepting.poll(listener, cx);
-                accepted.map_ok(|(accepted, addr)| Accepted::Tcp(accepted, addr))
+                let accepted = ready!(self.accepting.poll(listener, cx));
+                Poll::Ready(accepted.map(|(accepted, addr)| Accepted::Tcp(accepted, addr)))
             }
             AnyListener::Unix(listener) => {
-                let accepted = self.accepting.poll(listener, cx);
-                accepted
-                    .map_ok(|(accepted, _)| Accepted::Unix(accepted, listener.local_addr().ok()))
+                let accepted = ready!(self.accepting.poll(listener, cx));
+                Poll::Ready(accepted.map(|(accepted, _)| unix_accepted(accepted, listener)))
+            }
+        }
+    }
+
+    /// Notes how registering a connection went. A failure is the caller's to report; it makes a pause.
+    pub(super) fn went<T>(&mut self, registered: io::Result<T>) -> io::Result<Option<T>> {
+        match &self.listener {
+            AnyListener::Tcp(listener) => self.accepting.went(registered, listener),
+            AnyListener::Unix(listener) => self.accepting.went(registered, listener),
+        }
+    }
+
+    /// Stops listening, and returns the connections that were waiting to be accepted.
+    pub(super) fn close(self) -> Vec<Accepted> {
+        match self.listener {
+            AnyListener::Tcp(mut listener) => {
+                let waiting = take_waiting(&mut listener).into_iter();
+                waiting.map(|(accepted, addr)| Accepted::Tcp(accepted, addr)).collect()
+            }
+            AnyListener::Unix(mut listener) => {
+                let waiting = take_waiting(&mut listener).into_iter();
+                waiting.map(|(accepted, _)| unix_accepted(accepted, &listener)).collect()
             }
         }
     }
@@ -64,23 +86,20 @@ impl Listening {
     }
 }
 
+fn unix_accepted(
+    accepted: <UnixListener as Listener>::Accepted,
+    listener: &UnixListener,
+) -> Accepted {
+    Accepted::Unix(accepted, listener.local_addr().ok())
+}
+
 /// Where it listens, for messages.
 impl fmt::Display for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.listener {
-            AnyListener::Tcp(listener) => match listener.local_addr() {
-                Ok(addr) => addr.fmt(f),
-                Err(_) => f.write_str("a TCP socket"),
-            },
-            AnyListener::Unix(listener) => write_path(f, listener.local_addr().ok().as_ref()),
-        }
-    }
-}
-
-fn write_path(f: &mut fmt::Formatter<'_>, addr: Option<&unix::SocketAddr>) -> fmt::Result {
-    match addr.and_then(unix::SocketAddr::as_pathname) {
-        Some(path) => path.display().fmt(f),
-        None => f.write_str("a Unix socket"),
+        f.write_str(&match &self.listener {
+            AnyListener::Tcp(listener) => listener.place(),
+            AnyListener::Unix(listener) => listener.place(),
+        })
     }
 }
 
@@ -122,10 +141,7 @@ impl fmt::Display for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(_, addr) => write!(f, "connection from {addr}"),
-            Self::Unix(_, addr) => {
-                f.write_str("connection at ")?;
-                write_path(f, addr.as_ref())
-            }
+            Self::Unix(_, addr) => write!(f, "connection at {}", name_of(addr.as_ref())),
         }
     }
 }

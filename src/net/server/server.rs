@@ -121,7 +121,8 @@ impl Server {
         self.shared.take_failure().map_or(Ok(()), Err)
     }
 
-    /// Stops listening, at once. Connections go on; those that were not accepted yet are refused. May be called again.
+    /// Stops listening, at once. Connections go on. Clients that have connected and were not accepted yet are served as well: they
+    /// cannot know that nobody has noticed them. May be called again.
     ///
     /// [`serve_forever`](Self::serve_forever) and [`wait_closed`](Self::wait_closed) return when the last connection has ended.
     pub fn close(&self) {
@@ -140,13 +141,13 @@ impl Server {
     /// Closes all connections as [`StreamWriter::close`](crate::io::StreamWriter::close) does: what was written is sent first,
     /// and readers see the end, so that handlers end. It waits for nothing; the server goes on listening.
     pub fn close_clients(&self) {
-        self.shared.connections.control_all(Control::close);
+        self.shared.control_all(Control::close);
     }
 
     /// Closes all connections at once, as [`StreamWriter::abort`](crate::io::StreamWriter::abort) does: what was not sent is
     /// lost, and the peers see a reset. Readers see the end, so that handlers end. The server goes on listening.
     pub fn abort_clients(&self) {
-        self.shared.connections.control_all(Control::abort);
+        self.shared.control_all(Control::abort);
     }
 
     /// Ends the server in an orderly way that takes a bounded time. Returns whether all connections ended by themselves.
@@ -188,9 +189,10 @@ impl Server {
         !self.shared.is_closed()
     }
 
-    /// How many connections there are: those whose handlers run, and those that have something left to be sent.
+    /// How many connections there are: those whose handlers run, those that have something left to be sent, and, after the
+    /// close, those that were not accepted before it and wait for their handler.
     pub fn connections(&self) -> usize {
-        self.shared.connections.len()
+        self.shared.len()
     }
 }
 
@@ -234,7 +236,7 @@ impl Drop for Serving<'_> {
         if self.cleanup.is_some() {
             self.shared.close();
             self.shared.closing.cancel();
-            self.shared.connections.control_all(Control::close);
+            self.shared.control_all(Control::close);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What a server's task and its handle share, and what the task does: it accepts connections, and sees off those that end.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::io;
+use std::process;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,6 +40,10 @@ pub(super) struct Shared {
     pub(super) has_ended_some: Cell<bool>,
     options: Options,
     is_closed: Cell<bool>,
+    /// Connections that waited in a backlog when the server closed, and have no handler yet.
+    waiting: RefCell<VecDeque<Accepted>>,
+    /// The process that made the server: a forked child leaves the connections to its parent.
+    process: u32,
     /// Why it closed by itself.
     failure: Cell<Option<io::Error>>,
     /// That of the server's task.
@@ -50,7 +56,7 @@ pub(super) struct Shared {
 pub(super) struct Options {
     /// Where the server was made.
     pub(super) place: Place,
-    pub(super) limit: Option<usize>,
+    pub(super) read_limit: Option<usize>,
     pub(super) max_connections: usize,
 }
 
@@ -65,6 +71,8 @@ impl Shared {
             has_ended_some: Cell::new(false),
             options,
             is_closed: Cell::new(false),
+            waiting: RefCell::default(),
+            process: process::id(),
             failure: Cell::new(None),
             waker: WakerCell::default(),
             ended: Event::new(),
@@ -77,10 +85,29 @@ impl Shared {
         self.is_closed.get()
     }
 
-    /// Closes the listeners.
+    /// Closes the listeners. Connections in their backlogs are taken first, for their handlers to be started later.
     pub(super) fn close(&self) {
+        self.close_each(self.listening.take());
+        self.waker.wake();
+    }
+
+    fn close_each(&self, listening: Vec<Listening>) {
         self.is_closed.set(true);
-        drop(self.listening.take());
+        if self.process == process::id() {
+            let waiting = listening.into_iter().flat_map(Listening::close);
+            self.waiting.borrow_mut().extend(waiting);
+        }
+    }
+
+    /// How many connections there are, with those that have no handler yet.
+    pub(super) fn len(&self) -> usize {
+        self.connections.len() + self.waiting.borrow().len()
+    }
+
+    /// Does something to the ends of all connections, and closes those that have no handler yet.
+    pub(super) fn control_all(&self, f: impl Fn(&Control)) {
+        drop(self.waiting.take());
+        self.connections.control_all(f);
         self.waker.wake();
     }
 
@@ -95,11 +122,11 @@ impl Shared {
     /// Ends the connections, whatever their handlers and peers do about it; takes no longer than the named times.
     pub(super) async fn end_connections(&self) {
         self.has_ended_some.set(true);
-        self.connections.control_all(Control::close);
+        self.control_all(Control::close);
         if timeout(CLOSE_TIME, self.wait_closed()).await.is_ok() {
             return;
         }
-        self.connections.control_all(Control::abort);
+        self.control_all(Control::abort);
         self.connections.cancel_all();
         if timeout(CANCEL_TIME, self.wait_closed()).await.is_ok() {
             return;
@@ -111,20 +138,17 @@ impl Shared {
 
     // What the task does.
 
-    fn poll(&self, cx: &mut Context<'_>, start: &impl Fn(Accepted)) -> Poll<()> {
+    fn poll(&self, cx: &mut Context<'_>, start: &Start<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
         while let Poll::Ready(task) = self.connections.poll_ended(cx) {
             drop(task);
         }
         self.accept(cx, start);
-        if self.is_closed() && self.connections.len() == 0 {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        self.start_waiting(cx, start);
+        if self.is_closed() && self.len() == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn accept(&self, cx: &mut Context<'_>, start: &impl Fn(Accepted)) {
+    fn accept(&self, cx: &mut Context<'_>, start: &Start<'_>) {
         // Not borrowed meanwhile: what is logged is user code's affair, which may close the server.
         let mut listening = self.listening.take();
         listening.retain_mut(|listening| match self.accept_from(listening, cx, start) {
@@ -137,9 +161,9 @@ impl Shared {
                 false
             }
         });
-        if listening.is_empty() {
-            self.is_closed.set(true);
-        } else if !self.is_closed() {
+        if self.is_closed() || listening.is_empty() {
+            self.close_each(listening);
+        } else {
             *self.listening.borrow_mut() = listening;
         }
     }
@@ -148,15 +172,14 @@ impl Shared {
         &self,
         listening: &mut Listening,
         cx: &mut Context<'_>,
-        start: &impl Fn(Accepted),
+        start: &Start<'_>,
     ) -> io::Result<()> {
         for _ in 0..ACCEPTS_MAX {
-            // Where there is no room, the end of a connection wakes the task.
-            if self.connections.len() >= self.options.max_connections {
+            if self.is_full() {
                 return Ok(());
             }
             match listening.poll(cx) {
-                Poll::Ready(accepted) => start(accepted?),
+                Poll::Ready(accepted) => drop(listening.went(start(accepted?))?),
                 Poll::Pending => return Ok(()),
             }
         }
@@ -164,28 +187,42 @@ impl Shared {
         Ok(())
     }
 
-    /// Starts the task of a connection.
-    fn start<H, R>(&self, handler: &Rc<H>, accepted: Accepted)
+    /// Starts handlers for connections that the close has taken from the backlogs.
+    fn start_waiting(&self, cx: &mut Context<'_>, start: &Start<'_>) {
+        for _ in 0..ACCEPTS_MAX {
+            if self.is_full() {
+                return;
+            }
+            let Some(accepted) = self.waiting.borrow_mut().pop_front() else { return };
+            // There is no listener any more that could pause after a failure.
+            start(accepted).ok();
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    /// Where there is no room for one more, the end of a connection wakes the task.
+    fn is_full(&self) -> bool {
+        self.connections.len() >= self.options.max_connections
+    }
+
+    /// Starts the task of a connection. Fails if it cannot be registered, which is said to the log.
+    fn start<H, R>(&self, handler: &Rc<H>, accepted: Accepted) -> io::Result<()>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
         R: Outcome<Error: Display> + 'static,
     {
-        let Options { place, limit, .. } = self.options;
+        let Options { place, read_limit, .. } = self.options;
         let name = accepted.to_string();
-        let (streams, control) = match accepted.into_streams(place) {
-            Ok(connection) => connection,
-            Err(error) => {
-                log_line(Level::Warn, &format!("a {name} is given up: {error}"));
-                return;
-            }
-        };
+        let (streams, control) = accepted.into_streams(place).inspect_err(|error| {
+            log_line(Level::Warn, &format!("a {name} is given up: {error}"));
+        })?;
         let handler = Rc::clone(handler);
         let left = LeftByHandler(control.clone());
         let connection = async move {
             // Dropped last, when the handler has ended, panicked, or was cancelled.
             let _left = left;
             let (reader, writer) = streams;
-            let reader = match limit {
+            let reader = match read_limit {
                 Some(limit) => reader.with_limit(limit),
                 None => reader,
             };
@@ -194,6 +231,7 @@ impl Shared {
         let task = runtime::create_at(place, connection, Some(name), false);
         task.set_reporter(|job| Some(output_of::<R>(job).into_result().err()?.to_string()));
         self.connections.add(task, control);
+        Ok(())
     }
 }
 
@@ -221,12 +259,17 @@ where
     poll_fn(|cx| shared.poll(cx, &|accepted| shared.start(&handler, accepted))).await;
 }
 
+/// Starts the task of a connection.
+type Start<'a> = dyn Fn(Accepted) -> io::Result<()> + 'a;
+
 /// However the task ends, even before it begins, nobody waits for it in vain.
 pub(super) struct End(pub(super) Rc<Shared>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.is_closed.set(true);
+        // Nobody is left to serve a connection that waits.
+        drop((self.0.listening.take(), self.0.waiting.take()));
         self.0.ended.set();
     }
 }

@@ -46,6 +46,10 @@ impl TcpListener {
     /// `SO_REUSEADDR` is on, so a server can be started again at once; and `TCP_NODELAY`, as in asyncio, so accepted streams send
     /// small writes at once. For other options, [`builder`](Self::builder).
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    ///
     /// # Errors
     ///
     /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or what the look-up of the name gave; with the address in the
@@ -78,7 +82,7 @@ impl TcpListener {
     ///
     /// Where the process, or the system, has no descriptors left, it waits (10 ms, then longer, 1 s at most) and tries again:
     /// the connection stays in the backlog, and the first wait writes a line to the log. A connection that its
-    /// peer gave up meanwhile is passed over.
+    /// peer gave up meanwhile, or whose network failed, is passed over, as accept(2) asks.
     ///
     /// # Cancel safety
     ///
@@ -86,7 +90,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of the kernel that will not pass; and on another thread than the loop's.
+    /// Errors of the kernel that cannot pass, because the socket does not listen any more; and on another thread than the loop's.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         accept(self).await
     }
@@ -171,6 +175,10 @@ impl TcpListenerBuilder {
 
     /// Listens at `addr`.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    ///
     /// # Errors
     ///
     /// As [`TcpListener::bind`].
@@ -202,6 +210,10 @@ impl Listener for TcpListener {
 
     fn registration(&self) -> &Registration<ListenerSocket> {
         &self.registration
+    }
+
+    fn place(&self) -> String {
+        self.local_addr().map_or_else(|_| "a TCP socket".to_owned(), |addr| addr.to_string())
     }
 
     fn take(io: &ListenerSocket) -> io::Result<(StreamSocket, SocketAddr)> {

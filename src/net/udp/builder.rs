@@ -77,6 +77,10 @@ impl UdpSocketBuilder {
 
     /// A socket at `addr`; at the first one that works, if it names several.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    ///
     /// # Errors
     ///
     /// As [`UdpSocket::bind`].
@@ -92,6 +96,10 @@ impl UdpSocketBuilder {
 
     /// A socket whose peer is at `addr`, and which itself is at any free port; asyncio's `remote_addr`. With the first
     /// address that works, if `addr` names several.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
     ///
     /// # Errors
     ///

@@ -63,6 +63,10 @@ impl UdpSocket {
     ///
     /// For options, and for a client that does not care where it is, [`builder`](Self::builder).
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    ///
     /// # Errors
     ///
     /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or what the look-up of the name gave; with the address in the

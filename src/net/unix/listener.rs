@@ -122,7 +122,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Those of the kernel that will not pass; and on another thread than the loop's.
+    /// Errors of the kernel that cannot pass, because the socket does not listen any more; and on another thread than the loop's.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         accept(self).await
     }
@@ -176,6 +176,14 @@ impl Listener for UnixListener {
 
     fn registration(&self) -> &Registration<ListenerSocket> {
         &self.registration
+    }
+
+    fn place(&self) -> String {
+        name_of(self.local_addr().ok().as_ref())
+    }
+
+    fn hide(&mut self) {
+        drop(self.file.take());
     }
 
     fn take(io: &ListenerSocket) -> io::Result<(StreamSocket, SocketAddr)> {
@@ -247,6 +255,12 @@ impl UnixListenerBuilder {
         let listener = UnixListener::from_std(socket.into())?;
         Ok(UnixListener { file, ..listener })
     }
+}
+
+/// A Unix socket's address, for messages.
+pub(in crate::net) fn name_of(addr: Option<&SocketAddr>) -> String {
+    let path = addr.and_then(SocketAddr::as_pathname);
+    path.map_or_else(|| "a Unix socket".to_owned(), |path| path.display().to_string())
 }
 
 impl AsFd for UnixListener {

@@ -3,10 +3,13 @@
 use std::env;
 use std::io::{ErrorKind, Result};
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::process;
 
+use nix::errno::Errno;
 use oneloop::net::{TcpListener, TcpStream, UnixListener};
-use oneloop::{Server, open_connection, start_server, start_unix_server};
+use oneloop::{Server, open_connection, start_server, start_unix_server, yield_now};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{ANY_PORT, addr_of, echo, failure, run};
 
@@ -168,4 +171,42 @@ fn without_a_loop_there_is_an_error_or_a_panic_that_says_so() {
     assert!(error.to_string().contains("oneloop::run"), "{error}");
     assert!(failure(UnixListener::bind(&path)).to_string().contains("oneloop::run"));
     assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_that_cannot_listen_ends_its_server_and_no_other_listener() -> Result<()> {
+    run(async {
+        // What a launcher has passed may be anything.
+        let datagrams = OwnedFd::from(net::UdpSocket::bind(ANY_PORT)?);
+        let error = failure(TcpListener::from_std(datagrams.into())?.accept().await);
+        assert_eq!(error.raw_os_error(), Some(Errno::EOPNOTSUPP as i32));
+
+        let wrong = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            TcpListener::from_std(socket.into())
+        };
+        let server = Server::builder().listener(wrong()?).serve(echo)?;
+        let error = failure(server.serve_forever().await);
+        assert_eq!(error.raw_os_error(), Some(Errno::EINVAL as i32));
+        assert!(!server.is_serving());
+
+        let server = Server::builder().listener(wrong()?).start(echo, ANY_PORT).await?;
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        let (mut reader, mut writer) = open_connection(server.local_addrs()[0]).await?;
+        writer.write("hello\n");
+        assert_eq!(reader.readline().await?, b"hello\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_listener_that_was_shut_down_behind_its_back_says_so() -> Result<()> {
+    run(async {
+        let listener = TcpListener::bind(ANY_PORT).await?;
+        SockRef::from(&listener).shutdown(net::Shutdown::Both)?;
+        assert_eq!(failure(listener.accept().await).raw_os_error(), Some(Errno::EINVAL as i32));
+        Ok(())
+    })
 }

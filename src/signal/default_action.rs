@@ -50,8 +50,9 @@ pub(super) fn prepare(kind: SignalKind) -> io::Result<()> {
         return Ok(());
     }
     let is_unheard = Arc::new(AtomicBool::new(true));
-    let was_taken = is_taken(kind);
-    if signal_name(kind.as_raw()).is_some() && !was_taken {
+    let has_name = signal_name(kind.as_raw()).is_some();
+    let was_taken = has_name && is_taken(kind);
+    if has_name && !was_taken {
         flag::register_conditional_default(kind.as_raw(), Arc::clone(&is_unheard))?;
     }
     let (listeners, claims) = (0, 0);

@@ -26,6 +26,10 @@ thread_local! {
     /// The state, unless it is lent; then and where no loop runs, nothing. Without a destructor, so that it can be used
     /// while the thread ends: `Entered` takes the state out again.
     static CURRENT: Cell<ManuallyDrop<Option<Box<State>>>> = const { Cell::new(ManuallyDrop::new(None)) };
+
+    /// The thread's loops that do not run now, chained by `State::next_idle`. Without a destructor, like `CURRENT`: the
+    /// `Runtime` of each takes its state out.
+    static IDLE: Cell<ManuallyDrop<Option<Box<State>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 static WAKERS: Wakers = Wakers::new::<Current>();
@@ -71,6 +75,21 @@ pub(crate) fn has_loop() -> bool {
 /// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.
 pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> Result<R, NotHere> {
     Lent::of_loop(run).lend_to(f).ok_or(NotHere { run })
+}
+
+/// Like [`with_loop`], but also for a loop of this thread that does not run now, between its runs.
+pub(super) fn with_loop_of_thread<R>(
+    run: RunNumber,
+    f: impl FnOnce(&mut State) -> R,
+) -> Result<R, NotHere> {
+    let mut f = Some(f);
+    match with_loop(run, |state| f.take().map(|f| f(state))) {
+        Ok(Some(result)) => return Ok(result),
+        Err(elsewhere) if !is_idle_here(run) => return Err(elsewhere),
+        Ok(None) | Err(_) => {}
+    }
+    let _entered = enter(run);
+    with_loop(run, |state| f.take().map(|f| f(state)))?.ok_or(NotHere { run })
 }
 
 /// Lends the state to `f` where the loop of a handle runs: now if that is here, otherwise when it takes in its mail. If the loop
@@ -210,26 +229,61 @@ pub(crate) fn no_loop(what: &str) -> ! {
     panic!("{what} needs a running event loop: call it inside `oneloop::run`")
 }
 
-/// The state of a loop in its thread's place, until dropped; then the former one is back.
-pub(super) struct Entered<'a> {
-    home: &'a Cell<Option<Box<State>>>,
-    former: Option<Box<State>>,
+/// A loop in its thread's place, until dropped; then the former one is back.
+pub(super) struct Entered {
+    former: Option<RunNumber>,
 }
 
-/// Makes the loop whose state lies in `home` the thread's loop.
-pub(super) fn enter(home: &Cell<Option<Box<State>>>) -> Entered<'_> {
-    let former = swap(home.take());
-    Entered { home, former }
+/// Makes an idle loop of this thread the one that runs here.
+pub(super) fn enter(run: RunNumber) -> Entered {
+    Entered { former: exchange(Some(run)) }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
-        self.home.set(swap(self.former.take()));
+        exchange(self.former);
     }
 }
 
-fn swap(state: Option<Box<State>>) -> Option<Box<State>> {
-    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(state)))
+/// Makes the idle loop `run` the one that runs here, and gives the former one, which is idle then.
+fn exchange(run: Option<RunNumber>) -> Option<RunNumber> {
+    let state = run.and_then(take_idle);
+    let former = CURRENT.replace(ManuallyDrop::new(state));
+    let former = ManuallyDrop::into_inner(former)?;
+    let run = former.run_number();
+    keep_idle(former);
+    Some(run)
+}
+
+/// Keeps the state of a loop of this thread while it does not run.
+pub(super) fn keep_idle(mut state: Box<State>) {
+    state.next_idle = ManuallyDrop::into_inner(IDLE.take());
+    IDLE.set(ManuallyDrop::new(Some(state)));
+}
+
+/// Takes out what [`keep_idle`] keeps. In most programs the list has one loop, or two where one runs inside another.
+pub(super) fn take_idle(run: RunNumber) -> Option<Box<State>> {
+    let mut first = ManuallyDrop::into_inner(IDLE.take());
+    let mut place = &mut first;
+    while place.as_ref().is_some_and(|state| state.run_number() != run) {
+        place = &mut place.as_mut()?.next_idle;
+    }
+    let mut found = place.take();
+    if let Some(found) = &mut found {
+        *place = found.next_idle.take();
+    }
+    IDLE.set(ManuallyDrop::new(first));
+    found
+}
+
+fn is_idle_here(run: RunNumber) -> bool {
+    match take_idle(run) {
+        Some(state) => {
+            keep_idle(state);
+            true
+        }
+        None => false,
+    }
 }
 
 /// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.

@@ -39,6 +39,8 @@ pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
 
 pub(crate) struct State {
     pub(super) registered: Registered,
+    /// While the loop does not run: the next one in the thread's list of such loops.
+    pub(super) next_idle: Option<Box<Self>>,
     pub(super) queue: RunQueue,
     pub(super) tasks: Tasks,
     pub(super) ready_lists: Slab<ReadyList>,
@@ -146,6 +148,7 @@ impl State {
             deferred: VecDeque::new(),
             runs_deferred: false,
             registered,
+            next_idle: None,
         }
     }
 

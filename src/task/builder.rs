@@ -1,7 +1,9 @@
 //! `task::Builder`: the options of a task.
 
-use super::{Context, Task};
-use crate::runtime;
+use std::panic::Location;
+
+use super::{Context, Group, GroupOutcome, Task};
+use crate::runtime::{self, Runtime};
 
 /// Options for a new task.
 ///
@@ -85,5 +87,66 @@ impl Builder {
     {
         let _chosen = self.context.map(|context| runtime::choose_vars(context.into_vars()));
         Task::of(runtime::create(future, self.name, self.eager))
+    }
+
+    /// Creates a child of `group`, like [`Group::create_task`].
+    ///
+    /// A child starts with the group's next poll: [`eager`](Self::eager) changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::task::Builder;
+    ///
+    /// oneloop::run(oneloop::task_group(async |group| {
+    ///     let name = Builder::new()
+    ///         .name("child")
+    ///         .create_task_in(&group, async { oneloop::current_task().unwrap().name() });
+    ///     assert_eq!(name.await.unwrap(), "child");
+    /// }));
+    /// ```
+    #[track_caller]
+    pub fn create_task_in<'env, E, F, V>(self, group: &Group<'env, E>, future: F) -> Task<V>
+    where
+        F: Future<Output: GroupOutcome<E, Value = V>> + 'env,
+        V: 'static,
+    {
+        let _chosen = self.context.map(|context| runtime::choose_vars(context.into_vars()));
+        let task = group.create_task(future);
+        match self.name {
+            Some(name) => task.named(name),
+            None => task,
+        }
+    }
+
+    /// Creates a task on a `runtime` that does not run now, like [`Runtime::create_task`].
+    ///
+    /// It starts in the next run or turn, an [`eager`](Self::eager) one too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::task::Builder;
+    ///
+    /// let mut runtime = oneloop::Runtime::new()?;
+    /// let task = Builder::new().name("early").create_task_on(&runtime, async { 42 });
+    /// assert_eq!(task.name(), "early");
+    /// assert_eq!(runtime.run(task).unwrap(), 42);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+    #[track_caller]
+    pub fn create_task_on<F>(self, runtime: &Runtime, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let place = Location::caller();
+        let handle = runtime.inside(|| {
+            let _chosen = self.context.map(|context| runtime::choose_vars(context.into_vars()));
+            runtime::create_at(place, future, self.name, false)
+        });
+        runtime.tell_host();
+        Task::of(handle)
     }
 }

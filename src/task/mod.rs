@@ -39,7 +39,7 @@ pub use first_ok::{FirstOk, first_ok};
 pub use gather::{Gather, gather};
 pub use group::{Body, Group, GroupError, GroupOutcome, Ready, StartError, TaskError, task_group};
 pub use join_error::JoinError;
-pub use outcome::Outcome;
+pub use outcome::{MayFail, Outcome};
 pub use race::{Race, race};
 #[doc(hidden)]
 pub use select::{discard_output, random_below};

@@ -24,8 +24,40 @@ pub trait Outcome {
     /// Those of the outcome.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 
-    /// Whether it is a failure: what [`wait`](super::wait) asks for [`FirstError`](super::FirstError).
+    /// Whether it is a failure.
     fn is_error(&self) -> bool;
+}
+
+/// The output of a task among whose kind [`wait`](super::wait) can find the [first error](super::FirstError): what an
+/// [`Outcome`] is.
+#[diagnostic::on_unimplemented(
+    message = "`FirstError` cannot tell whether `{Self}` is an error",
+    label = "tasks that give `{Self}` do not fail",
+    note = "`wait` with `FirstError` takes tasks that give a `Result<T, E>`; for others there are `FirstCompleted` and `All`"
+)]
+pub trait MayFail {
+    /// Whether it is an error.
+    #[doc(hidden)]
+    fn has_failed(&self) -> bool;
+}
+
+// One by one: of a blanket implementation the compiler would say that `Outcome` is missing.
+impl MayFail for () {
+    fn has_failed(&self) -> bool {
+        false
+    }
+}
+
+impl<T, E> MayFail for Result<T, E> {
+    fn has_failed(&self) -> bool {
+        self.is_err()
+    }
+}
+
+impl MayFail for Never {
+    fn has_failed(&self) -> bool {
+        match *self {}
+    }
 }
 
 impl Outcome for () {

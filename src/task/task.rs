@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{JoinError, Outcome, TaskKey};
+use super::{JoinError, Outcome, TaskKey, TaskRef};
 use crate::runtime::{self, CancelReason, Runtime, TaskHandle, Timer, When, nanos, output_of};
 
 /// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
@@ -158,7 +158,34 @@ impl<T> Task<T> {
         .await
     }
 
-    /// Whether the task has ended, in whichever way.
+    /// This task for others to look at and to cancel, while the handle stays here to be awaited. Plain data, which may be copied and
+    /// kept as long as one likes.
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the loop's, while the loop lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// oneloop::run(async {
+    ///     let task = oneloop::create_task(std::future::pending::<()>()).named("reader");
+    ///     let reader = task.task_ref();
+    ///     oneloop::call_soon(move || {
+    ///         assert_eq!(reader.name(), "reader");
+    ///         reader.cancel();
+    ///     });
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    ///     assert!(reader.is_finished());
+    /// });
+    /// ```
+    #[doc(alias = "abort_handle")]
+    #[doc(alias = "AbortHandle")]
+    pub fn task_ref(&self) -> TaskRef {
+        TaskRef::of(self.handle.id())
+    }
+
+    /// Whether the task has ended, in whichever way. Between two runs of its loop too.
     ///
     /// # Panics
     ///
@@ -168,7 +195,7 @@ impl<T> Task<T> {
         self.handle.is_finished()
     }
 
-    /// Which task this is; see [`TaskKey`].
+    /// Which task this is; see [`TaskKey`]. Between two runs of its loop too.
     ///
     /// # Panics
     ///
@@ -179,6 +206,7 @@ impl<T> Task<T> {
     }
 
     /// The task's name: the one that it was given, or `Task-N`, where N counts. Empty when it and its loop have gone.
+    /// Between two runs of its loop too.
     ///
     /// # Panics
     ///
@@ -281,7 +309,11 @@ impl<T: 'static> Future for Task<T> {
 
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Task").field(&self.handle).finish()
+        match self.handle.label_if_here() {
+            Some(label) => write!(f, "Task(`{}`)", label.name()),
+            // On another thread, or its output was taken, or its loop has ended.
+            None => f.write_str("Task(..)"),
+        }
     }
 }
 

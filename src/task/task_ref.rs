@@ -62,7 +62,8 @@ impl TaskRef {
         TaskKey { id: self.id }
     }
 
-    /// The task's name; that of a task that has gone, or lives on another thread, is `Task-N`.
+    /// The task's name. `Task-N` if it has gone, or lives on another thread. Like all that follows, it answers on the loop's own
+    /// thread, also between two runs of the loop.
     pub fn name(&self) -> String {
         self.id.label().map_or_else(|| format!("Task-{}", self.id.number()), |label| label.name())
     }

@@ -5,9 +5,10 @@ use std::fmt;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use super::{Outcome, Task};
-use crate::runtime::Watch;
+use super::{MayFail, Task};
+use crate::runtime::{Timer, Watch, When, nanos};
 
 /// Waits for tasks of a list and gives those that have ended, taken out of it; the others stay in it. Asyncio's `wait`.
 ///
@@ -18,10 +19,11 @@ use crate::runtime::Watch;
 /// So `while !tasks.is_empty()` is the natural loop around it. Each call looks at the whole list, though: to take the results
 /// of many tasks one by one, a [`TaskSet`](crate::TaskSet) is the better place for them.
 ///
+/// [`Wait::timeout`] sets a time limit: after it, the wait gives those that have ended by then, and leaves the others.
+///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it leaves the list as it was. So `timeout(d, wait(..))` loses nothing: that is asyncio's
-/// `wait` with a timeout.
+/// Dropped before it is ready, it leaves the list as it was.
 ///
 /// # Panics
 ///
@@ -54,10 +56,32 @@ use crate::runtime::Watch;
 #[doc(alias = "select_all")]
 pub fn wait<T, U: WaitUntil<T>>(tasks: &mut Vec<Task<T>>, until: U) -> Wait<'_, T> {
     let _unit: U = until;
-    Wait { tasks, is_enough: U::is_enough, stage: Stage::New }
+    Wait { tasks, is_enough: U::is_enough, stage: Stage::New, timeout: None, timer: None }
 }
 
 /// When [`wait`] is to end: [`FirstCompleted`], [`FirstError`] or [`All`].
+///
+/// # Examples
+///
+/// A function that waits either way:
+///
+/// ```
+/// use oneloop::task::{All, FirstCompleted, Task, WaitUntil};
+///
+/// async fn sum_of<U: WaitUntil<u32>>(mut tasks: Vec<Task<u32>>, until: U) -> u32 {
+///     let mut sum = 0;
+///     for task in oneloop::wait(&mut tasks, until).await {
+///         sum += task.await.unwrap();
+///     }
+///     sum
+/// }
+///
+/// oneloop::run(async {
+///     let tasks = || [1, 2].map(|n| oneloop::create_task(async move { n })).into();
+///     assert_eq!(sum_of(tasks(), All).await, 3);
+///     assert!(sum_of(tasks(), FirstCompleted).await > 0);
+/// });
+/// ```
 pub trait WaitUntil<T>: sealed::Sealed {
     /// Whether the end of this task is the one that is waited for.
     #[doc(hidden)]
@@ -71,7 +95,13 @@ pub struct FirstCompleted;
 
 /// [`wait`] until one task has ended with an `Err` or a panic; if none does, until all have. A cancelled one is no error.
 ///
-/// Asyncio's `FIRST_EXCEPTION`.
+/// Asyncio's `FIRST_EXCEPTION`. The tasks give a `Result`, or `()`:
+///
+/// ```compile_fail,E0277
+/// async fn first(tasks: &mut Vec<oneloop::Task<u64>>) {
+///     oneloop::wait(tasks, oneloop::task::FirstError).await; // a number is no error
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "FIRST_EXCEPTION")]
 pub struct FirstError;
@@ -95,9 +125,9 @@ impl<T> WaitUntil<T> for FirstCompleted {
     }
 }
 
-impl<T: Outcome + 'static> WaitUntil<T> for FirstError {
+impl<T: MayFail + 'static> WaitUntil<T> for FirstError {
     fn is_enough(ended: &Task<T>) -> bool {
-        let is_error = |output: &dyn Any| output.downcast_ref().is_some_and(T::is_error);
+        let is_error = |output: &dyn Any| output.downcast_ref().is_some_and(T::has_failed);
         ended.handle().peek(is_error).unwrap_or_else(|| ended.handle().has_panicked())
     }
 }
@@ -114,6 +144,8 @@ pub struct Wait<'a, T> {
     tasks: &'a mut Vec<Task<T>>,
     is_enough: fn(&Task<T>) -> bool,
     stage: Stage,
+    timeout: Option<Duration>,
+    timer: Option<Timer>,
 }
 
 enum Stage {
@@ -130,6 +162,34 @@ enum Stage {
 }
 
 impl<T> Wait<'_, T> {
+    /// Waits no longer than `duration`, counted from the first poll: then it gives the tasks that have ended by then, perhaps none,
+    /// and leaves the others in the list. Asyncio's `wait(tasks, timeout=..)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::task::All;
+    /// use std::time::Duration;
+    ///
+    /// oneloop::Builder::new().virtual_time(true).run(async {
+    ///     let second = Duration::from_secs(1);
+    ///     let sleeps = [1, 9].map(|n| oneloop::create_task(oneloop::sleep(n * second)));
+    ///     let mut pending = Vec::from(sleeps);
+    ///     let done = oneloop::wait(&mut pending, All).timeout(5 * second).await;
+    ///     assert_eq!((done.len(), pending.len()), (1, 1));
+    /// });
+    /// ```
+    pub fn timeout(mut self, duration: Duration) -> Self {
+        self.timeout = Some(duration);
+        self
+    }
+
+    /// Ready when the time limit has come.
+    fn poll_timeout(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Some(duration) = self.timeout else { return Poll::Pending };
+        Timer::poll_in(&mut self.timer, When::After(nanos(duration)), cx, "`wait`")
+    }
+
     fn start(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.tasks.is_empty() {
             self.stage = Stage::Yielding;
@@ -189,7 +249,11 @@ impl<T> Future for Wait<'_, T> {
             Stage::Ready => panic!("a `wait` was polled after it was ready"),
             Stage::Yielding | Stage::Waiting { .. } => {}
         }
-        ready!(self.poll_ended(cx));
+        // Tasks that end with the time limit count.
+        if self.poll_ended(cx).is_pending() {
+            ready!(self.poll_timeout(cx));
+            self.timer = None;
+        }
         Poll::Ready(self.take_ended())
     }
 }

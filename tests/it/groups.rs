@@ -6,3 +6,4 @@ mod hostile;
 mod reentry;
 mod storm;
 mod trio;
+mod values;

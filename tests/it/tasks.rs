@@ -2,6 +2,7 @@
 //!
 //! The helpers below also serve the neighbouring modules.
 
+mod between_runs;
 mod cancel;
 mod eager;
 mod end;

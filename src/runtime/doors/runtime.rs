@@ -1,8 +1,8 @@
 //! `Runtime`: a loop that is made once and run many times, or turned by a host.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -15,7 +15,7 @@ use crate::runtime::closing;
 use crate::runtime::context::{self, enter, with};
 use crate::runtime::data::clock;
 use crate::runtime::data::job::MaybeDone;
-use crate::runtime::data::key::NO_SLOT;
+use crate::runtime::data::key::{NO_SLOT, RunNumber};
 use crate::runtime::data::record::Payload;
 use crate::runtime::event_loop::{self, Park, PollMain, Turn};
 use crate::runtime::handles::cleaner;
@@ -45,13 +45,16 @@ use crate::runtime::state::State;
 /// std::thread::spawn(move || drop(runtime));
 /// ```
 pub struct Runtime {
-    /// Taken out while it is the thread's loop.
-    state: Cell<Option<Box<State>>>,
+    run: RunNumber,
+    /// The state lies on this thread, as long as this does.
+    stays: PhantomData<*const State>,
 }
 
 impl Runtime {
     pub(crate) fn of(state: State) -> Self {
-        Self { state: Cell::new(Some(Box::new(state))) }
+        let run = state.run_number();
+        context::keep_idle(Box::new(state));
+        Self { run, stays: PhantomData }
     }
 
     /// Runs `main` until it is ready and the [cleanups](crate::with_cleanup) that it left are done, and the other tasks
@@ -85,7 +88,7 @@ impl Runtime {
 
     /// A way to this loop from other threads.
     pub fn handle(&self) -> Handle {
-        Handle::new(self.with(|state| state.run_number()))
+        Handle::new(self.run)
     }
 
     /// One turn, for a host with a loop of its own: a GUI, a game, another runtime. Runs what is runnable, then looks at timers,
@@ -203,14 +206,14 @@ impl Runtime {
             });
         });
         // The wakers of others that it still holds.
-        if let Some(payload) = context::drop_caught(self.state.take()) {
+        if let Some(payload) = context::drop_caught(context::take_idle(self.run)) {
             context::discard(payload);
         }
     }
 
     /// Calls `f` with this loop as the thread's loop.
     pub(crate) fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _entered = enter(&self.state);
+        let _entered = enter(self.run);
         f()
     }
 

@@ -5,7 +5,7 @@ use std::mem;
 use std::panic::Location;
 use std::task::{Context, Poll};
 
-use crate::runtime::context::{self, NotHere, candidate, with, with_loop};
+use crate::runtime::context::{self, NotHere, candidate, with, with_loop, with_loop_of_thread};
 use crate::runtime::data::job;
 use crate::runtime::data::job::BoxedJob;
 use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, Serial};
@@ -201,6 +201,9 @@ impl TaskHandle {
             return false;
         }
         with_loop(run, |state| state.cancel(slot, reason)).unwrap_or_else(|_| {
+            if with_loop_of_thread(run, |state| state.tasks.is_living(slot)).is_ok_and(|is| !is) {
+                return false;
+            }
             let handle_was_dropped = reason == CancelReason::HandleDropped;
             registry::cancel_remote(run, Cancel { slot, handle_was_dropped })
         })
@@ -214,6 +217,15 @@ impl TaskHandle {
     /// `None` where the task is not there any more.
     pub(crate) fn label(&self) -> Option<TaskLabel> {
         self.here("ask on the loop's thread", |state, slot| state.tasks.label(slot))
+    }
+
+    /// As [`label`](Self::label), but also `None` on another thread.
+    pub(crate) fn label_if_here(&self) -> Option<TaskLabel> {
+        let HandleKey { run, slot } = self.key;
+        if slot == NO_SLOT {
+            return None;
+        }
+        with_loop_of_thread(run, |state| state.tasks.label(slot)).ok()
     }
 
     pub(crate) fn set_name(&self, name: String) {
@@ -235,13 +247,13 @@ impl TaskHandle {
         TaskId { run, slot, serial: serial.unwrap_or(Serial::FIRST) }
     }
 
-    /// `None` if the task or its loop has gone; panics if the loop is on another thread.
+    /// Also between two runs. `None` if the task or its loop has gone; panics if the loop is on another thread.
     fn here<R>(&self, remedy: &str, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
         let HandleKey { run, slot } = self.key;
         if slot == NO_SLOT {
             return None;
         }
-        match with_loop(run, |state| f(state, slot)) {
+        match with_loop_of_thread(run, |state| f(state, slot)) {
             Ok(result) => Some(result),
             Err(elsewhere) if elsewhere.loop_has_ended() => None,
             Err(elsewhere) => panic!("{}", elsewhere.message("`Task`", remedy)),
@@ -287,12 +299,12 @@ impl TaskId {
         Self { run: state.run_number(), slot, serial: state.tasks.serial(slot) }
     }
 
-    /// `None` if the task has gone, or its loop does not run here.
+    /// Also between two runs. `None` if the task has gone, or its loop is not of this thread.
     fn here<R>(self, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
         let f = |state: &mut State| {
             state.tasks.serial_is(self.slot, self.serial).then(|| f(state, self.slot))
         };
-        with_loop(self.run, f).ok().flatten()
+        with_loop_of_thread(self.run, f).ok().flatten()
     }
 
     pub(crate) fn label(self) -> Option<TaskLabel> {
@@ -319,6 +331,10 @@ impl TaskId {
     pub(crate) fn cancel(self) -> bool {
         let cancel = move || self.here(|state, slot| state.cancel(slot, CancelReason::Requested));
         if with_loop(self.run, |_| ()).is_err_and(|elsewhere| !elsewhere.loop_has_ended()) {
+            // Between two runs a host may sleep, so the loop is told by mail, which wakes it.
+            if with_loop_of_thread(self.run, |_| ()).is_ok() && self.is_finished() {
+                return false;
+            }
             registry::send_home(self.run, move || {
                 cancel();
             });

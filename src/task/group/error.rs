@@ -4,13 +4,18 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::panic::Location;
+use std::slice;
+use std::vec;
 
 use crate::runtime::{TaskId, TaskLabel};
 
 /// The errors of a [group](crate::task_group): at least one, in the order in which they came, that of the body last. Python's
 /// `ExceptionGroup`.
 ///
-/// It converts into an [`io::Error`] if its errors are such; the kind is that of the first.
+/// It converts into an [`io::Error`] if its errors are such; the kind is that of the first. Like any error it converts into a
+/// `Box<dyn Error>`. So `?` takes the error of an inner group out of a function, a child or a body with either error type. For
+/// an error type of your own, write `impl From<GroupError<MyError>> for MyError`; or let the errors of the outer group be
+/// `GroupError<MyError>`, into which both `MyError` and the inner group's error convert, and [`flatten`](GroupError::flatten) them.
 ///
 /// # Examples
 ///
@@ -84,6 +89,11 @@ impl<E> GroupError<E> {
         &self.errors
     }
 
+    /// Iterates over [`errors`](Self::errors).
+    pub fn iter(&self) -> slice::Iter<'_, TaskError<E>> {
+        self.errors.iter()
+    }
+
     /// The one that made the group stop.
     pub fn first(&self) -> &TaskError<E> {
         &self.errors[0]
@@ -94,9 +104,74 @@ impl<E> GroupError<E> {
         self.errors.swap_remove(0).error
     }
 
-    /// All errors.
+    /// All errors. Iterating over a `GroupError`, or over a reference to one, gives the same.
     pub fn into_errors(self) -> Vec<TaskError<E>> {
         self.errors
+    }
+}
+
+impl<E> GroupError<GroupError<E>> {
+    /// The errors of inner groups in the place of those groups, each with its own task's name and place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::{GroupError, task_group};
+    ///
+    /// #[derive(Debug)]
+    /// struct Oops(u32);
+    ///
+    /// async fn inner() -> Result<(), GroupError<Oops>> {
+    ///     task_group(async |group| {
+    ///         group.create_task(async { Err::<(), _>(Oops(1)) });
+    ///         Err(Oops(2))
+    ///     })
+    ///     .await
+    /// }
+    ///
+    /// oneloop::run(async {
+    ///     let outer = task_group(async |_group| -> Result<(), GroupError<Oops>> {
+    ///         inner().await?;
+    ///         Err(Oops(3).into())
+    ///     });
+    ///     let numbers = outer.await.unwrap_err().flatten().into_iter().map(|oops| oops.into_error().0);
+    ///     assert!(numbers.eq([2]));
+    /// });
+    /// ```
+    pub fn flatten(self) -> GroupError<E> {
+        let errors = self.errors.into_iter().flat_map(|inner| inner.error.errors).collect();
+        GroupError { errors }
+    }
+}
+
+/// The error alone, as that of the task that runs now. So `?` works on an `E` where a `GroupError<E>` is wanted.
+impl<E> From<E> for GroupError<E> {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        let here = Location::caller();
+        let error = match TaskId::current().and_then(TaskId::label) {
+            Some(task) => TaskError::new(error, &task),
+            None => TaskError { error, name: "no task".to_owned(), place: here },
+        };
+        Self { errors: vec![error] }
+    }
+}
+
+impl<E> IntoIterator for GroupError<E> {
+    type Item = TaskError<E>;
+    type IntoIter = vec::IntoIter<TaskError<E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.errors.into_iter()
+    }
+}
+
+impl<'a, E> IntoIterator for &'a GroupError<E> {
+    type Item = &'a TaskError<E>;
+    type IntoIter = slice::Iter<'a, TaskError<E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.errors.iter()
     }
 }
 

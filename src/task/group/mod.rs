@@ -5,6 +5,7 @@ mod error;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 mod group;
 mod outcome;
+mod plain;
 mod running;
 mod start;
 

@@ -30,20 +30,24 @@ const POLLS_MAX: usize = 64;
 /// - A child that is cancelled by itself is no error. [`Group::cancel`] cancels all children, and not the body.
 /// - Dropping the group's future drops the body, then the children. Their cleanups are the enclosing task's.
 ///
-/// The output of the body says what the group gives: `()` gives `()`, and `Result<T, E>` gives `Result<T, GroupError<E>>`.
-/// Children end with `()` or with `Result<_, E>`, mixed freely. Where a closure leaves `E` open, name it: `async |group| ->
+/// The output of the body says what the group gives: `Result<T, E>` gives `Result<T, GroupError<E>>`, `()` and plain values give
+/// themselves ([`Body`](crate::task::Body)). Children end with `Result<_, E>`, with `()` or with a plain value
+/// ([`GroupOutcome`](crate::task::GroupOutcome)), mixed freely. Where a closure leaves `E` open, name it: `async |group| ->
 /// io::Result<()> { .. }`.
 ///
 /// Outside means outside of the closure. What the body itself declares, a loop's variable too, ends before the children do: a
 /// child takes it along by `async move`, and references to what lies outside with it. What should end with the body, such as
 /// a listener that is to be closed while the last connections drain, is moved into it: `async move |group| { .. }`.
 ///
+/// The children run within the time limits around the group: [`deadline`](crate::deadline) tells a child the limit of the code that
+/// awaits the group, and when a [`timeout`](crate::timeout) there is over, the children go with the group.
+///
 /// The children are tasks like others, with a [`Task`](crate::Task) handle, a name and a place in [`all_tasks`](crate::all_tasks), and
 /// are polled inside the task that awaits the group.
 ///
 /// # When it does not compile
 ///
-/// - "type mismatch resolving `<() as Outcome>::Error`", "expected `Error`, found `Infallible`": children may fail, but the body
+/// - "type mismatch resolving `<() as Body>::Error`", "expected `Error`, found `Infallible`": children may fail, but the body
 ///   ends with `()`. End it with `Ok(())`, and name the error: `async |group| -> io::Result<()> { .. Ok(()) }`.
 /// - "async block may outlive the current function", "`x` does not live long enough": the child borrows from the body; see
 ///   above.

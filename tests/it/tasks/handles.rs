@@ -7,6 +7,7 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -21,6 +22,30 @@ use oneloop::{
 use super::{Log, throw};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+#[oneloop::test]
+async fn debug_shows_the_name_and_never_panics() {
+    let task = create_task(pending::<()>()).named("reader");
+    assert_eq!(format!("{task:?}"), "Task(`reader`)");
+    let mut done = create_task(ready(()));
+    (&mut done).await.unwrap();
+    assert_eq!(format!("{done:?}"), "Task(..)");
+    let elsewhere = thread::spawn(move || format!("{task:?}"));
+    assert_eq!(elsewhere.join().unwrap(), "Task(..)");
+    let tied = create_task(pending::<()>()).named("tied").cancel_on_drop();
+    assert_eq!(format!("{tied:?}"), "CancelOnDrop(Task(`tied`))");
+}
+
+#[oneloop::test]
+async fn a_task_ref_stays_when_the_handle_is_awaited() {
+    let task = create_task(pending::<()>()).named("reader");
+    let reader = task.task_ref();
+    assert_eq!((reader.key(), reader.name()), (task.key(), task.name()));
+    let stops = create_task(async move { reader.cancel() });
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert!(stops.await.unwrap());
+    assert!(reader.is_finished() && !reader.cancel());
+}
 
 #[oneloop::test(virtual_time)]
 async fn dropping_the_handle_detaches_the_task() {

@@ -277,3 +277,30 @@ async fn tasks_of_another_thread_are_a_panic_that_says_so() {
     let payload = there.join().unwrap().unwrap_err();
     assert!(payload.downcast_ref::<String>().unwrap().contains("belongs to the loop of thread"));
 }
+
+// With a time limit.
+
+#[oneloop::test(virtual_time)]
+async fn after_its_time_limit_a_wait_gives_what_has_ended_and_leaves_the_rest() {
+    let (start, mut list) = (now(), tasks([4, 1, 9, 2]));
+    let ended = wait(&mut list, All).timeout(3 * SECOND).await;
+    assert_eq!(now() - start, 3 * SECOND);
+    assert_eq!(outputs(ended).await, [1, 2]);
+    let ended = wait(&mut list, All).timeout(SECOND).await;
+    assert_eq!(outputs(ended).await, [4], "what ends with the time limit counts");
+    assert_eq!(wait(&mut list, FirstCompleted).timeout(Duration::ZERO).await.len(), 0);
+    let ended = wait(&mut list, FirstCompleted).timeout(Duration::MAX).await;
+    assert_eq!(outputs(ended).await, [9]);
+    assert_eq!(now() - start, 9 * SECOND);
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_wait_that_is_over_before_its_time_limit_does_not_wait_for_it() {
+    let (start, mut list) = (now(), tasks([2, 1]));
+    let ended = wait(&mut list, FirstCompleted).timeout(60 * SECOND).await;
+    assert_eq!((outputs(ended).await, list.len()), (vec![1], 1));
+    assert_eq!(now() - start, SECOND);
+    let mut none: Vec<Task<()>> = Vec::new();
+    assert_eq!(wait(&mut none, All).timeout(60 * SECOND).await.len(), 0);
+    assert_eq!(now() - start, SECOND);
+}

@@ -5,7 +5,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io::{ErrorKind, Result};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -17,6 +17,7 @@ use nix::libc;
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 use oneloop::process::{Child, Command, Stdio};
+use oneloop::time::now;
 use oneloop::{Task, all_tasks, create_task, gather, run, sleep, task_group, timeout, yield_now};
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
@@ -377,4 +378,30 @@ fn what_a_child_inherits_of_errors_is_where_output_goes() -> Result<()> {
         assert!(!String::from_utf8_lossy(&output.stderr).contains(marker));
     }
     Ok(())
+}
+
+#[test]
+fn children_that_one_scope_drops_have_their_grace_side_by_side() -> Result<()> {
+    alone("children_that_one_scope_drops_have_their_grace_side_by_side", async || {
+        const GRACE: Duration = Duration::from_millis(200);
+        let spawn = || -> Result<_> {
+            let mut deaf = Command::shell("trap '' TERM; echo ready; while :; do sleep 1; done");
+            deaf.stdout(Stdio::piped()).grace(GRACE).process_group(0);
+            deaf.spawn()
+        };
+        let mut children = [spawn()?, spawn()?, spawn()?, spawn()?];
+        for child in &mut children {
+            let mut line = [0; 6];
+            child.stdout.as_mut().expect("a pipe").read_exact(&mut line).await?;
+        }
+        let start = now();
+        let limited = async move {
+            let [_a, _b, _c, _d] = children;
+            pending::<()>().await;
+        };
+        assert!(timeout(Duration::from_millis(1), limited).await.is_err());
+        let took = now() - start;
+        assert!(took >= GRACE && took < 3 * GRACE, "{took:?}");
+        Ok(())
+    })
 }

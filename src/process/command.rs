@@ -25,7 +25,7 @@ use super::{Child, Stdio};
 ///
 /// It ends: when its [`Child`] is dropped, or the future of [`output`](Self::output) or [`status`](Self::status) before it is
 /// ready, by a cancel, a timeout, an error elsewhere. It gets SIGTERM and, if it is still there after the
-/// [`grace`](Self::grace), SIGKILL; and so do all in the [group](Self::process_group) that it leads. That is a
+/// [`grace`](Self::grace), SIGKILL; and so do all in the [group](Self::process_group) that it leads. The grace counts from the drop. That is a
 /// [cleanup](crate::with_cleanup) of the current task: who awaits the task, and who has set the timeout, gets on when the child
 /// has ended and was reaped. If the cleanup is cut off, the child is killed at once. So is one whose handle outlives the loop.
 ///

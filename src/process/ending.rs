@@ -2,15 +2,15 @@
 //! itself.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::reaper::{Exited, Reaper, Target};
 use super::table::ChildKey;
 use super::tree;
-use crate::runtime::{ClockHold, Handle, Place, leave_cleanup};
-use crate::time::{sleep, timeout};
+use crate::runtime::{ClockHold, Handle, Place, leave_end};
+use crate::time::{now, sleep, timeout_at};
 
 /// Of the end of who is no child of ours, nothing tells: so long it is waited for until somebody looks again, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -48,7 +48,8 @@ impl Ending {
             reaper.let_go(self.key);
             return;
         }
-        let unfinished = Unfinished(self);
+        // Its grace begins with the signal, whatever else is cleaned up before.
+        let unfinished = Unfinished { ending: self, deadline: now().checked_add(self.grace) };
         if self.grace.is_zero() {
             self.kill(&reaper);
         } else {
@@ -57,7 +58,7 @@ impl Ending {
             // One that is stopped gets the signal only when it goes on.
             reaper.signal(self.key, self.target, Signal::SIGCONT).ok();
         }
-        leave_cleanup(Box::pin(unfinished.wait()), self.place);
+        leave_end(Box::pin(unfinished.wait()), self.place);
     }
 
     /// Waits until the child has ended and, if it leads a group, all others in that.
@@ -84,17 +85,25 @@ impl Ending {
 }
 
 /// A child that has been told to end.
-struct Unfinished(Ending);
+struct Unfinished {
+    ending: Ending,
+    /// When its grace is over; `None` if never.
+    deadline: Option<Instant>,
+}
 
 impl Unfinished {
     /// Waits until it has ended, and kills it when its grace is over. An error of the cleanup is none that could be helped.
     async fn wait(self) -> Option<String> {
-        let Self(Ending { home, key, grace, .. }) = self;
-        if !grace.is_zero() && timeout(grace, self.0.over()).await.is_ok() {
-            return None;
+        let Self { ending: ending @ Ending { home, key, grace, .. }, deadline } = &self;
+        let (home, key) = (*home, *key);
+        match deadline {
+            _ if grace.is_zero() => {}
+            Some(deadline) if timeout_at(*deadline, ending.over()).await.is_err() => {}
+            Some(_) => return None,
+            None => return ending.over().await.err().map(|error| error.to_string()),
         }
         if let Ok(reaper) = Reaper::of(home) {
-            self.0.kill(&reaper);
+            ending.kill(&reaper);
         }
         Exited::new(home, key).await.err().map(|error| error.to_string())
     }
@@ -104,7 +113,7 @@ impl Unfinished {
 /// while the others were looked for.
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let Self(ending) = self;
+        let Self { ending, .. } = self;
         if let Ok(reaper) = Reaper::of(ending.home) {
             ending.kill(&reaper);
             reaper.let_go(ending.key);

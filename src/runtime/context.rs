@@ -166,6 +166,11 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
+/// Whether the current poll has something left of its budget.
+pub(crate) fn has_budget() -> bool {
+    with(|state| state.budget > 0).unwrap_or(true)
+}
+
 /// Somebody who wants to be woken.
 pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
     Candidate { waker, key: WAKERS.key_of(waker) }

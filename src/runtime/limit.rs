@@ -2,61 +2,113 @@
 //!
 //! Whoever limits a future polls it inside [`around`]. Limits nest as the polls do, so nothing has to be found again between
 //! two polls, and a task, which is polled by the loop, starts without one. They lie in a thread-local of their own: to take the
-//! state out and put it back would cost more than all else that a `timeout` around a ready future does.
+//! state out and put it back would cost more than all else that a limit around a poll does.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-use super::data::clock::{NEVER, Nanos, When};
+use super::data::clock::{NEVER, Nanos};
+use super::scope;
 
 thread_local! {
-    static LIMITS: Limits = const { Limits { at: Cell::new(NEVER), after: Cell::new(NEVER) } };
+    /// The earliest of the limits that do not move.
+    static LIMIT: Cell<Nanos> = const { Cell::new(NEVER) };
+
+    /// The limits that tokens set, the innermost last; apart from the others, since they can be moved meanwhile.
+    static TOKENS: RefCell<Vec<TokenLimit>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The code that runs now has to be ready at one moment, and so long after now.
-///
-/// Two numbers, since a limit in its first poll counts from now, and a future that is ready at once must not pay for a look
-/// at the clock.
-struct Limits {
-    at: Cell<Nanos>,
-    after: Cell<Nanos>,
+/// The address of no tree.
+const NO_TREE: usize = 0;
+
+/// The limit that a token sets, in the tree of tokens at this address.
+struct TokenLimit {
+    tree: usize,
+    index: usize,
+    at: Nanos,
 }
 
-/// Calls `f` inside `limit` and those around it.
+/// Calls `f` inside a limit at `deadline` and those around it.
 #[inline]
-pub(crate) fn around<R>(limit: When, f: impl FnOnce() -> R) -> R {
-    LIMITS.with(|limits| {
-        let (place, limit) = match limit {
-            When::After(duration) => (&limits.after, duration),
-            When::At(deadline) => (&limits.at, deadline),
-        };
-        let outer = place.get();
-        let _restore = Restore { place, outer };
-        place.set(limit.min(outer));
+pub(crate) fn around<R>(deadline: Nanos, f: impl FnOnce() -> R) -> R {
+    LIMIT.with(|limit| {
+        let outer = limit.get();
+        let _restore = Restore { limit, outer };
+        limit.set(deadline.min(outer));
         f()
     })
 }
 
-/// Calls `f`, which is no part of the code that runs now, outside of all limits.
+/// Calls `f` inside the limit that the token `index` of the tree at the address `tree` sets.
+pub(crate) fn around_token<R>(tree: usize, index: usize, at: Nanos, f: impl FnOnce() -> R) -> R {
+    let _restore = RestoreTokens::push(TokenLimit { tree, index, at });
+    f()
+}
+
+/// Tokens of the tree at this address have other deadlines now, which `deadline_of` tells.
+pub(crate) fn tokens_moved(tree: usize, deadline_of: impl Fn(usize) -> Nanos) {
+    with_tokens(|tokens| {
+        for token in tokens.iter_mut().filter(|token| token.tree == tree) {
+            token.at = deadline_of(token.index);
+        }
+    });
+}
+
+/// Calls `f`, which is no part of the code that runs now, outside of all limits and scopes.
 pub(crate) fn unlimited<R>(f: impl FnOnce() -> R) -> R {
-    LIMITS.with(|Limits { at, after }| {
-        let _restore = [at, after].map(|place| Restore { place, outer: place.replace(NEVER) });
-        f()
+    LIMIT.with(|limit| {
+        let _restore = Restore { limit, outer: limit.replace(NEVER) };
+        // It hides the tokens around it.
+        let _restore = RestoreTokens::push(TokenLimit { tree: NO_TREE, index: 0, at: NEVER });
+        scope::outside(f)
     })
 }
 
-/// Both numbers, [`NEVER`] without a limit.
-pub(super) fn current() -> (Nanos, Nanos) {
-    LIMITS.with(|Limits { at, after }| (at.get(), after.get()))
+/// The earliest limit, [`NEVER`] without one.
+pub(super) fn current() -> Nanos {
+    LIMIT.get().min(of_tokens())
+}
+
+fn of_tokens() -> Nanos {
+    let earliest = |tokens: &mut Vec<TokenLimit>| {
+        let inside = tokens.iter().rev().take_while(|token| token.tree != NO_TREE);
+        inside.map(|token| token.at).min()
+    };
+    with_tokens(earliest).flatten().unwrap_or(NEVER)
+}
+
+/// `None` while the thread ends, when nothing is limited any more.
+fn with_tokens<R>(f: impl FnOnce(&mut Vec<TokenLimit>) -> R) -> Option<R> {
+    TOKENS.try_with(|tokens| f(&mut tokens.borrow_mut())).ok()
 }
 
 /// Puts the outer limit back when dropped, also by a panic.
 struct Restore<'a> {
-    place: &'a Cell<Nanos>,
+    limit: &'a Cell<Nanos>,
     outer: Nanos,
 }
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
-        self.place.set(self.outer);
+        self.limit.set(self.outer);
+    }
+}
+
+struct RestoreTokens {
+    depth: usize,
+}
+
+impl RestoreTokens {
+    fn push(token: TokenLimit) -> Self {
+        let depth = with_tokens(|tokens| {
+            tokens.push(token);
+            tokens.len() - 1
+        });
+        Self { depth: depth.unwrap_or(0) }
+    }
+}
+
+impl Drop for RestoreTokens {
+    fn drop(&mut self) {
+        with_tokens(|tokens| tokens.truncate(self.depth));
     }
 }

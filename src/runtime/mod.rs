@@ -8,7 +8,7 @@
 //! | `data/` | what lies in the loop: slabs, queues, records. Pure: time is a parameter |
 //! | `threads/` | what other threads reach: the inbox, the registry, the waker, home of `unsafe` |
 //! | `reactor/` | what turns readiness of the operating system into wakes |
-//! | `event_loop`, `closing`, `context`, `deferred`, `state`, `limit`, `report/` | the loop itself: one turn, its end, the way to the state |
+//! | `event_loop`, `closing`, `context`, `deferred`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
 //! | `handles/` | what leaves the loop: keys with a `Drop` |
 //! | `doors/` | the loop from outside |
 
@@ -22,6 +22,7 @@ mod handles;
 mod limit;
 mod reactor;
 mod report;
+mod scope;
 mod state;
 mod threads;
 
@@ -32,7 +33,7 @@ pub use doors::runtime::Runtime;
 pub use event_loop::Turn;
 pub use report::unhandled::Unhandled;
 
-pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_loop, local};
+pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_budget, has_loop, local};
 pub(crate) use context::{local_if_made, no_loop, poll_budget};
 pub(crate) use data::cleanups::BoxedCleanup;
 pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
@@ -45,23 +46,22 @@ pub(crate) use data::tasks::{Failure, FailureCause};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use deferred::{drop_reported, wake_guarded};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};
-pub(crate) use handles::cleaner::{LeftCleanups, cut_off_cleanups, left_cleanups};
 pub(crate) use handles::cleaner::{drop_maker, keep_maker, take_maker};
-pub(crate) use handles::cleaner::{
-    dropping, leave_call, leave_cleanup, leave_wait, leave_wait_for,
-};
 pub(crate) use handles::cleaner::{report_cleanup_error, report_skipped};
 pub(crate) use handles::clock_hold::{ClockHold, ask_for};
 pub(crate) use handles::current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use handles::current_vars::{copy_threadsafe_vars, with_vars};
 pub(crate) use handles::errand::{await_errands, errand_time, leave_errand, poll_awaited_errands};
 pub(crate) use handles::gathering::Gathering;
+pub(crate) use handles::leaving::leave_tasks;
+pub(crate) use handles::leaving::{LeftCleanups, cut_off_cleanups, left_cleanups};
+pub(crate) use handles::leaving::{dropping, leave_call, leave_cleanup, leave_end, leave_wait_for};
 pub(crate) use handles::registration::{Moved, Registration};
 pub(crate) use handles::source_handle::check_loop;
 pub(crate) use handles::task::{TaskHandle, TaskId, create, create_at};
 pub(crate) use handles::timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use handles::watch::Watch;
-pub(crate) use limit::around;
+pub(crate) use limit::{around, around_token, tokens_moved};
 pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
 };
@@ -70,3 +70,4 @@ pub(crate) use report::reports::{
     report_task_panic, report_unsent, why_hurried,
 };
 pub(crate) use report::unhandled::panic_message;
+pub(crate) use scope::{Scope, drop_members};

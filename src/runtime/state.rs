@@ -55,8 +55,8 @@ pub(crate) struct State {
     pub(super) pace: Pace,
     /// The task that is being polled or dropped.
     pub(super) current: u32,
-    /// The task that polls a cleanup, while `current` is the cleanup's owner.
-    pub(super) cleaner: u32,
+    /// Which cleanup of the current task runs, if it is one.
+    pub(super) cleanup: u32,
     /// How many tasks are starting eagerly, inside one another.
     pub(super) eager_depth: u32,
     /// What is left of the current poll's [`BUDGET`].
@@ -105,8 +105,9 @@ pub(super) struct Next {
 #[derive(Clone, Copy)]
 pub(super) struct Outer {
     current: u32,
-    cleaner: u32,
+    cleanup: u32,
     budget: u32,
+    collector: Option<u32>,
 }
 
 /// What a step of a task has come to.
@@ -136,7 +137,7 @@ impl State {
             pace: Pace::new(clock.is_virtual()),
             clock,
             current: NO_SLOT,
-            cleaner: NO_SLOT,
+            cleanup: NO_SLOT,
             eager_depth: 0,
             budget: BUDGET,
             running_since: None,
@@ -298,14 +299,17 @@ impl State {
 
     /// Another task is to be polled inside the current one, or something else to be called, with a budget of its own.
     pub(super) fn step_in(&mut self) -> Outer {
-        let cleaner = mem::replace(&mut self.cleaner, NO_SLOT);
+        let cleanup = mem::replace(&mut self.cleanup, NO_SLOT);
         let budget = mem::replace(&mut self.budget, BUDGET);
-        Outer { current: self.current, cleaner, budget }
+        let collector = self.cleaning.waits.collector.take();
+        Outer { current: self.current, cleanup, budget, collector }
     }
 
     /// The outer one goes on.
     pub(super) fn step_out(&mut self, outer: Outer) {
-        Outer { current: self.current, cleaner: self.cleaner, budget: self.budget } = outer;
+        let Outer { current, cleanup, budget, collector } = outer;
+        (self.current, self.cleanup, self.budget) = (current, cleanup, budget);
+        self.cleaning.waits.collector = collector;
     }
 
     /// The current task was polled or dropped.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use super::cancel_tree::{Stage, Status, Tree};
@@ -93,7 +93,10 @@ impl CancelToken {
     /// they came. May be called again, and from any thread.
     pub fn cancel(&self) {
         if self.handle.status.get() != Stage::Cancelled {
-            let woken = self.handle.lock().cancel(self.handle.index);
+            let mut tree = self.handle.lock();
+            let woken = tree.cancel(self.handle.index);
+            self.tell_limits(&tree);
+            drop(tree);
             wake_all(woken);
         }
     }
@@ -143,7 +146,10 @@ impl CancelToken {
     pub fn set_deadline(&self, deadline: Option<Instant>) {
         let deadline = deadline.map_or(NEVER, from_instant);
         let now = runtime::now();
-        let woken = self.handle.lock().set_deadline(self.handle.index, deadline, now);
+        let mut tree = self.handle.lock();
+        let woken = tree.set_deadline(self.handle.index, deadline, now);
+        self.tell_limits(&tree);
+        drop(tree);
         wake_all(woken);
     }
 
@@ -193,16 +199,27 @@ impl CancelToken {
     /// ```
     pub async fn run_until_cancelled<F: IntoFuture>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(Some(future.into_future()));
-        let mut cancelled = None;
+        let (mut cancelled, mut again) = (None, None);
         let output = poll_fn(|cx| {
             let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-            if let Poll::Ready(output) = runtime::around(self.limit(), || running.poll(cx)) {
+            let limited = || running.poll(cx);
+            let deadline = self.limit();
+            let tree = self.tree_address();
+            let polled = runtime::around_token(tree, self.handle.index, deadline, limited);
+            if let Poll::Ready(output) = polled {
                 return Poll::Ready(Some(output));
             }
             let cancelled = cancelled.get_or_insert_with(|| self.cancelled());
-            Pin::new(cancelled).poll(cx).map(|()| None)
+            ready!(Pin::new(cancelled).poll(cx));
+            if runtime::is_overdue() {
+                // As with two timeouts, the limit around this one goes first.
+                again = Timer::arm(When::After(1), cx, "`run_until_cancelled`");
+                return Poll::Pending;
+            }
+            Poll::Ready(None)
         })
         .await;
+        drop(again);
         if output.is_none() {
             if let Some(left) = runtime::dropping(|| future.set(None)) {
                 poll_fn(|cx| left.poll_done(cx)).await;
@@ -212,12 +229,23 @@ impl CancelToken {
     }
 
     /// The limit of what runs until this is cancelled.
-    fn limit(&self) -> When {
+    fn limit(&self) -> Nanos {
         match self.handle.status.get() {
-            Stage::Open => When::At(NEVER),
-            Stage::HasDeadline => When::At(self.handle.lock().deadline(self.handle.index)),
-            Stage::Cancelled => When::After(0),
+            Stage::Open => NEVER,
+            Stage::HasDeadline | Stage::Cancelled => {
+                self.handle.lock().limit(self.handle.index, runtime::now)
+            }
         }
+    }
+
+    /// What runs now inside this token or another one of the tree is told the new deadline.
+    fn tell_limits(&self, tree: &Tree) {
+        runtime::tokens_moved(self.tree_address(), |index| tree.limit(index, runtime::now));
+    }
+
+    /// Tells the tokens of one tree from those of others, while one of them is there.
+    fn tree_address(&self) -> usize {
+        Arc::as_ptr(&self.handle.tree) as usize
     }
 
     /// Cancels the token when the guard is dropped: by return, by `?`, by a panic, or because its own task was cancelled.

@@ -137,6 +137,12 @@ impl Tree {
         self.get(index).deadline
     }
 
+    /// When what the token limits is to end: `now` if it is cancelled.
+    pub(super) fn limit(&self, index: usize, now: impl FnOnce() -> Nanos) -> Nanos {
+        let entry = self.get(index);
+        if entry.status.get() == Stage::Cancelled { now() } else { entry.deadline }
+    }
+
     /// Cancels a token and its descendants. Gives those who wait for them: parents first, older ones first.
     pub(super) fn cancel(&mut self, index: usize) -> Vec<Waker> {
         let mut woken = Vec::new();

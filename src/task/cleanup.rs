@@ -15,13 +15,24 @@ use crate::runtime::{self, BoxedCleanup, HandleKey, Place};
 /// what `async with` and an `await` in `finally` are in Python, and what `drop` cannot do in Rust.
 ///
 /// The cleanup belongs to the task that is current at the drop, and runs beside it, with it as
-/// [`current_task`](crate::current_task). A task's cleanups run one after another, in the order in which their guards were
-/// dropped. The task ends when they have: whoever awaits it, its [group](crate::task_group) and `run` wait for them, and so
-/// do [`timeout`](crate::timeout), [`move_on_after`](crate::move_on_after) and
+/// [`current_task`](crate::current_task). The task ends when its cleanups have: whoever awaits it, its
+/// [group](crate::task_group) and `run` wait for them, and so do [`timeout`](crate::timeout),
+/// [`move_on_after`](crate::move_on_after) and
 /// [`CancelToken::run_until_cancelled`](crate::CancelToken::run_until_cancelled) for those of what they have dropped;
 /// [`select!`](crate::select!) and the races do not. Value and function are owned, for they may outlive the caller. No
-/// `cancel` reaches them. Each may take [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by
-/// default.
+/// `cancel` reaches them.
+///
+/// # Order
+///
+/// Cleanups of one scope run one after another, in the order in which their guards were dropped, as nested `async with` blocks
+/// end in Python. Cleanups of different members of a [`gather!`](crate::gather!), a [group](crate::task_group) or a
+/// [`select!`](crate::select!) run side by side, and before those of the code around it. Where another crate's combinator polls
+/// several futures, all of them count as one scope.
+///
+/// # Limits
+///
+/// Each cleanup may take [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by default, together with the
+/// cleanups that it leaves in its turn. After that it is dropped. A chain of 100,000 cleanups that leave one another ends too.
 ///
 /// An error or a panic of the cleanup changes nothing about the task's result; it is reported, as is a cleanup that was cut
 /// off ([`Builder::on_unhandled`](crate::Builder::on_unhandled)). A guard that is dropped on another thread, or after the

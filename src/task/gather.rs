@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::runtime::{Gathering, MaybeDone};
+use crate::runtime::{Gathering, MaybeDone, Scope, drop_members};
 
 /// Runs all futures at once, inside the task that awaits the result, and gives their outputs in the order of the
 /// arguments; asyncio's `gather`, with `return_exceptions=True`: all run to their end.
@@ -83,6 +83,7 @@ pub(super) struct Crowd<F: Future> {
     members: Vec<Pin<Box<MaybeDone<F>>>>,
     limit: usize,
     stage: Stage,
+    scope: Scope,
 }
 
 enum Stage {
@@ -94,8 +95,10 @@ enum Stage {
 impl<F: Future> Crowd<F> {
     pub(super) fn new(futures: impl IntoIterator<Item: IntoFuture<IntoFuture = F>>) -> Self {
         let boxed = |future: F| Box::pin(MaybeDone::new(future));
-        let members = futures.into_iter().map(|future| boxed(future.into_future())).collect();
-        Self { members, limit: usize::MAX, stage: Stage::New }
+        let members: Vec<_> =
+            futures.into_iter().map(|future| boxed(future.into_future())).collect();
+        let scope = Scope::first_of(members.len());
+        Self { members, limit: usize::MAX, stage: Stage::New, scope }
     }
 
     #[track_caller]
@@ -110,9 +113,9 @@ impl<F: Future> Crowd<F> {
         cx: &mut Context<'_>,
         mut look: impl FnMut(&F::Output) -> ControlFlow<()>,
     ) -> Poll<()> {
-        let Self { members, limit, stage } = self;
+        let Self { members, limit, stage, scope } = self;
         if let Stage::New = stage {
-            *stage = Stage::Gathering(Gathering::new("`gather`", members.len(), *limit));
+            *stage = Stage::Gathering(Gathering::new("`gather`", members.len(), *limit, *scope));
         }
         let Stage::Gathering(gathering) = stage else {
             panic!("a `gather` was polled after it was ready");
@@ -136,7 +139,15 @@ impl<F: Future> Crowd<F> {
     pub(super) fn take_first(&mut self, is_it: impl Fn(&F::Output) -> bool) -> Option<F::Output> {
         let mut members = mem::take(&mut self.members);
         let member = members.iter_mut().find(|member| member.output().is_some_and(&is_it))?;
-        member.as_mut().take()
+        let output = member.as_mut().take();
+        drop_members(self.scope, members);
+        output
+    }
+}
+
+impl<F: Future> Drop for Crowd<F> {
+    fn drop(&mut self) {
+        drop_members(self.scope, mem::take(&mut self.members));
     }
 }
 

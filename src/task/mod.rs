@@ -12,6 +12,7 @@ mod first_ok;
 mod gather;
 mod group;
 mod join_error;
+mod member;
 mod outcome;
 mod race;
 mod select;
@@ -39,6 +40,8 @@ pub use first_ok::{FirstOk, first_ok};
 pub use gather::{Gather, gather};
 pub use group::{Body, Group, GroupError, GroupOutcome, Ready, StartError, TaskError, task_group};
 pub use join_error::JoinError;
+#[doc(hidden)]
+pub use member::Branch;
 pub use outcome::{MayFail, Outcome};
 pub use race::{Race, race};
 #[doc(hidden)]

@@ -172,11 +172,11 @@ macro_rules! __select {
                 $(let mut $o = ::std::option::Option::None;)+
                 'polls: {
                     $crate::__select!(@polls $order 'polls cx [$(($f $o $i $pattern))+]);
-                    if $(::std::option::Option::is_some(&*$f))||+ {
+                    if $($crate::task::Branch::is_left(&*$f))||+ {
                         return ::std::task::Poll::Pending;
                     }
                 }
-                $($f.set(::std::option::Option::None);)+
+                $($crate::task::Branch::end($f.as_mut());)+
                 ::std::task::Poll::Ready(($($o,)+))
             })
             .await;
@@ -190,7 +190,7 @@ macro_rules! __select {
     (@futures [($f:ident [] ($future:expr)) $($rest:tt)*] $body:block) => {
         match ::std::option::Option::Some(::std::future::IntoFuture::into_future($future)) {
             $f => {
-                let mut $f = ::std::pin::pin!($f);
+                let mut $f = ::std::pin::pin!($crate::task::Branch::new($f));
                 $crate::__select!(@futures [$($rest)*] $body)
             }
         }
@@ -202,7 +202,7 @@ macro_rules! __select {
             ::std::option::Option::None
         } {
             $f => {
-                let mut $f = ::std::pin::pin!($f);
+                let mut $f = ::std::pin::pin!($crate::task::Branch::new($f));
                 $crate::__select!(@futures [$($rest)*] $body)
             }
         }
@@ -224,9 +224,8 @@ macro_rules! __select {
     };
     // The guard of the inner `match` sees whether the output matches and always says no: so nothing is moved out of it yet.
     (@poll $done:lifetime $cx:ident $f:ident $o:ident ($pattern:pat)) => {
-        if let ::std::option::Option::Some(future) = ::std::option::Option::as_pin_mut($f.as_mut()) {
-            if let ::std::task::Poll::Ready(output) = ::std::future::Future::poll(future, $cx) {
-                $f.set(::std::option::Option::None);
+        if $crate::task::Branch::is_left(&*$f) {
+            if let ::std::task::Poll::Ready(output) = $crate::task::Branch::poll($f.as_mut(), $cx) {
                 let mut is_match = false;
                 #[allow(unused, clippy::all, clippy::pedantic, reason = "the handler uses what the pattern binds")]
                 {

@@ -95,6 +95,10 @@ impl<T> Task<T> {
         &self.handle
     }
 
+    pub(super) fn into_handle(self) -> TaskHandle {
+        self.handle
+    }
+
     /// Leaves an empty handle behind.
     pub(super) fn take(&mut self) -> Self {
         Self::of(self.handle.take())
@@ -241,6 +245,9 @@ impl<T> Task<T> {
     }
 
     /// Ties the task's life to the handle: when that is dropped, the task is cancelled.
+    ///
+    /// The task that drops the handle ends after the cancelled one, and so does a [`timeout`](crate::timeout) that drops it. Two
+    /// tasks that hold each other's handles do not wait for each other.
     #[doc(alias = "AbortOnDrop")]
     pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
         CancelOnDrop { task: self }
@@ -317,7 +324,8 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-/// A task whose life is tied to this handle: dropped, it cancels the task. See [`Task::cancel_on_drop`].
+/// A task whose life is tied to this handle: dropped, it cancels the task, and the task that dropped it ends after that one. See
+/// [`Task::cancel_on_drop`].
 ///
 /// # Examples
 ///
@@ -330,7 +338,6 @@ impl<T> fmt::Debug for Task<T> {
 ///     // The timed-out future is dropped, and the task with it.
 ///     let result = oneloop::timeout(Duration::from_millis(1), task.cancel_on_drop()).await;
 ///     assert!(result.is_err());
-///     oneloop::yield_now().await;
 ///     assert!(!oneloop::all_tasks().iter().any(|task| task.key() == key));
 /// });
 /// ```
@@ -366,7 +373,9 @@ impl<T: 'static> Future for CancelOnDrop<T> {
 
 impl<T> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
-        self.task.handle.cancel(CancelReason::HandleDropped);
+        if self.task.handle.cancel(CancelReason::HandleDropped) {
+            runtime::leave_tasks(vec![self.task.handle.take()]);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 use super::task::Grace;
 use super::{JoinError, Outcome, Task, TaskRef, create_task};
-use crate::runtime::{CancelReason, Watch};
+use crate::runtime::{self, CancelReason, Watch};
 
 /// A set of tasks with outputs of one type, for a struct to keep: it gives the results in the order in which the tasks end, and
 /// dropping it cancels them all.
@@ -270,8 +270,10 @@ impl<T: 'static> Stream for TaskSet<T> {
 /// Cancels all tasks.
 impl<T> Drop for TaskSet<T> {
     fn drop(&mut self) {
-        for task in self.drain() {
-            task.handle().cancel(CancelReason::HandleDropped);
+        let cancel = |task: &Task<T>| task.handle().cancel(CancelReason::HandleDropped);
+        let cancelled: Vec<_> = self.drain().filter(cancel).map(Task::into_handle).collect();
+        if !cancelled.is_empty() {
+            runtime::leave_tasks(cancelled);
         }
     }
 }

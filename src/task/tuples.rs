@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use crate::runtime::{Gathering, MaybeDone};
+use super::member::Member;
+use crate::runtime::{Gathering, Scope};
 
 /// Runs a few futures at once, of whatever types, and gives their outputs as a tuple; asyncio's `gather`.
 ///
@@ -80,14 +81,14 @@ pub trait TryGatherTuple {
 type PollMember<'a> = dyn FnMut(usize, &mut Context<'_>) -> Poll<ControlFlow<()>> + 'a;
 
 fn poll_to_end<F: Future>(
-    member: Pin<&mut MaybeDone<F>>,
+    member: Pin<&mut Member<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<ControlFlow<()>> {
     member.poll(cx).map(ControlFlow::Continue)
 }
 
 fn poll_to_error<F, T, E>(
-    mut member: Pin<&mut MaybeDone<F>>,
+    mut member: Pin<&mut Member<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<ControlFlow<()>>
 where
@@ -101,10 +102,13 @@ where
 fn poll_all(
     gathering: &mut Option<Gathering>,
     count: usize,
+    scope: Scope,
     cx: &mut Context<'_>,
     poll: &mut PollMember<'_>,
 ) -> Poll<()> {
-    gathering.get_or_insert_with(|| Gathering::new("`gather!`", count, count)).poll_woken(cx, poll)
+    gathering
+        .get_or_insert_with(|| Gathering::new("`gather!`", count, count, scope))
+        .poll_woken(cx, poll)
 }
 
 const IS_DONE: &str = "when all are done, each has its output";
@@ -121,10 +125,11 @@ macro_rules! tuples {
             type Output = ($($future::Output,)*);
 
             async fn gather(self) -> Self::Output {
-                $(let mut $name = pin!(MaybeDone::new(self.$index.into_future()));)*
+                let scope = Scope::first_of($count);
+                $(let mut $name = pin!(Member::new(self.$index.into_future(), scope.of_member($index)));)*
                 let mut gathering = None;
                 poll_fn(|cx| {
-                    poll_all(&mut gathering, $count, cx, &mut |index, cx| match index {
+                    poll_all(&mut gathering, $count, scope, cx, &mut |index, cx| match index {
                         $($index => poll_to_end($name.as_mut(), cx),)*
                         _ => unreachable!("there are {} futures", $count),
                     })
@@ -141,10 +146,11 @@ macro_rules! tuples {
             type Output = Result<($($value,)*), Error>;
 
             async fn try_gather(self) -> Self::Output {
-                $(let mut $name = pin!(MaybeDone::new(self.$index.into_future()));)*
+                let scope = Scope::first_of($count);
+                $(let mut $name = pin!(Member::new(self.$index.into_future(), scope.of_member($index)));)*
                 let mut gathering = None;
                 poll_fn(|cx| {
-                    poll_all(&mut gathering, $count, cx, &mut |index, cx| match index {
+                    poll_all(&mut gathering, $count, scope, cx, &mut |index, cx| match index {
                         $($index => poll_to_error($name.as_mut(), cx),)*
                         _ => unreachable!("there are {} futures", $count),
                     })

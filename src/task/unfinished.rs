@@ -5,7 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::runtime::Gathering;
+use crate::runtime::{Gathering, Scope, drop_members};
 
 /// The futures that are not ready yet.
 pub(super) struct Unfinished<F> {
@@ -18,6 +18,7 @@ pub(super) struct Unfinished<F> {
     started: usize,
     left: usize,
     gathering: Option<Gathering>,
+    scope: Scope,
 }
 
 impl<F: Future> Unfinished<F> {
@@ -33,6 +34,7 @@ impl<F: Future> Unfinished<F> {
             started: count,
             left: count,
             gathering: None,
+            scope: Scope::first_of(count),
         }
     }
 
@@ -71,8 +73,9 @@ impl<F: Future> Unfinished<F> {
         what: &str,
         cx: &mut Context<'_>,
     ) -> Poll<Option<(usize, F::Output)>> {
-        let Self { futures, starting, limit, left, gathering, .. } = self;
-        let gathering = gathering.get_or_insert_with(|| Gathering::new(what, *starting, *limit));
+        let Self { futures, starting, limit, left, gathering, scope, .. } = self;
+        let new = || Gathering::new(what, *starting, *limit, *scope);
+        let gathering = gathering.get_or_insert_with(new);
         gathering.poll_next(cx, |index, cx| {
             let Some(mut future) = futures[index].take() else { return Poll::Pending };
             let polled = future.as_mut().poll(cx);
@@ -100,7 +103,13 @@ impl<F: Future> Unfinished<F> {
         self.gathering = None;
         self.starting = 0;
         self.left = 0;
-        drop(mem::take(&mut self.futures));
+        drop_members(self.scope, mem::take(&mut self.futures));
+    }
+}
+
+impl<F> Drop for Unfinished<F> {
+    fn drop(&mut self) {
+        drop_members(self.scope, mem::take(&mut self.futures));
     }
 }
 

@@ -16,15 +16,16 @@ use crate::runtime::{
 /// Gives `future` so much time, counted from the first poll, then drops it and gives [`TimeoutError`]; asyncio's
 /// `timeout`. If that leaves [cleanups](crate::with_cleanup), it waits for them first, as asyncio does.
 ///
-/// The future is polled before the clock is looked at: one that is ready always wins, even with `Duration::ZERO`.
-/// `Duration::MAX` is no limit.
+/// The time counts from the beginning of the first poll, however long that poll takes. The future is polled before the time is
+/// up: one that is ready always wins, even with `Duration::ZERO`, which allows one poll. `Duration::MAX` is no limit.
 ///
 /// Limits nest: the code inside stops at the earliest of them, which it can ask for by [`deadline`](super::deadline). Where the
 /// time of two is up when their task comes to run, the outer one ends the wait, as in asyncio and Trio: what would go on after
 /// the inner one has no time left.
 ///
-/// A [`Task`](crate::Task) in place of the future goes on after its time is up, since dropping a handle only detaches the task:
-/// [`cancel_on_drop`](crate::Task::cancel_on_drop) stops it.
+/// A [`Task`](crate::Task) in place of the future goes on after its time is up, since dropping a handle only detaches the task.
+/// With [`cancel_on_drop`](crate::Task::cancel_on_drop) the task is cancelled, and the timeout returns when it has ended, with its
+/// cleanups; as asyncio's `wait_for` does.
 ///
 /// # Cancel safety
 ///
@@ -83,54 +84,18 @@ pin_project! {
         // `None` once the time is up.
         #[pin]
         future: Option<F>,
-        limit: Limit,
+        stage: Stage,
     }
 }
 
 /// What a timeout waits for, beside its future.
 #[derive(Debug)]
-enum Limit {
+enum Stage {
     New(When),
-    /// Without a timer, the time is up.
-    Set(Nanos, Option<Timer>),
+    Set(Nanos, Timer),
     /// The time is up, and the future has left these when it was dropped.
     Cleanups(Box<LeftCleanups>),
     Over,
-}
-
-impl Limit {
-    /// When the time is up.
-    fn when(&self) -> When {
-        match *self {
-            Self::New(when) => when,
-            Self::Set(deadline, _) => When::At(deadline),
-            Self::Cleanups(_) | Self::Over => When::At(NEVER),
-        }
-    }
-
-    /// Ready when the time is up, but never in the first poll: what is limited may need another one.
-    #[track_caller]
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::New(when) => {
-                let (deadline, timer) = Timer::start(*when, cx, "`timeout`");
-                if timer.is_none() {
-                    cx.waker().wake_by_ref();
-                }
-                *self = Self::Set(deadline, timer);
-                return Poll::Pending;
-            }
-            Self::Set(_, timer) => {
-                if let Some(timer) = timer {
-                    ready!(timer.poll(cx, "`Timeout`"));
-                }
-                *timer = None;
-            }
-            Self::Cleanups(left) => ready!(left.poll_done(cx)),
-            Self::Over => {}
-        }
-        Poll::Ready(())
-    }
 }
 
 impl<F> Timeout<F> {
@@ -138,7 +103,43 @@ impl<F> Timeout<F> {
     where
         F: Future,
     {
-        Self { future: Some(future.into_future()), limit: Limit::New(when) }
+        Self { future: Some(future.into_future()), stage: Stage::New(when) }
+    }
+}
+
+impl Stage {
+    /// When the time is up, which counts from the beginning of the first poll, and whether it was up by then.
+    #[inline]
+    fn deadline(&self) -> (Nanos, bool) {
+        let when = match *self {
+            Self::New(When::After(NEVER)) | Self::Cleanups(_) | Self::Over => {
+                return (NEVER, false);
+            }
+            Self::Set(deadline, _) => return (deadline, false),
+            Self::New(when) => when,
+        };
+        let now = runtime::now();
+        let deadline = match when {
+            When::After(duration) => now.saturating_add(duration),
+            When::At(deadline) => deadline,
+        };
+        (deadline, deadline <= now)
+    }
+
+    /// Ready when the time is up; `was_up` says that it was before the first poll.
+    #[track_caller]
+    fn poll(&mut self, deadline: Nanos, was_up: bool, cx: &Context<'_>) -> Poll<()> {
+        match self {
+            // A future that stopped only because its task's budget was used up may be ready the next time.
+            Self::New(_) if was_up && runtime::has_budget() => Poll::Ready(()),
+            Self::New(_) => {
+                *self = Self::Set(deadline, Timer::arm_unseen(deadline, cx, "`timeout`"));
+                Poll::Pending
+            }
+            Self::Set(_, timer) => timer.poll(cx, "`Timeout`"),
+            Self::Cleanups(left) => left.poll_done(cx),
+            Self::Over => Poll::Ready(()),
+        }
     }
 }
 
@@ -149,21 +150,23 @@ impl<F: Future> Future for Timeout<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(future) = this.future.as_mut().as_pin_mut() {
-            if let Poll::Ready(output) = runtime::around(this.limit.when(), || future.poll(cx)) {
+            let (deadline, was_up) = this.stage.deadline();
+            if let Poll::Ready(output) = runtime::around(deadline, || future.poll(cx)) {
                 return Poll::Ready(Ok(output));
             }
-            ready!(this.limit.poll(cx));
+            ready!(this.stage.poll(deadline, was_up, cx));
             if runtime::is_overdue() {
                 // The limit around this one goes first, in this poll or after the next look at the clock. Should it have
                 // been moved by then, this one is asked again.
-                *this.limit = Limit::New(When::After(1));
-                ready!(this.limit.poll(cx));
+                let soon = runtime::now().saturating_add(1);
+                *this.stage = Stage::Set(soon, Timer::arm_unseen(soon, cx, "`timeout`"));
+                return Poll::Pending;
             }
             // Before the error is seen, also where the `Timeout` lives on.
             let left = dropping(|| this.future.set(None));
-            *this.limit = left.map_or(Limit::Over, |left| Limit::Cleanups(Box::new(left)));
+            *this.stage = left.map_or(Stage::Over, |left| Stage::Cleanups(Box::new(left)));
         }
-        ready!(this.limit.poll(cx));
+        ready!(this.stage.poll(NEVER, false, cx));
         Poll::Ready(Err(TimeoutError(())))
     }
 }

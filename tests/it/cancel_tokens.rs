@@ -15,7 +15,8 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use oneloop::time::now;
 use oneloop::{
-    CancelToken, create_task, current_task, deadline, move_on_after, sleep, timeout, yield_now,
+    CancelToken, create_task, current_task, deadline, move_on_after, sleep, timeout, timeout_at,
+    yield_now,
 };
 
 use crate::tasks::{Log, counted, on_drop, poll_once, throw, virtual_runtime};
@@ -305,6 +306,55 @@ async fn the_future_is_dropped_before_none_is_given_and_may_borrow() {
     token.cancel();
     assert_eq!(running.as_mut().await, None);
     assert_eq!(log.take(), [("borrowed".to_owned(), true)]);
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_deadline_that_was_moved_inside_is_seen_at_once() {
+    let (start, token) = (now(), CancelToken::new());
+    let child = token.child();
+    let inner = child.run_until_cancelled(async {
+        assert_eq!(deadline(), None);
+        for seconds in [5, 3, 4] {
+            token.set_deadline(Some(start + seconds * SECOND));
+            assert_eq!(deadline(), Some(start + seconds * SECOND));
+        }
+        let other = CancelToken::new();
+        other.set_deadline(Some(start + SECOND));
+        assert_eq!(deadline(), Some(start + 4 * SECOND), "another tree is no limit here");
+        other.run_until_cancelled(async { deadline() }).await
+    });
+    assert_eq!(inner.await, Some(Some(Some(start + SECOND))));
+    let cancelled = child.run_until_cancelled(async {
+        token.cancel();
+        deadline()
+    });
+    assert_eq!(cancelled.await, Some(Some(now())));
+    assert_eq!(deadline(), None);
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_limit_around_it_that_is_due_at_once_ends_the_wait() {
+    let until = now() + SECOND;
+    let token = CancelToken::new();
+    token.set_deadline(Some(until));
+    let rest = Cell::new(false);
+    let outer = timeout_at(until, async {
+        token.run_until_cancelled(pending::<()>()).await;
+        rest.set(true);
+    });
+    assert!(outer.await.is_err());
+    assert!(!rest.get());
+    // The other way round, and two tokens.
+    let (token, other) = (CancelToken::new(), CancelToken::new());
+    for token in [&token, &other] {
+        token.set_deadline(Some(now() + SECOND));
+    }
+    let outer = token.run_until_cancelled(async {
+        other.run_until_cancelled(timeout(SECOND, pending::<()>())).await;
+        rest.set(true);
+    });
+    assert_eq!(outer.await, None);
+    assert!(!rest.get());
 }
 
 #[oneloop::test(virtual_time)]

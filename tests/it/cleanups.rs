@@ -4,6 +4,7 @@ mod guards;
 mod hostile;
 mod limits;
 mod shields;
+mod side_by_side;
 
 use std::cell::RefCell;
 use std::rc::Rc;

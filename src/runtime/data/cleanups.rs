@@ -1,16 +1,19 @@
-//! The cleanups that a task has left, as data: which there are, how far they have come, who waits for them.
+//! The cleanups that a task has left, as data: which there are, which may run, and who waits for them.
 //!
 //! A cleanup is what must be awaited after something was dropped. It belongs to the task that was current at the drop, its
-//! owner. The owner's cleanups run one after another, in a task of their own, the cleaner (`cleaning.rs`); the owner
-//! ends when they have. Nothing here runs user code.
+//! owner, and to the scope of the drop (`scope.rs`). It runs when all have ended that were left before it in its own scope, in
+//! one around it, or in one inside it: so cleanups of one scope run in the order of the drops, and those of different members
+//! of a gather run side by side. A cleanup can leave others in its turn; it has ended when they have. The owner ends when all
+//! have. Nothing here runs user code.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet};
 use std::pin::Pin;
 
 use slab::Slab;
 
 use super::clock::Nanos;
+use super::key;
 use super::record::{Ending, Place};
 use super::side_table::SideTable;
 use super::waiter::Waiter;
@@ -18,15 +21,18 @@ use super::waiter::Waiter;
 /// Runs a cleanup; gives the message of its error, if it fails.
 pub(crate) type BoxedCleanup = Pin<Box<dyn Future<Output = Option<String>>>>;
 
+/// So many cleanups may have left one another in a chain. It ends one that always leaves another and never waits.
+pub(crate) const NESTED_MAX: u32 = 100_000;
+
 /// All that the loop knows of cleanups.
 pub(crate) struct Cleaning {
     /// By the slot of their owner.
     pub(crate) of_tasks: SideTable<Cleanups>,
     /// How many there have been: the last ticket.
     pub(crate) accepted: u64,
-    /// How many have waited for some, and how many have stopped before they had to.
-    pub(crate) waits: u64,
-    pub(crate) abandoned: u64,
+    pub(crate) waits: Waits,
+    /// By the slot of an owner: the slots of the tasks whose end it waits for.
+    awaited: SideTable<Vec<u32>>,
     /// The time that one may take.
     pub(crate) timeout: Nanos,
     /// Somebody wants nothing to be awaited any more: why, as a clause.
@@ -36,14 +42,6 @@ pub(crate) struct Cleaning {
     /// What makes a cleanup of its guard's value. The place is the guard's as long as that is there; at the end of the loop
     /// it is emptied.
     pub(crate) makers: Slab<Option<Box<dyn Any>>>,
-}
-
-/// A cleanup that has been accepted.
-pub(crate) struct Cleanup {
-    pub(crate) future: BoxedCleanup,
-    pub(crate) origin: Origin,
-    /// Counts those of the whole loop.
-    pub(crate) ticket: u64,
 }
 
 /// Who has left a cleanup, and so what is reported if it cannot run to its end.
@@ -66,26 +64,71 @@ impl Origin {
     }
 }
 
+/// A cleanup that is to be accepted.
+pub(crate) struct NewCleanup {
+    pub(crate) future: BoxedCleanup,
+    pub(crate) origin: Origin,
+    /// Counts those of the whole loop.
+    pub(crate) ticket: u64,
+    /// The scopes around the drop, the outermost first.
+    pub(crate) path: Vec<u64>,
+    /// It only waits for what goes on by itself, so it waits for no other cleanup.
+    pub(crate) starts_at_once: bool,
+    /// The cleanup that was running and has left this one.
+    pub(crate) parent: Option<u32>,
+    /// The end of its time, if it shares its parent's.
+    pub(crate) deadline: Option<Nanos>,
+    /// The wait that is told of its end.
+    pub(crate) wait: Option<u32>,
+}
+
 /// The cleanups of one task, from the first that it leaves until all have been done.
+#[derive(Default)]
 pub(crate) struct Cleanups {
-    /// The slot of the task that runs them.
-    pub(crate) cleaner: u32,
-    pub(crate) queue: VecDeque<Cleanup>,
-    /// The ticket of the last in the queue, also when it has left it.
-    pub(crate) last: u64,
-    /// The ticket of the last that was done, or that any task had left before these.
-    pub(crate) done: u64,
-    waiting: Vec<Waiting>,
+    items: Slab<Item>,
+    /// The last cleanup of each scope.
+    last: BTreeMap<ScopeKey, u32>,
+    /// The waits that end with the last cleanup.
+    pub(crate) waits: Vec<u32>,
     /// How the owner ended, if it has nothing to do any more but wait for these.
     pub(crate) ending: Option<Ending>,
 }
 
-/// Somebody waits until the cleanups up to a ticket have been done.
-struct Waiting {
+/// The ticket of the parent, 0 where there is none, and the scopes around the drop.
+type ScopeKey = (u64, Vec<u64>);
+
+struct Item {
+    /// `None` once it has begun.
+    future: Option<BoxedCleanup>,
+    origin: Origin,
     ticket: u64,
-    /// Tells one that waits from another.
-    id: u64,
-    waiter: Waiter,
+    scope: ScopeKey,
+    parent: Option<u32>,
+    /// How many cleanups have left one another up to this one.
+    depth: u32,
+    deadline: Option<Nanos>,
+    /// It has begun when its time was over, and may leave no other.
+    is_late: bool,
+    /// Its future is gone.
+    is_over: bool,
+    /// The slot of the task that runs it.
+    cleaner: Option<u32>,
+    /// How many must end before it begins.
+    blockers: u32,
+    /// How many of those that it has left have not ended.
+    nested: u32,
+    /// Those that wait for its end.
+    next: Vec<u32>,
+    wait: Option<u32>,
+}
+
+/// What the end of a cleanup leaves to do.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// Those that may begin now, in the order in which they were left.
+    pub(crate) ready: Vec<u32>,
+    /// The waits that are to be told.
+    pub(crate) waits: Vec<u32>,
 }
 
 impl Cleaning {
@@ -93,8 +136,8 @@ impl Cleaning {
         Self {
             of_tasks: SideTable::new(),
             accepted: 0,
-            waits: 0,
-            abandoned: 0,
+            waits: Waits::default(),
+            awaited: SideTable::new(),
             timeout,
             why_hurried: None,
             is_over: false,
@@ -107,50 +150,354 @@ impl Cleaning {
         self.makers.iter_mut().filter_map(|(_, maker)| maker.take())
     }
 
-    /// Grows with every drop that leaves something to be waited for.
-    pub(crate) fn left(&self) -> u64 {
-        self.accepted + self.abandoned
+    pub(crate) fn add_awaited(&mut self, owner: u32, task: u32) {
+        match self.awaited.get_mut(owner) {
+            Some(tasks) => tasks.push(task),
+            None => self.awaited.insert(owner, vec![task]),
+        }
+    }
+
+    pub(crate) fn forget_awaited(&mut self, owner: u32, task: u32) {
+        let Some(tasks) = self.awaited.get_mut(owner) else { return };
+        if let Some(index) = tasks.iter().position(|&awaited| awaited == task) {
+            tasks.swap_remove(index);
+        }
+        if tasks.is_empty() {
+            self.awaited.remove(owner);
+        }
+    }
+
+    /// Whether `task` is `other`, or waits for its end, also by way of others.
+    pub(crate) fn awaits(&self, task: u32, other: u32) -> bool {
+        let (mut left, mut seen) = (vec![task], HashSet::new());
+        while let Some(task) = left.pop() {
+            if task == other {
+                return true;
+            }
+            if let Some(tasks) = self.awaited.get(task).filter(|_| seen.insert(task)) {
+                left.extend_from_slice(tasks);
+            }
+        }
+        false
+    }
+
+    /// The cleanup `index` of the task in `owner` may leave another one.
+    pub(crate) fn may_nest(&self, owner: u32, index: u32) -> bool {
+        let item = self.of_tasks.get(owner).and_then(|cleanups| cleanups.get(index));
+        item.is_some_and(|item| !item.is_late && item.depth < NESTED_MAX)
     }
 }
 
 impl Cleanups {
-    pub(crate) fn new(cleaner: u32, done: u64) -> Self {
-        let (queue, waiting) = (VecDeque::new(), Vec::new());
-        Self { cleaner, queue, last: done, done, waiting, ending: None }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
-    pub(crate) fn push(&mut self, cleanup: Cleanup) {
-        self.last = cleanup.ticket;
-        self.queue.push_back(cleanup);
-    }
-
-    /// The place of whoever waits as `id`, made at the first call.
-    pub(crate) fn waiter(&mut self, id: u64, ticket: u64) -> &mut Waiter {
-        let index = self.waiting.iter().position(|waiting| waiting.id == id);
-        let index = index.unwrap_or_else(|| {
-            self.waiting.push(Waiting { ticket, id, waiter: Waiter::NOBODY });
-            self.waiting.len() - 1
+    /// Accepts a cleanup. Returns its index, and whether it may begin now.
+    pub(crate) fn add(&mut self, new: NewCleanup) -> (u32, bool) {
+        let NewCleanup { future, origin, ticket, mut path, starts_at_once, .. } = new;
+        let parent = new.parent.and_then(|parent| self.items.get_mut(parent as usize));
+        let (family, depth) = parent.map_or((0, 0), |parent| {
+            parent.nested += 1;
+            (parent.ticket, parent.depth + 1)
         });
-        &mut self.waiting[index].waiter
+        let before = if starts_at_once {
+            // A scope of its own: it stands before what is left later in the scopes around it, and behind nothing.
+            path.push(u64::MAX - ticket);
+            Vec::new()
+        } else {
+            self.take_before(family, &path)
+        };
+        let scope = (family, path);
+        let index = key::slot(self.items.insert(Item {
+            future: Some(future),
+            origin,
+            ticket,
+            scope: scope.clone(),
+            parent: new.parent,
+            depth,
+            deadline: new.deadline,
+            is_late: false,
+            is_over: false,
+            cleaner: None,
+            blockers: key::slot(before.len()),
+            nested: 0,
+            next: Vec::new(),
+            wait: new.wait,
+        }));
+        for &blocker in &before {
+            self.items[blocker as usize].next.push(index);
+        }
+        self.last.insert(scope, index);
+        (index, before.is_empty())
     }
 
-    /// Somebody has stopped waiting.
-    pub(crate) fn forget(&mut self, id: u64) -> Waiter {
-        let index = self.waiting.iter().position(|waiting| waiting.id == id);
-        index.map_or(Waiter::NOBODY, |index| self.waiting.swap_remove(index).waiter)
-    }
-
-    /// The cleanup with this ticket has been done. Returns those who waited for no more, to be woken.
-    pub(crate) fn finish(&mut self, ticket: u64) -> Vec<Waiter> {
-        self.done = ticket;
-        let mut waiters = Vec::new();
-        self.waiting.retain_mut(|waiting| {
-            let waits = waiting.ticket > ticket;
-            if !waits {
-                waiters.push(waiting.waiter.take());
+    /// Those that a new cleanup of the scope waits for: the last of the scopes in it, and of the nearest one around it. All
+    /// others end before these. What is left later need not look at the scopes in it any more.
+    fn take_before(&mut self, family: u64, path: &[u64]) -> Vec<u32> {
+        let is_inside = |(of, inner): &ScopeKey| *of == family && inner.starts_with(path);
+        let from = (family, path.to_vec());
+        let inside = self.last.range(from..).take_while(|(scope, _)| is_inside(scope));
+        let inside: Vec<_> = inside.map(|(scope, &index)| (scope.clone(), index)).collect();
+        for (scope, _) in &inside {
+            self.last.remove(scope);
+        }
+        let mut outer = path;
+        let around = loop {
+            let Some((_, rest)) = outer.split_last() else { break None };
+            outer = rest;
+            if let Some(&index) = self.last.get(&(family, outer.to_vec())) {
+                break Some(index);
             }
-            waits
-        });
-        waiters
+        };
+        inside.into_iter().map(|(_, index)| index).chain(around).collect()
+    }
+
+    fn get(&self, index: u32) -> Option<&Item> {
+        self.items.get(index as usize)
+    }
+
+    fn item(&mut self, index: u32) -> &mut Item {
+        &mut self.items[index as usize]
+    }
+
+    /// The task in `cleaner` runs it.
+    pub(crate) fn set_cleaner(&mut self, index: u32, cleaner: u32) {
+        self.item(index).cleaner = Some(cleaner);
+    }
+
+    pub(crate) fn place(&self, index: u32) -> Option<Place> {
+        self.get(index)?.origin.place()
+    }
+
+    /// The slots of the tasks that run some.
+    pub(crate) fn cleaners(&self) -> Vec<u32> {
+        self.items
+            .iter()
+            .filter(|(_, item)| !item.is_over)
+            .filter_map(|(_, item)| item.cleaner)
+            .collect()
+    }
+
+    /// Takes out what it does. `is_late` tells whether its time is over already.
+    pub(crate) fn begin(
+        &mut self,
+        index: u32,
+        is_late: impl FnOnce(Nanos) -> bool,
+    ) -> Option<(BoxedCleanup, Origin)> {
+        let item = self.item(index);
+        item.is_late = item.deadline.is_some_and(is_late);
+        item.future.take().map(|future| (future, item.origin))
+    }
+
+    /// When its time is over: after `limit`, if that was not said yet.
+    pub(crate) fn deadline(&mut self, index: u32, limit: impl FnOnce() -> Nanos) -> Nanos {
+        *self.item(index).deadline.get_or_insert_with(limit)
+    }
+
+    /// Its future is gone. It has ended, and those that have left it up to the first that is not over, unless it has left
+    /// others.
+    pub(crate) fn finish(&mut self, index: u32) -> Finished {
+        let mut finished = Finished::default();
+        self.item(index).is_over = true;
+        let mut next = Some(index);
+        while let Some(index) = next {
+            let item = &self.items[index as usize];
+            if !item.is_over || item.nested > 0 {
+                break;
+            }
+            let Item { scope, parent, next: unblocked, wait, .. } =
+                self.items.remove(index as usize);
+            if self.last.get(&scope) == Some(&index) {
+                self.last.remove(&scope);
+            }
+            for index in unblocked {
+                let item = self.item(index);
+                item.blockers -= 1;
+                if item.blockers == 0 {
+                    finished.ready.push(index);
+                }
+            }
+            finished.waits.extend(wait);
+            if let Some(parent) = parent {
+                self.item(parent).nested -= 1;
+            }
+            next = parent;
+        }
+        if self.items.is_empty() {
+            finished.waits.append(&mut self.waits);
+        }
+        finished
+    }
+}
+
+/// Those who wait for cleanups.
+#[derive(Default)]
+pub(crate) struct Waits {
+    waits: Slab<Wait>,
+    /// The wait that gets what is left now: somebody drops something, and will wait for what that leaves.
+    pub(crate) collector: Option<u32>,
+}
+
+struct Wait {
+    /// How many cleanups, and other waits, it waits for.
+    pending: usize,
+    waiter: Waiter,
+    is_held: bool,
+    /// Who waits in its place, since it was given up.
+    heir: Option<u32>,
+}
+
+impl Waits {
+    /// A new wait for one thing.
+    pub(crate) fn add(&mut self) -> u32 {
+        let wait = Wait { pending: 1, waiter: Waiter::NOBODY, is_held: true, heir: None };
+        key::slot(self.waits.insert(wait))
+    }
+
+    /// What is left now counts for the collector, if there is one.
+    pub(crate) fn collect(&mut self) -> Option<u32> {
+        let collector = self.collector?;
+        self.waits[collector as usize].pending += 1;
+        Some(collector)
+    }
+
+    /// One of the things that it waits for has come. Returns who is to be woken, if it was the last.
+    pub(crate) fn tell(&mut self, wait: u32) -> Waiter {
+        let mut next = Some(wait);
+        while let Some(index) = next {
+            let wait = &mut self.waits[index as usize];
+            wait.pending -= 1;
+            if wait.pending > 0 {
+                break;
+            }
+            if wait.is_held {
+                return wait.waiter.take();
+            }
+            next = self.waits.remove(index as usize).heir;
+        }
+        Waiter::NOBODY
+    }
+
+    pub(crate) fn is_pending(&self, wait: u32) -> bool {
+        self.waits.get(wait as usize).is_some_and(|wait| wait.pending > 0)
+    }
+
+    /// The place of whoever waits.
+    pub(crate) fn waiter(&mut self, wait: u32) -> Option<&mut Waiter> {
+        self.waits.get_mut(wait as usize).map(|wait| &mut wait.waiter)
+    }
+
+    /// Nobody polls it any more. Where something is being dropped, whoever drops it waits in its place.
+    pub(crate) fn give_up(&mut self, wait: u32) -> Waiter {
+        if !self.is_pending(wait) {
+            return self.waits.remove(wait as usize).waiter;
+        }
+        let heir = self.collect();
+        let wait = &mut self.waits[wait as usize];
+        wait.is_held = false;
+        wait.heir = heir;
+        wait.waiter.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+
+    fn new(ticket: u64, path: Vec<u64>, parent: Option<u32>) -> NewCleanup {
+        NewCleanup {
+            future: Box::pin(ready(None)),
+            origin: Origin::Elsewhere,
+            ticket,
+            path,
+            starts_at_once: false,
+            parent,
+            deadline: None,
+            wait: None,
+        }
+    }
+
+    /// A naive model: each cleanup, its scope, and whether it has ended.
+    struct Model(Vec<(u32, Vec<u64>, bool)>);
+
+    impl Model {
+        fn may_begin(&self, at: usize) -> bool {
+            let (_, path, _) = &self.0[at];
+            self.0[..at].iter().all(|(_, earlier, is_over)| {
+                *is_over || !(earlier.starts_with(path) || path.starts_with(earlier))
+            })
+        }
+    }
+
+    #[test]
+    fn a_cleanup_begins_when_all_have_ended_that_related_scopes_left_before() {
+        let mut random = 1_u64;
+        let mut below = |limit: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % limit
+        };
+        for _ in 0..300 {
+            let (mut cleanups, mut model) = (Cleanups::default(), Model(Vec::new()));
+            let mut ready = Vec::new();
+            for ticket in 1..60 {
+                if below(3) > 0 || ready.is_empty() {
+                    let path = (0..below(4)).map(|_| below(3)).collect::<Vec<_>>();
+                    let (index, may_begin) = cleanups.add(new(ticket, path.clone(), None));
+                    model.0.push((index, path, false));
+                    assert_eq!(may_begin, model.may_begin(model.0.len() - 1));
+                    ready.extend(may_begin.then_some(index));
+                } else {
+                    let chosen = below(ready.len() as u64);
+                    let index = ready.swap_remove(usize::try_from(chosen).unwrap());
+                    ready.extend(cleanups.finish(index).ready);
+                    let ended = model.0.iter_mut().find(|(i, _, over)| *i == index && !over);
+                    ended.unwrap().2 = true;
+                    let open = (0..model.0.len()).filter(|&at| !model.0[at].2);
+                    let mut expected: Vec<_> =
+                        open.filter(|&at| model.may_begin(at)).map(|at| model.0[at].0).collect();
+                    expected.sort_unstable();
+                    ready.sort_unstable();
+                    assert_eq!(ready, expected);
+                }
+            }
+            while let Some(index) = ready.pop() {
+                ready.extend(cleanups.finish(index).ready);
+            }
+            assert!(cleanups.is_empty() && cleanups.last.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_cleanup_ends_after_those_that_it_has_left() {
+        let mut cleanups = Cleanups::default();
+        let (first, _) = cleanups.add(new(1, vec![], None));
+        let (second, may_begin) = cleanups.add(new(2, vec![], None));
+        assert!(!may_begin);
+        let (nested, may_begin) = cleanups.add(new(3, vec![], Some(first)));
+        assert!(may_begin);
+        assert_eq!(cleanups.finish(first).ready, [0; 0]);
+        assert_eq!(cleanups.finish(nested).ready, [second]);
+        assert!(!cleanups.is_empty());
+        assert_eq!(cleanups.finish(second).ready, [0; 0]);
+        assert!(cleanups.is_empty());
+    }
+
+    #[test]
+    fn a_wait_that_was_given_up_is_waited_for_by_its_heir() {
+        let mut waits = Waits::default();
+        let inner = waits.add();
+        let outer = waits.add();
+        waits.collector = Some(outer);
+        assert_eq!(waits.give_up(inner), Waiter::NOBODY);
+        waits.collector = None;
+        let _nobody = waits.tell(outer);
+        assert!(waits.is_pending(outer));
+        let _nobody = waits.tell(inner);
+        assert!(!waits.is_pending(outer));
+        let _nobody = waits.give_up(outer);
+        assert!(waits.waits.is_empty());
     }
 }

@@ -18,7 +18,7 @@ use crate::runtime::data::job::MaybeDone;
 use crate::runtime::data::key::{NO_SLOT, RunNumber};
 use crate::runtime::data::record::Payload;
 use crate::runtime::event_loop::{self, Park, PollMain, Turn};
-use crate::runtime::handles::cleaner;
+use crate::runtime::handles::leaving;
 use crate::runtime::limit;
 use crate::runtime::state::State;
 
@@ -194,11 +194,11 @@ impl Runtime {
         // The code that drops this may be another loop's, and have limits there.
         self.inside(|| {
             limit::unlimited(|| {
-                cleaner::close_locals();
+                leaving::close_locals();
                 match hurry {
                     Some(hurry) => {
                         closing::close(hurry);
-                        cleaner::await_locals(hurry);
+                        leaving::await_locals(hurry);
                     }
                     None => closing::close(&mut |_| Poll::Pending),
                 }

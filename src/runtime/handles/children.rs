@@ -13,14 +13,15 @@ use std::task::Context;
 
 use slab::Slab;
 
-use super::cleaner::LeftCleanups;
 use super::gathering::{new_list, wait_for};
+use super::leaving::leave_wait;
 use super::task::TaskHandle;
 use crate::runtime::context::{self, with, with_loop};
 use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
 use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
 use crate::runtime::data::record::{CancelReason, Ending, Place, TaskLabel};
 use crate::runtime::data::tasks::Tenant;
+use crate::runtime::scope::{self, Scope};
 use crate::runtime::state::{Outer, State};
 use crate::runtime::threads::registry;
 
@@ -38,6 +39,7 @@ pub(crate) struct Children<J> {
     /// The slot is that of the ready list.
     key: HandleKey,
     body: u32,
+    scope_of_body: Scope,
     entries: RefCell<Slab<Entry<J>>>,
     /// How many run, and how many may.
     running: Cell<usize>,
@@ -77,6 +79,7 @@ pub(crate) enum Woken<J> {
 /// The body's turn.
 pub(crate) struct BodyTurn {
     key: WakerKey,
+    scope: Scope,
 }
 
 /// A child's turn: it is the current task, until [`Children::suspend`] or [`Children::end`].
@@ -102,6 +105,7 @@ impl<J> Children<J> {
         Self {
             key,
             body,
+            scope_of_body: Scope::new(),
             entries: RefCell::new(Slab::new()),
             running: Cell::new(0),
             limit: Cell::new(usize::MAX),
@@ -237,7 +241,10 @@ impl<J> Children<J> {
     pub(crate) fn next_woken(&self) -> Option<Woken<J>> {
         loop {
             match self.with(State::next_woken_of_group)? {
-                Next::Body(turn) => return Some(Woken::Body(turn)),
+                Next::Body(key) => {
+                    let turn = BodyTurn { key, scope: self.scope_of_body };
+                    return Some(Woken::Body(turn));
+                }
                 Next::Ended { index } => {
                     self.remove(index as usize);
                     return Some(Woken::Ended);
@@ -308,6 +315,12 @@ impl<J> Children<J> {
         self.with(|state, _| state.tasks.label(state.current))
     }
 
+    /// Drops the body by `f`, in its scope.
+    pub(crate) fn drop_body<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = self.scope_of_body.enter();
+        f()
+    }
+
     /// The group goes before its children: takes their futures out, to be dropped one by one.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = (Abandoned, Option<J>)> + use<J> {
         let (key, entries) = (self.key, self.entries.take());
@@ -329,22 +342,31 @@ pub(crate) struct Abandoned {
 }
 
 impl Abandoned {
-    /// Its future has been dropped. Returns what it still waits for, if its loop runs here.
-    pub(crate) fn end(self) -> Option<LeftCleanups> {
-        let Self { key: HandleKey { run, slot }, member } = self;
+    /// Drops its future by `f`; what that leaves is the enclosing task's, behind the child's own cleanups.
+    pub(crate) fn end<R>(self, f: impl FnOnce() -> R) -> R {
+        let Self { key: key @ HandleKey { run, slot }, member } = self;
+        let _entered = Scope::new().enter();
+        let left = with_loop(run, |state| {
+            let is_its = state.tasks.child(slot) == Some(member);
+            if is_its { state.left_cleanups(slot) } else { None }
+        });
+        if let Ok(Some(left)) = left {
+            leave_wait(left, key);
+        }
+        let result = f();
         let end = move || with_loop(run, |state| state.end_abandoned(slot, member));
-        end().unwrap_or_else(|_| {
+        if end().is_err() {
             registry::send_home(run, move || {
-                drop(end());
+                end().ok();
             });
-            None
-        })
+        }
+        result
     }
 }
 
 /// What was woken, as the state knows it.
 enum Next {
-    Body(BodyTurn),
+    Body(WakerKey),
     Child { turn: ChildTurn, is_cancelled: bool },
     Ended { index: u32 },
 }
@@ -364,7 +386,7 @@ impl State {
                 let entry = &mut self.tasks.slots[slot as usize];
                 entry.queued = false;
                 let key = WakerKey::new(run, entry.serial, slot);
-                return Some(Next::Body(BodyTurn { key }));
+                return Some(Next::Body(key));
             }
             if let Some((serial, is_cancelled)) = self.tasks.begin_child(slot) {
                 let key = WakerKey::new(run, serial, slot);
@@ -382,19 +404,17 @@ impl State {
     }
 
     /// The child's future is gone, and soon its group. If it has cleanups, it belongs to the loop until they are done.
-    fn end_abandoned(&mut self, slot: u32, member: Member) -> Option<LeftCleanups> {
+    fn end_abandoned(&mut self, slot: u32, member: Member) {
         if self.tasks.child(slot) != Some(member) {
-            return None;
+            return;
         }
         if self.tasks.is_living(slot) && !self.tasks.is_cleaning(slot) {
             self.tasks.mark_cancelled(slot, CancelReason::GroupDropped);
             self.finish(slot, Ending::Cancelled);
         }
-        if !self.tasks.is_cleaning(slot) {
-            return None;
+        if self.tasks.is_cleaning(slot) {
+            self.tasks.adopt(slot);
         }
-        self.tasks.adopt(slot);
-        self.left_cleanups(slot)
     }
 
     /// The futures of all children are gone.
@@ -412,13 +432,20 @@ impl State {
 
 impl BodyTurn {
     pub(crate) fn poll<R>(self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        let _entered = self.scope.enter();
         context::with_waker(self.key, f)
     }
 }
 
 impl ChildTurn {
     pub(crate) fn poll<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        context::with_waker(self.key, f)
+        self.drop(|| context::with_waker(self.key, f))
+    }
+
+    /// Calls `f`, which drops what is left of the child.
+    #[expect(clippy::unused_self, reason = "it is the child's turn")]
+    pub(crate) fn drop<R>(&self, f: impl FnOnce() -> R) -> R {
+        scope::outside(f)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
 use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
 use crate::runtime::data::tasks::Tenant;
 use crate::runtime::data::waiter::Waiter;
+use crate::runtime::scope::Scope;
 use crate::runtime::state::State;
 
 /// So many members are polled in one poll of the task; then others have their turn.
@@ -24,16 +25,19 @@ pub(crate) struct Gathering {
     living: usize,
     /// How many members there will be.
     total: usize,
+    /// That of the first member.
+    scope: Scope,
 }
 
 impl Gathering {
-    /// A gathering, on the loop that runs here, of `total` members; `limit` at once, of which each starts as woken.
+    /// A gathering, on the loop that runs here, of `total` members; `limit` at once, of which each starts as woken. The members
+    /// have the scopes from `scope` on.
     #[track_caller]
-    pub(crate) fn new(what: &str, total: usize, limit: usize) -> Self {
+    pub(crate) fn new(what: &str, total: usize, limit: usize, scope: Scope) -> Self {
         let key = new_list(what);
         let at_once = total.min(limit);
         let members = Vec::with_capacity(at_once);
-        let mut gathering = Self { key, members, living: 0, total };
+        let mut gathering = Self { key, members, living: 0, total, scope };
         gathering.start(at_once);
         gathering
     }
@@ -66,10 +70,12 @@ impl Gathering {
         cx: &mut Context<'_>,
         mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<ControlFlow<()>>,
     ) -> Poll<()> {
+        let entered = self.scope.enter();
         for _ in 0..POLLS_MAX {
             let Some((index, key)) = self.next_woken() else {
                 return self.wait(cx);
             };
+            entered.switch_to(self.scope.of_member(index));
             match context::with_waker(key, |cx| poll(index, cx)) {
                 Poll::Pending => continue,
                 Poll::Ready(ControlFlow::Continue(())) => self.end(index),
@@ -90,11 +96,13 @@ impl Gathering {
         cx: &mut Context<'_>,
         mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<(usize, T)>> {
+        let entered = self.scope.enter();
         for _ in 0..POLLS_MAX {
             let Some((index, key)) = self.next_woken() else {
                 ready!(self.wait(cx));
                 return Poll::Ready(None);
             };
+            entered.switch_to(self.scope.of_member(index));
             let mut polled = Polled { gathering: self, index, has_ended: true };
             match context::with_waker(key, |cx| poll(index, cx)) {
                 Poll::Pending => polled.has_ended = false,

@@ -6,6 +6,7 @@ pub(crate) mod clock_hold;
 pub(crate) mod current_vars;
 pub(crate) mod errand;
 pub(crate) mod gathering;
+pub(crate) mod leaving;
 pub(crate) mod registration;
 pub(crate) mod source_handle;
 pub(crate) mod task;

@@ -161,6 +161,25 @@ impl TaskHandle {
         }
     }
 
+    /// Ready when the task has ended; its output stays.
+    pub(crate) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
+        let HandleKey { run, slot } = self.key;
+        let candidate = candidate(cx.waker());
+        let found = with_loop(run, |state| {
+            let is_living = state.tasks.is_living(slot);
+            is_living.then(|| state.set_waiter(&candidate, |state| state.tasks.joiner(slot)))
+        });
+        match found {
+            Ok(Some(is_set)) => {
+                if !is_set {
+                    context::wait_cloned(run, cx.waker(), |state| state.tasks.joiner(slot));
+                }
+                Poll::Pending
+            }
+            Ok(None) | Err(_) => Poll::Ready(()),
+        }
+    }
+
     /// Leaves an empty handle behind.
     pub(crate) fn take(&mut self) -> Self {
         let empty = HandleKey { slot: NO_SLOT, ..self.key };

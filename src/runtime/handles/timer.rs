@@ -56,6 +56,22 @@ impl Timer {
         (deadline, Some(timer))
     }
 
+    /// Arms a timer for `deadline` without a look at the clock. One that has come already wakes `cx` in the next look around.
+    #[track_caller]
+    pub(crate) fn arm_unseen(deadline: Nanos, cx: &Context<'_>, what: &str) -> Self {
+        let candidate = candidate(cx.waker());
+        let arm = |state: &mut State| {
+            let waiter = state.waiter_of(&candidate);
+            let slot = state.timers().arm(deadline, waiter.unwrap_or(Waiter::NOBODY));
+            (Self { key: HandleKey { run: state.run_number(), slot } }, waiter.is_some())
+        };
+        let Some((timer, is_set)) = with(arm) else { context::no_loop(what) };
+        if !is_set {
+            timer.wait_cloned(cx);
+        }
+        timer
+    }
+
     /// Polls the timer in `place`, which the first call arms; ready when it is due.
     #[track_caller]
     pub(crate) fn poll_in(
@@ -121,14 +137,13 @@ pub(crate) fn now() -> Nanos {
 
 /// When the limits around the code that calls this end it, if there are any.
 pub(crate) fn deadline() -> Option<Nanos> {
-    let (at, after) = limit::current();
-    let deadline = if after == NEVER { at } else { at.min(now().saturating_add(after)) };
+    let deadline = limit::current();
     (deadline != NEVER).then_some(deadline)
 }
 
 /// Whether a limit around the code that calls this has passed, so that it will end it.
 pub(crate) fn is_overdue() -> bool {
-    let (at, _) = limit::current();
+    let at = limit::current();
     at != NEVER && at <= now()
 }
 

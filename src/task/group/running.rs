@@ -262,7 +262,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 let output = job.into_output().map_or(Ending::DoneUnseen, Ending::Done);
                 children.end(turn, output);
             }
-            Ok(Poll::Ready(Ok(()))) => match drop_caught(job) {
+            Ok(Poll::Ready(Ok(()))) => match turn.drop(|| drop_caught(job)) {
                 None => children.end(turn, Ending::DoneUnseen),
                 Some(payload) => self.child_panicked(turn, payload),
             },
@@ -273,7 +273,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 self.child_failed(woken);
             }
             Err(payload) => {
-                if let Some(second) = drop_caught(job) {
+                if let Some(second) = turn.drop(|| drop_caught(job)) {
                     discard(second);
                 }
                 self.child_panicked(turn, payload);
@@ -283,7 +283,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
 
     /// The child was cancelled, and is the current task until `end`.
     fn drop_child(self: Pin<&mut Self>, turn: ChildTurn, job: BoxedChild<'env, E>) {
-        match drop_caught(job) {
+        match turn.drop(|| drop_caught(job)) {
             None => self.group.shared.children.end(turn, Ending::Cancelled),
             Some(payload) => self.child_panicked(turn, payload),
         }
@@ -336,7 +336,8 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         }
         let mut panicked = None;
         let left = runtime::dropping(|| {
-            let drop_body = AssertUnwindSafe(|| this.body.set(None));
+            let children = &this.group.shared.children;
+            let drop_body = AssertUnwindSafe(|| children.drop_body(|| this.body.set(None)));
             panicked = panic::catch_unwind(drop_body).err();
         });
         *this.left = left;
@@ -372,16 +373,13 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
             return;
         }
         shared.cancelled.set();
-        let drop_body = AssertUnwindSafe(|| this.body.set(None));
+        let drop_body = AssertUnwindSafe(|| shared.children.drop_body(|| this.body.set(None)));
         let mut panicked = panic::catch_unwind(drop_body).err();
         for (child, job) in shared.children.take_all() {
-            match (drop_caught(job), &panicked) {
+            match (child.end(|| drop_caught(job)), &panicked) {
                 (Some(payload), None) => panicked = Some(payload),
                 (Some(payload), Some(_)) => discard(payload),
                 (None, _) => {}
-            }
-            if let Some(left) = child.end() {
-                runtime::leave_wait(left);
             }
         }
         if let Some(payload) = panicked {

@@ -338,7 +338,7 @@ async fn an_output_that_nobody_takes_leaves_its_cleanup_to_main() {
 }
 
 #[oneloop::test(virtual_time)]
-async fn cleanups_of_members_of_a_gather_belong_to_the_task() {
+async fn cleanups_of_members_of_a_gather_belong_to_the_task_and_run_side_by_side() {
     let log = Log::default();
     let inner = log.clone();
     let task = create_task(async move {
@@ -349,7 +349,7 @@ async fn cleanups_of_members_of_a_gather_belong_to_the_task() {
         inner.add("gathered");
     });
     task.await.unwrap();
-    assert_eq!(log.take(), ["gathered", "a begins", "a ends", "b begins", "b ends"]);
+    assert_eq!(log.take(), ["gathered", "a begins", "b begins", "a ends", "b ends"]);
 }
 
 #[oneloop::test(virtual_time)]

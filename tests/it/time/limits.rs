@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use oneloop::time::now;
@@ -194,13 +195,59 @@ async fn no_limit_is_no_deadline_and_no_time_is_a_deadline_that_has_come() {
     sleep(SECOND).await;
     timeout(Duration::ZERO, async { assert_eq!(deadline(), Some(now())) }).await.unwrap();
     let (first, second) = (Cell::new(None), Cell::new(None));
-    let _expired = timeout_at(start, async {
+    let expired = timeout_at(start, async {
         first.set(deadline());
         yield_now().await;
         second.set(deadline());
-    })
-    .await;
-    assert_eq!([first.get(), second.get()], [Some(start); 2]);
+    });
+    assert!(expired.await.is_err());
+    assert_eq!([first.get(), second.get()], [Some(start), None], "it is polled once");
+}
+
+#[oneloop::test(virtual_time)]
+async fn without_time_a_future_is_polled_once() {
+    let polls = Rc::new(Cell::new(0));
+    assert!(timeout(Duration::ZERO, counted(&polls, yield_now())).await.is_err());
+    let past = now();
+    sleep(SECOND).await;
+    assert!(timeout_at(past, counted(&polls, yield_now())).await.is_err());
+    assert_eq!(polls.get(), 2);
+}
+
+#[test]
+fn a_limit_counts_from_the_start_of_the_first_poll() {
+    oneloop::run(async {
+        let ms = Duration::from_millis;
+        let block = || thread::sleep(ms(40));
+        let late = timeout(ms(10), async {
+            block();
+            sleep(ms(1)).await;
+        });
+        assert!(late.await.is_err());
+        let ready = timeout(ms(10), async {
+            block();
+            yield_now().await;
+        });
+        assert!(ready.await.is_ok(), "what need not wait is ready when it is asked again");
+    });
+}
+
+#[test]
+fn the_deadline_is_fixed_in_the_first_poll() {
+    oneloop::run(async {
+        let start = now();
+        let hour = timeout(HOUR, async {
+            let first = deadline().unwrap();
+            thread::sleep(Duration::from_millis(15));
+            let inner = timeout(2 * HOUR, async { deadline().unwrap() }).await.unwrap();
+            let second = deadline().unwrap();
+            yield_now().await;
+            [first, inner, second, deadline().unwrap()]
+        });
+        let seen = hour.await.unwrap();
+        assert_eq!(seen, [seen[0]; 4]);
+        assert!(seen[0] >= start + HOUR);
+    });
 }
 
 #[oneloop::test(virtual_time)]

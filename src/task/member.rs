@@ -1,0 +1,106 @@
+//! What a `gather!` or a `select!` holds of each of its futures: the future, which is polled and dropped in its scope.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::runtime::{MaybeDone, Scope};
+
+pin_project! {
+    /// A future of a `gather!`, and then its output.
+    pub(super) struct Member<F: Future> {
+        #[pin]
+        future: MaybeDone<F>,
+        scope: Scope,
+    }
+
+    impl<F: Future> PinnedDrop for Member<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.scope.enter();
+            this.future.set(MaybeDone::Taken);
+        }
+    }
+}
+
+impl<F: Future> Member<F> {
+    pub(super) fn new(future: F, scope: Scope) -> Self {
+        Self { future: MaybeDone::new(future), scope }
+    }
+
+    /// See [`MaybeDone::poll`]. The gathering has entered the scope.
+    pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().future.poll(cx)
+    }
+
+    pub(super) fn output(&self) -> Option<&F::Output> {
+        self.future.output()
+    }
+
+    pub(super) fn take(self: Pin<&mut Self>) -> Option<F::Output> {
+        self.project().future.take()
+    }
+}
+
+pin_project! {
+    /// A future of a [`select!`](crate::select!). For the macro only.
+    #[doc(hidden)]
+    pub struct Branch<F> {
+        // `None` where it is disabled, was ready, or has lost.
+        #[pin]
+        future: Option<F>,
+        scope: Scope,
+    }
+
+    impl<F> PinnedDrop for Branch<F> {
+        fn drop(this: Pin<&mut Self>) {
+            this.end();
+        }
+    }
+}
+
+impl<F> Branch<F> {
+    #[doc(hidden)]
+    pub fn new(future: Option<F>) -> Self {
+        Self { future, scope: Scope::new() }
+    }
+
+    #[doc(hidden)]
+    pub fn is_left(&self) -> bool {
+        self.future.is_some()
+    }
+
+    /// Drops the future.
+    #[doc(hidden)]
+    pub fn end(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        if this.future.is_some() {
+            let _entered = this.scope.enter();
+            this.future.set(None);
+        }
+    }
+}
+
+impl<F: Future> Branch<F> {
+    /// Polls the future, which is left, and drops it when it is ready.
+    #[doc(hidden)]
+    #[inline]
+    pub fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
+        let _entered = this.scope.enter();
+        let polled = future.poll(cx);
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
+    }
+}
+
+impl<F> fmt::Debug for Branch<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Branch").field("is_left", &self.is_left()).finish_non_exhaustive()
+    }
+}

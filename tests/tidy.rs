@@ -423,6 +423,36 @@ fn files_are_short_and_say_what_they_are_for() {
     report(&complaints);
 }
 
+/// The text of the documentation above a line, and the line of code itself, with what follows up to its body.
+fn documented(source: &Source, keyword: &str) -> Vec<(usize, String, String)> {
+    let lines: Vec<&str> = source.text.lines().collect();
+    let code: Vec<&str> = source.code.lines().collect();
+    let mut found = Vec::new();
+    for (index, line) in code.iter().enumerate().filter(|(_, line)| line.contains(keyword)) {
+        let above = lines[..index].iter().rev().map(|line| line.trim_start());
+        // Attributes stand between, and may have several lines.
+        let above = above.take_while(|line| {
+            !line.is_empty() && (line.starts_with("///") || !line.ends_with(['{', '}', ';']))
+        });
+        let docs: Vec<&str> = above.filter(|line| line.starts_with("///")).collect();
+        found.push((index + 1, line.trim().to_owned(), docs.join("\n")));
+    }
+    found
+}
+
+#[test]
+fn public_async_functions_say_what_cancelling_them_loses() {
+    let mut complaints = Vec::new();
+    for source in sources("src") {
+        for (line, code, docs) in documented(&source, "pub async fn ") {
+            if !docs.contains("# Cancel safety") {
+                complaints.push(format!("src/{}:{line}: no `# Cancel safety`: {code}", source.path));
+            }
+        }
+    }
+    report(&complaints);
+}
+
 #[test]
 fn nothing_is_left_to_be_done() {
     let mut complaints = Vec::new();

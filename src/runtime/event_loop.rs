@@ -29,7 +29,7 @@ pub(super) type PollMain<'a> = dyn FnMut(&mut Context<'_>) -> Poll<()> + 'a;
 /// What a host should do after [`Runtime::turn`](crate::Runtime::turn).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// Tasks are runnable: call `turn` again soon.
+    /// Tasks are runnable: call `turn` again at once, or after what the host itself has to do.
     Busy,
     /// Nothing to do before this deadline, or before the descriptor becomes readable; `None`: no deadline.
     Park(Option<Instant>),

@@ -107,7 +107,11 @@ impl Signals {
         Poll::Pending
     }
 
-    /// The next item of the stream, which has no end: as [`recv`](Self::recv), in a `Some`.
+    /// The next item of the stream, which has no end: what [`recv`](Self::recv) gives, in a `Some`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it loses nothing.
     pub async fn next(&mut self) -> Option<io::Result<SignalKind>> {
         Some(self.recv().await)
     }

@@ -79,6 +79,10 @@ impl CallHandle {
     }
 
     /// Whether the call was made or called off.
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the loop's, while the loop lives.
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
     }

@@ -12,9 +12,32 @@ use super::gather::Crowd;
 ///
 /// Asyncio's `gather` lets the others go on after the first error; here they are dropped before the error is seen.
 ///
+/// # Tasks
+///
+/// A [`Task`](crate::Task) gives a `Result` of its own: awaiting a task that fails is `Ok(Err(error))`, which `try_gather` takes for a success.
+/// So that the error of a task ends the gathering at once, turn the two into one with `?`; and so that it ends the other tasks,
+/// rather than only their handles, tie them with [`cancel_on_drop`](crate::Task::cancel_on_drop):
+///
+/// ```
+/// use std::io;
+///
+/// oneloop::run(async {
+///     let never = oneloop::create_task(std::future::pending::<io::Result<()>>());
+///     let fails = oneloop::create_task(async { Err(io::Error::other("at once")) });
+///     let tasks = [never, fails].map(oneloop::Task::cancel_on_drop);
+///
+///     let result = oneloop::try_gather(tasks.map(async |task| task.await?)).await;
+///     assert_eq!(result.unwrap_err().to_string(), "at once");
+/// });
+/// ```
+///
 /// # Cancel safety
 ///
 /// Dropped before its end, it drops the values that are there already.
+///
+/// # Errors
+///
+/// The first error, by time.
 ///
 /// # Panics
 ///

@@ -14,6 +14,14 @@ use crate::runtime::{Gathering, Scope};
 /// polled only when it was woken. Dropping it drops all. For a list of futures of one type, the function
 /// [`gather`](fn@crate::gather). Up to 12 futures.
 ///
+/// # Cancel safety
+///
+/// Dropped before its end, it drops all futures, and the outputs that are there already.
+///
+/// # Panics
+///
+/// When polled where no loop runs. A panic of a future reaches the code that awaits the result.
+///
 /// # Examples
 ///
 /// ```
@@ -41,6 +49,20 @@ macro_rules! gather {
 ///
 /// `try_gather!(a, b)` is a future: `.await` stands outside. The error type is the same for all. For a list of futures of
 /// one type, the function [`try_gather`](fn@crate::try_gather). Up to 12 futures.
+///
+/// Tasks among them need a word more; see [`try_gather`](fn@crate::try_gather#tasks).
+///
+/// # Cancel safety
+///
+/// Dropped before its end, it drops all futures, and the values that are there already.
+///
+/// # Errors
+///
+/// The first error, by time.
+///
+/// # Panics
+///
+/// When polled where no loop runs. A panic of a future reaches the code that awaits the result.
 ///
 /// # Examples
 ///

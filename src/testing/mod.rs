@@ -12,6 +12,10 @@ use crate::time;
 /// processes either. Timers that are due at the very end have
 /// expired, and the tasks that they woke have run once.
 ///
+/// # Cancel safety
+///
+/// Dropped half way, it leaves the clock where it stands.
+///
 /// # Panics
 ///
 /// If the loop's time is not [virtual](crate::Builder::virtual_time).

@@ -42,7 +42,8 @@ pub fn now() -> Instant {
 /// how much time is left. A moment that has passed says that this code will not be polled again, unless it is ready now.
 ///
 /// The limits are those of the code and not of the values it holds: a new task starts without any, also an eager one. To
-/// limit it as well, hand the deadline on, as in the example.
+/// limit it as well, hand the deadline on, as in the example. A child of a [group](crate::task_group) runs inside the code
+/// that awaits the group, and has its limits.
 ///
 /// # Examples
 ///

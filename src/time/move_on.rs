@@ -33,11 +33,15 @@ pub async fn move_on_after<F: IntoFuture>(duration: Duration, future: F) -> Opti
     timeout(duration, future).await.ok()
 }
 
-/// As [`move_on_after`], until a moment by the [loop's clock](super::now); Trio's `move_on_at`.
+/// Like [`move_on_after`], but until a moment by the [loop's clock](super::now); Trio's `move_on_at`.
 ///
 /// # Cancel safety
 ///
 /// That of `future`.
+///
+/// # Panics
+///
+/// When polled where no loop runs, unless the future is ready at once.
 pub async fn move_on_at<F: IntoFuture>(deadline: Instant, future: F) -> Option<F::Output> {
     timeout_at(deadline, future).await.ok()
 }

@@ -35,7 +35,28 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`, by the [loop's clock](super::now); asyncio's `loop.call_at`, to be awaited.
 ///
-/// As [`sleep`] in all else. A deadline that has passed lets the others run once.
+/// Like [`sleep`] in all else. A deadline that has passed lets the others run once.
+///
+/// # Cancel safety
+///
+/// Dropping it disarms the timer.
+///
+/// # Panics
+///
+/// When polled where no loop runs, or on another loop than at first.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::{sleep_until, time::now};
+/// use std::time::Duration;
+///
+/// oneloop::Builder::new().virtual_time(true).run(async {
+///     let deadline = now() + Duration::from_secs(5);
+///     sleep_until(deadline).await;
+///     assert_eq!(now(), deadline);
+/// });
+/// ```
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { state: State::New(When::At(from_instant(deadline))) }
 }

@@ -57,21 +57,62 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
     Timeout::new(When::After(nanos(duration)), future)
 }
 
-/// As [`timeout`], until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
+/// Like [`timeout`], but until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
+///
+/// # Cancel safety
+///
+/// That of `future`.
 ///
 /// # Errors
 ///
 /// [`TimeoutError`].
+///
+/// # Panics
+///
+/// When polled where no loop runs, unless the future is ready at once.
+///
+/// # Examples
+///
+/// ```
+/// use oneloop::{sleep, time::now, timeout_at};
+/// use std::time::Duration;
+///
+/// oneloop::Builder::new().virtual_time(true).run(async {
+///     // Two steps share one deadline.
+///     let deadline = now() + Duration::from_secs(3);
+///     assert!(timeout_at(deadline, sleep(Duration::from_secs(2))).await.is_ok());
+///     assert!(timeout_at(deadline, sleep(Duration::from_secs(2))).await.is_err());
+/// });
+/// ```
 #[doc(alias = "fail_at")]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout::new(When::At(from_instant(deadline)), future)
 }
 
-/// As [`timeout`], with the arguments in the order of asyncio's `wait_for`.
+/// Like [`timeout`], with the arguments in the order of asyncio's `wait_for`.
+///
+/// # Cancel safety
+///
+/// That of `future`.
 ///
 /// # Errors
 ///
 /// [`TimeoutError`].
+///
+/// # Panics
+///
+/// When polled where no loop runs, unless the future is ready at once.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// oneloop::run(async {
+///     let answer = oneloop::wait_for(async { 42 }, Duration::from_secs(1)).await;
+///     assert_eq!(answer.unwrap(), 42);
+/// });
+/// ```
 pub fn wait_for<F: IntoFuture>(future: F, duration: Duration) -> Timeout<F::IntoFuture> {
     timeout(duration, future)
 }

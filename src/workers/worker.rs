@@ -100,6 +100,10 @@ impl Worker {
     /// When a worker drops its listener before the others drop theirs, the connections that nobody has accepted there are
     /// reset.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it listens nowhere; the other workers keep the port that was found.
+    ///
     /// # Errors
     ///
     /// As [`TcpListener::bind`]; `AddrInUse` also if another program listens there with the same option, and so would share

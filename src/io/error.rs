@@ -24,6 +24,7 @@ use std::io::{self, ErrorKind};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "IncompleteReadError")]
 pub struct IncompleteRead {
     /// What was there; it is not in the reader any more.
     pub partial: Vec<u8>,
@@ -53,6 +54,7 @@ pub struct IncompleteRead {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "LimitOverrunError")]
 pub struct LimitOverrun {
     /// So many bytes can be read without touching a separator, or the beginning of one.
     pub consumed: usize,

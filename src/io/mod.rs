@@ -8,6 +8,23 @@
 //!
 //! [`stdin`], [`stdout`] and [`stderr`] are those of the process, [`pipe`] has pipes and named pipes, and [`AsyncFd`] waits for any
 //! other descriptor; [`add_reader`] and [`add_writer`] are asyncio's callbacks for one.
+//!
+//! # Examples
+//!
+//! ```
+//! use oneloop::io::{StreamReader, StreamWriter, duplex};
+//!
+//! oneloop::run(async {
+//!     let (one, other) = duplex(64);
+//!     let (mut reader, mut writer) = (StreamReader::new(other), StreamWriter::new(one));
+//!     writer.write_all("first\nsecond").await?;
+//!     drop(writer);
+//!     assert_eq!(reader.readline().await?, b"first\n");
+//!     assert_eq!(reader.readline().await?, b"second", "the end ends a line too");
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
 
 mod async_fd;
 mod backlog;

@@ -49,6 +49,9 @@ use crate::runtime::poll_budget;
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "BufReader")]
+#[doc(alias = "AsyncReadExt")]
+#[doc(alias = "AsyncBufReadExt")]
 pub struct StreamReader {
     source: Source,
     buffer: Buffer,

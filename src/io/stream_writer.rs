@@ -62,6 +62,8 @@ use crate::runtime::{Place, poll_budget};
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "BufWriter")]
+#[doc(alias = "AsyncWriteExt")]
 pub struct StreamWriter {
     outgoing: Rc<Outgoing>,
 }

@@ -219,6 +219,9 @@ impl TcpStream {
     /// });
     /// # std::io::Result::Ok(())
     /// ```
+    #[doc(alias = "create_connection")]
+    #[doc(alias = "sock_connect")]
+    #[doc(alias = "open_tcp_stream")]
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
         Self::connector().connect(addr).await
     }

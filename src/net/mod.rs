@@ -1,4 +1,23 @@
 //! TCP, UDP, Unix sockets, servers, and the names of hosts.
+//!
+//! # Examples
+//!
+//! ```
+//! use oneloop::net::{TcpListener, TcpStream};
+//!
+//! oneloop::run(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let addr = listener.local_addr()?;
+//!     let (client, (server, _addr)) =
+//!         oneloop::try_gather!(TcpStream::connect(addr), listener.accept()).await?;
+//!     client.write_all(b"hello").await?;
+//!     let mut buf = [0; 5];
+//!     server.read_exact(&mut buf).await?;
+//!     assert_eq!(&buf, b"hello");
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
 
 mod accept;
 mod addr;

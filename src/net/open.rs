@@ -58,6 +58,7 @@ pub fn open_connection(
 ///
 /// As [`UnixStream::connect`].
 #[track_caller]
+#[doc(alias = "create_unix_connection")]
 pub fn open_unix_connection(
     path: impl AsRef<Path>,
 ) -> impl Future<Output = io::Result<(StreamReader, StreamWriter)>> {

@@ -203,6 +203,7 @@ impl Child {
     /// # Errors
     ///
     /// `PermissionDenied` if the child runs as somebody else now. On another thread than the loop's, and in a forked process.
+    #[doc(alias = "start_kill")]
     pub fn kill(&self) -> io::Result<()> {
         self.signal(Signal::SIGKILL)
     }

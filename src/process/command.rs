@@ -49,6 +49,8 @@ use super::{Child, Stdio};
 /// ```
 #[doc(alias = "create_subprocess_exec")]
 #[doc(alias = "subprocess")]
+#[doc(alias = "subprocess_exec")]
+#[doc(alias = "open_process")]
 pub struct Command {
     pub(super) std: StdCommand,
     pub(super) stdin: Choice,
@@ -110,6 +112,7 @@ impl Command {
     /// # std::io::Result::Ok(())
     /// ```
     #[doc(alias = "create_subprocess_shell")]
+    #[doc(alias = "subprocess_shell")]
     pub fn shell(script: impl AsRef<OsStr>) -> Self {
         let mut command = Self::new("/bin/sh");
         command.arg("-c").arg(script);
@@ -148,7 +151,22 @@ impl Command {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn) and [`Child::communicate`]. A program that failed is no error: see its `status`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::process::Command;
+    ///
+    /// oneloop::run(async {
+    ///     let output = Command::new("echo").arg("hello").output().await?;
+    ///     assert!(output.status.success());
+    ///     assert_eq!(output.stdout, b"hello\n");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[track_caller]
+    #[doc(alias = "run_process")]
     pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> {
         let place = Location::caller();
         async move {
@@ -302,6 +320,21 @@ impl Command {
     /// then [`Command::from`]). Without that, the program `setsid` does it, where there is one: `Command::new("setsid").arg(program)`.
     /// It becomes the program, under the same process id, unless it leads a process group already: don't ask for both. To end the whole
     /// session, signal its group, whose number is the process id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::process::{Command, Stdio};
+    ///
+    /// oneloop::run(async {
+    ///     // The shell and what it starts end together.
+    ///     let mut shell = Command::shell("sleep 60 & sleep 60");
+    ///     let child = shell.process_group(0).stdin(Stdio::null()).spawn()?;
+    ///     child.kill_tree()?;
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[doc(alias = "start_new_session")]
     #[doc(alias = "setsid")]
     pub fn process_group(&mut self, group: i32) -> &mut Self {

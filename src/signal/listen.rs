@@ -34,6 +34,7 @@ use super::arrivals::Listener;
 /// })
 /// # .unwrap();
 /// ```
+#[doc(alias = "add_signal_handler")]
 pub fn signal(kind: SignalKind) -> io::Result<Signals> {
     signals([kind])
 }
@@ -58,6 +59,7 @@ pub fn signal(kind: SignalKind) -> io::Result<Signals> {
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "open_signal_receiver")]
 pub fn signals(kinds: impl IntoIterator<Item = SignalKind>) -> io::Result<Signals> {
     let listeners = kinds.into_iter().map(Listener::new).collect::<io::Result<_>>()?;
     Ok(Signals { listeners, next: 0 })
@@ -68,6 +70,7 @@ pub fn signals(kinds: impl IntoIterator<Item = SignalKind>) -> io::Result<Signal
 /// It belongs to the loop on which it was made. Dropping it, anywhere, ends its listening; with the last one goes
 /// what kept the signal from doing what it does by default.
 #[must_use = "it listens until it is dropped"]
+#[doc(alias = "remove_signal_handler")]
 pub struct Signals {
     listeners: Vec<Listener>,
     /// Whose turn it is: one signal that comes all the time does not hide the others.

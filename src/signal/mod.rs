@@ -32,6 +32,21 @@
 //!
 //! A forked child that goes on without `exec` has its parent's handlers, but none of its listeners: what is sent to the
 //! child is ignored there, and does not reach the parent. A child that makes a loop and listens hears its own signals.
+//!
+//! # Examples
+//!
+//! ```
+//! use nix::sys::signal::{Signal, raise};
+//! use oneloop::signal::{SignalKind, signal};
+//!
+//! oneloop::run(async {
+//!     let mut hangups = signal(SignalKind::SIGHUP)?;
+//!     raise(Signal::SIGHUP)?; // what `kill -HUP` does
+//!     assert_eq!(hangups.recv().await?, SignalKind::SIGHUP);
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
 
 mod arrivals;
 mod asked;

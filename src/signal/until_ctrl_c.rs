@@ -49,6 +49,7 @@ use crate::runtime::{Builder, Payload, Runtime};
 /// }
 /// ```
 #[track_caller]
+#[doc(alias = "KeyboardInterrupt")]
 pub fn run_until_ctrl_c<F: IntoFuture>(main: F) -> Result<F::Output, Interrupted> {
     Builder::new().run_until_ctrl_c(main)
 }
@@ -127,6 +128,7 @@ pub(super) fn result_of<T>(
 
 /// The error of [`run_until_ctrl_c`] and its kin: a signal has cancelled the future before it was ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "KeyboardInterrupt")]
 pub struct Interrupted(SignalKind);
 
 impl Interrupted {

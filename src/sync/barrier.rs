@@ -101,6 +101,7 @@ impl Barrier {
     }
 
     /// Whether it was aborted, and not reset since.
+    #[doc(alias = "broken")]
     pub fn is_broken(&self) -> bool {
         self.is_broken.get()
     }
@@ -174,6 +175,7 @@ impl Drop for Arrival<'_> {
 
 /// The barrier was [reset](Barrier::reset) while one waited, or it is [aborted](Barrier::abort).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[doc(alias = "BrokenBarrierError")]
 pub struct BrokenBarrier {
     is_aborted: bool,
 }

@@ -74,6 +74,7 @@ impl<T> Lock<T> {
     /// # Cancel safety
     ///
     /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
+    #[doc(alias = "acquire")]
     pub async fn lock(&self) -> LockGuard<'_, T> {
         if !self.permits.try_acquire(1) {
             self.permits.acquire(1).await;
@@ -162,6 +163,7 @@ impl<T: Debug> Debug for Lock<T> {
 /// The lock is held, and the value at hand, until it is dropped: the guard of [`Lock::lock`].
 #[must_use = "a guard that is dropped at once releases the lock"]
 #[doc(alias = "MutexGuard")]
+#[doc(alias = "release")]
 pub struct LockGuard<'a, T> {
     // Fields are dropped in this order: the value is free before whoever is next is woken.
     value: RefMut<'a, T>,

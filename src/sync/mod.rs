@@ -25,6 +25,32 @@
 //!
 //! Between two `await`s nothing else runs, so a `Cell` or `RefCell` often does. Between threads none of this works; what is made
 //! for it, such as async-channel, flume, futures-channel or tokio's `sync`, runs on this loop as on any other.
+//!
+//! # Examples
+//!
+//! ```
+//! use oneloop::sync::{Event, Queue};
+//!
+//! oneloop::run(async {
+//!     let (queue, done) = (Queue::new(2), Event::new());
+//!     let produce = async {
+//!         for n in 1..=5 {
+//!             queue.put(n).await.unwrap(); // waits while two are in it
+//!         }
+//!         queue.close();
+//!     };
+//!     let consume = async {
+//!         let mut sum = 0;
+//!         while let Some(n) = queue.get().await {
+//!             sum += n;
+//!         }
+//!         done.set();
+//!         sum
+//!     };
+//!     let ((), sum, ()) = oneloop::gather!(produce, consume, done.wait()).await;
+//!     assert_eq!(sum, 15);
+//! });
+//! ```
 
 mod barrier;
 pub mod broadcast;

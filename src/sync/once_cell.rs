@@ -30,6 +30,7 @@ use super::permits::Permits;
 ///     assert_eq!(attempts.get(), 2);
 /// });
 /// ```
+#[doc(alias = "SetOnce")]
 pub struct OnceCell<T> {
     /// One, of who may make the value.
     permits: Permits,

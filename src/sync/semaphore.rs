@@ -161,6 +161,7 @@ impl Semaphore {
     ///
     /// If more than [`MAX_PERMITS`](Self::MAX_PERMITS) would exist, those that are held included. None is added then.
     #[track_caller]
+    #[doc(alias = "release")]
     pub fn add_permits(&self, count: usize) {
         let total = self.total.get().saturating_add(count);
         assert!(
@@ -214,6 +215,7 @@ impl Debug for Semaphore {
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once is released at once"]
 #[doc(alias = "SemaphorePermit")]
+#[doc(alias = "release")]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
     count: usize,

@@ -43,6 +43,23 @@ impl Builder {
     ///
     /// It saves a trip through the run queue where tasks often find what they need at once. The order changes: the task runs
     /// before the rest of its creator. Where 64 of them have started inside one another, the next ones wait for their turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::task::Builder;
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// oneloop::run(async {
+    ///     let cached = Rc::new(Cell::new(Some("value")));
+    ///     let cache = Rc::clone(&cached);
+    ///     let look_up = async move { cache.take() };
+    ///     let task = Builder::new().eager(true).create_task(look_up);
+    ///     assert_eq!(cached.get(), None, "it has run already");
+    ///     assert_eq!(task.await.unwrap(), Some("value"));
+    /// });
+    /// ```
     pub fn eager(mut self, eager: bool) -> Self {
         self.eager = eager;
         self

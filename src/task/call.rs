@@ -53,6 +53,7 @@ pub fn call_soon(f: impl FnOnce() + 'static) -> CallHandle {
 /// });
 /// ```
 #[track_caller]
+#[doc(alias = "call_at")]
 pub fn call_later(delay: Duration, f: impl FnOnce() + 'static) -> CallHandle {
     let deadline = runtime::now().saturating_add(nanos(delay));
     let mut timer = None;
@@ -67,6 +68,7 @@ pub fn call_later(delay: Duration, f: impl FnOnce() + 'static) -> CallHandle {
 
 /// A call that is to come; dropping the handle lets it come.
 #[derive(Debug)]
+#[doc(alias = "TimerHandle")]
 pub struct CallHandle {
     task: Task<()>,
 }

@@ -143,6 +143,7 @@ impl CancelToken {
     ///     assert!(idle.is_cancelled());
     /// });
     /// ```
+    #[doc(alias = "reschedule")]
     pub fn set_deadline(&self, deadline: Option<Instant>) {
         let deadline = deadline.map_or(NEVER, from_instant);
         let now = runtime::now();

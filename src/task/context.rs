@@ -47,6 +47,7 @@ impl Context {
     /// A copy of the context of the running task; asyncio's `copy_context()`. An empty one where no task runs.
     ///
     /// It costs the same however many variables are set.
+    #[doc(alias = "get_context")]
     pub fn current() -> Self {
         Self { values: Rc::new(runtime::copy_vars().into()) }
     }

@@ -12,6 +12,7 @@ use crate::runtime::{CancelReason, Failure, FailureCause, Payload, panic_message
 /// has its error.
 ///
 /// It converts into [`io::Error`], so `?` works in functions that return `io::Result`.
+#[doc(alias = "CancelledError")]
 pub struct JoinError(Box<Inner>);
 
 struct Inner {

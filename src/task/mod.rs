@@ -1,4 +1,18 @@
 //! Tasks: creating, awaiting, cancelling and naming them, and running several futures at once.
+//!
+//! # Examples
+//!
+//! ```
+//! use oneloop::task::{Builder, create_task, gather};
+//!
+//! oneloop::run(async {
+//!     let named = Builder::new().name("adder").create_task(async { 1 + 1 });
+//!     let others = (2..4).map(|n| create_task(async move { n * n }));
+//!     assert_eq!(named.await.unwrap(), 2);
+//!     let squares: Vec<_> = gather(others).await.into_iter().map(Result::unwrap).collect();
+//!     assert_eq!(squares, [4, 9]);
+//! });
+//! ```
 
 mod as_completed;
 mod builder;

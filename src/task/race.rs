@@ -43,6 +43,7 @@ use super::unfinished::Unfinished;
 #[doc(alias = "select_all")]
 #[doc(alias = "any")]
 #[track_caller]
+#[doc(alias = "or")]
 pub fn race<I>(futures: I) -> Race<<I::Item as IntoFuture>::IntoFuture>
 where
     I: IntoIterator<Item: IntoFuture>,

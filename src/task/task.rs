@@ -79,6 +79,7 @@ impl Runtime {
 /// Polling panics after it was ready, in the task itself (it would wait for ever), and on another thread than the loop's.
 // Not `must_use`: a group's children may well go without. The functions that create tasks are.
 #[doc(alias = "JoinHandle")]
+#[doc(alias = "add_done_callback")]
 pub struct Task<T> {
     handle: TaskHandle,
     output: PhantomData<fn() -> T>,
@@ -111,6 +112,17 @@ impl<T> Task<T> {
     /// it ends without one, its output counts. Main cannot be cancelled.
     ///
     /// Also legal on other threads: there the answer says whether the loop could be told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// oneloop::run(async {
+    ///     let task = oneloop::create_task(std::future::pending::<()>());
+    ///     assert!(task.cancel());
+    ///     assert!(!task.is_finished(), "it ends in its next turn");
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    /// });
+    /// ```
     #[doc(alias = "abort")]
     #[doc(alias = "kill")]
     pub fn cancel(&self) -> bool {

@@ -45,6 +45,8 @@ use crate::runtime::{self, CancelReason, Watch};
 /// });
 /// ```
 #[doc(alias = "JoinSet")]
+#[doc(alias = "TaskTracker")]
+#[doc(alias = "JoinMap")]
 pub struct TaskSet<T> {
     /// By the places that the watch gives.
     tasks: Vec<Option<Task<T>>>,
@@ -115,6 +117,28 @@ impl<T> TaskSet<T> {
     /// # Panics
     ///
     /// On another thread than that of the tasks' loop, while the loop lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::{TaskSet, create_task, sleep};
+    /// use std::time::Duration;
+    ///
+    /// oneloop::Builder::new().virtual_time(true).run(async {
+    ///     let mut tasks = TaskSet::new();
+    ///     for n in [3, 1, 2] {
+    ///         tasks.add(create_task(async move {
+    ///             sleep(Duration::from_secs(n)).await;
+    ///             n
+    ///         }));
+    ///     }
+    ///     let mut order = Vec::new();
+    ///     while let Some(result) = tasks.next().await {
+    ///         order.push(result.unwrap());
+    ///     }
+    ///     assert_eq!(order, [1, 2, 3]);
+    /// });
+    /// ```
     #[doc(alias = "join_next")]
     pub async fn next(&mut self) -> Option<Result<T, JoinError>>
     where

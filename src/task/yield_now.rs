@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 ///     assert!(task.is_finished());
 /// });
 /// ```
+#[doc(alias = "checkpoint")]
 pub fn yield_now() -> YieldNow {
     YieldNow { has_yielded: false }
 }

@@ -1,4 +1,19 @@
 //! Help for tests of programs that run on oneloop.
+//!
+//! # Examples
+//!
+//! ```
+//! use oneloop::{Builder, create_task, sleep, testing::advance};
+//! use std::time::Duration;
+//!
+//! Builder::new().virtual_time(true).run(async {
+//!     let task = create_task(sleep(Duration::from_secs(60)));
+//!     advance(Duration::from_secs(59)).await;
+//!     assert!(!task.is_finished());
+//!     advance(Duration::from_secs(1)).await;
+//!     assert!(task.is_finished());
+//! });
+//! ```
 
 use std::time::Duration;
 

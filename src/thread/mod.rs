@@ -11,6 +11,30 @@
 //! | a value of each task that calls on other threads see too | [`ContextVar::threadsafe`](crate::ContextVar::threadsafe) |
 //!
 //! A loop has no other threads than those that such calls and the look-up of hosts need, and none when it has ended.
+//!
+//! # Examples
+//!
+//! ```
+//! use oneloop::thread::{channel, to_thread};
+//!
+//! oneloop::run(async {
+//!     let (sender, mut receiver) = channel(16);
+//!     let produced = to_thread(move || {
+//!         for n in 1..=3 {
+//!             sender.send(n).unwrap(); // blocks this thread while 16 are waiting
+//!         }
+//!     });
+//!     let consumed = async {
+//!         let mut sum = 0;
+//!         while let Some(n) = receiver.next().await {
+//!             sum += n;
+//!         }
+//!         sum
+//!     };
+//!     let ((), sum) = oneloop::gather!(produced, consumed).await;
+//!     assert_eq!(sum, 6);
+//! });
+//! ```
 
 mod blocking;
 mod call;

@@ -41,6 +41,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 
 /// What an [`Interval`] does about ticks that came too late to be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[doc(alias = "MissedTickBehavior")]
 pub enum MissedTicks {
     /// Makes up for them: ticks at once until it has caught up. The default.
     #[default]

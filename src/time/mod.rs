@@ -1,4 +1,23 @@
 //! Time: sleeping, time limits, intervals, and the loop's clock.
+//!
+//! # Examples
+//!
+//! ```
+//! use oneloop::time::{interval, now, timeout};
+//! use std::time::Duration;
+//!
+//! oneloop::Builder::new().virtual_time(true).run(async {
+//!     let start = now();
+//!     let mut ticks = interval(Duration::from_secs(10));
+//!     let three = async {
+//!         for _ in 0..3 {
+//!             ticks.tick().await;
+//!         }
+//!     };
+//!     assert!(timeout(Duration::from_secs(60), three).await.is_ok());
+//!     assert_eq!(now() - start, Duration::from_secs(20), "the first tick is at once");
+//! });
+//! ```
 
 mod interval;
 mod move_on;
@@ -30,6 +49,7 @@ use crate::runtime;
 ///     assert_eq!(oneloop::time::now() - start, Duration::from_secs(60));
 /// });
 /// ```
+#[doc(alias = "current_time")]
 pub fn now() -> Instant {
     runtime::to_instant(runtime::now())
 }

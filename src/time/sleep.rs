@@ -57,6 +57,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///     assert_eq!(now(), deadline);
 /// });
 /// ```
+#[doc(alias = "call_at")]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { state: State::New(When::At(from_instant(deadline))) }
 }

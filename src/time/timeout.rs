@@ -53,6 +53,7 @@ use crate::runtime::{
 /// });
 /// ```
 #[doc(alias = "fail_after")]
+#[doc(alias = "with_timeout")]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
     Timeout::new(When::After(nanos(duration)), future)
 }

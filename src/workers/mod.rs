@@ -23,6 +23,14 @@
 //! When the future of one worker panics, the others are asked to stop, as above; then the panic goes on in the caller.
 //! [`OnPanic`] has the other choice. A panic of any other task is no affair of the workers: it is reported, as in every
 //! loop.
+//!
+//! # Examples
+//!
+//! ```
+//! let cores = oneloop::workers(2).run(async |worker| worker.index())?;
+//! assert_eq!(cores, [0, 1]);
+//! # std::io::Result::Ok(())
+//! ```
 
 mod cores;
 mod crew;

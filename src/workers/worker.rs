@@ -108,6 +108,17 @@ impl Worker {
     ///
     /// As [`TcpListener::bind`]; `AddrInUse` also if another program listens there with the same option, and so would share
     /// the connections.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let ports = oneloop::workers(2).try_run(async |worker| {
+    ///     let listener = worker.listen("127.0.0.1:0").await?;
+    ///     Ok::<_, std::io::Error>(listener.local_addr()?.port())
+    /// })?;
+    /// assert_eq!(ports[0], ports[1]);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn listen(&self, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let addrs = addr.target().resolve().await?;
         let asked = self.seat.listening.ask(&addrs);

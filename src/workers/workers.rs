@@ -25,6 +25,9 @@ use crate::runtime::Builder;
 /// # std::io::Result::Ok(())
 /// ```
 #[track_caller]
+#[doc(alias = "new_multi_thread")]
+#[doc(alias = "worker_threads")]
+#[doc(alias = "LocalPoolHandle")]
 pub fn workers(count: usize) -> Workers {
     assert!(count > 0, "there must be at least one worker: `per_core()` has one for each core");
     Workers {
@@ -139,6 +142,17 @@ impl Workers {
     ///
     /// If the future of a worker panics, with a message that says which; see [`OnPanic`]. If an event loop runs on this
     /// thread: the call would block it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let outputs = oneloop::workers(2).run(async |worker| {
+    ///     oneloop::yield_now().await;
+    ///     format!("worker {} of {}", worker.index(), worker.count())
+    /// })?;
+    /// assert_eq!(outputs, ["worker 0 of 2", "worker 1 of 2"]);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[track_caller]
     pub fn run<F, R>(self, main: F) -> io::Result<Vec<R>>
     where

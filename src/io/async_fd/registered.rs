@@ -69,6 +69,25 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// `InvalidInput` for what there is nothing to wait for, such as a regular file (use [`fs`](crate::fs)), and for a descriptor
     /// that is registered already: share its `AsyncFd`, or register a duplicate. If no loop runs here, or the kernel refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::io::AsyncFd;
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// oneloop::run(async {
+    ///     let (mut one, other) = UnixStream::pair()?;
+    ///     let other = AsyncFd::new(other)?;
+    ///     one.write_all(b"hello")?;
+    ///     let mut buf = [0; 16];
+    ///     let len = other.read_with(|mut stream| stream.read(&mut buf)).await?;
+    ///     assert_eq!(&buf[..len], b"hello");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new(io: T) -> io::Result<Self> {
         Self::with_interest(io, Interest::Both)
     }

@@ -35,6 +35,7 @@ use crate::runtime::{Direction, Interests, Registration};
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "connect_read_pipe")]
 pub struct Receiver {
     registration: Registration<Descriptor>,
 }

@@ -35,6 +35,7 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "connect_write_pipe")]
 pub struct Sender {
     /// `None` after `poll_close`.
     registration: Option<Registration<Descriptor>>,

@@ -104,6 +104,21 @@ impl Stdin {
     ///
     /// `InvalidData` if the line is not UTF-8; it is lost then. `InvalidData` if it is longer than 1 MiB; it can be
     /// [read](Self::read) then, and a [`StreamReader`](crate::io::StreamReader) has a limit of your choice. As [`read`](Self::read).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// oneloop::run(async {
+    ///     let stdin = oneloop::io::stdin();
+    ///     let mut line = String::new();
+    ///     while stdin.read_line(&mut line).await? > 0 {
+    ///         println!("you said {}", line.trim_end());
+    ///         line.clear();
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn read_line(&self, line: &mut String) -> io::Result<usize> {
         self.take(READ_MAX, |input: &mut Input, is_end| take_line(input, is_end, line)).await
     }

@@ -162,6 +162,26 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropped half way, it has stopped listening, and does not end the connections that are left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::io::{StreamReader, StreamWriter};
+    /// use std::time::Duration;
+    ///
+    /// async fn greet(_reader: StreamReader, mut writer: StreamWriter) {
+    ///     writer.write("hello\n");
+    /// }
+    ///
+    /// oneloop::run(async {
+    ///     let server = oneloop::start_server(greet, "127.0.0.1:0").await?;
+    ///     let (mut reader, _writer) = oneloop::open_connection(server.local_addrs()[0]).await?;
+    ///     assert_eq!(reader.readline().await?, b"hello\n");
+    ///     assert!(server.shutdown(Duration::from_secs(5)).await, "no connection had to be cut off");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn shutdown(&self, grace: Duration) -> bool {
         self.close();
         self.shared.closing.cancel();

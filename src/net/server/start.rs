@@ -51,6 +51,8 @@ use crate::task::Outcome;
 /// # std::io::Result::Ok(())
 /// ```
 #[track_caller]
+#[doc(alias = "create_server")]
+#[doc(alias = "serve_tcp")]
 pub fn start_server<H, R>(
     handler: H,
     addr: impl ToSocketAddrs,
@@ -85,6 +87,7 @@ where
 /// # std::io::Result::Ok(())
 /// ```
 #[track_caller]
+#[doc(alias = "create_unix_server")]
 pub fn start_unix_server<H, R>(handler: H, path: impl AsRef<Path>) -> io::Result<Server>
 where
     H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,

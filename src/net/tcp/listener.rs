@@ -33,6 +33,7 @@ use crate::runtime::{Interests, Registration};
 /// oneloop::run(serve())?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "create_server")]
 pub struct TcpListener {
     registration: Registration<ListenerSocket>,
 }
@@ -54,6 +55,19 @@ impl TcpListener {
     ///
     /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or what the look-up of the name gave; with the address in the
     /// message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::net::TcpListener;
+    ///
+    /// oneloop::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert_ne!(listener.local_addr()?.port(), 0);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         Self::builder().bind(addr).await
     }
@@ -91,6 +105,23 @@ impl TcpListener {
     /// # Errors
     ///
     /// Errors of the kernel that cannot pass, because the socket does not listen any more; and on another thread than the loop's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::net::{TcpListener, TcpStream};
+    ///
+    /// oneloop::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (stream, peer) = listener.accept().await?;
+    ///     assert_eq!(peer, client.local_addr()?);
+    ///     stream.write_all(b"welcome").await?;
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "sock_accept")]
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         accept(self).await
     }

@@ -78,6 +78,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// If no loop runs here, or the kernel refuses.
+    #[doc(alias = "connect_accepted_socket")]
     pub fn from_std(stream: StdStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Self::register(Socket::from_std(stream))
@@ -111,6 +112,8 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of the connection; and on another thread than the loop's.
+    #[doc(alias = "sock_recv")]
+    #[doc(alias = "sock_recv_into")]
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -228,6 +231,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// As [`write`](Self::write). How much was written then is unknown.
+    #[doc(alias = "sock_sendall")]
     pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
         connection::write_all(&self.registration, buf).await
     }

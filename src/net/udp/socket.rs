@@ -49,6 +49,9 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
+#[doc(alias = "create_datagram_endpoint")]
+#[doc(alias = "DatagramTransport")]
+#[doc(alias = "DatagramProtocol")]
 pub struct UdpSocket {
     pub(super) registration: Registration<Socket>,
     /// It has a peer, which only the kernel remembers.
@@ -148,6 +151,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of the kernel, after which the socket can be used on; and on another thread than the loop's.
+    #[doc(alias = "sock_recvfrom")]
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.registration.when_ready(Direction::Read, |io| whole(io.recv_from(buf))).await
     }
@@ -244,6 +248,23 @@ impl UdpSocket {
     ///
     /// `InvalidInput` on a socket that is connected to somebody else. Those of the kernel, as for a datagram that is too long
     /// (65 507 bytes are the most over IPv4), after which the socket can be used on. On another thread than the loop's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::net::UdpSocket;
+    ///
+    /// oneloop::run(async {
+    ///     let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     one.send_to(b"hello", other.local_addr()?).await?;
+    ///     let mut buf = [0; 16];
+    ///     let (len, sender) = other.recv_from(&mut buf).await?;
+    ///     assert_eq!((&buf[..len], sender), (&b"hello"[..], one.local_addr()?));
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "sock_sendto")]
     pub async fn send_to(&self, buf: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
         let target = addr.target();
         let to = match target.known() {

@@ -166,6 +166,24 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// `NotFound` if there is no file, `ConnectionRefused` if it is nobody's; and as [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::net::UnixDatagram;
+    ///
+    /// oneloop::run(async {
+    ///     let dir = oneloop::fs::temp_dir().await?;
+    ///     let path = dir.path().join("log");
+    ///     let log = UnixDatagram::bind(&path)?;
+    ///     UnixDatagram::unbound()?.send_to(b"a line", &path).await?;
+    ///     let mut buf = [0; 16];
+    ///     let len = log.recv(&mut buf).await?;
+    ///     assert_eq!(&buf[..len], b"a line");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
         let sent = self.send_with(|socket| socket.send_to(buf, path)).await;

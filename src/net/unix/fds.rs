@@ -80,6 +80,25 @@ impl UnixStream {
     /// # Errors
     ///
     /// As [`read`](Self::read). If the process has no room for the descriptors, they are lost, and the data with them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::net::UnixStream;
+    /// use std::fs::File;
+    /// use std::os::fd::AsFd;
+    ///
+    /// oneloop::run(async {
+    ///     let (one, other) = UnixStream::pair()?;
+    ///     let file = File::open("Cargo.toml")?;
+    ///     one.send_fds(b"here it is", &[file.as_fd()]).await?;
+    ///     let mut buf = [0; 16];
+    ///     let (len, fds) = other.recv_fds(&mut buf).await?;
+    ///     assert_eq!((&buf[..len], fds.len()), (&b"here it is"[..], 1));
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[doc(alias = "recvmsg")]
     pub async fn recv_fds(&self, buf: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         if buf.is_empty() {

@@ -59,6 +59,27 @@ impl UnixListener {
     ///
     /// `AddrInUse` if somebody listens there or a file is in the way; `InvalidInput` if the path is too long (107 bytes on
     /// Linux); `NotFound` or `PermissionDenied` for the directory; with the path in the message. And if no loop runs here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::net::{UnixListener, UnixStream};
+    ///
+    /// oneloop::run(async {
+    ///     let dir = oneloop::fs::temp_dir().await?;
+    ///     let path = dir.path().join("socket");
+    ///     let listener = UnixListener::bind(&path)?;
+    ///     let (connected, accepted) =
+    ///         oneloop::try_gather!(UnixStream::connect(&path), listener.accept()).await?;
+    ///     connected.write_all(b"hello").await?;
+    ///     let mut buf = [0; 5];
+    ///     accepted.0.read_exact(&mut buf).await?;
+    ///     drop(listener);
+    ///     assert!(!path.exists(), "the file goes with its listener");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::builder().bind(path)
     }

@@ -34,6 +34,7 @@ use crate::runtime::threads::registry::Place;
 /// ```
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `run` or `build`"]
+#[doc(alias = "new_current_thread")]
 pub struct Builder {
     virtual_time: bool,
     cleanup_timeout: Duration,
@@ -66,6 +67,9 @@ impl Builder {
     /// It does not jump while a call of [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name or the end of a
     /// child process is awaited: then a deadline comes no sooner than in real time. It jumps although an answer from a socket, or from a
     /// thread of somebody else, may be on its way: use it where these are no part of the test.
+    #[doc(alias = "start_paused")]
+    #[doc(alias = "pause")]
+    #[doc(alias = "MockClock")]
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
         self
@@ -122,6 +126,8 @@ impl Builder {
     ///     });
     /// assert_eq!(*seen.borrow(), ["no such file"]);
     /// ```
+    #[doc(alias = "set_exception_handler")]
+    #[doc(alias = "call_exception_handler")]
     pub fn on_unhandled(mut self, hook: impl Fn(&Unhandled) + 'static) -> Self {
         self.on_unhandled = Some(Rc::new(hook));
         self

@@ -50,6 +50,8 @@ impl Handle {
     ///
     /// If no loop runs here.
     #[track_caller]
+    #[doc(alias = "get_running_loop")]
+    #[doc(alias = "get_event_loop")]
     pub fn current() -> Self {
         match with(|state| state.run_number()) {
             Some(run) => Self { run },

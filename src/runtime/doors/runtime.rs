@@ -44,6 +44,11 @@ use crate::runtime::state::State;
 /// let runtime = oneloop::Runtime::new().unwrap();
 /// std::thread::spawn(move || drop(runtime));
 /// ```
+#[doc(alias = "Runner")]
+#[doc(alias = "EventLoop")]
+#[doc(alias = "new_event_loop")]
+#[doc(alias = "LocalSet")]
+#[doc(alias = "LocalPool")]
 pub struct Runtime {
     run: RunNumber,
     /// The state lies on this thread, as long as this does.
@@ -64,6 +69,9 @@ impl Runtime {
     ///
     /// If `main` panics, with the same payload. If a loop already runs on this thread.
     #[track_caller]
+    #[doc(alias = "run_until_complete")]
+    #[doc(alias = "run_forever")]
+    #[doc(alias = "block_on")]
     pub fn run<F: IntoFuture>(&mut self, main: F) -> F::Output {
         let output = self.run_caught(main, Location::caller());
         output.unwrap_or_else(|payload| panic::resume_unwind(payload))

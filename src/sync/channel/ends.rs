@@ -99,6 +99,8 @@ pub fn unbounded_channel<T>() -> (Sender<T>, Receiver<T>) {
 /// std::thread::spawn(move || sender.try_send(1));
 /// ```
 #[must_use = "dropping it tells the receivers that no further item will come"]
+#[doc(alias = "MemorySendChannel")]
+#[doc(alias = "UnboundedSender")]
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
@@ -198,6 +200,8 @@ impl<T> Sender<T> {
 /// std::thread::spawn(move || receiver.try_recv());
 /// ```
 #[must_use = "dropping the last one closes the channel"]
+#[doc(alias = "MemoryReceiveChannel")]
+#[doc(alias = "UnboundedReceiver")]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
     /// The place in the line of the stream.

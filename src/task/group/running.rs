@@ -92,6 +92,7 @@ const POLLS_MAX: usize = 64;
 #[doc(alias = "nursery")]
 #[doc(alias = "scope")]
 #[doc(alias = "JoinSet")]
+#[doc(alias = "open_nursery")]
 pub async fn task_group<'env, F, B>(body: F) -> B::Joined
 where
     F: AsyncFnOnce(Group<'env, B::Error>) -> B,

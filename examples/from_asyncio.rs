@@ -4,8 +4,8 @@
 use std::io;
 use std::time::Duration;
 
-use oneloop::net::{TcpListener, TcpStream};
-use oneloop::{create_task, gather, sleep, wait_for};
+use oneloop::io::{StreamReader, StreamWriter};
+use oneloop::{gather, open_connection, sleep, start_server, wait_for};
 
 // async def answer():
 //     await asyncio.sleep(0.1)
@@ -46,20 +46,14 @@ async fn impatient() -> String {
 //         writer.write(data)
 //         await writer.drain()
 //     writer.close()
-async fn echo(stream: TcpStream) -> io::Result<()> {
+async fn echo(mut reader: StreamReader, mut writer: StreamWriter) -> io::Result<()> {
     let mut buf = [0; 1024];
     loop {
-        match stream.read(&mut buf).await? {
-            0 => return Ok(()),
-            len => stream.write_all(&buf[..len]).await?,
+        match reader.read(&mut buf).await? {
+            0 => return Ok(()), // the writer closes when it is dropped
+            len => writer.write(&buf[..len]),
         }
-    }
-}
-
-async fn serve(listener: TcpListener) -> io::Result<()> {
-    loop {
-        let (stream, _addr) = listener.accept().await?;
-        create_task(echo(stream)).detach();
+        writer.drain().await?;
     }
 }
 
@@ -72,14 +66,12 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
 //     server.close()
 //     return data.decode()
 async fn server_and_client() -> io::Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let addr = listener.local_addr()?;
-    let server = create_task(serve(listener));
-    let stream = TcpStream::connect(addr).await?;
-    stream.write_all(b"hello").await?;
-    let mut data = [0; 5];
-    stream.read_exact(&mut data).await?;
-    server.cancel();
+    let server = start_server(echo, "127.0.0.1:0").await?;
+    let (mut reader, mut writer) = open_connection(server.local_addrs()[0]).await?;
+    writer.write("hello");
+    let data = reader.readexactly(5).await?;
+    drop(writer);
+    server.close();
     Ok(String::from_utf8_lossy(&data).into_owned())
 }
 

@@ -454,7 +454,7 @@
 //! | `async with asyncio.TaskGroup() as tg` | [`task_group(async \|group\| { .. })`](task_group) |
 //! | `ExceptionGroup` | [`GroupError`] |
 //! | `asyncio.shield(c)` | [`shield(f)`](shield) |
-//! | `asyncio.wait(tasks, return_when=...)` | [`wait(&mut tasks, task::FirstCompleted)`](wait) |
+//! | `asyncio.wait(tasks, return_when=..., timeout=...)` | [`wait(&mut tasks, task::FirstCompleted)`](wait), [`timeout`](task::Wait::timeout) |
 //! | `asyncio.as_completed(list)` | [`as_completed(list)`](as_completed) |
 //! | `asyncio.Lock`, `Event`, `Condition`, `Semaphore`, `Barrier` | the same in [`sync`] |
 //! | `asyncio.Queue`, `LifoQueue`, `PriorityQueue` | the same in [`sync`] |
@@ -464,7 +464,7 @@
 //! | `asyncio.gather(a, b, return_exceptions=True)` | [`gather!(a, b)`](gather!), [`gather(list)`](fn@gather) |
 //! | `asyncio.gather(a, b)` | [`try_gather!(a, b)`](try_gather!), [`try_gather(list)`](fn@try_gather); these drop the rest |
 //! | `asyncio.sleep(1)`, `asyncio.sleep(0)` | [`sleep(Duration::from_secs(1))`](sleep), [`yield_now()`](yield_now) |
-//! | `async with asyncio.timeout(5): ...` | [`timeout(Duration::from_secs(5), async { .. })`](timeout) |
+//! | `async with asyncio.timeout(5): ...` | [`timeout(Duration::from_secs(5), async { .. })`](timeout), which waits for the cleanups of what it dropped |
 //! | `asyncio.timeout_at(when)` | [`timeout_at(when, future)`](timeout_at) |
 //! | `asyncio.wait_for(c, 5)` | [`wait_for(f, Duration::from_secs(5))`](wait_for) |
 //! | `loop.time()` | [`time::now`] |
@@ -554,6 +554,6 @@ pub use time::{
 pub use workers::workers;
 
 /// Makes a test of each block of Rust in the README.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

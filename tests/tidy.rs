@@ -446,7 +446,8 @@ fn public_async_functions_say_what_cancelling_them_loses() {
     for source in sources("src") {
         for (line, code, docs) in documented(&source, "pub async fn ") {
             if !docs.contains("# Cancel safety") {
-                complaints.push(format!("src/{}:{line}: no `# Cancel safety`: {code}", source.path));
+                complaints
+                    .push(format!("src/{}:{line}: no `# Cancel safety`: {code}", source.path));
             }
         }
     }

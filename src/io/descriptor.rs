@@ -9,19 +9,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
+use crate::runtime::{Direction, FdSource, Moved};
 
 /// A descriptor that the loop waits for, with the methods of the standard library to read and write it.
 pub(super) type Descriptor = FdSource<File>;
 
-/// Registers what can be waited for: a pipe, a socket or a character device that is open for `direction`. In non-blocking mode
+/// Prepares what can be waited for: a pipe, a socket or a character device that is open for `direction`. In non-blocking mode
 /// afterwards.
-pub(super) fn adopt(
-    fd: OwnedFd,
-    direction: Direction,
-    interests: Interests,
-    what: &'static str,
-) -> io::Result<Registration<Descriptor>> {
+pub(super) fn prepare(fd: OwnedFd, direction: Direction) -> io::Result<File> {
     let file = File::from(fd);
     let kind = file.metadata()?.file_type();
     if !(kind.is_fifo() || kind.is_socket() || kind.is_char_device()) {
@@ -37,7 +32,7 @@ pub(super) fn adopt(
         return Err(io::Error::new(ErrorKind::InvalidInput, message));
     }
     set_nonblocking(&file, true)?;
-    Registration::new(FdSource(file), interests, what).map_err(|error| explain(error, what))
+    Ok(file)
 }
 
 fn unfit(kind: FileType) -> &'static str {

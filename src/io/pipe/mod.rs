@@ -1,5 +1,6 @@
 //! Pipes and named pipes: bytes that go one way, within a process or to another one.
 
+mod end;
 mod fifo;
 mod receiver;
 mod sender;

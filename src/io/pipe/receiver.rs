@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use futures_io::AsyncRead;
 
+use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Interests, Registration};
+use crate::runtime::{Direction, Interests};
 
 /// The end of a pipe to read from; of [`pipe`](super::pipe()), of [`open_receiver`](super::open_receiver), or of any descriptor
 /// that behaves like one.
@@ -37,13 +38,14 @@ use crate::runtime::{Direction, Interests, Registration};
 /// ```
 #[doc(alias = "connect_read_pipe")]
 pub struct Receiver {
-    registration: Registration<Descriptor>,
+    registration: End,
 }
 
 const WHAT: &str = "pipe::Receiver";
 
 impl Receiver {
-    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a character device, such as a terminal.
+    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a character device, such as a terminal or
+    /// `/dev/zero`.
     /// asyncio's `connect_read_pipe`.
     ///
     /// It is set to non-blocking mode, which all feel who share what it stands for: other processes that have inherited it, and
@@ -53,7 +55,7 @@ impl Receiver {
     ///
     /// `InvalidInput` for a regular file, a directory, or what is not open for reading. If no loop runs here, or the kernel refuses.
     pub fn from_owned_fd(fd: impl Into<OwnedFd>) -> io::Result<Self> {
-        let registration = descriptor::adopt(fd.into(), Direction::Read, Interests::Read, WHAT)?;
+        let registration = End::adopt(fd.into(), Direction::Read, Interests::Read, WHAT)?;
         Ok(Self { registration })
     }
 

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use futures_io::AsyncWrite;
 
+use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Interests, Moved, Registration};
+use crate::runtime::{Direction, Interests, Moved};
 
 /// The end of a pipe to write to; of [`pipe`](super::pipe()), of [`open_sender`](super::open_sender), or of any descriptor that
 /// behaves like one.
@@ -38,13 +39,14 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 #[doc(alias = "connect_write_pipe")]
 pub struct Sender {
     /// `None` after `poll_close`.
-    registration: Option<Registration<Descriptor>>,
+    registration: Option<End>,
 }
 
 const WHAT: &str = "pipe::Sender";
 
 impl Sender {
-    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a character device, such as a terminal.
+    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a character device, such as a terminal or
+    /// `/dev/null`.
     /// asyncio's `connect_write_pipe`.
     ///
     /// It is set to non-blocking mode, which all feel who share what it stands for: other processes that have inherited it, and
@@ -56,7 +58,7 @@ impl Sender {
     pub fn from_owned_fd(fd: impl Into<OwnedFd>) -> io::Result<Self> {
         // Nothing is read, but a reader that hangs up is an event of both directions, and of this one nothing else is: `closed`
         // waits for it, and takes no readiness to write away from those who wait for that.
-        let registration = descriptor::adopt(fd.into(), Direction::Write, Interests::Both, WHAT)?;
+        let registration = End::adopt(fd.into(), Direction::Write, Interests::Both, WHAT)?;
         Ok(Self { registration: Some(registration) })
     }
 
@@ -175,7 +177,7 @@ impl Sender {
         self.registration()?.when_ready(Direction::Read, hung_up).await
     }
 
-    fn registration(&self) -> io::Result<&Registration<Descriptor>> {
+    fn registration(&self) -> io::Result<&End> {
         self.registration.as_ref().ok_or_else(has_been_closed)
     }
 }

@@ -51,6 +51,10 @@ fn run_with_file(command: &mut Command) -> Result<(String, String)> {
     Ok((fs::read_to_string(&path.0)?, said))
 }
 
+fn run_with_null(command: &mut Command) -> Result<(String, String)> {
+    run(command.stdout(Stdio::null())).map(|said| (String::new(), said))
+}
+
 fn count(text: &str) -> usize {
     text.bytes().filter(|&byte| byte == b'#').count()
 }
@@ -68,6 +72,19 @@ fn all_arrives_in_a_file() -> Result<()> {
     let (written, said) = run_with_file(&mut command("write much"))?;
     assert_eq!(count(&written), MUCH);
     assert!(said.contains("descriptors +0\n"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn lines_to_a_file_wait_for_no_thread() -> Result<()> {
+    let (written, said) = run_with_file(&mut command("write lines"))?;
+    let expected: Vec<_> = (0..1000).map(|n| format!("line {n}\n")).collect();
+    assert!(written.contains(&expected.concat()), "{written}");
+    // Each would be one at least: how often the program had to wait.
+    let waits: u32 = said.trim().parse().expect("a number");
+    assert!(waits < 500, "{waits}");
+    let (_, said) = run_with_null(&mut command("write lines"))?;
+    assert!(said.trim().parse::<u32>().is_ok_and(|waits| waits < 500), "{said}");
     Ok(())
 }
 

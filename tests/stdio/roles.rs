@@ -5,7 +5,7 @@
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal as _, Result, Seek as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Result, Seek as _};
 use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::process;
@@ -44,6 +44,7 @@ fn play() {
         "answer" => answer(),
         "print and write" => print_and_write(),
         "write much" => write_much(),
+        "write lines" => write_lines(),
         "write and leave" => write_and_leave(),
         "write to nobody" => write_to_nobody(),
         "write to a full disk" => write_to_a_full_disk(),
@@ -243,6 +244,25 @@ fn print_and_write() -> Result<()> {
 /// What is written is counted by whoever reads.
 const MUCH: usize = 1 << 20;
 
+/// Writes a thousand lines, and says how often this thread gave the processor up of its own accord meanwhile.
+fn write_lines() -> Result<()> {
+    let waits = || -> Result<u32> {
+        let status = fs::read_to_string("/proc/thread-self/status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let waits = line.and_then(|waits| waits.trim().parse::<u32>().ok());
+        Ok(waits.ok_or(ErrorKind::InvalidData)?)
+    };
+    let before = waits()?;
+    oneloop::run(async {
+        for n in 0..1000 {
+            stdout().write_all(format!("line {n}\n").as_bytes()).await?;
+        }
+        Result::Ok(())
+    })?;
+    eprintln!("{}", waits()? - before);
+    Ok(())
+}
+
 fn write_much() -> Result<()> {
     let before = (count("/proc/self/task"), count("/proc/self/fd"));
     oneloop::run(async { stdout().write_all(&vec![b'#'; MUCH]).await })?;
@@ -283,14 +303,15 @@ fn write_to_a_full_disk() -> Result<()> {
     oneloop::run(async {
         let write = stdout().write_all(b"a line\n").await;
         eprintln!("{:?}", write.err().map(|error| error.kind()));
-        // Nobody has waited for this one, so the next one tells.
+        // So much is written by a thread. Nobody has waited for it, so the next one tells.
         let mut stdout = stdout();
-        assert_eq!(AsyncWriteExt::write(&mut stdout, b"a line\n").await?, 7);
+        let much = vec![b'#'; 20_000];
+        assert_eq!(AsyncWriteExt::write(&mut stdout, &much).await?, much.len());
         let flush = stdout.flush().await;
         eprintln!("{:?}", flush.err().map(|error| error.kind()));
         stdout.flush().await?;
         // And of this one the end of the loop.
-        assert_eq!(AsyncWriteExt::write(&mut stdout, b"a line\n").await?, 7);
+        assert_eq!(AsyncWriteExt::write(&mut stdout, &much).await?, much.len());
         Ok(())
     })
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | a pipe, a named pipe, a terminal | it is opened anew, in non-blocking mode: what that stands for is ours alone |
 //! | a socket, which cannot be opened anew | each call says by itself that it must not wait |
-//! | a file, and what cannot be opened anew, as the terminal of another user | a thread waits |
+//! | a file, and a device like `/dev/null`, to be written to | a little is written at once, as `println!` does; for more a thread waits |
+//! | a file to be read, and what cannot be opened anew, as the terminal of another user | a thread waits |
 //! | closed, or open for the other direction only | nothing is there, and what is written is thrown away, as in the standard library |
 
 use std::fs::{File, OpenOptions};
@@ -15,9 +16,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use nix::sys::stat::makedev;
 use nix::sys::stat::{FileStat, SFlag, fstat};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use nix::sys::stat::{major, makedev};
 use socket2::SockRef;
 
 use crate::io::descriptor::{self, Descriptor};
@@ -38,6 +39,8 @@ pub(super) enum Channel {
     Socket(Registration<Descriptor>),
     /// A thread waits.
     Blocking,
+    /// A thread waits, unless it is little that is to be written: that takes less time than a thread would.
+    File,
     Closed,
 }
 
@@ -83,7 +86,9 @@ impl Channel {
             if kind == SFlag::S_IFIFO || fd.is_terminal() {
                 return Self::register(open_anew(fd, &stat, standard), standard, Self::Waited);
             }
-            Ok(Self::Blocking)
+            let is_file = kind == SFlag::S_IFREG || kind == SFlag::S_IFCHR && is_memory(&stat);
+            let is_written = matches!(standard.direction(), Direction::Write);
+            Ok(if is_file && is_written { Self::File } else { Self::Blocking })
         })
     }
 
@@ -105,6 +110,17 @@ impl Channel {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether it is a device like `/dev/null`, which never makes anybody wait.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_memory(stat: &FileStat) -> bool {
+    major(stat.st_rdev) == 1
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_memory(_: &FileStat) -> bool {
+    false
 }
 
 fn is_open(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {

@@ -69,7 +69,7 @@ pub struct Stdin {
     waiting: Waiting,
 }
 
-/// The longest line that [`Stdin::read_line`] waits for the end of.
+/// [`Stdin::read_line`] takes lines that are shorter, without their newlines.
 const LINE_MAX: usize = 1024 * 1024;
 
 impl Stdin {
@@ -102,7 +102,7 @@ impl Stdin {
     ///
     /// # Errors
     ///
-    /// `InvalidData` if the line is not UTF-8; it is lost then. `InvalidData` if it is longer than 1 MiB; it can be
+    /// `InvalidData` if the line is not UTF-8; it is lost then. `InvalidData` if it has 1 MiB or more before its end; it can be
     /// [read](Self::read) then, and a [`StreamReader`](crate::io::StreamReader) has a limit of your choice. As [`read`](Self::read).
     ///
     /// # Examples
@@ -156,7 +156,7 @@ impl Stdin {
         let (registration, read) = match self.channel()? {
             Channel::Waited(registration) => (registration, READ),
             Channel::Socket(registration) => (registration, READ_SOCKET),
-            Channel::Blocking => {
+            Channel::Blocking | Channel::File => {
                 let waiting = Waiting::new();
                 return poll_fn(|cx| poll_blocking(waiting.id, cx, want, &mut take)).await;
             }
@@ -184,7 +184,9 @@ impl Stdin {
         let (registration, read) = match self.channel()? {
             Channel::Waited(registration) => (registration, READ),
             Channel::Socket(registration) => (registration, READ_SOCKET),
-            Channel::Blocking => return poll_blocking(self.waiting.id, cx, want, &mut take),
+            Channel::Blocking | Channel::File => {
+                return poll_blocking(self.waiting.id, cx, want, &mut take);
+            }
             Channel::Closed => return Poll::Ready(at_end(&mut take)),
         };
         let mut fill = |io: &_| fill_and_take(io, read, want, &mut take);
@@ -246,15 +248,16 @@ fn take_into(input: &mut Input, is_end: bool, buf: &mut [u8]) -> Option<usize> {
 }
 
 fn take_line(input: &mut Input, is_end: bool, line: &mut String) -> io::Result<Option<usize>> {
-    let len = match input.line_len() {
-        Some(len) => len,
-        None if is_end => input.len(),
-        None if input.len() < LINE_MAX => return Ok(None),
-        None => {
-            let message = "a line of more than 1 MiB: `StreamReader` has a limit of your choice";
-            return Err(io::Error::new(ErrorKind::InvalidData, message));
-        }
-    };
+    let newline = input.line_len();
+    let len = newline.unwrap_or(input.len());
+    // Without its newline, and however much of it came at once.
+    if len - usize::from(newline.is_some()) >= LINE_MAX {
+        let message = "a line of more than 1 MiB: `StreamReader` has a limit of your choice";
+        return Err(io::Error::new(ErrorKind::InvalidData, message));
+    }
+    if newline.is_none() && !is_end {
+        return Ok(None);
+    }
     let text = from_utf8(input.take(len));
     line.push_str(text.map_err(|error| {
         let message = format!("a line of standard input is not UTF-8: {error}");
@@ -293,5 +296,38 @@ impl AsyncRead for Stdin {
 impl fmt::Debug for Stdin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stdin").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a line of `len` bytes that comes in pieces of `piece` bytes; its length, if it is not too long.
+    fn take(len: usize, newline: &str, piece: usize) -> Option<usize> {
+        let mut text = vec![b'x'; len];
+        text.extend_from_slice(newline.as_bytes());
+        let (mut input, mut line) = (Input::default(), String::new());
+        for piece in text.chunks(piece) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                input.fill(rest.len(), |room| io::Read::read(&mut rest, room)).unwrap();
+            }
+            match take_line(&mut input, false, &mut line) {
+                Ok(None) => {}
+                taken => return taken.ok().flatten(),
+            }
+        }
+        take_line(&mut input, true, &mut line).ok().flatten()
+    }
+
+    #[test]
+    fn the_limit_of_a_line_does_not_depend_on_how_the_reads_were_cut() {
+        for piece in [LINE_MAX / 2, LINE_MAX + 2] {
+            assert_eq!(take(LINE_MAX - 1, "\n", piece), Some(LINE_MAX));
+            assert_eq!(take(LINE_MAX - 1, "", piece), Some(LINE_MAX - 1));
+            assert_eq!(take(LINE_MAX, "\n", piece), None);
+            assert_eq!(take(LINE_MAX, "", piece), None);
+        }
     }
 }

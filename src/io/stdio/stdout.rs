@@ -9,17 +9,19 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
 
+use super::blocking;
 use super::channel::{Channel, Standard, write_socket};
 use super::output::{Waiting, poll_finished, poll_idle, poll_start};
 use crate::io::descriptor;
-use crate::runtime::Direction;
+use crate::runtime::{Direction, check_loop, poll_budget};
 
 /// Standard output. A terminal, a pipe, a socket and a file each work, and keep their mode, which the shell and other programs
 /// share.
 ///
-/// The loop waits for terminals, pipes and sockets; for files, and the little that it cannot wait for, a thread does.
+/// The loop waits for terminals, pipes and sockets. To a file, up to 16 KiB are written at once, as `println!` would; for more, and
+/// for the little that the loop cannot wait for, a thread waits.
 ///
-/// Nothing is kept back: each write is one call of the kernel's, so many small ones are better put together, or go through a
+/// Nothing is kept back: each write is one system call, so many small ones are better put together, or go through a
 /// [`StreamWriter`](crate::io::StreamWriter). What was printed by `print!` before comes first, which may take the time that the
 /// reader takes. Tasks that write at the same time are not kept apart where the reader is slow.
 ///
@@ -68,6 +70,9 @@ pub struct Stderr {
     sink: Sink,
 }
 
+/// As much goes to a file without a thread, which would take longer than the write.
+const AT_ONCE_MAX: usize = 16 * 1024;
+
 /// One of the two.
 struct Sink {
     standard: Standard,
@@ -95,7 +100,11 @@ impl Sink {
                 let write = |io: &_| write_socket(io, buf);
                 registration.when_ready(Direction::Write, write).await
             }
-            Channel::Blocking => {
+            Channel::File if buf.len() <= AT_ONCE_MAX => {
+                let waiting = Waiting::new(self.standard);
+                poll_fn(|cx| self.poll_write_at_once(&waiting, cx, buf)).await
+            }
+            Channel::File | Channel::Blocking => {
                 let waiting = Waiting::new(self.standard);
                 let id = waiting.id;
                 let piece = poll_fn(|cx| poll_start(self.standard, id, cx, buf)).await?;
@@ -128,7 +137,10 @@ impl Sink {
             Channel::Socket(registration) => {
                 registration.poll_io(Direction::Write, cx, |io| write_socket(io, buf))
             }
-            Channel::Blocking => {
+            Channel::File if buf.len() <= AT_ONCE_MAX => {
+                self.poll_write_at_once(&self.waiting, cx, buf)
+            }
+            Channel::File | Channel::Blocking => {
                 let piece = ready!(poll_start(self.standard, self.waiting.id, cx, buf))?;
                 Poll::Ready(Ok(piece.len))
             }
@@ -136,9 +148,23 @@ impl Sink {
         }
     }
 
+    /// Behind what a thread writes, if one does.
+    fn poll_write_at_once(
+        &self,
+        waiting: &Waiting,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        check_loop(self.standard.name())?;
+        ready!(poll_budget(cx));
+        ready!(poll_idle(self.standard, waiting.id, cx))?;
+        blocking::write_all(self.standard, buf)?;
+        Poll::Ready(Ok(buf.len()))
+    }
+
     fn poll_flush(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         match self.channel()? {
-            Channel::Blocking => poll_idle(self.standard, self.waiting.id, cx),
+            Channel::File | Channel::Blocking => poll_idle(self.standard, self.waiting.id, cx),
             // The kernel has everything already.
             Channel::Waited(_) | Channel::Socket(_) | Channel::Closed => Poll::Ready(Ok(())),
         }

@@ -1,8 +1,11 @@
 //! One direction of a `duplex`: bytes that somebody writes and somebody else reads.
 //!
 //! Nothing runs under the lock but its own code: wakers are cloned, woken and dropped outside.
+//!
+//! Whoever has waited longest is woken first, and alone: who has done an operation wakes one at the other end and, if the line
+//! allows another operation at its own end, one there. So any number of futures at one end cost no more than they do.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read};
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,15 +35,15 @@ enum Writing {
     Reset,
 }
 
-/// Those who wait at one end, each under a name of its own.
+/// Those who wait at one end, each under a name of its own, in the order in which they came.
 #[derive(Default)]
 struct Waiting {
-    entries: Vec<(Name, Waker)>,
+    entries: BTreeMap<Name, Waker>,
     last: u64,
 }
 
 /// Tells one that waits from another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Name(u64);
 
 impl Name {
@@ -90,10 +93,14 @@ impl Line {
         loop {
             let mut state = self.lock();
             if let Some(result) = operation(&mut state) {
-                // Whoever waits at the other end may go on.
-                let woken = state.at(end.other()).take();
+                let own = name.and_then(|name| state.at(end).remove(name));
+                // It waits no longer, so its drop has nothing to pass on. That of the traits has no drop.
+                *name = name.filter(|&name| name == Name::POLL);
+                let woken =
+                    [state.next(end.other(), self.capacity), state.next(end, self.capacity)];
                 drop(state);
-                wake(woken);
+                drop(own);
+                woken.into_iter().flatten().for_each(wake);
                 return Poll::Ready(result);
             }
             let waiting = state.at(end);
@@ -111,10 +118,14 @@ impl Line {
         }
     }
 
-    /// Whoever waited under this name does not wait any more.
+    /// Whoever waited under this name does not wait any more. If it has been woken, another one may go on in its place.
     pub(super) fn forget(&self, end: End, name: Name) {
-        let former = self.lock().at(end).remove(name);
+        let mut state = self.lock();
+        let former = state.at(end).remove(name);
+        let woken = if former.is_none() { state.next(end, self.capacity) } else { None };
+        drop(state);
         drop(former);
+        woken.into_iter().for_each(wake);
     }
 
     /// No more is written; what is there can still be read.
@@ -145,9 +156,9 @@ impl Line {
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
-        let woken = [state.readers.take(), state.writers.take()];
+        let woken = [mem::take(&mut state.readers.entries), mem::take(&mut state.writers.entries)];
         drop(state);
-        woken.into_iter().for_each(wake);
+        woken.into_iter().flatten().for_each(|(_, waker)| waker.wake());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -186,6 +197,16 @@ impl State {
         (len > 0).then_some(Ok(len))
     }
 
+    /// Who is woken next at this end, if an operation there need not wait.
+    fn next(&mut self, end: End, capacity: usize) -> Option<Woken> {
+        let is_over = self.is_deaf || self.writing != Writing::Open;
+        let is_ready = match end {
+            End::Read => is_over || !self.data.is_empty(),
+            End::Write => is_over || self.data.len() < capacity,
+        };
+        if is_ready { self.at(end).next() } else { None }
+    }
+
     fn at(&mut self, end: End) -> &mut Waiting {
         match end {
             End::Read => &mut self.readers,
@@ -211,7 +232,8 @@ impl End {
 
 impl Waiting {
     fn will_wake(&self, name: Option<Name>, waker: &Waker) -> bool {
-        self.entries.iter().any(|(entry, set)| Some(*entry) == name && set.will_wake(waker))
+        let set = name.and_then(|name| self.entries.get(&name));
+        set.is_some_and(|set| set.will_wake(waker))
     }
 
     /// Makes `waker` the one that is woken under the name, which is given if there is none. Returns the former one.
@@ -220,23 +242,29 @@ impl Waiting {
             self.last += 1;
             Name(self.last)
         });
-        let former = self.remove(name);
-        self.entries.push((name, waker));
-        former
+        self.entries.insert(name, waker)
     }
 
     fn remove(&mut self, name: Name) -> Option<Waker> {
-        let position = self.entries.iter().position(|(entry, _)| *entry == name)?;
-        Some(self.entries.swap_remove(position).1)
+        self.entries.remove(&name)
     }
 
-    fn take(&mut self) -> Vec<(Name, Waker)> {
-        mem::take(&mut self.entries)
+    /// The first one. Behind one without a name of its own, which may never poll again, comes another one.
+    fn next(&mut self) -> Option<Woken> {
+        let (name, first) = self.entries.pop_first()?;
+        let second = if name == Name::POLL { self.entries.pop_first() } else { None };
+        Some(Woken { first, second: second.map(|(_, waker)| waker) })
     }
 }
 
-fn wake(woken: Vec<(Name, Waker)>) {
-    for (_, waker) in woken {
-        waker.wake();
+struct Woken {
+    first: Waker,
+    second: Option<Waker>,
+}
+
+fn wake(woken: Woken) {
+    woken.first.wake();
+    if let Some(second) = woken.second {
+        second.wake();
     }
 }

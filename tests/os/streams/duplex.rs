@@ -1,10 +1,12 @@
 //! `duplex`: two ends in one memory.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Result};
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -298,6 +300,89 @@ fn storms_give_what_a_queue_gives() -> Result<()> {
         for seed in 0..300 {
             storm(&mut Dice(seed)).await?;
         }
+        Ok(())
+    })
+}
+
+/// How often futures that read one end are polled until each of `count` has got a byte.
+fn polls_of_readers(count: usize) -> Result<usize> {
+    let polls = Rc::new(Cell::new(0));
+    run(async {
+        let (one, two) = duplex(count);
+        let two = Rc::new(two);
+        let readers: Vec<_> = (0..count)
+            .map(|_| {
+                let (two, polls) = (Rc::clone(&two), Rc::clone(&polls));
+                create_task(async move {
+                    let mut byte = [0];
+                    let mut reading = pin!(two.read(&mut byte));
+                    let read = poll_fn(|cx| {
+                        polls.set(polls.get() + 1);
+                        reading.as_mut().poll(cx)
+                    });
+                    read.await
+                })
+            })
+            .collect();
+        settle().await;
+        for _ in 0..count {
+            one.write_all(b"x").await?;
+            yield_now().await;
+        }
+        for reader in readers {
+            assert_eq!(reader.await??, 1);
+        }
+        Ok(())
+    })?;
+    Ok(polls.get())
+}
+
+#[test]
+fn futures_at_one_end_cost_no_more_than_they_do() -> Result<()> {
+    for count in [1, 10, 300] {
+        let polls = polls_of_readers(count)?;
+        assert!(polls <= 4 * count, "{polls} polls of {count} futures");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_write_wakes_as_many_readers_as_it_has_bytes() -> Result<()> {
+    run(async {
+        let (one, two) = duplex(64);
+        let two = Rc::new(two);
+        let readers: Vec<_> = (0..5)
+            .map(|_| {
+                let two = Rc::clone(&two);
+                create_task(async move { two.read(&mut [0]).await })
+            })
+            .collect();
+        settle().await;
+        one.write_all(b"12345").await?;
+        for reader in readers {
+            assert_eq!(reader.await??, 1);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn one_that_is_woken_and_goes_leaves_its_turn_to_the_next() -> Result<()> {
+    run(async {
+        let (one, two) = duplex(64);
+        let mut first = Box::pin(async { two.read(&mut [0]).await });
+        assert!(waits(&mut first).await);
+        let two = &two;
+        let second = async move { two.read(&mut [0]).await };
+        let woken = async {
+            yield_now().await;
+            one.write_all(b"x").await?;
+            drop(first);
+            Result::Ok(())
+        };
+        let (read, woken) = gather!(second, woken).await;
+        woken?;
+        assert_eq!(read?, 1);
         Ok(())
     })
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::sync::broadcast::{self, Sender};
-use oneloop::{Server, select};
+use oneloop::{Server, select, yield_now};
 
 type Room = Sender<Rc<str>>;
 
@@ -34,13 +34,17 @@ async fn visit(mut reader: StreamReader, mut writer: StreamWriter, room: &Room) 
     let talk = async {
         loop {
             select! {
-                line = reader.readline() => match line? {
-                    b"" => return Ok(()),
-                    line => say(room, &format!("{name}: {}", String::from_utf8_lossy(line))),
-                },
                 text = heard.recv() => match text {
                     Ok(text) => writer.write_all(&*text).await?,
                     Err(missed) => writer.write_all(format!("* {missed}\n")).await?,
+                },
+                line = reader.readline() => match line? {
+                    b"" => return Ok(()),
+                    line => {
+                        say(room, &format!("{name}: {}", String::from_utf8_lossy(line)));
+                        // Many lines may have come at once: the others hear this one before the next.
+                        yield_now().await;
+                    }
                 },
             }
         }

@@ -219,6 +219,30 @@ fn what_one_says_in_the_chat_all_hear() -> io::Result<()> {
 }
 
 #[test]
+fn many_lines_at_once_reach_everybody_in_the_chat() -> io::Result<()> {
+    const LINES: usize = 1000;
+    let server = Server::start("line_chat")?;
+    let join = |name: &str| {
+        let mut client = server.connect()?;
+        assert_eq!(read_line(&mut client)?, "* your name, please\n");
+        client.get_mut().write_all(format!("{name}\n").as_bytes())?;
+        assert_eq!(read_line(&mut client)?, format!("* {name} is here\n"));
+        io::Result::Ok(client)
+    };
+    let mut ada = join("ada")?;
+    let mut alan = join("alan")?;
+    assert_eq!(read_line(&mut ada)?, "* alan is here\n");
+    let pasted: Vec<_> = (0..LINES).map(|n| format!("{n}\n")).collect();
+    ada.get_mut().write_all(pasted.concat().as_bytes())?;
+    for client in [&mut ada, &mut alan] {
+        for n in 0..LINES {
+            assert_eq!(read_line(client)?, format!("ada: {n}\n"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn servers_that_cannot_listen_say_so_in_one_line() -> io::Result<()> {
     let occupier = TcpListener::bind("127.0.0.1:0")?;
     for name in ["http_server", "line_chat"] {

@@ -28,7 +28,7 @@ use std::io::{self, ErrorKind};
 pub struct IncompleteRead {
     /// What was there; it is not in the reader any more.
     pub partial: Vec<u8>,
-    /// How many bytes were asked for; `None` if it was a separator.
+    /// How many bytes were asked for; `None` if that is not known, as for a separator.
     pub expected: Option<usize>,
 }
 
@@ -62,6 +62,12 @@ pub struct LimitOverrun {
 }
 
 impl IncompleteRead {
+    /// For parsers that read from a stream themselves, as [`StreamReader::read_more`](super::StreamReader::read_more) shows: the
+    /// stream ended after `partial`, where `expected` bytes were asked for, or a number that is not known.
+    pub fn new(partial: impl Into<Vec<u8>>, expected: Option<usize>) -> Self {
+        Self { partial: partial.into(), expected }
+    }
+
     /// The one that lies in `error`, if that is the reason.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
@@ -80,7 +86,7 @@ impl fmt::Display for IncompleteRead {
         let len = self.partial.len();
         match self.expected {
             Some(expected) => write!(f, "the stream ended after {len} of {expected} bytes"),
-            None => write!(f, "the stream ended after {len} bytes without a separator"),
+            None => write!(f, "the stream ended after {len} bytes, before what was to end them"),
         }
     }
 }

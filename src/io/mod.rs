@@ -4,7 +4,8 @@
 //! code that is generic over streams.
 //!
 //! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
-//! [`copy_bidirectional`] pass streams on, and [`duplex`] is a connection in memory.
+//! [`copy_bidirectional`] pass streams on, [`split_streams`] makes a reader and a writer of any stream, and [`duplex`] is a connection in
+//! memory.
 //!
 //! [`stdin`], [`stdout`] and [`stderr`] are those of the process, [`pipe`] has pipes and named pipes, and [`AsyncFd`] waits for any
 //! other descriptor; [`add_reader`] and [`add_writer`] are asyncio's callbacks for one.
@@ -39,9 +40,11 @@ mod leaving;
 mod lines;
 mod newlines;
 mod outgoing;
+mod parsing;
 pub mod pipe;
 mod send_file;
 mod separators;
+mod split;
 mod stdio;
 mod stream_reader;
 mod stream_writer;
@@ -55,6 +58,7 @@ pub use error::{IncompleteRead, LimitOverrun};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::Lines;
 pub use send_file::SendFileError;
+pub use split::split_streams;
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use stream_reader::StreamReader;

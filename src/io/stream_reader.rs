@@ -274,7 +274,7 @@ impl StreamReader {
         matches!(self.source.state, State::AtEnd) && self.buffer.is_empty()
     }
 
-    /// What has come in and was not yet read.
+    /// What has come in and was not yet read. [`read_more`](Self::read_more) adds to it, [`consume`](Self::consume) takes off it.
     pub fn buffer(&self) -> &[u8] {
         self.buffer.data()
     }
@@ -325,7 +325,7 @@ impl StreamReader {
         Ok(skipped)
     }
 
-    fn take(&mut self, len: usize) -> &[u8] {
+    pub(super) fn take(&mut self, len: usize) -> &[u8] {
         self.newlines.consume(len);
         self.buffer.take(len)
     }
@@ -335,8 +335,16 @@ impl StreamReader {
         self.buffer.take_vec(len)
     }
 
+    /// What is served from the buffer takes its bit of the poll's budget: a loop over many short lines must not keep the others
+    /// from running. Where the buffer is empty, the read that fills it does.
+    #[inline]
+    pub(super) fn poll_served(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.buffer.is_empty() { Poll::Ready(()) } else { poll_budget(cx) }
+    }
+
     /// The length of the next line, newline included; 0 at the end.
     pub(super) fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.poll_served(cx));
         loop {
             if let Some(newline) = self.newlines.first(self.buffer.data()) {
                 self.check_limit(newline)?;
@@ -355,6 +363,7 @@ impl StreamReader {
 
     /// How far the first separator goes.
     fn poll_skip_line(&mut self, cx: &mut Context<'_>, skipped: &mut u64) -> Poll<io::Result<()>> {
+        ready!(self.poll_served(cx));
         loop {
             let newline = self.newlines.first(self.buffer.data());
             let len = newline.map_or(self.buffer.len(), |newline| newline + 1);
@@ -367,6 +376,7 @@ impl StreamReader {
     }
 
     fn poll_until(&mut self, cx: &mut Context<'_>, search: &mut Search) -> Poll<io::Result<usize>> {
+        ready!(self.poll_served(cx));
         loop {
             if let Some(found) = search.find(self.buffer.data()) {
                 self.check_limit(found.start)?;
@@ -380,13 +390,14 @@ impl StreamReader {
         }
     }
 
-    fn check_limit(&self, consumed: usize) -> io::Result<()> {
+    pub(super) fn check_limit(&self, consumed: usize) -> io::Result<()> {
         let limit = self.limit;
         if consumed > limit { Err(LimitOverrun { consumed, limit }.into()) } else { Ok(()) }
     }
 
     /// Ready when `n` bytes are in the buffer, or all that come; says how many these are, `n` at most.
     fn poll_collect(&mut self, cx: &mut Context<'_>, n: usize) -> Poll<io::Result<usize>> {
+        ready!(self.poll_served(cx));
         while self.buffer.len() < n {
             if ready!(self.poll_fill(cx))? == 0 {
                 break;
@@ -399,8 +410,10 @@ impl StreamReader {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        ready!(self.poll_served(cx));
         if self.buffer.is_empty() {
             if buf.len() >= DIRECT_MIN {
+                ready!(poll_budget(cx));
                 return self.source.poll_read(cx, buf);
             }
             if ready!(self.poll_fill(cx))? == 0 {
@@ -413,12 +426,12 @@ impl StreamReader {
     }
 
     /// Reads more into the buffer; 0 is the end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // A stream that is always ready, or at its end, must not keep the others from running.
+        ready!(poll_budget(cx));
         if !matches!(self.source.state, State::Open) {
             return self.source.poll_read(cx, &mut []);
         }
-        // A stream that is always ready must not keep the others from running.
-        ready!(poll_budget(cx));
         let result = self.source.poll_read(cx, self.buffer.room());
         match result {
             Poll::Ready(Ok(len)) if len > 0 => self.buffer.filled(len),
@@ -482,10 +495,9 @@ impl Filling<'_> {
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
         if self.filled > 0 {
-            let mut bytes = self.buf[..self.filled].to_vec();
-            bytes.extend_from_slice(self.reader.buffer.data());
-            self.reader.buffer = Buffer::of(bytes);
-            self.reader.newlines = Newlines::default();
+            // As long as some is missing, all that the reader had is here: nothing is in its buffer, and nothing was searched.
+            debug_assert!(self.reader.buffer.is_empty() && self.reader.newlines.searched() == 0);
+            self.reader.buffer = Buffer::of(self.buf[..self.filled].to_vec());
         }
     }
 }
@@ -508,6 +520,7 @@ impl AsyncRead for StreamReader {
 impl AsyncBufRead for StreamReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
+        ready!(this.poll_served(cx));
         if this.buffer.is_empty() {
             ready!(this.poll_fill(cx))?;
         }

@@ -10,6 +10,7 @@ mod newlines;
 mod reader;
 mod send_file;
 mod separators;
+mod split;
 mod torn_writes;
 mod writer;
 mod writer_end;

@@ -1,14 +1,18 @@
 //! What each method of a reader gives, at the end and after errors too. Asyncio's own tests are among the models.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::string::FromUtf8Error;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::io::Cursor;
 use oneloop::io::{AsyncBufRead, AsyncRead, IncompleteRead, LimitOverrun, StreamReader, duplex};
-use oneloop::timeout;
+use oneloop::{create_task, timeout, yield_now};
 
 use super::{Act, Script, run};
 
@@ -353,6 +357,136 @@ fn the_search_for_a_newline_does_not_begin_again_with_each_byte() -> Result<()> 
         assert_eq!(reader.readline().await?, data);
         let mut reader = StreamReader::new(Script::trickle(&data));
         assert_eq!(reader.readuntil("x\n").await?, data);
+        Ok(())
+    })
+}
+
+/// How often somebody else runs while `work` is done, which never has to wait.
+async fn runs_beside(work: impl Future<Output = Result<()>>) -> Result<usize> {
+    let runs = Rc::new(Cell::new(0));
+    let count = Rc::clone(&runs);
+    let other = create_task(async move {
+        loop {
+            count.set(count.get() + 1);
+            yield_now().await;
+        }
+    })
+    .cancel_on_drop();
+    work.await?;
+    drop(other);
+    Ok(runs.get())
+}
+
+#[test]
+fn reads_that_the_buffer_serves_let_others_run() -> Result<()> {
+    const LINES: usize = 3000;
+    let text = "line\n".repeat(LINES).into_bytes();
+    // In the buffer at once, as after a paste.
+    let reader = || StreamReader::new(Cursor::new(text.clone()));
+    run(async {
+        let lines = runs_beside(async {
+            let mut reader = reader();
+            while !reader.readline().await?.is_empty() {}
+            Ok(())
+        });
+        assert!(lines.await? >= LINES / 128);
+        let strings = runs_beside(async {
+            let mut lines = reader().lines();
+            while lines.next().await.transpose()?.is_some() {}
+            Ok(())
+        });
+        assert!(strings.await? >= LINES / 128);
+        let parts = runs_beside(async {
+            let mut reader = reader();
+            for _ in 0..LINES {
+                reader.readuntil("e").await?;
+                reader.skip_line().await?;
+            }
+            Ok(())
+        });
+        assert!(parts.await? >= LINES / 128);
+        let bytes = runs_beside(async {
+            let mut reader = reader();
+            for _ in 0..LINES {
+                reader.read(&mut [0]).await?;
+                reader.readexactly(1).await?;
+                reader.read_exact(&mut [0]).await?;
+                reader.read_some(1).await?;
+            }
+            Ok(())
+        });
+        assert!(bytes.await? >= LINES / 128);
+        let at_the_end = runs_beside(async {
+            let mut reader = StreamReader::new(&b""[..]);
+            for _ in 0..LINES {
+                assert_eq!(reader.readline().await?, b"");
+            }
+            Ok(())
+        });
+        assert!(at_the_end.await? >= LINES / 128);
+        Ok(())
+    })
+}
+
+#[test]
+fn read_some_lends_what_is_there_and_nothing_at_the_end() -> Result<()> {
+    run(async {
+        let mut reader = StreamReader::new(Script::pieces([&b"one"[..], b"two"]));
+        assert_eq!(reader.read_some(0).await?, b"");
+        assert_eq!(reader.read_some(2).await?, b"on");
+        assert_eq!(reader.read_some(99).await?, b"e");
+        assert_eq!(reader.read_some(usize::MAX).await?, b"two");
+        for _ in 0..2 {
+            assert_eq!(reader.read_some(9).await?, b"");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn read_more_adds_to_the_buffer_and_consume_takes_off_it() -> Result<()> {
+    run(async {
+        let mut reader = StreamReader::new(Script::pieces([&b"one\n"[..], b"two\n"])).with_limit(6);
+        assert_eq!((reader.read_more().await?, reader.buffer()), (4, &b"one\n"[..]));
+        assert_eq!((reader.read_more().await?, reader.buffer()), (4, &b"one\ntwo\n"[..]));
+        let error = reader.read_more().await.unwrap_err();
+        assert_eq!(LimitOverrun::of(&error).unwrap().consumed, 8, "a parser's buffer has a bound");
+        reader.consume(2);
+        assert_eq!(reader.read_more().await?, 0);
+        assert_eq!(reader.readline().await?, b"e\n");
+        assert_eq!(reader.readline().await?, b"two\n");
+        reader.consume(0);
+        assert!(catch_unwind(AssertUnwindSafe(|| reader.consume(1))).is_err());
+        Ok(())
+    })
+}
+
+#[test]
+fn after_a_read_exact_that_is_dropped_newlines_are_found_where_they_are() -> Result<()> {
+    run(async {
+        for size in [12, 20_000] {
+            let pieces = [
+                Act::Give(b"abcdef".to_vec()),
+                Act::Wait,
+                Act::Give(b"g\nhi".to_vec()),
+                Act::Wait,
+                Act::Give(b"\n".to_vec()),
+            ];
+            let mut reader = StreamReader::new(Script::of(pieces));
+            {
+                // It has searched what there is.
+                let mut line = pin!(reader.readline());
+                assert!(poll_fn(|cx| Poll::Ready(line.as_mut().poll(cx).is_pending())).await);
+            }
+            let mut buf = vec![0; size];
+            {
+                let mut filling = pin!(reader.read_exact(&mut buf));
+                assert!(poll_fn(|cx| Poll::Ready(filling.as_mut().poll(cx).is_pending())).await);
+            }
+            assert_eq!(reader.readline().await?, b"abcdefg\n");
+            assert_eq!(reader.readline().await?, b"hi\n");
+            assert_eq!(reader.readline().await?, b"");
+        }
         Ok(())
     })
 }

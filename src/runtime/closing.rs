@@ -8,6 +8,7 @@ use super::data::clock::Nanos;
 use super::data::tasks::MAIN;
 use super::data::waiter::Waiter;
 use super::event_loop::{Park, PollMain, look_around, round};
+use super::postponed::deliver;
 use super::state::State;
 
 /// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks. Once `hurry` is ready,
@@ -35,6 +36,7 @@ pub(super) fn close(hurry: &mut PollMain<'_>) {
             Poll::Pending
         });
         with(|state| end.wait_for_cleanups(state));
+        deliver(0);
     }
     with(|state| {
         state.cleaning.is_over = true;
@@ -92,5 +94,6 @@ pub(super) fn await_what_main_left() {
                 state.stop_rounds();
             }
         });
+        deliver(0);
     }
 }

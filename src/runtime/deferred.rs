@@ -1,12 +1,14 @@
-//! User code that the loop could not run while its state was lent: wakes, drops, calls and reports, done here when the borrow
-//! has ended, each under `catch_unwind`.
+//! User code that the loop could not run while its state was lent: wakes of foreign wakers and drops, done here as soon as
+//! the borrow has ended, each under `catch_unwind`.
+//!
+//! It runs inside the call that lent the state, so only what that call may do belongs here. What must wait for the look-around
+//! is in `postponed.rs`.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
 
 use super::context::{discard, with};
 use super::data::key::NO_SLOT;
-use super::data::log_line::{Level, log_line};
 use super::data::record::TaskLabel;
 use super::limit;
 use super::report::reports::report_unhandled;
@@ -20,24 +22,10 @@ pub(super) fn run_deferred() {
         match item {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
-            Deferred::Call(call) => {
-                with(|state| state.pace.note_call());
-                as_nobody(call);
-            }
             Deferred::DropVars(vars) => as_nobody(|| drop(vars)),
             Deferred::DropCall(call) => guard(None, || drop(call)),
             Deferred::DropMaker(maker) => guard(None, || drop(maker)),
-            Deferred::ReportSlow(line) => guard(None, || log_line(Level::Warn, &line)),
             Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
-            Deferred::ReportError { job, report, task } => guard(Some(&task), || {
-                if let Some(message) = report(job) {
-                    report_unhandled(&Unhandled::error(&task, message));
-                }
-            }),
-            Deferred::ReportPanic { payload, task } => {
-                report_unhandled(&Unhandled::panic(task.as_ref(), &*payload));
-                discard(payload);
-            }
         }
     }
 }
@@ -51,7 +39,7 @@ fn next_deferred() -> Option<Deferred> {
     .flatten()
 }
 
-/// Runs what is no part of the task that may run now: what another thread has sent, what another task has left.
+/// Runs what is no part of the task that may run now: what another task has left.
 fn as_nobody(f: impl FnOnce()) {
     let outer = with(|state| {
         let outer = state.step_in();
@@ -67,7 +55,7 @@ fn as_nobody(f: impl FnOnce()) {
 }
 
 /// Runs user code that must not stop the loop: its panic is reported.
-fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
+pub(super) fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
         report_unhandled(&Unhandled::panic(task, &*payload));
         discard(payload);

@@ -4,7 +4,8 @@
 //! nothing runnable after that, the loop parks until somebody wakes it or the next deadline comes.
 //!
 //! All user code is called from here (and from `context::with`, for what was deferred), and never while the state is
-//! borrowed: a task's job is taken out of its slot, polled, and put back.
+//! borrowed: a task's job is taken out of its slot, polled, and put back. Calls of other threads and reports run in the look
+//! around only (`deliver`).
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -20,6 +21,7 @@ use super::data::key::WakerKey;
 use super::data::record::{Ending, Payload};
 use super::data::tasks::{MAIN, Step};
 use super::limit;
+use super::postponed::deliver;
 use super::reactor::Wait;
 use super::state::{Next, Settled, State};
 
@@ -51,7 +53,9 @@ const RETRY_REACTOR: Duration = Duration::from_millis(20);
 pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
     match round(poll_main) {
         ControlFlow::Continue(polls) => {
-            with(|state| look_around(state, polls, park)).unwrap_or(Turn::Park(None))
+            let turn = with(|state| look_around(state, polls, park)).unwrap_or(Turn::Park(None));
+            deliver(polls);
+            turn
         }
         // Main is ready, so `run` goes on at once.
         ControlFlow::Break(()) => Turn::Busy,
@@ -214,6 +218,7 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
         poll_reactor(state, Wait::Not);
         state.queue(MAIN);
     });
+    deliver(0);
     while !is_ready.get() {
         turn(&mut poll_main, Park::Here);
     }

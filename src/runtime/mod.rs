@@ -8,7 +8,7 @@
 //! | `data/` | what lies in the loop: slabs, queues, records. Pure: time is a parameter |
 //! | `threads/` | what other threads reach: the inbox, the registry, the waker, home of `unsafe` |
 //! | `reactor/` | what turns readiness of the operating system into wakes |
-//! | `event_loop`, `closing`, `context`, `deferred`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
+//! | `event_loop`, `closing`, `context`, `deferred`, `postponed`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
 //! | `handles/` | what leaves the loop: keys with a `Drop` |
 //! | `doors/` | the loop from outside |
 
@@ -20,6 +20,7 @@ mod doors;
 mod event_loop;
 mod handles;
 mod limit;
+mod postponed;
 mod reactor;
 mod report;
 mod scope;

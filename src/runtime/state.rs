@@ -21,12 +21,13 @@ use super::data::key::{NO_SLOT, RunNumber, WakerKey};
 use super::data::locals::Locals;
 use super::data::pace::Pace;
 use super::data::ready_list::{Member, ReadyList, ReadyMember};
-use super::data::record::{CancelReason, Ending, ErrorReporter, Payload, Place, TaskLabel};
+use super::data::record::{CancelReason, Ending, Place, TaskLabel};
 use super::data::run_queue::RunQueue;
 use super::data::tasks::{Ended, MAIN, Step, Tasks, Tenant, Unclaimed};
 use super::data::timers::Timers;
 use super::data::vars::{VarTable, Vars};
 use super::data::waiter::{ForeignWakers, Waiter};
+use super::postponed::{Postponed, Report};
 use super::reactor::{EventSource, Reactor, Wait};
 use super::report::unhandled::Unhandled;
 use super::threads::inbox::{Call, Cancel, Inbox};
@@ -73,20 +74,19 @@ pub(crate) struct State {
     pub(super) deferred: VecDeque<Deferred>,
     /// They are being done, further out on the stack.
     pub(super) runs_deferred: bool,
+    /// User code that waits for the look-around.
+    pub(super) postponed: Postponed,
 }
 
-/// User code to run when the state is not borrowed.
+/// User code to run as soon as the state is not borrowed: foreign wakers, which may be woken anywhere, and drops of what the
+/// current task or the caller has given up. What belongs to somebody else is [`Postponed`].
 pub(super) enum Deferred {
     Wake(Waker),
     DropWaker(Waker),
     DropOutput { job: BoxedJob, task: TaskLabel },
     DropVars(Vars),
-    ReportError { job: BoxedJob, report: ErrorReporter, task: TaskLabel },
-    ReportPanic { payload: Payload, task: Option<TaskLabel> },
-    Call(Call),
     DropCall(Call),
     DropMaker(Box<dyn Any>),
-    ReportSlow(String),
 }
 
 /// Somebody who wants to be woken: a waker and, if it is one of ours, its key.
@@ -148,6 +148,7 @@ impl State {
             locals: Locals::default(),
             deferred: VecDeque::new(),
             runs_deferred: false,
+            postponed: Postponed::default(),
             registered,
             next_idle: None,
         }
@@ -368,17 +369,21 @@ impl State {
     }
 
     fn defer_unclaimed(&mut self, slot: u32, unclaimed: Unclaimed) {
-        let deferred = match unclaimed {
-            Unclaimed::Nothing => return,
-            Unclaimed::Output(job) => Deferred::DropOutput { job, task: self.task_label(slot) },
+        match unclaimed {
+            Unclaimed::Nothing => {}
+            Unclaimed::Output(job) => {
+                let task = self.task_label(slot);
+                self.deferred.push_back(Deferred::DropOutput { job, task });
+            }
             Unclaimed::Result(job, report) => {
-                Deferred::ReportError { job, report, task: self.task_label(slot) }
+                let task = self.task_label(slot);
+                self.postponed.report(Report::Error { job, report, task });
             }
             Unclaimed::Panic(payload) => {
-                Deferred::ReportPanic { payload, task: Some(self.task_label(slot)) }
+                let task = self.task_label(slot);
+                self.postponed.report(Report::Panic { payload, task });
             }
-        };
-        self.deferred.push_back(deferred);
+        }
     }
 
     // Context variables.
@@ -432,7 +437,8 @@ impl State {
         self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
         self.deferred.extend(self.cleaning.take_makers().map(Deferred::DropMaker));
         let (mail, unpark) = self.registered.close();
-        self.deferred.extend(mail.calls.into_iter().map(Deferred::DropCall));
+        let calls = self.postponed.take_calls().chain(mail.calls);
+        self.deferred.extend(calls.map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
     }
@@ -490,6 +496,7 @@ impl State {
         self.registered.inbox()
     }
 
+    /// Runs nothing: calls wait for the look-around.
     pub(super) fn read_inbox(&mut self) {
         let Some(mail) = self.inbox().collect() else { return };
         for Cancel { slot, handle_was_dropped } in mail.cancels {
@@ -503,7 +510,7 @@ impl State {
         for key in mail.wakes {
             self.wake_key(key);
         }
-        self.deferred.extend(mail.calls.into_iter().map(Deferred::Call));
+        self.postponed.add_calls(mail.calls);
     }
 
     fn expire_timers(&mut self, now: Nanos) {
@@ -565,7 +572,11 @@ impl State {
 
     /// Whether something is to be done before the loop may sleep.
     pub(super) fn is_busy(&self) -> bool {
-        !self.queue.is_empty() || !self.deferred.is_empty()
+        !self.queue.is_empty() || !self.deferred.is_empty() || !self.postponed.is_empty()
+    }
+
+    pub(super) fn renew_budget(&mut self) {
+        self.budget = BUDGET;
     }
 
     /// Uses up one operation of the current poll's budget. `false`: there is none left.

@@ -19,6 +19,10 @@ impl Handle {
     /// What it gives can be waited for by this thread, or awaited on another loop. After the loop has ended that is an error,
     /// as with a task that was cancelled; so is it if the loop ends first.
     ///
+    /// Creating tasks never waits. A thread that can create them faster than the loop runs them should send its work through a
+    /// [`thread::channel`](crate::thread::channel) to a task that takes it from there, or wait for each task before it creates the
+    /// next: a channel's `send` blocks while the channel is full.
+    ///
     /// The task begins with those [context variables](crate::ContextVar) of the code that calls this that are
     /// [`threadsafe`](crate::ContextVar::threadsafe).
     ///

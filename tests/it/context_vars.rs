@@ -168,8 +168,10 @@ async fn a_call_from_elsewhere_is_no_part_of_the_task_that_lets_it_in() {
             *in_call.lock().expect("nobody panics with it") = Some(found);
         };
         Handle::current().call_soon_threadsafe(call).unwrap();
-        // To give a handle up, the loop reads what was sent.
+        // To give a handle up, the loop reads what was sent; the call is made in the look-around.
         drop(create_task(async {}));
+        assert_eq!(seen.lock().unwrap().take(), None);
+        sleep(MILLI / 10).await;
         assert_eq!(seen.lock().unwrap().take(), Some((None, None, false)));
         assert_eq!(VAR.get(), Some("main"));
         assert!(deadline().is_some() && current_task().is_some());

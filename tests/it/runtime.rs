@@ -2,4 +2,5 @@
 
 mod host;
 mod lifetime;
+mod look_around;
 mod nested;

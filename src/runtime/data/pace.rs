@@ -117,6 +117,11 @@ impl Pace {
         self.called_in == self.ended
     }
 
+    /// Whether what runs since the last look around has had a round's time. Under virtual time it never has.
+    pub(crate) fn is_round_over(&self, now: impl FnOnce() -> Nanos) -> bool {
+        !self.is_fixed && now().saturating_sub(self.began) > ROUND
+    }
+
     /// Timers expired just now.
     pub(crate) fn expired(&mut self, now: Nanos) {
         self.expired = now;

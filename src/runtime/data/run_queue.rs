@@ -22,6 +22,10 @@ impl RunQueue {
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
 }
 
 #[cfg(test)]

@@ -107,8 +107,10 @@ impl Builder {
     /// [call on another thread](crate::thread::to_thread) that outlasts the loop, instead of writing a line
     /// through the `log` crate. Asyncio's `loop.set_exception_handler`.
     ///
-    /// It is called on the loop's thread, once for each, as soon as it is certain that nobody will await the task:
-    /// when the task ends or its handle goes, whichever is later. Should the hook panic, the line is written after all.
+    /// The loop calls it on its own thread, once for each, when it next looks around after it is certain that nobody will
+    /// await the task: when the task ends or its handle goes, whichever is later. So the hook never runs inside the code that
+    /// drops a handle, and may take locks which that code holds. What a run has left to report is told before the run returns.
+    /// Should the hook panic, the line is written after all.
     ///
     /// # Examples
     ///

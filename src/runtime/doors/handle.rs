@@ -74,8 +74,15 @@ impl Handle {
     /// Has the loop call `f` on its own thread, soon, in the order of the calls from this thread; asyncio's
     /// `loop.call_soon_threadsafe`. Wakes the loop if it sleeps.
     ///
+    /// The loop makes calls when it looks around, between the polls of two tasks, and never inside a call of another function of
+    /// this crate. It makes at most 64 each time, and fewer while many tasks are runnable, so timers and sockets have their turn
+    /// between.
+    ///
     /// A panic in `f` is reported as [unhandled](crate::Builder::on_unhandled). If the loop ends first, `f` is dropped,
     /// on the loop's thread.
+    ///
+    /// Sending never waits, and what the loop has not called yet takes memory. A thread that can send faster than the loop
+    /// calls should use a [`thread::channel`](crate::thread::channel) instead: its `send` blocks while the channel is full.
     ///
     /// # Errors
     ///

@@ -20,6 +20,7 @@ use crate::runtime::data::record::Payload;
 use crate::runtime::event_loop::{self, Park, PollMain, Turn};
 use crate::runtime::handles::leaving;
 use crate::runtime::limit;
+use crate::runtime::postponed;
 use crate::runtime::state::State;
 
 /// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
@@ -211,6 +212,7 @@ impl Runtime {
                     None => closing::close(&mut |_| Poll::Pending),
                 }
                 context::drop_locals();
+                postponed::deliver_last();
             });
         });
         // The wakers of others that it still holds.
@@ -279,6 +281,7 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
     closing::await_what_main_left();
+    postponed::deliver_reports();
     with(|state| {
         state.tasks.calm_main();
         state.cleaning.why_hurried = None;

@@ -1,4 +1,4 @@
-//! Reports: each goes to the hook of the loop that runs on this thread or, without one, to the log.
+//! Reports: each goes to the hook of the loop that runs on this thread, in its look-around, or, without one, to the log.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -7,8 +7,20 @@ use super::unhandled::Unhandled;
 use crate::runtime::context::{discard, with};
 use crate::runtime::data::log_line::{Level, log_line};
 use crate::runtime::data::record::{Payload, Place, TaskLabel};
+use crate::runtime::postponed::Report;
+use crate::runtime::state::State;
 
+/// Hands a report to the look-around of the loop that runs here; a hook never runs inside the code that had something to
+/// report. Where no loop runs, it is told at once.
 pub(crate) fn report_unhandled(unhandled: &Unhandled) {
+    let report = |state: &mut State| state.postponed.report(Report::Unhandled(unhandled.clone()));
+    if with(report).is_none() {
+        tell(unhandled);
+    }
+}
+
+/// Tells the hook or, without one, the log.
+pub(in crate::runtime) fn tell(unhandled: &Unhandled) {
     let report = || match with(|state| state.on_unhandled.clone()).flatten() {
         Some(hook) => hook(unhandled),
         None => log_line(Level::Error, &unhandled.to_string()),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::runtime::data::clock::Nanos;
 use crate::runtime::data::key::{Serial, WakerKey};
 use crate::runtime::data::tasks::{MAIN, Tasks};
-use crate::runtime::state::{Deferred, State};
+use crate::runtime::postponed::Report;
+use crate::runtime::state::State;
 
 impl State {
     /// Reports that the last round took so long.
@@ -32,7 +33,7 @@ impl State {
             ),
         };
         let took = Duration::from_millis(took / 1_000_000);
-        self.deferred.push_back(Deferred::ReportSlow(format!(
+        self.postponed.report(Report::Slow(format!(
             "nothing else could run for {took:?}: {blame}; move blocking work to a thread, as with `thread::to_thread`"
         )));
     }

@@ -85,12 +85,16 @@ fn a_foreign_waker_that_panics_when_dropped_is_reported_and_stops_nothing() {
         }
         assert!(log.take().is_empty());
         assert!(poll_once(&mut replaced).await.is_pending());
+        sleep(Duration::from_nanos(1)).await;
         assert_eq!(messages(&log), ["waker"]);
         drop(dropped);
+        sleep(Duration::from_nanos(1)).await;
         assert_eq!(messages(&log), ["waker"]);
         assert!(poll_once(&mut reset).await.is_pending());
+        sleep(Duration::from_nanos(1)).await;
         assert_eq!(messages(&log), ["waker"]);
         drop(disarmed);
+        sleep(Duration::from_nanos(1)).await;
         assert_eq!(messages(&log), ["waker"]);
         assert!(replaced.await.is_ok());
         reset.await;

@@ -1,0 +1,157 @@
+//! User code that waits for the look-around: calls that other threads have sent, and reports.
+//!
+//! Nothing else runs between two `await`s of a task. So a drop of a handle, a `cancel` or a poll only queues what it finds
+//! here, and [`deliver`] runs it between two rounds: the current task may hold a lock or a `RefCell` that a call wants as well.
+//!
+//! A turn makes a limited number of calls, so that a sender who floods the loop, or a call that sends itself again, delays
+//! timers and sockets by a round at most.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use super::context::{discard, drop_caught, with};
+use super::data::clock;
+use super::data::job::BoxedJob;
+use super::data::log_line::{Level, log_line};
+use super::data::record::{ErrorReporter, Payload, TaskLabel};
+use super::deferred::guard;
+use super::report::reports::tell;
+use super::report::unhandled::Unhandled;
+use super::state::State;
+use super::threads::inbox::Call;
+
+/// The most calls of other threads that one turn makes.
+const CALLS_MAX: usize = 64;
+
+/// How often hooks may leave new reports, one generation after the other, before the rest waits for the next run.
+const GENERATIONS_MAX: u32 = 64;
+
+/// What the next look-arounds run.
+#[derive(Default)]
+pub(super) struct Postponed {
+    calls: VecDeque<Call>,
+    reports: VecDeque<Report>,
+}
+
+/// Something to tell the hook or the log.
+pub(super) enum Report {
+    Unhandled(Unhandled),
+    /// The output of a detached task, to be asked for its error.
+    Error {
+        job: BoxedJob,
+        report: ErrorReporter,
+        task: TaskLabel,
+    },
+    Panic {
+        payload: Payload,
+        task: TaskLabel,
+    },
+    /// A line for the log.
+    Slow(String),
+}
+
+impl Postponed {
+    pub(super) fn report(&mut self, report: Report) {
+        self.reports.push_back(report);
+    }
+
+    pub(super) fn add_calls(&mut self, calls: Vec<Call>) {
+        self.calls.extend(calls);
+    }
+
+    /// At the end of the loop.
+    pub(super) fn take_calls(&mut self) -> impl Iterator<Item = Call> + use<> {
+        mem::take(&mut self.calls).into_iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.reports.is_empty()
+    }
+}
+
+/// Runs what has been postponed, after a round of `polls`: every report, and a share of the calls.
+pub(super) fn deliver(polls: u32) {
+    if with(|state| state.postponed.is_empty()).unwrap_or(true) {
+        return;
+    }
+    tell_generation();
+    make_calls(polls);
+}
+
+fn make_calls(polls: u32) {
+    let limit = with(|state| calls_at_once(state.queue.len(), polls)).unwrap_or(0);
+    for made in 0..limit {
+        let next = |state: &mut State| {
+            if made > 0 && state.pace.is_round_over(clock::real_now) {
+                return None;
+            }
+            let call = state.postponed.calls.pop_front()?;
+            state.pace.note_call();
+            state.renew_budget();
+            Some(call)
+        };
+        let Some(call) = with(next).flatten() else { return };
+        guard(None, call);
+    }
+}
+
+/// How many calls a turn makes. Most calls queue a task. Where tasks wait already, no more calls are made than tasks were
+/// polled, or senders could make the run queue, and with it every delay, longer and longer.
+fn calls_at_once(queued: usize, polls: u32) -> usize {
+    CALLS_MAX.saturating_sub(queued).max(polls as usize).clamp(1, CALLS_MAX)
+}
+
+/// Tells what is to be reported now, and what that leaves to report.
+pub(super) fn deliver_reports() {
+    for _ in 0..GENERATIONS_MAX {
+        if tell_generation() == 0 {
+            return;
+        }
+    }
+}
+
+/// At the end of the loop. Once hooks have left reports for too long, the rest goes to the log.
+pub(super) fn deliver_last() {
+    deliver_reports();
+    let hook = with(|state| state.on_unhandled.take());
+    if let Some(payload) = drop_caught(hook) {
+        discard(payload);
+    }
+    deliver_reports();
+}
+
+/// Tells the reports that are there now; says how many there were.
+fn tell_generation() -> usize {
+    let reports = with(|state| mem::take(&mut state.postponed.reports)).unwrap_or_default();
+    let len = reports.len();
+    for report in reports {
+        match report {
+            Report::Unhandled(unhandled) => tell(&unhandled),
+            Report::Error { job, report, task } => guard(Some(&task), || {
+                if let Some(message) = report(job) {
+                    tell(&Unhandled::error(&task, message));
+                }
+            }),
+            Report::Panic { payload, task } => {
+                tell(&Unhandled::panic(Some(&task), &*payload));
+                discard(payload);
+            }
+            Report::Slow(line) => guard(None, || log_line(Level::Warn, &line)),
+        }
+    }
+    len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_tasks_wait_no_more_calls_are_made_than_tasks_were_polled() {
+        assert_eq!(calls_at_once(0, 0), CALLS_MAX, "an idle loop");
+        assert_eq!(calls_at_once(60, 0), 4);
+        assert_eq!(calls_at_once(1000, 7), 7);
+        assert_eq!(calls_at_once(1000, 0), 1, "senders do not starve either");
+        assert_eq!(calls_at_once(0, 200), CALLS_MAX);
+    }
+}

@@ -521,7 +521,7 @@ pub mod workers;
 // The loop.
 #[cfg(feature = "macros")]
 pub use oneloop_macros::{main, test};
-pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, run};
+pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, UnhandledKind, run};
 #[doc(inline)]
 pub use signal::{Interrupted, run_until_ctrl_c};
 

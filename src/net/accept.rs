@@ -13,7 +13,7 @@ use socket2::SockRef;
 
 use super::TcpListener;
 use super::connection::ByteStream;
-use crate::runtime::{Direction, EventSource, Level, Moved, Registration, log_line};
+use crate::runtime::{Direction, EventSource, Moved, Registration, UnhandledKind, report_accept};
 use crate::time::{Sleep, sleep};
 
 /// A listener of either kind, for what serves both.
@@ -231,11 +231,7 @@ impl Patience {
         }
         let pause = self.next_pause;
         if pause == FIRST_PAUSE {
-            let at = listener.place();
-            let line = format!(
-                "cannot accept connections at {at} for the moment, they wait in the backlog: {error}"
-            );
-            log_line(Level::Warn, &line);
+            report_accept(UnhandledKind::AcceptPaused, listener.place(), error);
         }
         self.next_pause = (pause * 2).min(LAST_PAUSE);
         Ok(Some(pause))

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::reaper::{Exited, Reaper, Target};
 use super::table::ChildKey;
 use super::tree;
-use crate::runtime::{ClockHold, Handle, Place, leave_end};
+use crate::runtime::{BoxedError, ClockHold, Handle, Place, leave_end};
 use crate::time::{now, sleep, timeout_at};
 
 /// Of the end of who is no child of ours, nothing tells: so long it is waited for until somebody looks again, at first and at most.
@@ -93,19 +93,19 @@ struct Unfinished {
 
 impl Unfinished {
     /// Waits until it has ended, and kills it when its grace is over. An error of the cleanup is none that could be helped.
-    async fn wait(self) -> Option<String> {
+    async fn wait(self) -> Option<BoxedError> {
         let Self { ending: ending @ Ending { home, key, grace, .. }, deadline } = &self;
         let (home, key) = (*home, *key);
         match deadline {
             _ if grace.is_zero() => {}
             Some(deadline) if timeout_at(*deadline, ending.over()).await.is_err() => {}
             Some(_) => return None,
-            None => return ending.over().await.err().map(|error| error.to_string()),
+            None => return ending.over().await.err().map(BoxedError::from),
         }
         if let Ok(reaper) = Reaper::of(home) {
             ending.kill(&reaper);
         }
-        Exited::new(home, key).await.err().map(|error| error.to_string())
+        Exited::new(home, key).await.err().map(BoxedError::from)
     }
 }
 

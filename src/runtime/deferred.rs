@@ -57,7 +57,7 @@ fn as_nobody(f: impl FnOnce()) {
 /// Runs user code that must not stop the loop: its panic is reported.
 pub(super) fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        report_unhandled(&Unhandled::panic(task, &*payload));
+        report_unhandled(Unhandled::panic(task, &*payload));
         discard(payload);
     }
 }

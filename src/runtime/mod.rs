@@ -32,6 +32,7 @@ pub use doors::builder::{Builder, run};
 pub use doors::handle::{Closed, Handle};
 pub use doors::runtime::Runtime;
 pub use event_loop::Turn;
+pub use report::kind::UnhandledKind;
 pub use report::unhandled::Unhandled;
 
 pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_budget, has_loop, local};
@@ -41,8 +42,8 @@ pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, 
 pub(crate) use data::job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use data::key::{HandleKey, slot};
 pub(crate) use data::locals::LoopLocal;
-pub(crate) use data::log_line::{Level, log_line};
-pub(crate) use data::record::{Ending, Payload, Place, TaskLabel};
+pub(crate) use data::log::log_line::{Level, log_line};
+pub(crate) use data::record::{BoxedError, Ending, Payload, Peer, Place, TaskLabel};
 pub(crate) use data::tasks::{Failure, FailureCause};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use deferred::{drop_reported, wake_guarded};
@@ -66,9 +67,11 @@ pub(crate) use limit::{around, around_token, tokens_moved};
 pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
 };
+pub(crate) use report::failures::check_failures;
 pub(crate) use report::reports::{
-    report_call_cut_off, report_call_panic, report_operation_cut_off, report_operation_error,
-    report_task_panic, report_unsent, why_hurried,
+    report_accept, report_call_cut_off, report_call_panic, report_connection_given_up,
+    report_operation_cut_off, report_operation_error, report_task_panic, report_unsent,
+    why_hurried,
 };
 pub(crate) use report::unhandled::panic_message;
 pub(crate) use scope::{Scope, drop_members};

@@ -12,7 +12,7 @@ use std::mem;
 use super::context::{discard, drop_caught, with};
 use super::data::clock;
 use super::data::job::BoxedJob;
-use super::data::log_line::{Level, log_line};
+use super::data::log::log_line::{Level, log_line};
 use super::data::record::{ErrorReporter, Payload, TaskLabel};
 use super::deferred::guard;
 use super::report::reports::tell;
@@ -126,14 +126,14 @@ fn tell_generation() -> usize {
     let len = reports.len();
     for report in reports {
         match report {
-            Report::Unhandled(unhandled) => tell(&unhandled),
+            Report::Unhandled(unhandled) => tell(unhandled),
             Report::Error { job, report, task } => guard(Some(&task), || {
-                if let Some(message) = report(job) {
-                    tell(&Unhandled::error(&task, message));
+                if let Some(error) = report(job) {
+                    tell(Unhandled::task_error(&task, error));
                 }
             }),
             Report::Panic { payload, task } => {
-                tell(&Unhandled::panic(Some(&task), &*payload));
+                tell(Unhandled::panic(Some(&task), &*payload));
                 discard(payload);
             }
             Report::Slow(line) => guard(None, || log_line(Level::Warn, &line)),

@@ -29,6 +29,7 @@ use super::data::vars::{VarTable, Vars};
 use super::data::waiter::{ForeignWakers, Waiter};
 use super::postponed::{Postponed, Report};
 use super::reactor::{EventSource, Reactor, Wait};
+use super::report::failures::SharedFailures;
 use super::report::unhandled::Unhandled;
 use super::threads::inbox::{Call, Cancel, Inbox};
 use super::threads::registry::Place as Registered;
@@ -69,6 +70,8 @@ pub(crate) struct State {
     pub(super) cleaning: Cleaning,
     pub(super) errands: Errands,
     pub(super) on_unhandled: Option<UnhandledHook>,
+    /// Kept where reports make `run` fail.
+    pub(super) failures: Option<SharedFailures>,
     /// What the layers above keep here.
     pub(super) locals: Locals,
     pub(super) deferred: VecDeque<Deferred>,
@@ -145,6 +148,7 @@ impl State {
             cleaning: Cleaning::new(cleanup_timeout),
             errands: Errands::new(),
             on_unhandled,
+            failures: None,
             locals: Locals::default(),
             deferred: VecDeque::new(),
             runs_deferred: false,

@@ -1,12 +1,13 @@
 //! A run that somebody may ask to end: once, and then again. Knows nothing of who asks.
 
 use std::future::poll_fn;
-use std::panic::Location;
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
 use crate::runtime::{
-    Payload, Runtime, await_errands, cut_off_cleanups, left_cleanups, poll_awaited_errands,
+    Payload, Runtime, await_errands, check_failures, cut_off_cleanups, left_cleanups,
+    poll_awaited_errands,
 };
 
 /// Who asks. Polled by main, again also after it was ready.
@@ -73,6 +74,12 @@ pub(crate) fn run_unless_asked<F: Future>(
     let output = runtime.run_caught(unless_asked(main, asks), place);
     // It may be asked as late as this.
     let why = asks.why();
+    let failures = runtime.failures();
     runtime.shutdown_until(|cx| asks.poll_hurry(cx), why);
-    output
+    let output = output?;
+    if output.is_some() {
+        // The caller has things to put back before the panic goes on.
+        panic::catch_unwind(AssertUnwindSafe(|| check_failures(failures.as_ref())))?;
+    }
+    Ok(output)
 }

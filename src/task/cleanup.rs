@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::Outcome;
 use super::shield::Shield;
+use super::{Outcome, Reportable};
 use crate::runtime::{self, BoxedCleanup, HandleKey, Place};
 
 /// Guards `value`: when the guard is dropped, the async function `cleanup` gets the value, and is awaited to its end.
@@ -75,30 +75,30 @@ use crate::runtime::{self, BoxedCleanup, HandleKey, Place};
 #[doc(alias = "AsyncDrop")]
 #[doc(alias = "finally")]
 #[doc(alias = "defer")]
-pub fn with_cleanup<T, R, C>(value: T, cleanup: C) -> Cleanup<T>
+pub fn with_cleanup<T, R, C, How>(value: T, cleanup: C) -> Cleanup<T>
 where
     T: 'static,
-    R: Outcome<Error: fmt::Display> + 'static,
+    R: Outcome<Error: Reportable<How>> + 'static,
     C: AsyncFnOnce(T) -> R + 'static,
 {
     let Some(key) = runtime::keep_maker(Box::new(cleanup)) else {
         runtime::no_loop("`with_cleanup`")
     };
-    let guarded = Guarded { value, key, make: make_cleanup::<T, R, C> };
+    let guarded = Guarded { value, key, make: make_cleanup::<T, R, C, How> };
     Cleanup { guarded: Some(guarded), place: std::panic::Location::caller() }
 }
 
 /// The future of one cleanup, whose function was kept as `maker`.
-fn make_cleanup<T, R, C>(maker: Box<dyn Any>, value: T) -> BoxedCleanup
+fn make_cleanup<T, R, C, How>(maker: Box<dyn Any>, value: T) -> BoxedCleanup
 where
     T: 'static,
-    R: Outcome<Error: fmt::Display> + 'static,
+    R: Outcome<Error: Reportable<How>> + 'static,
     C: AsyncFnOnce(T) -> R + 'static,
 {
     let cleanup = maker.downcast::<C>().expect("a guard's key leads to its own function");
     Box::pin(async move {
         let outcome = cleanup(value).await;
-        outcome.into_result().err().map(|error| error.to_string())
+        outcome.into_result().err().map(Reportable::into_boxed)
     })
 }
 
@@ -148,7 +148,7 @@ impl<T: 'static> Cleanup<T> {
         let place = self.place;
         if let Some(cleanup) = self.take_cleanup() {
             if let Some(error) = Shield::of_cleanup(cleanup, place).await {
-                runtime::report_cleanup_error(error);
+                runtime::report_cleanup_error(place, error);
             }
         }
     }

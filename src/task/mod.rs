@@ -56,7 +56,8 @@ pub use group::{Body, Group, GroupError, GroupOutcome, Ready, StartError, TaskEr
 pub use join_error::JoinError;
 #[doc(hidden)]
 pub use member::Branch;
-pub use outcome::{MayFail, Outcome};
+pub(crate) use outcome::reportable_error;
+pub use outcome::{MayFail, Outcome, Reportable};
 pub use race::{Race, race};
 #[doc(hidden)]
 pub use select::{discard_output, random_below};

@@ -1,6 +1,9 @@
 //! What a task whose output nobody takes may end with.
 
 use std::convert::Infallible;
+use std::error::Error;
+
+use crate::runtime::{BoxedError, BoxedJob, output_of};
 
 /// The output of a future that may fail, or not: `()`, `Result<T, E>`, and `!` for one that never ends.
 ///
@@ -84,6 +87,59 @@ impl<T, E> Outcome for Result<T, E> {
     fn is_error(&self) -> bool {
         self.is_err()
     }
+}
+
+/// An error that can be reported when nobody sees it: what [`Task::detach`](crate::Task::detach), the handlers of a
+/// [server](crate::start_server) and [cleanups](crate::with_cleanup) may fail with.
+///
+/// It is implemented for every type that converts into a `Box<dyn Error>`: errors, `String`, `&str`, `anyhow::Error`; and
+/// for boxed errors that are `Send`. A type that only displays itself becomes one by `map_err(|error| error.to_string())`,
+/// better by implementing [`Error`].
+///
+/// `How` is inferred; it only keeps the implementations apart.
+#[diagnostic::on_unimplemented(
+    message = "an error of type `{Self}` cannot be reported",
+    note = "implement `std::error::Error` for it, or turn it into a text: `map_err(|error| error.to_string())`"
+)]
+pub trait Reportable<How> {
+    /// The error that a report carries.
+    fn into_boxed(self) -> Box<dyn Error>;
+}
+
+/// How errors become reportable: by their conversion.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "it is inferred")]
+pub enum ByConversion {}
+
+/// How errors become reportable: they are boxed already.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "it is inferred")]
+pub enum Boxed {}
+
+impl<E: Into<Box<dyn Error>>> Reportable<ByConversion> for E {
+    fn into_boxed(self) -> Box<dyn Error> {
+        self.into()
+    }
+}
+
+impl Reportable<Boxed> for Box<dyn Error + Send + Sync> {
+    fn into_boxed(self) -> Box<dyn Error> {
+        self
+    }
+}
+
+impl Reportable<Boxed> for Box<dyn Error + Send> {
+    fn into_boxed(self) -> Box<dyn Error> {
+        self
+    }
+}
+
+/// The error of a task, if its output is one.
+pub(crate) fn reportable_error<T, How>(job: BoxedJob) -> Option<BoxedError>
+where
+    T: Outcome<Error: Reportable<How>> + 'static,
+{
+    output_of::<T>(job).into_result().err().map(Reportable::into_boxed)
 }
 
 /// The type `!`, which stable Rust lets one write only as the return type of a function.

@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{JoinError, Outcome, TaskKey, TaskRef};
+use super::outcome::reportable_error;
+use super::{JoinError, Outcome, Reportable, TaskKey, TaskRef};
 use crate::runtime::{self, CancelReason, Runtime, TaskHandle, Timer, When, nanos, output_of};
 
 /// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
@@ -289,12 +290,10 @@ impl Grace {
     }
 }
 
-impl<T> Task<T>
-where
-    T: Outcome<Error: fmt::Display> + 'static,
-{
+impl<T: 'static> Task<T> {
     /// Says on purpose that nobody will await the task. If it ends with an `Err` or a panic, that is reported once, with its
-    /// name and the place where it was created, through [`Builder::on_unhandled`](crate::Builder::on_unhandled).
+    /// name and the place where it was created, through [`Builder::on_unhandled`](crate::Builder::on_unhandled). An `Err` is
+    /// reported with its causes.
     ///
     /// # Examples
     ///
@@ -308,11 +307,11 @@ where
     ///     oneloop::yield_now().await; // writes one line to the log
     /// });
     /// ```
-    pub fn detach(self) {
-        self.handle.set_reporter(|job| {
-            let error = output_of::<T>(job).into_result().err()?;
-            Some(error.to_string())
-        });
+    pub fn detach<How>(self)
+    where
+        T: Outcome<Error: Reportable<How>>,
+    {
+        self.handle.set_reporter(reportable_error::<T, How>);
     }
 }
 

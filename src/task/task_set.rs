@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 
 use super::task::Grace;
-use super::{JoinError, Outcome, Task, TaskRef, create_task};
+use super::{JoinError, Outcome, Reportable, Task, TaskRef, create_task};
 use crate::runtime::{self, CancelReason, Watch};
 
 /// A set of tasks with outputs of one type, for a struct to keep: it gives the results in the order in which the tasks end, and
@@ -269,12 +269,12 @@ fn result_of<T: 'static>(mut task: Task<T>) -> Result<T, JoinError> {
     }
 }
 
-impl<T> TaskSet<T>
-where
-    T: Outcome<Error: fmt::Display> + 'static,
-{
+impl<T: 'static> TaskSet<T> {
     /// Empties the set; the tasks go on, each [detached](Task::detach): an error or a panic is reported.
-    pub fn detach_all(&mut self) {
+    pub fn detach_all<How>(&mut self)
+    where
+        T: Outcome<Error: Reportable<How>>,
+    {
         self.drain().for_each(Task::detach);
     }
 }

@@ -44,7 +44,7 @@ use oneloop::time::{Interval, MissedTicks, Sleep, Timeout, now};
 use oneloop::workers::{OnPanic, Worker, Workers};
 use oneloop::{
     CancelOnDrop, CancelReason, Closed, Handle, Interrupted, JoinError, Runtime, Task, TaskKey,
-    TaskRef, TaskSet, TimeoutError, Turn, Unhandled, signal, testing,
+    TaskRef, TaskSet, TimeoutError, Turn, Unhandled, UnhandledKind, signal, testing,
 };
 
 fn assert_send<T: Send + ?Sized>() {}
@@ -270,11 +270,13 @@ fn errors_and_plain_data_are_send_and_sync() {
     assert_all::<Interrupted>();
     assert_all::<SignalKind>();
     assert_all::<CancelReason>();
-    assert_all::<Unhandled>();
+    assert_all::<UnhandledKind>();
     assert_all::<Turn>();
     assert_all::<FirstCompleted>();
     assert_all::<FirstError>();
     assert_all::<All>();
+    // It holds the error, which may be local to its thread.
+    assert_unpin::<Unhandled>();
     // A builder holds a context, which stays on its thread.
     assert_unpin::<task::Builder>();
 }

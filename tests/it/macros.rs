@@ -184,3 +184,39 @@ async fn test_sees_should_panic_above_it() {
 
 #[oneloop::test]
 async fn test_may_await_nothing() {}
+
+#[oneloop::test]
+#[should_panic(expected = "nobody awaits it: as it should")]
+async fn a_detached_task_that_panics_fails_the_test() {
+    drop(oneloop::create_task(async { panic!("as it should") }));
+    oneloop::yield_now().await;
+}
+
+#[oneloop::test(unhandled = "fail", virtual_time)]
+#[should_panic(expected = "nobody awaits it: as it should")]
+async fn a_detached_task_that_fails_late_fails_the_test() {
+    let late = async {
+        sleep(HOUR).await;
+        Err::<(), _>("as it should")
+    };
+    oneloop::create_task(late).detach();
+    sleep(2 * HOUR).await;
+}
+
+#[oneloop::test(unhandled = "log")]
+async fn what_is_unhandled_is_only_logged_where_a_test_says_so() {
+    oneloop::create_task(async { Err::<(), _>("this line belongs to a test that passes") })
+        .detach();
+    oneloop::yield_now().await;
+}
+
+#[test]
+#[should_panic(expected = "1 unhandled")]
+fn main_fails_by_what_is_unhandled_if_it_says_so() {
+    #[oneloop::main(unhandled = "fail")]
+    async fn fails() {
+        oneloop::create_task(async { Err::<(), _>("as it should") }).detach();
+        oneloop::yield_now().await;
+    }
+    fails();
+}

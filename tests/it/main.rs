@@ -9,6 +9,7 @@ mod gather;
 mod groups;
 mod macros;
 mod panics;
+mod reports;
 mod runtime;
 mod sync;
 mod tasks;

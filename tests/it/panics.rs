@@ -6,6 +6,7 @@ mod foreign;
 
 use std::any::Any;
 use std::cell::Cell;
+use std::error::Error;
 use std::fmt;
 use std::future::{pending, ready};
 use std::panic::{self, AssertUnwindSafe};
@@ -475,7 +476,9 @@ fn an_error_that_is_dropped_unawaited_without_detach_is_not_reported() {
 
 #[test]
 fn an_error_whose_display_panics_is_reported_as_a_panic() {
+    #[derive(Debug)]
     struct Mute;
+    impl Error for Mute {}
     impl fmt::Display for Mute {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
             throw("no words")

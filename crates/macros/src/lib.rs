@@ -86,6 +86,7 @@ impl Attribute {
 /// - any option of `oneloop::Builder`, as `name = value`, or `name` alone for `true`:
 ///   `#[oneloop::main(cleanup_timeout = Duration::from_secs(1))]`. A value with a comma outside of all brackets goes
 ///   into braces.
+/// - `unhandled = "fail"`: panics at the end if anything was unhandled, as `Builder::fail_on_unhandled` does.
 /// - `crate = "path"`: where to find oneloop, when it is not the dependency `::oneloop`, as in
 ///   `#[framework::oneloop::main(crate = "framework::oneloop")]`. A relative path starts from the function's module.
 ///
@@ -123,6 +124,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///   deadline when all of them wait: hours of `oneloop::sleep` pass at once, in the right order. Such a test reads the
 ///   time from `oneloop::time::now()`, as `std::time::Instant::now()` knows nothing of the jumps.
 /// - any other option of `oneloop::Builder`, as `name = value`, or `name` alone for `true`.
+/// - `unhandled = "log"`: what is unhandled, such as the panic of a detached task, only has its line in the log. Without
+///   this, it fails the test: the test panics at its end, as `Builder::fail_on_unhandled` says.
 /// - `crate = "path"`: as for `#[oneloop::main]`.
 ///
 /// # Errors

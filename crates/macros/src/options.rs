@@ -26,13 +26,20 @@ pub(crate) enum Signals {
 
 impl Options {
     pub(crate) fn parse(attribute: Attribute, options: TokenStream) -> Result<Self, Error> {
-        let (oneloop, builder) = (quote("::oneloop", &[]), TokenStream::new());
+        // An option that says otherwise comes later, and counts.
+        let builder = match attribute {
+            Attribute::Main => TokenStream::new(),
+            Attribute::Test => quote(".fail_on_unhandled(true)", &[]),
+        };
+        let oneloop = quote("::oneloop", &[]);
         let mut parsed = Self { oneloop, builder, signals: Signals::CtrlC };
         let mut rest = Rest::new(options);
         while let Some(option) = rest.next() {
             let is_main = attribute == Attribute::Main;
             if is(&option, "crate") {
                 parsed.oneloop = path(option.span(), &mut rest)?;
+            } else if is(&option, "unhandled") {
+                parsed.builder.extend(unhandled(option.span(), &mut rest)?);
             } else if is_main && is(&option, "shutdown") {
                 parsed.set_signals(&option, Signals::Shutdown)?;
             } else if is_main && is(&option, "no_signals") {
@@ -77,7 +84,7 @@ fn not_an_option(attribute: Attribute, option: &TokenTree) -> Option<String> {
         Attribute::Test => "",
     };
     Some(format!(
-        "unknown option `{name}`: {hint}. {} knows {words}`crate = \"path\"` and the options of `oneloop::Builder`, such as \
+        "unknown option `{name}`: {hint}. {} knows {words}`unhandled = \"fail\"`, `crate = \"path\"` and the options of `oneloop::Builder`, such as \
          `virtual_time`",
         attribute.name()
     ))
@@ -97,6 +104,20 @@ fn call(name: TokenTree, rest: &mut Rest) -> Result<TokenStream, Error> {
         with_span(quote("true", &[]), name.span())
     };
     Ok(quote(".NAME(VALUE)", &[("NAME", name.into()), ("VALUE", value)]))
+}
+
+/// Reads `= "fail"` or `= "log"`.
+fn unhandled(option: Span, rest: &mut Rest) -> Result<TokenStream, Error> {
+    let value = rest.next_if(|tree| is(tree, "=")).and_then(|_| rest.next());
+    let span = value.as_ref().map_or(option, TokenTree::span);
+    match value.map(|value| value.to_string()).as_deref() {
+        Some("\"fail\"") => Ok(quote(".fail_on_unhandled(true)", &[])),
+        Some("\"log\"") => Ok(quote(".fail_on_unhandled(false)", &[])),
+        _ => {
+            let message = "`unhandled` is `\"fail\"`, which panics at the end, or `\"log\"`";
+            Err(Error::new(span, message.to_owned()))
+        }
+    }
 }
 
 /// Reads `= "path"`. The path's tokens get the string's span, so that the compiler blames it if nothing is there.

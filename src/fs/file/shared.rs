@@ -65,7 +65,7 @@ impl Shared {
             *kept = Some(error);
         } else {
             drop(kept);
-            runtime::report_operation_error(&error);
+            runtime::report_operation_error(error);
         }
     }
 }
@@ -83,7 +83,7 @@ impl Drop for Failure {
     fn drop(&mut self) {
         let error = self.lock().take();
         if let Some(error) = error {
-            runtime::report_operation_error(&error);
+            runtime::report_operation_error(error);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fs::error::cannot;
 use crate::fs::job::Job;
-use crate::runtime;
+use crate::runtime::{self, BoxedError};
 
 /// The path of something that is removed when this is dropped.
 ///
@@ -79,14 +79,14 @@ struct Removal {
 }
 
 impl Removal {
-    /// Gives the message of the error, if there is one.
-    async fn run(self) -> Option<String> {
+    /// Gives the error, if there is one.
+    async fn run(self) -> Option<BoxedError> {
         let (path, kind, has_begun) = (self.path.clone(), self.kind, Arc::clone(&self.has_begun));
         let removed = Job::new("remove", path.clone(), move || {
             has_begun.store(true, Ordering::Relaxed);
             remove(&path, kind)
         });
-        removed.await.err().map(|error| error.to_string())
+        removed.await.err().map(BoxedError::from)
     }
 }
 
@@ -96,7 +96,7 @@ impl Drop for Removal {
             return;
         }
         if let Err(error) = remove(&self.path, self.kind) {
-            runtime::report_operation_error(&error);
+            runtime::report_operation_error(error);
         }
     }
 }

@@ -156,10 +156,8 @@ impl LoopLocal for FinishAtEnd {
                 let waiting = Waiting::new(standard);
                 let idle = poll_fn(|cx| poll_idle(standard, waiting.id, cx));
                 if let Err(error) = idle.await {
-                    return Some(format!(
-                        "what was written to {} is lost: {error}",
-                        standard.name()
-                    ));
+                    let what = format!("what was written to {} is lost: {error}", standard.name());
+                    return Some(what.into());
                 }
             }
             None

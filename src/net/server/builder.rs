@@ -1,6 +1,5 @@
 //! `ServerBuilder`.
 
-use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::panic::Location;
@@ -16,7 +15,7 @@ use super::serving::{End, Options, Shared, serve};
 use crate::io::{StreamReader, StreamWriter};
 use crate::net::{TcpListener, ToSocketAddrs, UnixListener};
 use crate::runtime::{self, Place};
-use crate::task::Outcome;
+use crate::task::{Outcome, Reportable};
 
 /// Options of a [`Server`].
 ///
@@ -147,14 +146,15 @@ impl ServerBuilder {
     ///
     /// As [`start_server`](super::start_server).
     #[track_caller]
-    pub fn start<H, R>(
+    pub fn start<H, R, How>(
         mut self,
         handler: H,
         addr: impl ToSocketAddrs,
     ) -> impl Future<Output = io::Result<Server>>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-        R: Outcome<Error: Display> + 'static,
+        R: Outcome<Error: Reportable<How>> + 'static,
+        How: 'static,
     {
         let place = Location::caller();
         async move {
@@ -172,10 +172,11 @@ impl ServerBuilder {
     ///
     /// As [`start_unix_server`](super::start_unix_server).
     #[track_caller]
-    pub fn start_unix<H, R>(mut self, handler: H, path: impl AsRef<Path>) -> io::Result<Server>
+    pub fn start_unix<H, R, How>(mut self, handler: H, path: impl AsRef<Path>) -> io::Result<Server>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-        R: Outcome<Error: Display> + 'static,
+        R: Outcome<Error: Reportable<How>> + 'static,
+        How: 'static,
     {
         let listener = UnixListener::builder().backlog(self.backlog).bind(path)?;
         self.listening.push(listener.into());
@@ -188,18 +189,20 @@ impl ServerBuilder {
     ///
     /// `InvalidInput` if there is none; those of the kernel.
     #[track_caller]
-    pub fn serve<H, R>(self, handler: H) -> io::Result<Server>
+    pub fn serve<H, R, How>(self, handler: H) -> io::Result<Server>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-        R: Outcome<Error: Display> + 'static,
+        R: Outcome<Error: Reportable<How>> + 'static,
+        How: 'static,
     {
         self.serve_for(handler, Location::caller())
     }
 
-    fn serve_for<H, R>(self, handler: H, place: Place) -> io::Result<Server>
+    fn serve_for<H, R, How>(self, handler: H, place: Place) -> io::Result<Server>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-        R: Outcome<Error: Display> + 'static,
+        R: Outcome<Error: Reportable<How>> + 'static,
+        How: 'static,
     {
         if self.listening.is_empty() {
             let what = "a server needs a listener: give it one, or start it at an address";

@@ -13,7 +13,7 @@ use crate::net::accept::{Accepting, Listener, take_waiting};
 use crate::net::streams::{Control, streams};
 use crate::net::unix::name_of;
 use crate::net::{TcpListener, UnixListener};
-use crate::runtime::Place;
+use crate::runtime::{Peer, Place};
 
 /// A listener that accepts.
 pub(super) struct Listening {
@@ -125,6 +125,14 @@ impl fmt::Debug for Listening {
 }
 
 impl Accepted {
+    pub(super) fn peer(&self) -> Peer {
+        let addr = match self {
+            Self::Tcp(_, addr) => Some(*addr),
+            Self::Unix(..) => None,
+        };
+        Peer { addr }
+    }
+
     pub(super) fn into_streams(
         self,
         place: Place,

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::fmt::Display;
 use std::future::poll_fn;
 use std::io;
 use std::process;
@@ -15,9 +14,9 @@ use super::connections::Connections;
 use super::listening::{Accepted, Listening};
 use crate::io::{StreamReader, StreamWriter};
 use crate::net::streams::Control;
-use crate::runtime::{self, Level, Place, log_line, output_of};
+use crate::runtime::{self, Place, UnhandledKind, report_accept, report_connection_given_up};
 use crate::sync::{Event, WakerCell};
-use crate::task::{CancelToken, Outcome};
+use crate::task::{CancelToken, Outcome, Reportable, reportable_error};
 use crate::time::timeout;
 
 /// After so many connections from one listener, others have their turn.
@@ -149,15 +148,14 @@ impl Shared {
     }
 
     fn accept(&self, cx: &mut Context<'_>, start: &Start<'_>) {
-        // Not borrowed meanwhile: what is logged is user code's affair, which may close the server.
+        // Not borrowed meanwhile: a drop of a connection is user code, which may close the server.
         let mut listening = self.listening.take();
         listening.retain_mut(|listening| match self.accept_from(listening, cx, start) {
             Ok(()) => true,
             Err(error) => {
-                let line =
-                    format!("the server accepts no more connections at {listening}: {error}");
-                log_line(Level::Error, &line);
+                let reported = copy_of(&error);
                 self.failure.set(Some(error));
+                report_accept(UnhandledKind::AcceptFailed, listening.to_string(), reported);
                 false
             }
         });
@@ -205,16 +203,17 @@ impl Shared {
         self.connections.len() >= self.options.max_connections
     }
 
-    /// Starts the task of a connection. Fails if it cannot be registered, which is said to the log.
-    fn start<H, R>(&self, handler: &Rc<H>, accepted: Accepted) -> io::Result<()>
+    /// Starts the task of a connection. Fails if it cannot be registered, which is reported.
+    fn start<H, R, How>(&self, handler: &Rc<H>, accepted: Accepted) -> io::Result<()>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-        R: Outcome<Error: Display> + 'static,
+        R: Outcome<Error: Reportable<How>> + 'static,
+        How: 'static,
     {
         let Options { place, read_limit, .. } = self.options;
-        let name = accepted.to_string();
+        let (name, peer) = (accepted.to_string(), accepted.peer());
         let (streams, control) = accepted.into_streams(place).inspect_err(|error| {
-            log_line(Level::Warn, &format!("a {name} is given up: {error}"));
+            report_connection_given_up(peer, name.clone(), copy_of(error));
         })?;
         let handler = Rc::clone(handler);
         let left = LeftByHandler(control.clone());
@@ -229,7 +228,8 @@ impl Shared {
             handler(reader, writer).await
         };
         let task = runtime::create_at(place, connection, Some(name), false);
-        task.set_reporter(|job| Some(output_of::<R>(job).into_result().err()?.to_string()));
+        task.set_peer(peer);
+        task.set_reporter(reportable_error::<R, How>);
         self.connections.add(task, control);
         Ok(())
     }
@@ -248,15 +248,24 @@ impl Drop for LeftByHandler {
 }
 
 /// The server's task. It ends with the last connection after the server was closed.
-pub(super) async fn serve<H, R>(end: End, handler: H)
+pub(super) async fn serve<H, R, How>(end: End, handler: H)
 where
     H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-    R: Outcome<Error: Display> + 'static,
+    R: Outcome<Error: Reportable<How>> + 'static,
+    How: 'static,
 {
     let End(shared) = &end;
     closing::announce(shared.closing.clone());
     let handler = Rc::new(handler);
     poll_fn(|cx| shared.poll(cx, &|accepted| shared.start(&handler, accepted))).await;
+}
+
+/// The same error once more: one for whoever awaits the server, one for the report.
+fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
 }
 
 /// Starts the task of a connection.

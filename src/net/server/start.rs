@@ -1,13 +1,12 @@
 //! `start_server` and its kin.
 
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
 use super::Server;
 use crate::io::{StreamReader, StreamWriter};
 use crate::net::ToSocketAddrs;
-use crate::task::Outcome;
+use crate::task::{Outcome, Reportable};
 
 /// Listens at `addr`, and calls `handler` for each connection, in a task of its own; asyncio's `start_server`.
 ///
@@ -53,13 +52,14 @@ use crate::task::Outcome;
 #[track_caller]
 #[doc(alias = "create_server")]
 #[doc(alias = "serve_tcp")]
-pub fn start_server<H, R>(
+pub fn start_server<H, R, How>(
     handler: H,
     addr: impl ToSocketAddrs,
 ) -> impl Future<Output = io::Result<Server>>
 where
     H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-    R: Outcome<Error: Display> + 'static,
+    R: Outcome<Error: Reportable<How>> + 'static,
+    How: 'static,
 {
     Server::builder().start(handler, addr)
 }
@@ -88,10 +88,11 @@ where
 /// ```
 #[track_caller]
 #[doc(alias = "create_unix_server")]
-pub fn start_unix_server<H, R>(handler: H, path: impl AsRef<Path>) -> io::Result<Server>
+pub fn start_unix_server<H, R, How>(handler: H, path: impl AsRef<Path>) -> io::Result<Server>
 where
     H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-    R: Outcome<Error: Display> + 'static,
+    R: Outcome<Error: Reportable<How>> + 'static,
+    How: 'static,
 {
     Server::builder().start_unix(handler, path)
 }

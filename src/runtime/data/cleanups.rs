@@ -14,12 +14,12 @@ use slab::Slab;
 
 use super::clock::Nanos;
 use super::key;
-use super::record::{Ending, Place};
+use super::record::{BoxedError, Ending, Place, TaskLabel};
 use super::side_table::SideTable;
 use super::waiter::Waiter;
 
-/// Runs a cleanup; gives the message of its error, if it fails.
-pub(crate) type BoxedCleanup = Pin<Box<dyn Future<Output = Option<String>>>>;
+/// Runs a cleanup; gives its error, if it fails.
+pub(crate) type BoxedCleanup = Pin<Box<dyn Future<Output = Option<BoxedError>>>>;
 
 /// So many cleanups may have left one another in a chain. It ends one that always leaves another and never waits.
 pub(crate) const NESTED_MAX: u32 = 100_000;
@@ -39,6 +39,8 @@ pub(crate) struct Cleaning {
     pub(crate) why_hurried: Option<&'static str>,
     /// The loop is ending, and so has the time for cleanups.
     pub(crate) is_over: bool,
+    /// The child that its group drops at this moment, on behalf of the current task.
+    pub(crate) dropped_child: Option<TaskLabel>,
     /// What makes a cleanup of its guard's value. The place is the guard's as long as that is there; at the end of the loop
     /// it is emptied.
     pub(crate) makers: Slab<Option<Box<dyn Any>>>,
@@ -68,6 +70,8 @@ impl Origin {
 pub(crate) struct NewCleanup {
     pub(crate) future: BoxedCleanup,
     pub(crate) origin: Origin,
+    /// Whose it is in reports, if not its owner's: that of a child that its group has dropped.
+    pub(crate) child: Option<TaskLabel>,
     /// Counts those of the whole loop.
     pub(crate) ticket: u64,
     /// The scopes around the drop, the outermost first.
@@ -80,6 +84,13 @@ pub(crate) struct NewCleanup {
     pub(crate) deadline: Option<Nanos>,
     /// The wait that is told of its end.
     pub(crate) wait: Option<u32>,
+}
+
+/// A cleanup that begins.
+pub(crate) struct Begun {
+    pub(crate) future: BoxedCleanup,
+    pub(crate) origin: Origin,
+    pub(crate) child: Option<TaskLabel>,
 }
 
 /// The cleanups of one task, from the first that it leaves until all have been done.
@@ -101,6 +112,7 @@ struct Item {
     /// `None` once it has begun.
     future: Option<BoxedCleanup>,
     origin: Origin,
+    child: Option<TaskLabel>,
     ticket: u64,
     scope: ScopeKey,
     parent: Option<u32>,
@@ -141,6 +153,7 @@ impl Cleaning {
             timeout,
             why_hurried: None,
             is_over: false,
+            dropped_child: None,
             makers: Slab::new(),
         }
     }
@@ -195,7 +208,7 @@ impl Cleanups {
 
     /// Accepts a cleanup. Returns its index, and whether it may begin now.
     pub(crate) fn add(&mut self, new: NewCleanup) -> (u32, bool) {
-        let NewCleanup { future, origin, ticket, mut path, starts_at_once, .. } = new;
+        let NewCleanup { future, origin, child, ticket, mut path, starts_at_once, .. } = new;
         let parent = new.parent.and_then(|parent| self.items.get_mut(parent as usize));
         let (family, depth) = parent.map_or((0, 0), |parent| {
             parent.nested += 1;
@@ -212,6 +225,7 @@ impl Cleanups {
         let index = key::slot(self.items.insert(Item {
             future: Some(future),
             origin,
+            child,
             ticket,
             scope: scope.clone(),
             parent: new.parent,
@@ -284,10 +298,11 @@ impl Cleanups {
         &mut self,
         index: u32,
         is_late: impl FnOnce(Nanos) -> bool,
-    ) -> Option<(BoxedCleanup, Origin)> {
+    ) -> Option<Begun> {
         let item = self.item(index);
         item.is_late = item.deadline.is_some_and(is_late);
-        item.future.take().map(|future| (future, item.origin))
+        let future = item.future.take()?;
+        Some(Begun { future, origin: item.origin, child: item.child.take() })
     }
 
     /// When its time is over: after `limit`, if that was not said yet.
@@ -411,6 +426,7 @@ mod tests {
         NewCleanup {
             future: Box::pin(ready(None)),
             origin: Origin::Elsewhere,
+            child: None,
             ticket,
             path,
             starts_at_once: false,

@@ -3,7 +3,9 @@
 //! The life cycle that its parts go through stands in `tasks.rs`.
 
 use std::any::Any;
+use std::error::Error;
 use std::fmt;
+use std::net::SocketAddr;
 use std::panic::Location;
 
 use super::job::BoxedJob;
@@ -17,8 +19,30 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 /// The place in the program where something was called.
 pub(crate) type Place = &'static Location<'static>;
 
+/// An error on its way into a report.
+pub(crate) type BoxedError = Box<dyn Error>;
+
 /// Says what error, if any, a task's output is.
-pub(crate) type ErrorReporter = fn(BoxedJob) -> Option<String>;
+pub(crate) type ErrorReporter = fn(BoxedJob) -> Option<BoxedError>;
+
+/// The task that has one serves a connection. The address is known for TCP only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) addr: Option<SocketAddr>,
+}
+
+/// What a task was named, and for whom it works.
+#[derive(Clone)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    pub(crate) peer: Option<Peer>,
+}
+
+impl Name {
+    pub(crate) fn parts(name: Option<Self>) -> (Option<String>, Option<Peer>) {
+        name.map_or((None, None), |Self { text, peer }| (Some(text), peer))
+    }
+}
 
 /// Names a task in messages, also after it is gone; costs nothing until it is shown.
 #[derive(Debug, Clone)]
@@ -26,6 +50,7 @@ pub(crate) struct TaskLabel {
     pub(crate) name: Option<String>,
     pub(crate) number: u32,
     pub(crate) place: Place,
+    pub(crate) peer: Option<Peer>,
 }
 
 impl TaskLabel {

@@ -30,7 +30,8 @@ use super::job::BoxedJob;
 use super::key::{self, NO_SLOT, Serial};
 use super::ready_list::Member;
 use super::record::{
-    CancelReason, Ending, ErrorReporter, Flags, Payload, Phase, Place, Record, TaskLabel,
+    CancelReason, Ending, ErrorReporter, Flags, Name, Payload, Peer, Phase, Place, Record,
+    TaskLabel,
 };
 use super::side_table::SideTable;
 use super::waiter::Waiter;
@@ -44,7 +45,7 @@ pub(crate) struct Tasks {
     /// How many tasks, without main and the children of groups, have not ended.
     living: usize,
     /// What few tasks have lies beside the slots, which stay small.
-    names: SideTable<String>,
+    names: SideTable<Name>,
     panics: SideTable<Payload>,
     reporters: SideTable<ErrorReporter>,
     /// For the report of a slow round.
@@ -337,8 +338,8 @@ impl Tasks {
         let Slot { tenant, serial, .. } = self.slots.remove(slot as usize);
         let Tenant::Task(record) = tenant else { return };
         if record.has(Flags::IS_NAMED) {
-            let name = self.names.remove(slot);
-            let label = TaskLabel { name, number: serial.number(), place: record.place };
+            let (name, peer) = Name::parts(self.names.remove(slot));
+            let label = TaskLabel { name, number: serial.number(), place: record.place, peer };
             self.gone.push(slot, serial, slot, label);
         }
         if record.has(Flags::IS_DETACHED) {
@@ -435,7 +436,15 @@ impl Tasks {
     pub(crate) fn set_name(&mut self, slot: u32, name: String) {
         if let Some(record) = self.record(slot) {
             record.flags.set(Flags::IS_NAMED);
-            self.names.insert(slot, name);
+            let peer = self.names.get(slot).and_then(|name| name.peer);
+            self.names.insert(slot, Name { text: name, peer });
+        }
+    }
+
+    /// The task, which has a name, serves the connection with `peer`.
+    pub(crate) fn set_peer(&mut self, slot: u32, peer: Peer) {
+        if let Some(name) = self.names.get_mut(slot) {
+            name.peer = Some(peer);
         }
     }
 
@@ -458,13 +467,13 @@ impl Tasks {
     /// That of a cleaner is its owner's.
     pub(crate) fn label(&self, slot: u32) -> TaskLabel {
         let slot = self.cleaned_task(slot);
-        let name = match self.names.get(slot) {
-            None if slot == MAIN => Some("main".to_owned()),
-            name => name.cloned(),
+        let (name, peer) = match self.names.get(slot) {
+            None if slot == MAIN => (Some("main".to_owned()), None),
+            name => Name::parts(name.cloned()),
         };
         let number = self.slots.get(slot as usize).map_or(0, |slot| slot.serial.number());
         let place = self.get(slot).map_or(Location::caller(), |record| record.place);
-        TaskLabel { name, number, place }
+        TaskLabel { name, number, place, peer }
     }
 
     pub(crate) fn parent(&self, slot: u32) -> Option<u32> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::runtime::Runtime;
 use crate::runtime::data::clock::{Clock, nanos};
 use crate::runtime::data::locals::{Locals, LoopLocal};
+use crate::runtime::report::failures::{SharedFailures, check_failures};
 use crate::runtime::report::unhandled::Unhandled;
 use crate::runtime::state::{State, UnhandledHook};
 use crate::runtime::threads::registry::Place;
@@ -39,6 +40,7 @@ pub struct Builder {
     virtual_time: bool,
     cleanup_timeout: Duration,
     on_unhandled: Option<UnhandledHook>,
+    fail_on_unhandled: bool,
     /// Options of the layers above.
     locals: Locals,
 }
@@ -49,6 +51,7 @@ impl Default for Builder {
             virtual_time: false,
             cleanup_timeout: Duration::from_secs(5),
             on_unhandled: None,
+            fail_on_unhandled: false,
             locals: Locals::default(),
         }
     }
@@ -107,10 +110,16 @@ impl Builder {
     /// [call on another thread](crate::thread::to_thread) that outlasts the loop, instead of writing a line
     /// through the `log` crate. Asyncio's `loop.set_exception_handler`.
     ///
-    /// The loop calls it on its own thread, once for each, when it next looks around after it is certain that nobody will
-    /// await the task: when the task ends or its handle goes, whichever is later. So the hook never runs inside the code that
-    /// drops a handle, and may take locks which that code holds. What a run has left to report is told before the run returns.
-    /// Should the hook panic, the line is written after all.
+    /// The hook decides by the report's [kind](Unhandled::kind), its [error](Unhandled::error) or its
+    /// [peer](Unhandled::peer_addr); the report displays itself as one line. The loop calls the hook on its own thread, once
+    /// for each, when it next looks around after it is certain that nobody will await the task: when the task ends or its
+    /// handle goes, whichever is later. So the hook never runs inside the code that drops a handle, and may take locks which
+    /// that code holds. What a run has left to report is told before the run returns; what happens between two runs of a
+    /// [`Runtime`] is told in the next one, or at its end. If the hook panics, a line with that panic and with the report is
+    /// written after all.
+    ///
+    /// The hook is not told of a server's handler or its cleanup that failed with `ConnectionReset`, `BrokenPipe` or
+    /// `ConnectionAborted`, also as the cause of another error: peers do that every day. The log has a line of level "debug".
     ///
     /// # Examples
     ///
@@ -135,6 +144,27 @@ impl Builder {
         self
     }
 
+    /// Makes `run` panic at its end if anything was reported as [unhandled](Builder::on_unhandled): a detached task that
+    /// failed or panicked, a cleanup that was cut off. For tests; [`#[oneloop::test]`](crate::test) does it by default.
+    ///
+    /// The panic says what was reported. A panic of main comes first. The hook is called, or the lines are written, all the
+    /// same. For a [`Runtime`], each [`Runtime::run`] panics for what was reported until its end, and a report after the last
+    /// run only has its line.
+    ///
+    /// A listener that [pauses](crate::UnhandledKind::AcceptPaused) is no failure.
+    ///
+    /// # Examples
+    ///
+    /// ```should_panic
+    /// oneloop::Builder::new().fail_on_unhandled(true).run(async {
+    ///     oneloop::create_task(async { Err::<(), _>("no such file") }).detach();
+    /// });
+    /// ```
+    pub fn fail_on_unhandled(mut self, on: bool) -> Self {
+        self.fail_on_unhandled = on;
+        self
+    }
+
     /// Makes the loop.
     ///
     /// # Errors
@@ -145,6 +175,7 @@ impl Builder {
         let cleanup_timeout = nanos(self.cleanup_timeout);
         let mut state = State::new(Place::take()?, clock, cleanup_timeout, self.on_unhandled);
         state.locals = self.locals;
+        state.failures = self.fail_on_unhandled.then(SharedFailures::default);
         Ok(Runtime::of(state))
     }
 
@@ -158,7 +189,7 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// As [`run`](crate::run).
+    /// As [`run`](crate::run); and as [`Builder::fail_on_unhandled`] says.
     #[track_caller]
     pub fn run<F: IntoFuture>(self, main: F) -> F::Output {
         match self.build() {
@@ -170,15 +201,19 @@ impl Builder {
 
 impl Runtime {
     /// Runs `main`, on behalf of the code at `place`, and ends the loop.
+    #[track_caller]
     pub(crate) fn run_and_shut_down<F: IntoFuture>(
         mut self,
         main: F,
         place: &'static Location<'static>,
     ) -> F::Output {
+        let failures = self.failures();
         let output = self.run_caught(main, place);
         // The other tasks, and what they leave, are awaited also after a panic of main.
         self.shutdown();
-        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        let output = output.unwrap_or_else(|payload| panic::resume_unwind(payload));
+        check_failures(failures.as_ref());
+        output
     }
 
     /// An event loop with the default options; see [`Builder`].
@@ -227,6 +262,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("virtual_time", &self.virtual_time)
             .field("cleanup_timeout", &self.cleanup_timeout)
+            .field("fail_on_unhandled", &self.fail_on_unhandled)
             .finish_non_exhaustive()
     }
 }

@@ -16,11 +16,13 @@ use crate::runtime::context::{self, enter, with};
 use crate::runtime::data::clock;
 use crate::runtime::data::job::MaybeDone;
 use crate::runtime::data::key::{NO_SLOT, RunNumber};
+use crate::runtime::data::log::log_line::tell_folded;
 use crate::runtime::data::record::Payload;
 use crate::runtime::event_loop::{self, Park, PollMain, Turn};
 use crate::runtime::handles::leaving;
 use crate::runtime::limit;
 use crate::runtime::postponed;
+use crate::runtime::report::failures::{SharedFailures, check_failures};
 use crate::runtime::state::State;
 
 /// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
@@ -68,14 +70,22 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If `main` panics, with the same payload. If a loop already runs on this thread.
+    /// If `main` panics, with the same payload. If a loop already runs on this thread. As
+    /// [`Builder::fail_on_unhandled`](crate::Builder::fail_on_unhandled) says.
     #[track_caller]
     #[doc(alias = "run_until_complete")]
     #[doc(alias = "run_forever")]
     #[doc(alias = "block_on")]
     pub fn run<F: IntoFuture>(&mut self, main: F) -> F::Output {
         let output = self.run_caught(main, Location::caller());
-        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        let output = output.unwrap_or_else(|payload| panic::resume_unwind(payload));
+        check_failures(self.failures().as_ref());
+        output
+    }
+
+    /// What makes a run fail, if the loop was built so.
+    pub(crate) fn failures(&self) -> Option<SharedFailures> {
+        self.with(|state| state.failures.clone())
     }
 
     /// As [`Runtime::run`], called at `place`; a panic of `main` is given back.
@@ -215,6 +225,7 @@ impl Runtime {
                 postponed::deliver_last();
             });
         });
+        tell_folded();
         // The wakers of others that it still holds.
         if let Some(payload) = context::drop_caught(context::take_idle(self.run)) {
             context::discard(payload);

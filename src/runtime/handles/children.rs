@@ -9,6 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::task::Context;
 
 use slab::Slab;
@@ -342,18 +343,24 @@ pub(crate) struct Abandoned {
 }
 
 impl Abandoned {
-    /// Drops its future by `f`; what that leaves is the enclosing task's, behind the child's own cleanups.
+    /// Drops its future by `f`; what that leaves is the enclosing task's, behind the child's own cleanups, and the child's in
+    /// reports.
     pub(crate) fn end<R>(self, f: impl FnOnce() -> R) -> R {
         let Self { key: key @ HandleKey { run, slot }, member } = self;
         let _entered = Scope::new().enter();
+        let mut outer = None;
         let left = with_loop(run, |state| {
             let is_its = state.tasks.child(slot) == Some(member);
+            let child = is_its.then(|| state.tasks.label(slot));
+            outer = mem::replace(&mut state.cleaning.dropped_child, child);
             if is_its { state.left_cleanups(slot) } else { None }
         });
         if let Ok(Some(left)) = left {
             leave_wait(left, key);
         }
+        // The caller catches panics.
         let result = f();
+        with_loop(run, |state| state.cleaning.dropped_child = outer).ok();
         let end = move || with_loop(run, |state| state.end_abandoned(slot, member));
         if end().is_err() {
             registry::send_home(run, move || {

@@ -11,11 +11,11 @@ use std::task::{Context, Poll, ready};
 
 use super::timer::Timer;
 use crate::runtime::context::{self, drop_caught, with, with_loop};
-use crate::runtime::data::cleanups::{BoxedCleanup, Cleanups, NewCleanup, Origin};
+use crate::runtime::data::cleanups::{Begun, BoxedCleanup, Cleanups, NewCleanup, Origin};
 use crate::runtime::data::clock::When;
 use crate::runtime::data::job;
 use crate::runtime::data::key::{self, HandleKey, NO_SLOT};
-use crate::runtime::data::record::{CancelReason, Payload, Place, TaskLabel};
+use crate::runtime::data::record::{BoxedError, CancelReason, Payload, Place, TaskLabel};
 use crate::runtime::data::tasks::MAIN;
 use crate::runtime::report::reports::{report_unhandled, why_hurried};
 use crate::runtime::report::unhandled::{TooLate, Unhandled};
@@ -28,25 +28,31 @@ const CLEANUPS_MAX: usize = 64;
 
 /// Says that a cleanup cannot run, because its guard went where its loop does not run.
 pub(crate) fn report_skipped(place: Place) {
-    report_unhandled(&Unhandled::skipped(place));
+    report_unhandled(Unhandled::skipped(place));
 }
 
 /// Reports the error of a cleanup that the current task has awaited itself.
-pub(crate) fn report_cleanup_error(error: String) {
+pub(crate) fn report_cleanup_error(place: Place, error: BoxedError) {
     let owner = with(|state| state.tasks.label(state.cleanup_owner()));
-    report_unhandled(&Unhandled::cleanup_error(owner.as_ref(), error));
+    report_unhandled(Unhandled::cleanup_error(owner.as_ref(), Some(place), error));
 }
 
 /// Its time was up, unless somebody is in a hurry.
 fn report_cut_off(owner: Option<&TaskLabel>, origin: Origin, why_hurried: Option<&'static str>) {
     match origin {
-        Origin::Guard(place) => report_unhandled(&Unhandled::cut_off(owner, place, why_hurried)),
-        Origin::Call(place) => report_unhandled(&Unhandled::wait_cut_off(place, why_hurried)),
+        Origin::Guard(place) => report_unhandled(Unhandled::cut_off(owner, place, why_hurried)),
+        Origin::Call(place) => report_unhandled(Unhandled::wait_cut_off(place, why_hurried)),
         Origin::Elsewhere => {}
     }
 }
 
 impl State {
+    /// Whose cleanup is left now, in reports.
+    pub(super) fn label_of_cleanup(&self) -> TaskLabel {
+        let child = self.cleaning.dropped_child.clone();
+        child.unwrap_or_else(|| self.tasks.label(self.cleanup_owner()))
+    }
+
     /// To whom a guard that is dropped now leaves its cleanup.
     pub(super) fn cleanup_owner(&self) -> u32 {
         if self.current == NO_SLOT { MAIN } else { self.current }
@@ -75,6 +81,7 @@ impl State {
         starts_at_once: bool,
     ) {
         let owner = self.cleanup_owner();
+        let child = self.cleaning.dropped_child.clone();
         let parent = (self.cleanup != NO_SLOT).then_some(self.cleanup);
         // Those that leave one another share one limit.
         let limit = self.clock.now().saturating_add(self.cleaning.timeout);
@@ -88,8 +95,17 @@ impl State {
         let Some(cleanups) = self.cleaning.of_tasks.get_mut(owner) else { return };
         let deadline = parent.map(|parent| cleanups.deadline(parent, || limit));
         let path = scope::path();
-        let new =
-            NewCleanup { future, origin, ticket, path, starts_at_once, parent, deadline, wait };
+        let new = NewCleanup {
+            future,
+            origin,
+            child,
+            ticket,
+            path,
+            starts_at_once,
+            parent,
+            deadline,
+            wait,
+        };
         let (index, may_begin) = cleanups.add(new);
         if may_begin {
             self.start_cleaner(owner, index);
@@ -106,7 +122,7 @@ impl State {
         self.queue(cleaner);
     }
 
-    fn begin_cleanup(&mut self, owner: u32, index: u32) -> Option<(BoxedCleanup, Origin)> {
+    fn begin_cleanup(&mut self, owner: u32, index: u32) -> Option<Begun> {
         let clock = &self.clock;
         let cleanups = self.cleaning.of_tasks.get_mut(owner)?;
         cleanups.begin(index, |deadline| deadline <= clock.now())
@@ -192,8 +208,17 @@ struct Cleaner {
 struct Current {
     future: BoxedCleanup,
     origin: Origin,
+    /// Whose it is in reports, if not its owner's.
+    child: Option<TaskLabel>,
     /// Armed when the cleanup has to wait.
     limit: Option<Timer>,
+}
+
+impl Current {
+    fn new(begun: Begun) -> Self {
+        let Begun { future, origin, child } = begun;
+        Self { future, origin, child, limit: None }
+    }
 }
 
 impl Cleaner {
@@ -202,9 +227,9 @@ impl Cleaner {
         let owner = self.owner;
         if self.current.is_none() {
             let begun = with(|state| state.begin_cleanup(owner, index)).flatten();
-            self.current = begun.map(|(future, origin)| Current { future, origin, limit: None });
+            self.current = begun.map(Current::new);
         }
-        let Some(Current { future, origin, limit }) = &mut self.current else {
+        let Some(Current { future, origin, child, limit }) = &mut self.current else {
             return Poll::Ready(());
         };
         let poll = AssertUnwindSafe(|| future.as_mut().poll(cx));
@@ -212,13 +237,17 @@ impl Cleaner {
             Ok(Poll::Pending) if *origin == Origin::Elsewhere => return Poll::Pending,
             Ok(Poll::Pending) => {
                 ready!(poll_limit(limit, owner, index, cx));
-                report_cut_off(label(owner).as_ref(), *origin, None);
+                report_cut_off(label_of(child.clone(), owner).as_ref(), *origin, None);
             }
             Ok(Poll::Ready(None)) => {}
             Ok(Poll::Ready(Some(error))) => {
-                report_unhandled(&Unhandled::cleanup_error(label(owner).as_ref(), error));
+                let whose = label_of(child.clone(), owner);
+                let report = Unhandled::cleanup_error(whose.as_ref(), origin.place(), error);
+                report_unhandled(report);
             }
-            Err(payload) => report_and_discard(label(owner).as_ref(), payload),
+            Err(payload) => {
+                report_and_discard(label_of(child.clone(), owner).as_ref(), *origin, payload);
+            }
         }
         self.drop_current(index);
         Poll::Ready(())
@@ -226,9 +255,9 @@ impl Cleaner {
 
     fn drop_current(&mut self, index: u32) {
         let owner = self.owner;
-        let Some(Current { future, .. }) = self.current.take() else { return };
+        let Some(Current { future, origin, child, .. }) = self.current.take() else { return };
         if let Some(payload) = as_owner(owner, index, || drop_caught(future)) {
-            report_and_discard(label(owner).as_ref(), payload);
+            report_and_discard(label_of(child, owner).as_ref(), origin, payload);
         }
     }
 
@@ -261,11 +290,11 @@ impl Drop for Cleaner {
         while let Some(&index) = self.ready.last() {
             if self.current.is_none() {
                 let begun = with(|state| state.begin_cleanup(owner, index)).flatten();
-                self.current =
-                    begun.map(|(future, origin)| Current { future, origin, limit: None });
+                self.current = begun.map(Current::new);
             }
-            if let Some(Current { origin, .. }) = self.current {
-                report_cut_off(label(owner).as_ref(), origin, why_hurried());
+            if let Some(Current { origin, child, .. }) = &self.current {
+                let whose = label_of(child.clone(), owner);
+                report_cut_off(whose.as_ref(), *origin, why_hurried());
                 self.drop_current(index);
             }
             self.finish(index);
@@ -287,12 +316,13 @@ fn as_owner<R>(owner: u32, index: u32, f: impl FnOnce() -> R) -> R {
     result
 }
 
-fn label(owner: u32) -> Option<TaskLabel> {
-    with(|state| state.tasks.label(owner))
+/// Whose cleanup it is, in reports.
+fn label_of(child: Option<TaskLabel>, owner: u32) -> Option<TaskLabel> {
+    child.or_else(|| with(|state| state.tasks.label(owner)))
 }
 
-pub(super) fn report_and_discard(owner: Option<&TaskLabel>, payload: Payload) {
-    report_unhandled(&Unhandled::cleanup_panic(owner, &*payload));
+pub(super) fn report_and_discard(owner: Option<&TaskLabel>, origin: Origin, payload: Payload) {
+    report_unhandled(Unhandled::cleanup_panic(owner, origin.place(), &*payload));
     context::discard(payload);
 }
 

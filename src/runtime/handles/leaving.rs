@@ -37,7 +37,7 @@ fn leave(future: BoxedCleanup, origin: Origin, starts_at_once: bool) {
     let mut future = Some(future);
     let refused = with(|state| {
         if let Some(over) = state.refuses_cleanup() {
-            return Some((state.tasks.label(state.cleanup_owner()), over));
+            return Some((state.label_of_cleanup(), over));
         }
         if let Some(future) = future.take() {
             state.accept_cleanup(future, origin, starts_at_once);
@@ -45,16 +45,16 @@ fn leave(future: BoxedCleanup, origin: Origin, starts_at_once: bool) {
         None
     });
     if let Some(payload) = drop_caught(future.take()) {
-        report_and_discard(None, payload);
+        report_and_discard(None, origin, payload);
     }
     match (origin, refused) {
         (_, Some(None)) | (Origin::Elsewhere, _) => {}
         (Origin::Guard(place), Some(Some((owner, over)))) => {
-            report_unhandled(&Unhandled::too_late(Some(&owner), place, over));
+            report_unhandled(Unhandled::too_late(Some(&owner), place, over));
         }
-        (Origin::Guard(place), None) => report_unhandled(&Unhandled::skipped(place)),
+        (Origin::Guard(place), None) => report_unhandled(Unhandled::skipped(place)),
         (Origin::Call(place), _) => {
-            report_unhandled(&Unhandled::wait_cut_off(place, why_hurried()));
+            report_unhandled(Unhandled::wait_cut_off(place, why_hurried()));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::runtime::context::{self, NotHere, candidate, with, with_loop, with_lo
 use crate::runtime::data::job;
 use crate::runtime::data::job::BoxedJob;
 use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, Serial};
-use crate::runtime::data::record::{CancelReason, ErrorReporter, Place, TaskLabel};
+use crate::runtime::data::record::{CancelReason, ErrorReporter, Peer, Place, TaskLabel};
 use crate::runtime::data::tasks::{Failure, Joined};
 use crate::runtime::event_loop;
 use crate::runtime::state::State;
@@ -249,6 +249,10 @@ impl TaskHandle {
 
     pub(crate) fn set_name(&self, name: String) {
         self.here("name it on the loop's thread", |state, slot| state.tasks.set_name(slot, name));
+    }
+
+    pub(crate) fn set_peer(&self, peer: Peer) {
+        self.here("ask on the loop's thread", |state, slot| state.tasks.set_peer(slot, peer));
     }
 
     /// From elsewhere the loop is told; the handle, which goes next, keeps the slot reserved until it has been.

@@ -23,7 +23,7 @@ use slab::Slab;
 
 use crate::runtime::data::clock::{NEVER, Nanos};
 use crate::runtime::data::key::{self, Serial};
-use crate::runtime::data::log_line::{Level, log_line};
+use crate::runtime::data::log::log_line::{Level, log_line};
 use crate::runtime::data::waiter::Waiter;
 use alarm::Alarm;
 pub(crate) use fd::{FdSource, pipe_ends};

@@ -1,5 +1,7 @@
 //! What is said to whoever runs the program: what nobody awaits, and what holds up the loop.
 
+pub(crate) mod failures;
+pub(crate) mod kind;
 pub(crate) mod reports;
 pub(crate) mod slow;
 pub(crate) mod unhandled;

@@ -3,75 +3,108 @@
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
-use super::unhandled::Unhandled;
-use crate::runtime::context::{discard, with};
-use crate::runtime::data::log_line::{Level, log_line};
-use crate::runtime::data::record::{Payload, Place, TaskLabel};
+use super::kind::UnhandledKind;
+use super::unhandled::{Unhandled, panic_message};
+use crate::runtime::context::{discard, drop_caught, with};
+use crate::runtime::data::log::log_line::{Level, log_about};
+use crate::runtime::data::record::{Payload, Peer, Place, TaskLabel};
 use crate::runtime::postponed::Report;
-use crate::runtime::state::State;
 
 /// Hands a report to the look-around of the loop that runs here; a hook never runs inside the code that had something to
 /// report. Where no loop runs, it is told at once.
-pub(crate) fn report_unhandled(unhandled: &Unhandled) {
-    let report = |state: &mut State| state.postponed.report(Report::Unhandled(unhandled.clone()));
-    if with(report).is_none() {
+pub(crate) fn report_unhandled(unhandled: Unhandled) {
+    let mut unhandled = Some(unhandled);
+    with(|state| {
+        if let Some(unhandled) = unhandled.take() {
+            state.postponed.report(Report::Unhandled(unhandled));
+        }
+    });
+    if let Some(unhandled) = unhandled {
         tell(unhandled);
     }
 }
 
 /// Tells the hook or, without one, the log.
-pub(in crate::runtime) fn tell(unhandled: &Unhandled) {
-    let report = || match with(|state| state.on_unhandled.clone()).flatten() {
-        Some(hook) => hook(unhandled),
-        None => log_line(Level::Error, &unhandled.to_string()),
-    };
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(report)) {
-        discard(payload);
-        let line = format!("the hook for what is unhandled panicked itself; {unhandled}");
-        let write = || log_line(Level::Error, &line);
-        // A logger that panics as well leaves nobody to tell.
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(write)) {
-            discard(payload);
+pub(in crate::runtime) fn tell(unhandled: Unhandled) {
+    if unhandled.is_failure() {
+        let line = unhandled.to_string();
+        with(|state| state.failures.as_ref().map(|failures| failures.borrow_mut().add(line)));
+    }
+    let hook = with(|state| state.on_unhandled.clone()).flatten();
+    match hook {
+        // Peers that go away are no news; who wants to see them switches the log's debug lines on.
+        _ if unhandled.is_lost_peer() => write(&unhandled),
+        None => write(&unhandled),
+        Some(hook) => {
+            let call = AssertUnwindSafe(|| hook(&unhandled));
+            if let Err(payload) = panic::catch_unwind(call) {
+                let why = panic_message(&*payload).to_owned();
+                discard(payload);
+                let line = format!(
+                    "the hook of `Builder::on_unhandled` panicked ({why}) when it was told: {unhandled}"
+                );
+                log_about(Level::Error, (why, unhandled.about()), &line);
+            }
+            if let Some(payload) = drop_caught(hook) {
+                discard(payload);
+            }
         }
     }
+    if let Some(payload) = drop_caught(unhandled) {
+        discard(payload);
+    }
+}
+
+fn write(unhandled: &Unhandled) {
+    log_about(unhandled.level(), unhandled.about(), &unhandled.to_string());
 }
 
 /// Reports the panic of a task whose handle, on another thread, has gone.
 pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
-    let task = TaskLabel { name: Some(name), number: 0, place };
-    report_unhandled(&Unhandled::panic(Some(&task), &*payload));
+    let task = TaskLabel { name: Some(name), number: 0, place, peer: None };
+    report_unhandled(Unhandled::panic(Some(&task), &*payload));
     discard(payload);
 }
 
 /// Reports the panic of a call on another thread, which nobody awaits.
 pub(crate) fn report_call_panic(place: Place, payload: Payload) {
-    report_unhandled(&Unhandled::call_panic(place, &*payload));
+    report_unhandled(Unhandled::call_panic(place, &*payload));
     discard(payload);
 }
 
 /// Reports a call on another thread for whose end the loop cannot wait any longer.
 pub(crate) fn report_call_cut_off(place: Place) {
-    report_unhandled(&Unhandled::call_cut_off(place, why_hurried()));
+    report_unhandled(Unhandled::call_cut_off(place, why_hurried()));
 }
 
-/// As [`report_call_cut_off`], for an `operation` that is done for the user, at `place` if that is known.
+/// Like [`report_call_cut_off`], for an `operation` that is done for the user, at `place` if that is known.
 pub(crate) fn report_operation_cut_off(
     place: Option<Place>,
     operation: String,
     remedy: &'static str,
 ) {
     let why = why_hurried().unwrap_or(remedy);
-    report_unhandled(&Unhandled::operation_cut_off(place, operation, why));
+    report_unhandled(Unhandled::operation_cut_off(place, operation, why));
 }
 
 /// Reports the error of an operation that went on when nobody awaited it. From any thread.
-pub(crate) fn report_operation_error(error: &io::Error) {
-    report_unhandled(&Unhandled::operation_error(error.to_string()));
+pub(crate) fn report_operation_error(error: io::Error) {
+    report_unhandled(Unhandled::operation_error(error.into()));
+}
+
+/// Reports that `listener` cannot accept connections, for now or for good.
+pub(crate) fn report_accept(kind: UnhandledKind, listener: String, error: io::Error) {
+    report_unhandled(Unhandled::accept(kind, listener, error));
+}
+
+/// Reports that a server cannot serve the connection that is called `name`.
+pub(crate) fn report_connection_given_up(peer: Peer, name: String, error: io::Error) {
+    report_unhandled(Unhandled::connection_given_up(peer, name, error));
 }
 
 /// Reports that not all could be sent that was written to the `StreamWriter` made at `place`, which is gone.
 pub(crate) fn report_unsent(place: Place, message: String) {
-    report_unhandled(&Unhandled::unsent(place, message));
+    report_unhandled(Unhandled::unsent(place, message));
 }
 
 /// Why nothing is to be awaited any more, if somebody wants that.

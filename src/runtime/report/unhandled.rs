@@ -1,41 +1,71 @@
 //! What is reported because nobody is left to see it: a panic or an error that no handle will take.
 
 use std::any::Any;
+use std::error::Error;
 use std::fmt;
-use std::panic::Location;
+use std::hash::Hash;
+use std::io;
+use std::io::ErrorKind;
+use std::iter;
+use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::rc::Rc;
 
-use crate::runtime::data::record::{Place, TaskLabel};
+use super::kind::UnhandledKind;
+use crate::runtime::context::discard;
+use crate::runtime::data::log::log_line::Level;
+use crate::runtime::data::one_line::OneLine;
+use crate::runtime::data::record::{BoxedError, Peer, Place, TaskLabel};
 
-/// A panic or an error that nobody awaits any more, or something that could not be done to its end: a cleanup, a call on another
-/// thread, the sending of what was written to a [`StreamWriter`](crate::io::StreamWriter); see
+/// A panic or an error that nobody can see any more, or something that could not be done to its end: a cleanup, a call on
+/// another thread, the sending of what was written to a [`StreamWriter`](crate::io::StreamWriter); see
 /// [`Builder::on_unhandled`](crate::Builder::on_unhandled).
 ///
-/// Its `Display` is one line for a log.
-#[derive(Debug, Clone)]
+/// Its `Display` is one line for a log. The line names the task, the places and the causes of the error. Line breaks and
+/// control characters in it are escaped, so data of a peer cannot pass for another line.
+///
+/// It stays on its thread, because it holds the error itself. What travels is its text.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::io::{Error, ErrorKind};
+/// use std::rc::Rc;
+///
+/// let full = Rc::new(Cell::new(false));
+/// let flag = full.clone();
+/// oneloop::Builder::new()
+///     .on_unhandled(move |unhandled| {
+///         let error = unhandled.error().and_then(|error| error.downcast_ref::<Error>());
+///         flag.set(error.is_some_and(|error| error.kind() == ErrorKind::StorageFull));
+///     })
+///     .run(async {
+///         oneloop::create_task(async { Err::<(), _>(Error::from(ErrorKind::StorageFull)) }).detach();
+///         oneloop::yield_now().await;
+///     });
+/// assert!(full.get());
+/// ```
+#[derive(Clone)]
 pub struct Unhandled {
-    task: Option<(String, Place)>,
-    /// Of a call on another thread.
-    call: Option<Place>,
-    /// Of a writer that is gone.
-    writer: Option<Place>,
-    /// What that call does, if it is none of the user's.
+    kind: UnhandledKind,
+    task: Option<Task>,
+    /// Where the cleanup's guard or the call on another thread was made.
+    place: Option<Place>,
+    /// What a call on another thread does, if that is not the user's code; or the name of a connection.
     operation: Option<String>,
-    what: What,
+    /// The address of the listener that it is about.
+    listener: Option<String>,
+    /// It happened to somebody who serves a connection.
+    peer: Option<Peer>,
     message: String,
+    error: Option<Rc<dyn Error>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    TaskFailed,
-    TaskPanicked,
-    CleanupFailed,
-    CleanupPanicked,
-    CleanupCutOff,
-    CleanupSkipped,
-    CallPanicked,
-    CallCutOff,
-    OperationFailed,
-    Unsent,
+#[derive(Clone)]
+struct Task {
+    name: String,
+    place: Place,
 }
 
 /// Why there is no time for a cleanup.
@@ -49,25 +79,61 @@ pub(crate) enum TooLate {
 }
 
 impl Unhandled {
-    fn new(task: Option<&TaskLabel>, what: What, message: String) -> Self {
-        let task = task.map(|task| (task.name(), task.place));
-        Self { task, call: None, writer: None, operation: None, what, message }
+    fn new(task: Option<&TaskLabel>, kind: UnhandledKind, message: String) -> Self {
+        let peer = task.and_then(|task| task.peer);
+        let task = task.map(|task| Task { name: task.name(), place: task.place });
+        let (place, operation, listener, error) = (None, None, None, None);
+        Self { kind, task, place, operation, listener, peer, message, error }
     }
 
+    fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// Displaying the error is user code. If it panics, that is what is reported.
+    fn with_error(self, error: BoxedError) -> Self {
+        let text = panic::catch_unwind(AssertUnwindSafe(|| with_causes(&*error)));
+        match text {
+            Ok(message) => Self { message, error: Some(error.into()), ..self },
+            Err(payload) => {
+                let message = panic_message(&*payload).to_owned();
+                discard(payload);
+                Self { kind: self.kind.as_panic(), message, error: Some(error.into()), ..self }
+            }
+        }
+    }
+
+    /// A task panicked or, without a task, something else that the loop called.
     pub(crate) fn panic(task: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
-        Self::new(task, What::TaskPanicked, panic_message(payload).to_owned())
+        let kind = match task {
+            Some(_) => UnhandledKind::TaskPanicked,
+            None => UnhandledKind::CallbackPanicked,
+        };
+        Self::new(task, kind, panic_message(payload).to_owned())
     }
 
-    pub(crate) fn error(task: &TaskLabel, message: String) -> Self {
-        Self::new(Some(task), What::TaskFailed, message)
+    pub(crate) fn task_error(task: &TaskLabel, error: BoxedError) -> Self {
+        Self::new(Some(task), UnhandledKind::TaskFailed, String::new()).with_error(error)
     }
 
-    pub(crate) fn cleanup_panic(owner: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
-        Self::new(owner, What::CleanupPanicked, panic_message(payload).to_owned())
+    /// The cleanup made at `place`, if that is known, panicked.
+    pub(crate) fn cleanup_panic(
+        owner: Option<&TaskLabel>,
+        place: Option<Place>,
+        payload: &(dyn Any + Send),
+    ) -> Self {
+        let message = panic_message(payload).to_owned();
+        Self { place, ..Self::new(owner, UnhandledKind::CleanupPanicked, message) }
     }
 
-    pub(crate) fn cleanup_error(owner: Option<&TaskLabel>, message: String) -> Self {
-        Self::new(owner, What::CleanupFailed, message)
+    /// The cleanup made at `place`, if that is known, failed.
+    pub(crate) fn cleanup_error(
+        owner: Option<&TaskLabel>,
+        place: Option<Place>,
+        error: BoxedError,
+    ) -> Self {
+        let unhandled = Self::new(owner, UnhandledKind::CleanupFailed, String::new());
+        Self { place, ..unhandled }.with_error(error)
     }
 
     /// The time for the cleanup made at `place` was up, or somebody was in a hurry.
@@ -82,7 +148,7 @@ impl Unhandled {
                 "the cleanup made at {place} took longer than allowed: shorten it, or raise `Builder::cleanup_timeout`"
             ),
         };
-        Self::new(owner, What::CleanupCutOff, message)
+        Self::new(owner, UnhandledKind::CleanupCutOff, message).at(place)
     }
 
     /// The cleanup made at `place` came when there was no time left for one.
@@ -100,7 +166,7 @@ impl Unhandled {
                 format!("the cleanup made at {place} did not run, because {why}")
             }
         };
-        Self::new(owner, What::CleanupSkipped, message)
+        Self::new(owner, UnhandledKind::CleanupSkipped, message).at(place)
     }
 
     /// The guard made at `place` went where its loop does not run.
@@ -109,126 +175,202 @@ impl Unhandled {
             "the cleanup made at {place} did not run, because its guard was dropped on another thread than its loop's, or \
              after its loop: drop it inside the loop, or `finish` it there"
         );
-        Self::new(None, What::CleanupSkipped, message)
+        Self::new(None, UnhandledKind::CleanupSkipped, message).at(place)
     }
 
     /// The call on another thread that was made at `place` panicked.
     pub(crate) fn call_panic(place: Place, payload: &(dyn Any + Send)) -> Self {
-        Self::of_call(place, What::CallPanicked, panic_message(payload).to_owned())
+        let message = panic_message(payload).to_owned();
+        Self::new(None, UnhandledKind::CallPanicked, message).at(place)
     }
 
     /// The loop has ended, and the time for the call made at `place` was up.
     pub(crate) fn call_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
         let message = format!("its thread goes on without the loop: {}", why_cut_off(why_hurried));
-        Self::of_call(place, What::CallCutOff, message)
+        Self::new(None, UnhandledKind::CallCutOff, message).at(place)
     }
 
-    /// As [`Unhandled::call_cut_off`], for an `operation` of the operating system.
+    /// Like [`Unhandled::call_cut_off`], for an `operation` of the operating system.
     pub(crate) fn operation_cut_off(place: Option<Place>, operation: String, why: &str) -> Self {
         let message = format!("its thread goes on without the loop: {why}");
         let operation = Some(operation);
-        Self { call: place, operation, ..Self::new(None, What::CallCutOff, message) }
+        Self { place, operation, ..Self::new(None, UnhandledKind::CallCutOff, message) }
     }
 
     /// What was to wait for the call made at `place` cannot, or not any longer.
     pub(crate) fn wait_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
         let message =
             format!("it goes on, and is waited for no longer: {}", why_cut_off(why_hurried));
-        Self::of_call(place, What::CallCutOff, message)
+        Self::new(None, UnhandledKind::CallCutOff, message).at(place)
     }
 
     /// An operation of a file or a socket that went on when nobody awaited it.
-    pub(crate) fn operation_error(message: String) -> Self {
-        Self::new(None, What::OperationFailed, message)
+    pub(crate) fn operation_error(error: BoxedError) -> Self {
+        Self::new(None, UnhandledKind::OperationFailed, String::new()).with_error(error)
     }
 
     /// Not all could be sent that was written to the `StreamWriter` made at `place`, which is gone; `message` says what became of
     /// it.
     pub(crate) fn unsent(place: Place, message: String) -> Self {
-        Self { writer: Some(place), ..Self::new(None, What::Unsent, message) }
+        Self::new(None, UnhandledKind::Unsent, message).at(place)
     }
 
-    fn of_call(place: Place, what: What, message: String) -> Self {
-        Self { call: Some(place), ..Self::new(None, what, message) }
+    /// Accepting connections at `listener` has failed, for now or for good.
+    pub(crate) fn accept(kind: UnhandledKind, listener: String, error: io::Error) -> Self {
+        let unhandled = Self::new(None, kind, String::new()).with_error(error.into());
+        Self { listener: Some(listener), ..unhandled }
+    }
+
+    /// A server cannot serve the connection that is called `name`.
+    pub(crate) fn connection_given_up(peer: Peer, name: String, error: io::Error) -> Self {
+        let unhandled = Self::new(None, UnhandledKind::ConnectionGivenUp, String::new());
+        Self { operation: Some(name), peer: Some(peer), ..unhandled }.with_error(error.into())
+    }
+
+    /// What happened, for a hook that treats some reports differently from others.
+    pub fn kind(&self) -> UnhandledKind {
+        self.kind
+    }
+
+    /// The error, with its own type and [sources](Error::source); `None` for a panic and for what was cut off.
+    ///
+    /// An error that is only a text, such as a `String`, is an error that displays the text.
+    pub fn error(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.as_deref()
     }
 
     /// The name of the task, if it happened in one.
     pub fn task_name(&self) -> Option<&str> {
-        self.task.as_ref().map(|(name, _)| name.as_str())
+        self.task.as_ref().map(|task| task.name.as_str())
     }
 
-    /// Where the task was created, if it happened in one; or where the [call on another thread](crate::thread::to_thread) was
-    /// made, which is not known of all operations of [`fs`](crate::fs); or where the [`StreamWriter`](crate::io::StreamWriter)
-    /// was made that could not send all.
+    /// Where the task was created, if it happened in one.
+    pub fn task_place(&self) -> Option<&'static Location<'static>> {
+        self.task.as_ref().map(|task| task.place)
+    }
+
+    /// Where to look in the program: where the [cleanup](crate::with_cleanup)'s guard or the
+    /// [call on another thread](crate::thread::to_thread) was made, or the [`StreamWriter`](crate::io::StreamWriter) that
+    /// could not send all; otherwise where the task was created. It is not known for all operations of [`fs`](crate::fs).
     pub fn place(&self) -> Option<&'static Location<'static>> {
-        self.task.as_ref().map(|(_, place)| *place).or(self.call).or(self.writer)
+        self.place.or_else(|| self.task_place())
     }
 
-    /// Whether it is a panic; otherwise it is the error of a detached task or of a cleanup, or something that was cut off.
+    /// The address of the peer, if it happened to the handler of a [server](crate::Server) for a TCP connection.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer?.addr
+    }
+
+    /// The address of the listener, or the path of its Unix socket, if accepting connections failed.
+    pub fn listener(&self) -> Option<&str> {
+        self.listener.as_deref()
+    }
+
+    /// Whether it is a panic. Otherwise it is an error, or something was cut off.
     pub fn is_panic(&self) -> bool {
-        matches!(self.what, What::TaskPanicked | What::CleanupPanicked | What::CallPanicked)
+        self.kind.is_panic()
     }
 
     /// Whether it happened in a [cleanup](crate::with_cleanup).
     pub fn is_cleanup(&self) -> bool {
-        matches!(
-            self.what,
-            What::CleanupFailed
-                | What::CleanupPanicked
-                | What::CleanupCutOff
-                | What::CleanupSkipped
-        )
+        self.kind.is_cleanup()
     }
 
-    /// Whether it happened in a [call on another thread](crate::thread::to_thread), as the operations of [`fs`](crate::fs) are
-    /// too.
+    /// Whether it happened in a [call on another thread](crate::thread::to_thread), which the operations of
+    /// [`fs`](crate::fs) are too.
     pub fn is_call(&self) -> bool {
-        matches!(self.what, What::CallPanicked | What::CallCutOff)
+        self.kind.is_call()
     }
 
-    /// The error, or the message of the panic.
+    /// The error followed by its causes, or the message of the panic. It is not escaped, and may have several lines.
     pub fn message(&self) -> &str {
         &self.message
     }
-}
 
-impl fmt::Display for Unhandled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = self.writer {
+    /// Whether a handler failed only because its peer went away, which peers do to a server every day.
+    pub(super) fn is_lost_peer(&self) -> bool {
+        let is_failure =
+            matches!(self.kind, UnhandledKind::TaskFailed | UnhandledKind::CleanupFailed);
+        self.peer.is_some() && is_failure && self.error().is_some_and(is_lost_connection)
+    }
+
+    /// Whether it makes a loop fail that was asked to: nothing goes on as if it had not happened.
+    pub(super) fn is_failure(&self) -> bool {
+        self.kind != UnhandledKind::AcceptPaused && !self.is_lost_peer()
+    }
+
+    /// What repeats have in common; their tasks and peers differ.
+    pub(super) fn about(&self) -> impl Hash + '_ {
+        (self.kind, self.place(), &self.operation, &self.listener, &self.message)
+    }
+
+    pub(super) fn level(&self) -> Level {
+        if self.is_lost_peer() { Level::Debug } else { self.kind.level() }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (UnhandledKind::Unsent, Some(place)) = (self.kind, self.place) {
             return write!(f, "the `StreamWriter` made at {place}: {}", self.message);
+        }
+        if let (UnhandledKind::ConnectionGivenUp, Some(name)) = (self.kind, &self.operation) {
+            return write!(f, "a {name} {}: {}", self.kind.verb(), self.message);
         }
         if self.is_cleanup() {
             f.write_str("a cleanup ")?;
         }
         match &self.task {
-            Some((name, place)) if self.is_cleanup() => {
-                write!(f, "of task `{name}`, created at {place}, ")?;
+            Some(Task { name, place, .. }) => {
+                let of = if self.is_cleanup() { "of " } else { "" };
+                write!(f, "{of}task `{name}`, created at {place}, ")?;
             }
-            Some((name, place)) => write!(f, "task `{name}`, created at {place}, ")?,
             None if self.is_cleanup() => {}
             None if self.is_call() => f.write_str("a call on another thread")?,
-            None if self.what == What::OperationFailed => f.write_str("an operation ")?,
+            None if self.listener.is_some() => {}
+            None if self.kind == UnhandledKind::OperationFailed => f.write_str("an operation ")?,
             None => f.write_str("code called by the event loop ")?,
+        }
+        if let Some(listener) = &self.listener {
+            write!(f, "the listener at {listener} ")?;
         }
         if let Some(operation) = &self.operation {
             write!(f, ", to {operation}")?;
         }
-        if let Some(place) = self.call {
-            write!(f, ", made at {place}")?;
+        match (self.kind, self.place) {
+            (UnhandledKind::CleanupFailed | UnhandledKind::CleanupPanicked, Some(place)) => {
+                write!(f, "made at {place}, ")?;
+            }
+            (_, Some(place)) if self.is_call() => write!(f, ", made at {place}, ")?,
+            (_, None) if self.is_call() => f.write_str(", ")?,
+            _ => {}
         }
-        if self.is_call() {
-            f.write_str(", ")?;
+        write!(f, "{}: {}", self.kind.verb(), self.message)
+    }
+}
+
+impl fmt::Display for Unhandled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Line<'a>(&'a Unhandled);
+
+        impl fmt::Display for Line<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write(f)
+            }
         }
-        f.write_str(match self.what {
-            What::TaskFailed | What::OperationFailed => "failed, and nobody awaits it",
-            What::TaskPanicked | What::CallPanicked => "panicked, and nobody awaits it",
-            What::CleanupFailed => "failed",
-            What::CleanupPanicked => "panicked",
-            What::CleanupCutOff | What::CallCutOff => "was cut off",
-            What::CleanupSkipped => "was skipped",
-            What::Unsent => "could not send all",
-        })?;
-        write!(f, ": {}", self.message)
+
+        OneLine(Line(self)).fmt(f)
+    }
+}
+
+impl fmt::Debug for Unhandled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unhandled")
+            .field("kind", &self.kind)
+            .field("task_name", &self.task_name())
+            .field("place", &self.place().map(ToString::to_string))
+            .field("peer_addr", &self.peer_addr())
+            .field("listener", &self.listener)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
     }
 }
 
@@ -237,6 +379,58 @@ fn why_cut_off(why_hurried: Option<&'static str>) -> &'static str {
     why_hurried.unwrap_or(
         "have the call ask `thread::check_cancelled`, shorten it, or raise `Builder::cleanup_timeout`",
     )
+}
+
+/// More causes than this are an error that is its own cause.
+const CAUSES_MAX: usize = 32;
+
+/// The error and its sources, from the outside in, as in "cannot read `x`: connection reset".
+///
+/// A source that the text above it ends with already is not repeated: many errors display theirs.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).skip(1) {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// The error, its source, the source of that, and so on.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+    .take(CAUSES_MAX)
+}
+
+/// Whether the peer has gone, as the error or one of its causes says.
+fn is_lost_connection(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        let Some(mut error) = cause.downcast_ref::<io::Error>() else { return false };
+        // `source` of an `io::Error` passes over the error inside it.
+        for _ in 0..CAUSES_MAX {
+            if is_lost(error.kind()) {
+                return true;
+            }
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+            let Some(inner) = inner else { break };
+            error = inner;
+        }
+        false
+    })
+}
+
+fn is_lost(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 /// The message of a panic, as far as it has one that can be shown.

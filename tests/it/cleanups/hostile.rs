@@ -359,7 +359,7 @@ fn cleanups_run_in_the_turns_of_a_host() {
     assert_eq!(unhandled.take(), [""; 0]);
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn the_grace_of_cancel_and_wait_reaches_the_cleanups_of_a_dropped_groups_child() {
     let log = Log::default();
     let inner = log.clone();
@@ -399,7 +399,7 @@ async fn an_outer_timeout_waits_for_the_body_of_a_group_that_has_failed() {
     assert_eq!(time::now() - start, 3 * SECOND);
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn a_timeout_in_a_cleanup_that_is_cut_off_in_its_turn_hangs_nobody() {
     let task = create_task(async {
         drop(with_cleanup((), async |()| {

@@ -108,7 +108,7 @@ async fn an_error_cancels_a_body_that_waits_and_a_sibling() {
     assert_eq!(log.take(), ["body", "sibling"]);
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn an_error_of_clean_up_does_not_hide_the_first() {
     // test_taskgroup_05: asyncio puts both into the group; here that of a cleanup is reported instead.
     let result = task_group(async |group| -> Result<(), &str> {

@@ -315,7 +315,7 @@ async fn on_another_thread_it_says_where_it_belongs() {
     assert_eq!(set.next().await.unwrap().unwrap(), 1);
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn cancel_and_wait_gives_cleanups_their_time_and_no_more() {
     let cleaned = Rc::new(Cell::new(0));
     let mut set = TaskSet::new();

@@ -1,0 +1,41 @@
+//! Reports that make `run` panic at its end, where the loop was asked to.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// This many are told; the others are counted.
+const LINES_MAX: usize = 10;
+
+/// What was reported until now, shared by the loop and whoever runs it.
+pub(crate) type SharedFailures = Rc<RefCell<Failures>>;
+
+#[derive(Default)]
+pub(crate) struct Failures {
+    lines: Vec<String>,
+    /// How many there were, told or not.
+    count: usize,
+}
+
+impl Failures {
+    pub(crate) fn add(&mut self, line: String) {
+        self.count += 1;
+        if self.lines.len() < LINES_MAX {
+            self.lines.push(line);
+        }
+    }
+}
+
+/// Panics if there were some since the last call.
+#[track_caller]
+pub(crate) fn check_failures(failures: Option<&SharedFailures>) {
+    let Failures { lines, count } = failures.map(|failures| failures.take()).unwrap_or_default();
+    if lines.is_empty() {
+        return;
+    }
+    let lines_left = count - lines.len();
+    let more = if lines_left > 0 { format!("\n  and {lines_left} more") } else { String::new() };
+    panic!(
+        "{count} unhandled, as `fail_on_unhandled` does not allow:\n  {}{more}",
+        lines.join("\n  ")
+    );
+}

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::libc::EHOSTDOWN;
+
 use super::ToSocketAddrs;
 use super::tcp::{TcpSocket, TcpStream};
 use crate::runtime::check_loop;
@@ -258,7 +260,7 @@ impl ConnectError {
     /// The error of the attempt that came farthest; of those, the first.
     fn most_specific(&self) -> Option<&io::Error> {
         let errors = self.attempts.iter().map(|(_addr, error)| error);
-        errors.min_by_key(|error| distance_left(error.kind()))
+        errors.min_by_key(|error| distance_left(error))
     }
 }
 
@@ -267,10 +269,15 @@ const FARTHEST_FIRST: [&[ErrorKind]; 4] = [
     &[ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset],
     &[ErrorKind::TimedOut],
     &[ErrorKind::HostUnreachable],
-    &[ErrorKind::NetworkUnreachable],
+    &[ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown],
 ];
 
-fn distance_left(kind: ErrorKind) -> usize {
+fn distance_left(error: &io::Error) -> usize {
+    let kind = match error.raw_os_error() {
+        // The standard library has no kind for it.
+        Some(EHOSTDOWN) => ErrorKind::HostUnreachable,
+        _ => error.kind(),
+    };
     let place = FARTHEST_FIRST.iter().position(|kinds| kinds.contains(&kind));
     let is_least = kind == ErrorKind::AddrNotAvailable;
     place.unwrap_or(FARTHEST_FIRST.len()) + usize::from(is_least)

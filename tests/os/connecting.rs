@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::libc::ECONNREFUSED;
 use oneloop::net::{ConnectError, Connector, TcpListener, TcpSocket, TcpStream};
 use oneloop::{Builder, time, timeout};
@@ -311,6 +312,7 @@ fn the_kind_is_that_of_the_attempt_that_came_farthest() -> Result<()> {
                 [ErrorKind::PermissionDenied, ErrorKind::NetworkUnreachable],
                 ErrorKind::NetworkUnreachable,
             ),
+            ([ErrorKind::PermissionDenied, ErrorKind::NetworkDown], ErrorKind::NetworkDown),
             ([ErrorKind::AddrNotAvailable; 2], ErrorKind::AddrNotAvailable),
         ];
         for (kinds, expected) in cases {
@@ -322,6 +324,28 @@ fn the_kind_is_that_of_the_attempt_that_came_farthest() -> Result<()> {
             });
             let error = failure(connector.connect(HOST).await);
             assert_eq!(error.kind(), expected, "{error}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_host_that_is_down_counts_as_one_that_cannot_be_reached() -> Result<()> {
+    run(async |table| {
+        let place = Place::refuses(v4())?;
+        // The kernel's error has no kind of its own.
+        for errors in [[Errno::EACCES, Errno::EHOSTDOWN], [Errno::EHOSTDOWN, Errno::ENETUNREACH]] {
+            *table.borrow_mut() = vec![place.addr(), place.addr()];
+            let left = Mutex::new(errors.into_iter());
+            let connector = TcpStream::connector().configure(move |_| {
+                let errno = left.lock().expect("nobody panics").next();
+                errno.map_or(Ok(()), |errno| Err(errno.into()))
+            });
+            let error = failure(connector.connect(HOST).await);
+            let inner = error.get_ref().and_then(|error| error.source());
+            let cause = inner.and_then(|cause| cause.downcast_ref::<io::Error>());
+            let code = cause.and_then(io::Error::raw_os_error);
+            assert_eq!(code, Some(Errno::EHOSTDOWN as i32), "{error}");
         }
         Ok(())
     })

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::path::Path;
 use std::rc::Rc;
 
-use nix::libc::EAFNOSUPPORT;
+use nix::libc::{EAFNOSUPPORT, EPFNOSUPPORT, EPROTONOSUPPORT};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Server;
@@ -266,5 +266,6 @@ impl ServerBuilder {
 
 /// This machine does not have the address, or not its family.
 fn is_missing(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+    error.kind() == ErrorKind::AddrNotAvailable
+        || matches!(error.raw_os_error(), Some(EAFNOSUPPORT | EPFNOSUPPORT | EPROTONOSUPPORT))
 }

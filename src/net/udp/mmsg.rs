@@ -14,8 +14,7 @@ use super::one_by_one;
 /// Receives until the batch is full or nothing is left; at least one. The kernel keeps an error that comes after it.
 pub(super) fn receive(io: &Socket, batch: &mut Batch) -> io::Result<usize> {
     match receive_together(io, batch) {
-        // A sandbox may know only the older calls.
-        Err(Errno::ENOSYS) => one_by_one::receive(io, batch),
+        Err(error) if is_missing(error) => one_by_one::receive(io, batch),
         result => Ok(result?),
     }
 }
@@ -46,7 +45,7 @@ fn to_std(addr: &SockaddrStorage) -> Option<SocketAddr> {
 /// Sends until the kernel refuses one; at least one.
 pub(super) fn send(io: &Socket, outgoing: Outgoing<'_>) -> io::Result<usize> {
     match send_together(io, outgoing) {
-        Err(Errno::ENOSYS) => one_by_one::send(io, outgoing),
+        Err(error) if is_missing(error) => one_by_one::send(io, outgoing),
         result => Ok(result?),
     }
 }
@@ -63,4 +62,10 @@ fn send_together(io: &Socket, outgoing: Outgoing<'_>) -> Result<usize, Errno> {
     let flags = MsgFlags::MSG_DONTWAIT;
     let sent = sendmmsg(io.as_raw_fd(), &mut headers, &slices, &addrs, [], flags)?;
     Ok(sent.count())
+}
+
+/// A sandbox may know only the older calls, and refuse newer ones as it likes. Where the error means something else, the older
+/// call gives it too.
+fn is_missing(error: Errno) -> bool {
+    matches!(error, Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP)
 }

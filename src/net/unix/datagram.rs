@@ -8,6 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram as Socket};
 use std::path::Path;
 use std::time::Duration;
 
+use nix::libc::ENOBUFS;
 use socket2::Type;
 
 use super::file::{self, FileOptions, SocketFile, explain, with_name};
@@ -212,7 +213,7 @@ impl UnixDatagram {
         let mut pause = FIRST_PAUSE;
         loop {
             let attempt = |io: &FdSource<Socket>| match send(&io.0) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => moved(Ok(None)),
+                Err(error) if is_full(&error) => moved(Ok(None)),
                 result => moved(result.map(Some)),
             };
             if let Some(len) = self.registration.when_ready(Direction::Write, attempt).await? {
@@ -386,4 +387,9 @@ impl fmt::Debug for UnixDatagram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.registration.fmt(f)
     }
+}
+
+/// The receiver has no room. macOS and the BSDs say so by `ENOBUFS`, which on Linux means that the kernel has no memory for the moment.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(ENOBUFS)
 }

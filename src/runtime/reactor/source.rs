@@ -145,6 +145,7 @@ impl Source {
         *is_closed |= closed;
         match one.take() {
             Some(Entry { waiter, .. }) if more.is_empty() => return wake(waiter),
+            None if more.is_empty() => return,
             Some(Entry { id, waiter }) => drop(more.insert(id, waiter)),
             None => {}
         }

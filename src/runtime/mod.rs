@@ -39,12 +39,12 @@ pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_budget, has_
 pub(crate) use context::{local_if_made, no_loop, poll_budget};
 pub(crate) use data::cleanups::BoxedCleanup;
 pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
+pub(crate) use data::ended::{Failure, FailureCause};
 pub(crate) use data::job::{BoxedJob, MaybeDone, done, output_of};
 pub(crate) use data::key::{HandleKey, slot};
 pub(crate) use data::locals::LoopLocal;
 pub(crate) use data::log::log_line::{Level, log_line};
 pub(crate) use data::record::{BoxedError, Ending, Payload, Peer, Place, TaskLabel};
-pub(crate) use data::tasks::{Failure, FailureCause};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use deferred::{drop_reported, wake_guarded};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};

@@ -15,6 +15,7 @@ use slab::Slab;
 
 use super::data::cleanups::Cleaning;
 use super::data::clock::{self, Clock, Nanos};
+use super::data::ended::{Ended, Unclaimed};
 use super::data::errands::Errands;
 use super::data::job::BoxedJob;
 use super::data::key::{NO_SLOT, RunNumber, WakerKey};
@@ -23,7 +24,7 @@ use super::data::pace::Pace;
 use super::data::ready_list::{Member, ReadyList, ReadyMember};
 use super::data::record::{CancelReason, Ending, Place, TaskLabel};
 use super::data::run_queue::RunQueue;
-use super::data::tasks::{Ended, MAIN, Step, Tasks, Tenant, Unclaimed};
+use super::data::tasks::{MAIN, Step, Tasks, Tenant};
 use super::data::timers::Timers;
 use super::data::vars::{VarTable, Vars};
 use super::data::waiter::{ForeignWakers, Waiter};

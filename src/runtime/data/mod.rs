@@ -2,6 +2,7 @@
 
 pub(crate) mod cleanups;
 pub(crate) mod clock;
+pub(crate) mod ended;
 pub(crate) mod errands;
 pub(crate) mod gone;
 pub(crate) mod job;

@@ -6,11 +6,11 @@ use std::panic::Location;
 use std::task::{Context, Poll};
 
 use crate::runtime::context::{self, NotHere, candidate, with, with_loop, with_loop_of_thread};
+use crate::runtime::data::ended::{Failure, Joined};
 use crate::runtime::data::job;
 use crate::runtime::data::job::BoxedJob;
 use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, Serial};
 use crate::runtime::data::record::{CancelReason, ErrorReporter, Peer, Place, TaskLabel};
-use crate::runtime::data::tasks::{Failure, Joined};
 use crate::runtime::event_loop;
 use crate::runtime::state::State;
 use crate::runtime::threads::inbox::Cancel;

@@ -60,6 +60,8 @@ pub(crate) use handles::leaving::{LeftCleanups, cut_off_cleanups, left_cleanups}
 pub(crate) use handles::leaving::{dropping, leave_call, leave_cleanup, leave_end, leave_wait_for};
 pub(crate) use handles::registration::{Moved, Registration};
 pub(crate) use handles::source_handle::check_loop;
+#[cfg(test)]
+pub(crate) use handles::task::skip_task_numbers;
 pub(crate) use handles::task::{TaskHandle, TaskId, create, create_at};
 pub(crate) use handles::timer::{Timer, deadline, is_overdue, is_virtual, now};
 pub(crate) use handles::watch::Watch;

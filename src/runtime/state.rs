@@ -129,10 +129,10 @@ impl State {
         cleanup_timeout: Nanos,
         on_unhandled: Option<UnhandledHook>,
     ) -> Self {
-        let first_serial = registered.first_serial();
+        let first = registered.first_task();
         Self {
             queue: RunQueue::default(),
-            tasks: Tasks::new(first_serial, Location::caller()),
+            tasks: Tasks::new(first, Location::caller()),
             ready_lists: Slab::new(),
             vars: VarTable::default(),
             foreign: ForeignWakers::default(),
@@ -192,10 +192,9 @@ impl State {
     #[inline]
     pub(super) fn wake_key(&mut self, key: WakerKey) {
         let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return };
-        if slot.serial != key.serial() || slot.queued {
+        if !slot.tenancy.queue_if(key.serial()) {
             return;
         }
-        slot.queued = true;
         let member = match &slot.tenant {
             Tenant::Task(record) => record.child(),
             Tenant::Member(member) => Some(*member),
@@ -217,7 +216,7 @@ impl State {
 
     /// Puts a new member, which counts as woken, on its ready list.
     pub(super) fn queue_member(&mut self, slot: u32, member: Member) {
-        self.tasks.slots[slot as usize].queued = true;
+        self.tasks.slots[slot as usize].tenancy.queue();
         self.wake_member(slot, member);
     }
 
@@ -265,7 +264,7 @@ impl State {
     /// Puts a task on the run queue, or on the ready list of its group, unless it is there.
     pub(super) fn queue(&mut self, slot: u32) {
         let entry = &mut self.tasks.slots[slot as usize];
-        if !mem::replace(&mut entry.queued, true) {
+        if entry.tenancy.queue() {
             match self.tasks.child(slot) {
                 None => self.queue.push(slot),
                 Some(member) => self.wake_member(slot, member),
@@ -594,6 +593,6 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        self.registered.set_next_serial(self.tasks.last_serial());
+        self.registered.set_next_task(self.tasks.number_to_come());
     }
 }

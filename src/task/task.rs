@@ -86,7 +86,7 @@ pub struct Task<T> {
     output: PhantomData<fn() -> T>,
 }
 
-const _: () = assert!(size_of::<Task<String>>() == 8);
+const _: () = assert!(size_of::<Task<String>>() == 12);
 
 impl<T> Task<T> {
     pub(super) fn of(handle: TaskHandle) -> Self {

@@ -33,13 +33,17 @@ pub fn all_tasks() -> Vec<TaskRef> {
 }
 
 /// A task from outside: it can be looked at and cancelled, not awaited. Plain data: keeps nothing alive.
+///
+/// Once its task has gone, a `TaskRef` names no task, and never one that came later.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[doc(alias = "AbortHandle")]
 pub struct TaskRef {
     id: TaskId,
 }
 
-/// Which task: equal for the same task, different for others that can be seen beside it. Ordered by nothing in particular.
+/// Which task. Equal for the same task only: no later task of the process has the same key, however many there are.
+///
+/// The keys of one loop order its tasks by their creation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[doc(alias = "TaskId")]
 pub struct TaskKey {
@@ -73,9 +77,7 @@ impl TaskRef {
         self.id.place()
     }
 
-    /// The task that created it; `None` for main and where that one has gone.
-    ///
-    /// Slots are used again: where the parent has gone and another task has its slot, it is that one.
+    /// The task that created it. `None` for main, and once the creator has gone.
     pub fn parent(&self) -> Option<Self> {
         self.id.parent().map(|id| Self { id })
     }
@@ -100,5 +102,84 @@ impl fmt::Debug for TaskRef {
 impl fmt::Debug for TaskKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TaskKey({:?})", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::runtime::skip_task_numbers;
+    use crate::sync::CapacityLimiter;
+    use crate::{Runtime, create_task, yield_now};
+
+    /// The serials of wakers have 20 bits.
+    const SERIALS: u64 = 1 << 20;
+
+    /// A task that has gone, and one that is created now whose slot and serial are the same.
+    async fn gone_and_successor() -> (TaskRef, crate::Task<()>) {
+        let task = create_task(async { current_task().unwrap() });
+        let gone = task.await.unwrap();
+        skip_task_numbers(SERIALS - 1);
+        let successor = create_task(pending());
+        let created = successor.handle().id();
+        assert_eq!(created.number() - gone.id.number(), SERIALS);
+        (gone, successor)
+    }
+
+    #[test]
+    fn a_reference_never_names_a_later_task() {
+        crate::run(async {
+            let (gone, successor) = gone_and_successor().await;
+            assert_ne!(gone.key(), successor.key());
+            assert!(gone.is_finished() && !gone.cancel());
+            assert_eq!(gone.place(), None);
+            assert_ne!(gone.name(), successor.name());
+            yield_now().await;
+            assert!(!successor.is_finished());
+        });
+    }
+
+    #[test]
+    fn a_name_is_not_given_twice() {
+        crate::run(async {
+            let (gone, successor) = gone_and_successor().await;
+            let number = |name: String| name.strip_prefix("Task-").unwrap().parse::<u64>().unwrap();
+            assert_eq!(number(successor.name()) - number(gone.name()), SERIALS);
+        });
+    }
+
+    #[test]
+    fn a_token_whose_task_has_gone_does_not_count_for_a_later_task() {
+        crate::run(async {
+            let limiter = Rc::new(CapacityLimiter::new(2));
+            let task = create_task(Rc::clone(&limiter).acquire_owned());
+            let token = task.await.unwrap();
+            skip_task_numbers(SERIALS - 1);
+            let shared = Rc::clone(&limiter);
+            let second = create_task(async move { shared.acquire().await.borrower() });
+            assert_ne!(second.await.unwrap(), token.borrower());
+            assert_eq!(limiter.borrowed(), 1);
+        });
+    }
+
+    #[test]
+    fn main_of_a_later_run_is_another_task() {
+        let mut runtime = Runtime::new().unwrap();
+        let (main, child) = runtime.run(async {
+            let child = create_task(async {
+                yield_now().await;
+                current_task().unwrap().parent()
+            });
+            (current_task().unwrap(), child)
+        });
+        runtime.run(async {
+            let next = current_task().unwrap();
+            assert_ne!(main, next);
+            assert!(main.is_finished() && !next.is_finished());
+            assert_eq!(child.await.unwrap(), None);
+        });
     }
 }

@@ -30,7 +30,7 @@ use crate::runtime::{Nanos, Timer, When, from_instant, nanos};
 /// assert!(start.elapsed() >= Duration::from_millis(2));
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep { state: State::New(When::After(nanos(duration))) }
+    Sleep { state: State::After(Packed(nanos(duration))) }
 }
 
 /// Waits until `deadline`, by the [loop's clock](super::now); asyncio's `loop.call_at`, to be awaited.
@@ -59,7 +59,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// ```
 #[doc(alias = "call_at")]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { state: State::New(When::At(from_instant(deadline))) }
+    Sleep::at(from_instant(deadline))
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. 16 bytes, `Send`, and `Unpin`: it can be polled by reference, in
@@ -74,12 +74,20 @@ const _: () = assert!(size_of::<Sleep>() <= 16);
 
 #[derive(Debug)]
 enum State {
-    New(When),
+    /// New, and due so long after the first poll.
+    After(Packed),
+    /// New, and due at this moment.
+    At(Packed),
     Armed(Timer),
     /// It was due at once, so no timer was needed; but whoever sleeps lets the others run.
     Yielding,
     Elapsed,
 }
+
+/// Aligned as the key in a [`Timer`] is: with the alignment of `u64`, a `Sleep` would take 24 bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, packed(4))]
+struct Packed(Nanos);
 
 impl Sleep {
     /// Whether it has ended. It ends only by being polled.
@@ -104,11 +112,11 @@ impl Sleep {
     /// });
     /// ```
     pub fn reset(&mut self, deadline: Instant) {
-        self.state = State::New(When::At(from_instant(deadline)));
+        *self = Self::at(from_instant(deadline));
     }
 
     pub(super) fn at(deadline: Nanos) -> Self {
-        Self { state: State::New(When::At(deadline)) }
+        Self { state: State::At(Packed(deadline)) }
     }
 }
 
@@ -117,24 +125,20 @@ impl Future for Sleep {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.state {
-            State::New(when) => {
-                let timer = Timer::arm(*when, cx, "`sleep`");
-                if timer.is_none() {
-                    cx.waker().wake_by_ref();
-                }
-                self.state = timer.map_or(State::Yielding, State::Armed);
-                return Poll::Pending;
+        let when = match &self.state {
+            State::After(duration) => When::After(duration.0),
+            State::At(deadline) => When::At(deadline.0),
+            State::Armed(timer) if timer.poll(cx, "`Sleep`").is_pending() => return Poll::Pending,
+            State::Armed(_) | State::Yielding | State::Elapsed => {
+                self.state = State::Elapsed;
+                return Poll::Ready(());
             }
-            State::Armed(timer) => {
-                if timer.poll(cx, "`Sleep`").is_pending() {
-                    return Poll::Pending;
-                }
-            }
-            State::Yielding => {}
-            State::Elapsed => return Poll::Ready(()),
+        };
+        let timer = Timer::arm(when, cx, "`sleep`");
+        if timer.is_none() {
+            cx.waker().wake_by_ref();
         }
-        self.state = State::Elapsed;
-        Poll::Ready(())
+        self.state = timer.map_or(State::Yielding, State::Armed);
+        Poll::Pending
     }
 }

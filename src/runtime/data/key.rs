@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! a waker    registry index (12 bits) | serial (20 bits) | slot (32 bits)
-//! a handle   run number     (32 bits: registry index 12, generation 20) | slot (32 bits)
+//! a handle   run number     (64 bits: registry index 12, generation 52) | slot (32 bits)
+//! a task     run number     (64 bits) | task number (52 bits) | slot (32 bits)
 //! ```
 //!
-//! A waker's serial tells one tenant of a slot from the next. A handle keeps its slot reserved, so it
-//! needs none; it has the run number instead, so that a handle that outlives its loop never reaches a
-//! later loop's slot. This file knows the bits and nothing of what lies in a slot.
+//! A waker's serial tells one tenant of a slot from the next. It wraps, which a waker can bear: a stale wake polls a task
+//! once too often. Everything that is compared for identity bears no such mistake, and has numbers that never repeat: 52
+//! bits last 142 years at a million a second. A handle keeps its slot reserved, so the run number is enough: a handle that
+//! outlives its loop never reaches a later loop's slot. This file knows the bits and nothing of what lies in a slot.
 
 use std::fmt;
 
@@ -34,22 +36,29 @@ pub(crate) fn slot(index: usize) -> u32 {
 /// A slot number that no slab ever gives out.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
+/// Numbers that never repeat have so many bits: what 64 leave beside a registry index.
+const NUMBER_BITS: u32 = u64::BITS - INDEX_BITS;
+const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+
 /// Which loop: its place in the registry, and which tenant of that place it is.
+///
+/// Packed to four bytes, so that a handle takes twelve and a `Sleep` sixteen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct RunNumber(u32);
+#[repr(C, packed(4))]
+pub(crate) struct RunNumber(u64);
 
 impl RunNumber {
-    pub(crate) fn new(index: u16, generation: u32) -> Self {
-        Self(u32::from(index) << SERIAL_BITS | generation & SERIAL_MASK)
+    pub(crate) fn new(index: u16, generation: u64) -> Self {
+        Self(u64::from(index) << NUMBER_BITS | generation & NUMBER_MASK)
     }
 
     pub(crate) fn index(self) -> u16 {
         // The shift leaves 12 bits.
-        (self.0 >> SERIAL_BITS) as u16
+        (self.0 >> NUMBER_BITS) as u16
     }
 
-    pub(crate) fn generation(self) -> u32 {
-        self.0 & SERIAL_MASK
+    pub(crate) fn generation(self) -> u64 {
+        self.0 & NUMBER_MASK
     }
 }
 
@@ -75,8 +84,83 @@ impl Serial {
         self.0
     }
 
-    pub(crate) fn from_number(number: u32) -> Self {
-        Self(number & SERIAL_MASK)
+    /// How many serials after `earlier` this one came, at least.
+    pub(crate) fn since(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0) & SERIAL_MASK
+    }
+}
+
+/// The number of a task, or of a member of a gathering. No other tenant of the same place in the registry ever has it,
+/// whichever loop that belongs to; later ones have larger numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub(crate) struct TaskNumber(u64);
+
+impl TaskNumber {
+    pub(crate) const FIRST: Self = Self(1);
+
+    /// The number after this one. 2^52 of them are never used up.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn after(self, count: u64) -> Self {
+        Self(self.0 + count)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// What a waker has room for.
+    pub(crate) fn serial(self) -> Serial {
+        #[expect(clippy::cast_possible_truncation, reason = "the serial is the low bits")]
+        let low = self.0 as u32;
+        Serial(low & SERIAL_MASK)
+    }
+}
+
+/// Which tenant a slot has, and whether that is in a queue, in one word: together they decide whether a wake does anything.
+#[derive(Clone, Copy)]
+pub(crate) struct Tenancy(u64);
+
+impl Tenancy {
+    const QUEUED: u64 = 1 << 63;
+
+    pub(crate) fn new(number: TaskNumber) -> Self {
+        Self(number.0)
+    }
+
+    pub(crate) fn number(self) -> TaskNumber {
+        TaskNumber(self.0 & !Self::QUEUED)
+    }
+
+    pub(crate) fn serial(self) -> Serial {
+        self.number().serial()
+    }
+
+    pub(crate) fn is_queued(self) -> bool {
+        self.0 & Self::QUEUED != 0
+    }
+
+    /// Marks the tenant as queued. `false`: it was.
+    pub(crate) fn queue(&mut self) -> bool {
+        let was_queued = self.is_queued();
+        self.0 |= Self::QUEUED;
+        !was_queued
+    }
+
+    /// As [`Tenancy::queue`], if the tenant has this serial.
+    pub(crate) fn queue_if(&mut self, serial: Serial) -> bool {
+        let is_idle = self.0 & (Self::QUEUED | u64::from(SERIAL_MASK)) == u64::from(serial.0);
+        if is_idle {
+            self.0 |= Self::QUEUED;
+        }
+        is_idle
+    }
+
+    pub(crate) fn unqueue(&mut self) {
+        self.0 &= !Self::QUEUED;
     }
 }
 
@@ -120,7 +204,7 @@ pub(crate) struct HandleKey {
     pub(crate) slot: u32,
 }
 
-const _: () = assert!(size_of::<HandleKey>() == 8);
+const _: () = assert!(size_of::<HandleKey>() == 12);
 
 #[cfg(test)]
 mod tests {
@@ -138,8 +222,31 @@ mod tests {
 
     #[test]
     fn a_run_number_gives_back_its_two_parts() {
-        let run = RunNumber::new(0xABC, 0x12_3456);
-        assert_eq!((run.index(), run.generation()), (0xABC, 0x2_3456), "a generation has 20 bits");
+        let run = RunNumber::new(0xABC, 0xF_1234_5678_9ABC);
+        assert_eq!((run.index(), run.generation()), (0xABC, 0xF_1234_5678_9ABC));
+        assert_ne!(run, RunNumber::new(0xABC, 0xF_1234_5678_9ABC - (1 << SERIAL_BITS)));
+    }
+
+    #[test]
+    fn a_task_number_outlives_the_serials_of_its_wakers() {
+        let first = TaskNumber(0xF_0000_1234_5678);
+        let later = TaskNumber(first.0 + (1 << SERIAL_BITS));
+        assert_eq!(first.serial(), later.serial(), "to a waker they are one");
+        assert!(first < later);
+        assert_eq!(first.serial().number(), 0x4_5678);
+        assert_eq!(first.next().number(), first.0 + 1);
+    }
+
+    #[test]
+    fn a_tenancy_is_queued_once_and_only_for_its_own_serial() {
+        let number = TaskNumber(0xF_FFFF_FFFF_FFFF);
+        let mut tenancy = Tenancy::new(number);
+        assert!(!tenancy.queue_if(number.next().serial()) && !tenancy.is_queued());
+        assert!(tenancy.queue_if(number.serial()) && tenancy.is_queued());
+        assert!(!tenancy.queue_if(number.serial()) && !tenancy.queue());
+        assert_eq!((tenancy.number(), tenancy.serial()), (number, number.serial()));
+        tenancy.unqueue();
+        assert!(!tenancy.is_queued() && tenancy.queue() && !tenancy.queue());
     }
 
     #[test]

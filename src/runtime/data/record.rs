@@ -48,7 +48,7 @@ impl Name {
 #[derive(Debug, Clone)]
 pub(crate) struct TaskLabel {
     pub(crate) name: Option<String>,
-    pub(crate) number: u32,
+    pub(crate) number: u64,
     pub(crate) place: Place,
     pub(crate) peer: Option<Peer>,
 }

@@ -28,7 +28,7 @@ use slab::Slab;
 use super::ended::{Ended, Failure, FailureCause, Joined, Unclaimed};
 use super::gone::Gone;
 use super::job::BoxedJob;
-use super::key::{self, NO_SLOT, Serial};
+use super::key::{self, NO_SLOT, Serial, TaskNumber, Tenancy};
 use super::ready_list::Member;
 use super::record::{
     CancelReason, Ending, ErrorReporter, Flags, Name, Payload, Peer, Phase, Place, Record,
@@ -42,7 +42,7 @@ pub(crate) const MAIN: u32 = 0;
 
 pub(crate) struct Tasks {
     pub(crate) slots: Slab<Slot>,
-    next_serial: Serial,
+    next_number: TaskNumber,
     /// How many tasks, without main and the children of groups, have not ended.
     living: usize,
     /// What few tasks have lies beside the slots, which stay small.
@@ -55,9 +55,8 @@ pub(crate) struct Tasks {
 
 pub(crate) struct Slot {
     pub(crate) tenant: Tenant,
-    pub(crate) serial: Serial,
-    /// In the run queue or, for a member, in its ready list.
-    pub(crate) queued: bool,
+    /// Which tenant that is, and whether it is in the run queue or, for a member, in its ready list.
+    pub(crate) tenancy: Tenancy,
 }
 
 const _: () = assert!(size_of::<Slot>() <= 56);
@@ -76,10 +75,10 @@ pub(crate) enum Step {
 }
 
 impl Tasks {
-    pub(crate) fn new(first_serial: Serial, place: Place) -> Self {
+    pub(crate) fn new(first: TaskNumber, place: Place) -> Self {
         let mut tasks = Self {
             slots: Slab::new(),
-            next_serial: first_serial,
+            next_number: first,
             living: 0,
             names: SideTable::new(),
             panics: SideTable::new(),
@@ -92,11 +91,15 @@ impl Tasks {
         tasks
     }
 
-    /// Gives main a new serial for a new run, so that wakers of the last run do not reach it.
+    /// Gives main a new number for a new run, which is another task: no waker or reference of the last run reaches it.
     pub(crate) fn renew_main(&mut self, place: Place) {
-        let serial = self.next_serial();
+        let number = self.next_number();
         let slot = &mut self.slots[MAIN as usize];
-        slot.serial = serial;
+        let was_queued = slot.tenancy.is_queued();
+        slot.tenancy = Tenancy::new(number);
+        if was_queued {
+            slot.tenancy.queue();
+        }
         if let Tenant::Task(record) = &mut slot.tenant {
             record.place = place;
         }
@@ -143,26 +146,48 @@ impl Tasks {
         reason = "as a call it copies what was written just before, and waits for that: 6 ns of 74"
     )]
     pub(crate) fn insert(&mut self, tenant: Tenant) -> u32 {
-        let serial = self.next_serial();
-        key::slot(self.slots.insert(Slot { tenant, serial, queued: false }))
+        let tenancy = Tenancy::new(self.next_number());
+        key::slot(self.slots.insert(Slot { tenant, tenancy }))
     }
 
-    fn next_serial(&mut self) -> Serial {
-        let serial = self.next_serial;
-        self.next_serial = serial.next();
-        serial
+    fn next_number(&mut self) -> TaskNumber {
+        let number = self.next_number;
+        self.next_number = number.next();
+        number
     }
 
-    pub(crate) fn last_serial(&self) -> Serial {
-        self.next_serial
+    /// As if so many tasks had been created: serials wrap in a test without a million of them.
+    #[cfg(test)]
+    pub(crate) fn skip_numbers(&mut self, count: u64) {
+        self.next_number = self.next_number.after(count);
+    }
+
+    /// The number that no task has had.
+    pub(crate) fn number_to_come(&self) -> TaskNumber {
+        self.next_number
     }
 
     pub(crate) fn serial(&self, slot: u32) -> Serial {
-        self.slots[slot as usize].serial
+        self.number(slot).serial()
     }
 
+    pub(crate) fn number(&self, slot: u32) -> TaskNumber {
+        self.slots[slot as usize].tenancy.number()
+    }
+
+    pub(crate) fn number_is(&self, slot: u32, number: TaskNumber) -> bool {
+        self.slots.get(slot as usize).is_some_and(|slot| slot.tenancy.number() == number)
+    }
+
+    /// The number of the youngest task with this serial.
+    pub(crate) fn youngest_with(&self, serial: Serial) -> u64 {
+        let next = self.next_number;
+        next.number().saturating_sub(u64::from(next.serial().since(serial)))
+    }
+
+    /// For wakers alone: serials repeat.
     pub(crate) fn serial_is(&self, slot: u32, serial: Serial) -> bool {
-        self.slots.get(slot as usize).is_some_and(|slot| slot.serial == serial)
+        self.slots.get(slot as usize).is_some_and(|slot| slot.tenancy.serial() == serial)
     }
 
     pub(crate) fn living(&self) -> usize {
@@ -172,16 +197,16 @@ impl Tasks {
     /// Arrow 2, for a slot that was popped from the run queue; `None` if it has nothing to do any more.
     pub(crate) fn begin(&mut self, slot: u32) -> Option<(Serial, Step)> {
         let entry = &mut self.slots[slot as usize];
-        entry.queued = false;
+        entry.tenancy.unqueue();
         let Tenant::Task(record) = &mut entry.tenant else { return None };
         if record.phase == Phase::Waiting {
             let job = record.job.take()?;
             record.phase = Phase::Running;
             let step = if record.cancel.is_some() { Step::Cancel(job) } else { Step::Poll(job) };
-            return Some((entry.serial, step));
+            return Some((entry.tenancy.serial(), step));
         }
         if record.phase == Phase::Main {
-            return Some((entry.serial, Step::PollMain));
+            return Some((entry.tenancy.serial(), Step::PollMain));
         }
         self.free_if_unused(slot);
         None
@@ -198,11 +223,11 @@ impl Tasks {
     /// Arrow 2, for a child that was popped from its group's ready list. The second says that it is to be dropped.
     pub(crate) fn begin_child(&mut self, slot: u32) -> Option<(Serial, bool)> {
         let entry = &mut self.slots[slot as usize];
-        entry.queued = false;
+        entry.tenancy.unqueue();
         if let Tenant::Task(record) = &mut entry.tenant {
             if record.phase == Phase::Waiting {
                 record.phase = Phase::Running;
-                return Some((entry.serial, record.cancel.is_some()));
+                return Some((entry.tenancy.serial(), record.cancel.is_some()));
             }
         }
         self.free_if_unused(slot);
@@ -269,7 +294,7 @@ impl Tasks {
 
     /// The ready list that named the slot is gone.
     pub(crate) fn unqueue(&mut self, slot: u32) {
-        self.slots[slot as usize].queued = false;
+        self.slots[slot as usize].tenancy.unqueue();
         self.free_if_unused(slot);
     }
 
@@ -277,18 +302,20 @@ impl Tasks {
     pub(crate) fn free_if_unused(&mut self, slot: u32) {
         let entry = &self.slots[slot as usize];
         let Tenant::Task(record) = &entry.tenant else { return };
-        if record.phase.has_ended() && !record.has(Flags::HAS_HANDLE) && !entry.queued {
+        if record.phase.has_ended() && !record.has(Flags::HAS_HANDLE) && !entry.tenancy.is_queued()
+        {
             self.free(slot);
         }
     }
 
     fn free(&mut self, slot: u32) {
-        let Slot { tenant, serial, .. } = self.slots.remove(slot as usize);
+        let Slot { tenant, tenancy } = self.slots.remove(slot as usize);
         let Tenant::Task(record) = tenant else { return };
         if record.has(Flags::IS_NAMED) {
             let (name, peer) = Name::parts(self.names.remove(slot));
-            let label = TaskLabel { name, number: serial.number(), place: record.place, peer };
-            self.gone.push(slot, serial, slot, label);
+            let number = tenancy.number();
+            let label = TaskLabel { name, number: number.number(), place: record.place, peer };
+            self.gone.push(slot, number.serial(), slot, label);
         }
         if record.has(Flags::IS_DETACHED) {
             self.reporters.remove(slot);
@@ -308,7 +335,7 @@ impl Tasks {
     /// The handle asks for the output. If it gets it, it has given the slot up.
     pub(crate) fn take_output(&mut self, slot: u32) -> Joined {
         let entry = &mut self.slots[slot as usize];
-        let queued = entry.queued;
+        let queued = entry.tenancy.is_queued();
         let Tenant::Task(record) = &mut entry.tenant else { return Joined::Failed };
         match record.phase {
             Phase::Main | Phase::Waiting | Phase::Running | Phase::Cleaning => {
@@ -419,13 +446,18 @@ impl Tasks {
             None if slot == MAIN => (Some("main".to_owned()), None),
             name => Name::parts(name.cloned()),
         };
-        let number = self.slots.get(slot as usize).map_or(0, |slot| slot.serial.number());
+        let number = self.slots.get(slot as usize);
+        let number = number.map_or(0, |slot| slot.tenancy.number().number());
         let place = self.get(slot).map_or(Location::caller(), |record| record.place);
         TaskLabel { name, number, place, peer }
     }
 
+    /// The task that created the one in `slot`, if it is still there. Whoever has its slot after it was created after its
+    /// child, and so has a larger number.
     pub(crate) fn parent(&self, slot: u32) -> Option<u32> {
-        self.get(slot).map(|record| record.parent).filter(|&parent| parent != NO_SLOT)
+        let parent = self.get(slot)?.parent;
+        let is_older = || self.number(parent) < self.number(slot);
+        (self.is_task(parent) && is_older()).then_some(parent)
     }
 
     /// Whether the slot has a tenant that is a task.

@@ -391,8 +391,8 @@ impl State {
             }
             if index == BODY {
                 let entry = &mut self.tasks.slots[slot as usize];
-                entry.queued = false;
-                let key = WakerKey::new(run, entry.serial, slot);
+                entry.tenancy.unqueue();
+                let key = WakerKey::new(run, entry.tenancy.serial(), slot);
                 return Some(Next::Body(key));
             }
             if let Some((serial, is_cancelled)) = self.tasks.begin_child(slot) {

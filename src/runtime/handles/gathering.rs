@@ -55,7 +55,7 @@ impl Gathering {
             for index in first..first + count {
                 let index = key::slot(index);
                 let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
-                state.tasks.slots[slot as usize].queued = true;
+                state.tasks.slots[slot as usize].tenancy.queue();
                 state.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
                 members.push(slot);
             }
@@ -180,7 +180,7 @@ impl State {
             // A member that was woken while it became ready has left its slot to somebody else; and an entry without one
             // belongs to a list that had this place before.
             if slot != NO_SLOT && members[index as usize] == slot {
-                self.tasks.slots[slot as usize].queued = false;
+                self.tasks.slots[slot as usize].tenancy.unqueue();
                 return Some((slot, index as usize));
             }
         }

@@ -9,7 +9,7 @@ use crate::runtime::context::{self, NotHere, candidate, with, with_loop, with_lo
 use crate::runtime::data::ended::{Failure, Joined};
 use crate::runtime::data::job;
 use crate::runtime::data::job::BoxedJob;
-use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, Serial};
+use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, TaskNumber};
 use crate::runtime::data::record::{CancelReason, ErrorReporter, Peer, Place, TaskLabel};
 use crate::runtime::event_loop;
 use crate::runtime::state::State;
@@ -23,12 +23,19 @@ pub(crate) struct TaskHandle {
     key: HandleKey,
 }
 
-/// Which task: never used again for another one while it can be seen.
+/// Which task: never used again for another one. Ordered by creation within a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct TaskId {
     run: RunNumber,
+    number: TaskNumber,
+    /// Where the task lies. The number tells whether it is still there.
     slot: u32,
-    serial: Serial,
+}
+
+/// See `Tasks::skip_numbers`.
+#[cfg(test)]
+pub(crate) fn skip_task_numbers(count: u64) {
+    with(|state| state.tasks.skip_numbers(count));
 }
 
 /// So many eager tasks may start inside one another; more would exhaust the stack.
@@ -205,8 +212,8 @@ impl TaskHandle {
     pub(crate) fn id_in(&self, state: &State) -> TaskId {
         let HandleKey { run, slot } = self.key;
         let is_here = run == state.run_number() && state.tasks.is_task(slot);
-        let serial = if is_here { state.tasks.serial(slot) } else { Serial::FIRST };
-        TaskId { run, slot, serial }
+        let number = if is_here { state.tasks.number(slot) } else { TaskNumber::FIRST };
+        TaskId { run, number, slot }
     }
 
     pub(crate) fn key(&self) -> HandleKey {
@@ -266,8 +273,8 @@ impl TaskHandle {
 
     pub(crate) fn id(&self) -> TaskId {
         let HandleKey { run, slot } = self.key;
-        let serial = self.here("ask on the loop's thread", |state, slot| state.tasks.serial(slot));
-        TaskId { run, slot, serial: serial.unwrap_or(Serial::FIRST) }
+        let number = self.here("ask on the loop's thread", |state, slot| state.tasks.number(slot));
+        TaskId { run, number: number.unwrap_or(TaskNumber::FIRST), slot }
     }
 
     /// Also between two runs. `None` if the task or its loop has gone; panics if the loop is on another thread.
@@ -319,13 +326,13 @@ impl TaskId {
     }
 
     fn of(state: &State, slot: u32) -> Self {
-        Self { run: state.run_number(), slot, serial: state.tasks.serial(slot) }
+        Self { run: state.run_number(), number: state.tasks.number(slot), slot }
     }
 
     /// Also between two runs. `None` if the task has gone, or its loop is not of this thread.
     fn here<R>(self, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
         let f = |state: &mut State| {
-            state.tasks.serial_is(self.slot, self.serial).then(|| f(state, self.slot))
+            state.tasks.number_is(self.slot, self.number).then(|| f(state, self.slot))
         };
         with_loop_of_thread(self.run, f).ok().flatten()
     }
@@ -339,10 +346,8 @@ impl TaskId {
     }
 
     pub(crate) fn parent(self) -> Option<Self> {
-        let parent = |state: &mut State, slot| {
-            let parent = state.tasks.parent(slot).filter(|&slot| state.tasks.is_task(slot));
-            parent.map(|slot| Self::of(state, slot))
-        };
+        let parent =
+            |state: &mut State, slot| state.tasks.parent(slot).map(|slot| Self::of(state, slot));
         self.here(parent).flatten()
     }
 
@@ -366,7 +371,7 @@ impl TaskId {
         cancel().unwrap_or(false)
     }
 
-    pub(crate) fn number(self) -> u32 {
-        self.serial.number()
+    pub(crate) fn number(self) -> u64 {
+        self.number.number()
     }
 }

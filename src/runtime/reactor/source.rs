@@ -34,7 +34,7 @@ pub(crate) enum Drained {
 
 /// Names a waiter's entry. A later entry has a greater name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct EntryId(u32);
+pub(crate) struct EntryId(u64);
 
 impl EntryId {
     /// The one entry of a direction for callers that have no place for an identity, as `poll_read`: the last one who
@@ -46,7 +46,7 @@ pub(crate) struct Source {
     read: Side,
     write: Side,
     serial: Serial,
-    next_entry: u32,
+    next_entry: u64,
     /// A short read or write means drained. Not so where urgent data splits reads, nor where records have edges.
     short_means_drained: bool,
     /// The registration ended: everything is ready, so that whoever waits sees it.
@@ -105,8 +105,7 @@ impl Source {
 
     pub(crate) fn new_entry(&mut self) -> EntryId {
         let id = EntryId(self.next_entry);
-        // After 2^32 waits on one source an old entry, if there still is one, shares its name and its wakes.
-        self.next_entry = self.next_entry.wrapping_add(1).max(1);
+        self.next_entry += 1;
         id
     }
 
@@ -400,12 +399,12 @@ mod tests {
     }
 
     #[test]
-    fn names_are_given_again_only_after_all_others_and_never_that_of_poll() {
+    fn a_name_is_never_given_again() {
         let mut source = stream();
-        source.next_entry = u32::MAX;
-        let last = source.new_entry();
-        let first = source.new_entry();
-        assert_eq!((last, first), (EntryId(u32::MAX), EntryId(1)));
+        assert_ne!(source.new_entry(), EntryId::POLL);
+        source.next_entry = u64::from(u32::MAX);
+        let (last, next) = (source.new_entry(), source.new_entry());
+        assert_eq!((last, next), (EntryId(0xFFFF_FFFF), EntryId(0x1_0000_0000)));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::runtime::data::clock::Nanos;
-use crate::runtime::data::key::{Serial, WakerKey};
+use crate::runtime::data::key::WakerKey;
 use crate::runtime::data::tasks::{MAIN, Tasks};
 use crate::runtime::postponed::Report;
 use crate::runtime::state::State;
@@ -48,10 +48,9 @@ impl Tasks {
         } else if let Some(gone) = self.gone.find(key) {
             gone
         } else {
-            return format!("`Task-{}`, which has ended", key.serial().number());
+            return format!("`Task-{}`, which has ended", self.youngest_with(key.serial()));
         };
-        let has_ended =
-            !self.serial_is(owner, Serial::from_number(label.number)) || !self.is_living(owner);
+        let has_ended = !self.is_living(owner) || self.label(owner).number != label.number;
         let ended = if has_ended { ", which has ended" } else { "" };
         format!("`{}`, created at {}{ended}", label.name(), label.place)
     }

@@ -55,7 +55,7 @@ pub(crate) struct Inbox {
 
 struct Shared {
     /// Which tenant of this inbox reads it, if any: mail for another one is refused.
-    tenant: Option<u32>,
+    tenant: Option<u64>,
     mail: Mail,
     /// The thread of the present or the last tenant.
     thread: Option<Thread>,
@@ -70,7 +70,7 @@ impl Inbox {
     }
 
     /// Starts a tenancy, of a loop that will run on `thread`.
-    pub(crate) fn open(&self, tenant: u32, thread: Thread) {
+    pub(crate) fn open(&self, tenant: u64, thread: Thread) {
         let mut shared = self.lock();
         shared.tenant = Some(tenant);
         shared.thread = Some(thread);
@@ -86,7 +86,7 @@ impl Inbox {
     }
 
     /// The thread of the tenant, if it is still there.
-    pub(crate) fn thread_of(&self, tenant: u32) -> Option<Thread> {
+    pub(crate) fn thread_of(&self, tenant: u64) -> Option<Thread> {
         let shared = self.lock();
         shared.thread.clone().filter(|_| shared.tenant == Some(tenant))
     }
@@ -107,7 +107,7 @@ impl Inbox {
     }
 
     /// Sends a call; gives it back if the tenant is gone.
-    pub(crate) fn send_call(&self, tenant: u32, call: Call) -> Result<(), Call> {
+    pub(crate) fn send_call(&self, tenant: u64, call: Call) -> Result<(), Call> {
         let mut shared = self.lock();
         if shared.tenant != Some(tenant) {
             return Err(call);
@@ -118,7 +118,7 @@ impl Inbox {
     }
 
     /// Sends a cancellation. `false`: the tenant is gone.
-    pub(crate) fn send_cancel(&self, tenant: u32, cancel: Cancel) -> bool {
+    pub(crate) fn send_cancel(&self, tenant: u64, cancel: Cancel) -> bool {
         let mut shared = self.lock();
         let is_there = shared.tenant == Some(tenant);
         if is_there {

@@ -1,17 +1,17 @@
 //! The registry of loops: from the index in a key to the inbox of the loop, on any thread.
 //!
 //! Entries are made at their first use, stay for ever and serve one loop after another, so whoever holds
-//! an index always finds an inbox, and no reference count guards it. Indices are given out in turn and
-//! serials go on where the last tenant stopped: a stale waker practically never meets a tenant with its serial.
+//! an index always finds an inbox, and no reference count guards it. Indices are given out in turn and task numbers go on
+//! where the last tenant stopped, so no number ever repeats, and a stale waker practically never meets its serial again.
 
 use std::io;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread::{self, Thread};
 
 use super::inbox::{Cancel, Inbox, Mail};
-use crate::runtime::data::key::{FOREIGN_INDEX, NO_INDEX, PLACES, RunNumber, Serial, WakerKey};
+use crate::runtime::data::key::{FOREIGN_INDEX, NO_INDEX, PLACES, RunNumber, TaskNumber, WakerKey};
 
 static REGISTRY: [OnceLock<Entry>; PLACES as usize] = [const { OnceLock::new() }; PLACES as usize];
 
@@ -20,10 +20,15 @@ static NEXT: AtomicU16 = AtomicU16::new(NO_INDEX + 1);
 
 struct Entry {
     taken: AtomicBool,
-    generation: AtomicU32,
-    /// Where the serials of the next tenant start.
-    serial: AtomicU32,
+    /// What the next tenant gets. Numbers of 64 bits: not every processor has atomic ones.
+    next: Mutex<Next>,
     inbox: Inbox,
+}
+
+#[derive(Clone, Copy)]
+struct Next {
+    generation: u64,
+    task: TaskNumber,
 }
 
 /// A loop's place in the registry, free again when dropped.
@@ -42,11 +47,9 @@ impl Place {
             }
             let entry = REGISTRY[usize::from(index)].get_or_init(Entry::new);
             if !entry.taken.swap(true, Ordering::AcqRel) {
-                // Only who has taken the place changes it.
-                let generation = entry.generation.load(Ordering::Relaxed);
-                entry.generation.store(generation.wrapping_add(1), Ordering::Relaxed);
+                let generation = entry.next_generation();
                 let run = RunNumber::new(index, generation);
-                entry.inbox.open(run.generation(), thread::current());
+                entry.inbox.open(generation, thread::current());
                 return Ok(Self { run, entry, is_closed: false });
             }
         }
@@ -62,8 +65,8 @@ impl Place {
         &self.entry.inbox
     }
 
-    pub(crate) fn first_serial(&self) -> Serial {
-        Serial::from_number(self.entry.serial.load(Ordering::Relaxed))
+    pub(crate) fn first_task(&self) -> TaskNumber {
+        self.entry.next().task
     }
 
     /// Closes the inbox; wakes from now on vanish. Returns what was not read.
@@ -72,9 +75,9 @@ impl Place {
         self.entry.inbox.close()
     }
 
-    /// Where the next tenant's serials start.
-    pub(crate) fn set_next_serial(&self, serial: Serial) {
-        self.entry.serial.store(serial.number(), Ordering::Relaxed);
+    /// Where the next tenant's task numbers start.
+    pub(crate) fn set_next_task(&self, number: TaskNumber) {
+        self.entry.next().task = number;
     }
 }
 
@@ -91,10 +94,20 @@ impl Entry {
     fn new() -> Self {
         Self {
             taken: AtomicBool::new(false),
-            generation: AtomicU32::new(0),
-            serial: AtomicU32::new(Serial::FIRST.number()),
+            next: Mutex::new(Next { generation: 0, task: TaskNumber::FIRST }),
             inbox: Inbox::new(),
         }
+    }
+
+    fn next(&self) -> MutexGuard<'_, Next> {
+        // Nothing panics under the lock.
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_generation(&self) -> u64 {
+        let mut next = self.next();
+        next.generation += 1;
+        next.generation
     }
 }
 
@@ -136,7 +149,9 @@ mod tests {
         let first = Place::take().unwrap();
         let (run, index) = (first.run(), first.run().index());
         assert!(thread_of(run).is_some());
-        first.set_next_serial(Serial::FIRST.next());
+        first.set_next_task(TaskNumber::FIRST.next());
+        // As if it had been given many times since. A handle of the first loop may outlive all of them.
+        first.entry.next().generation += (1 << 20) - 1;
         drop(first);
         assert!(thread_of(run).is_none());
         let mut held = Vec::new();
@@ -148,7 +163,7 @@ mod tests {
             held.push(place);
         };
         assert_ne!(again.run(), run);
-        assert_eq!(again.first_serial(), Serial::FIRST.next(), "serials go on");
+        assert_eq!(again.first_task(), TaskNumber::FIRST.next(), "task numbers go on");
         assert!(thread_of(run).is_none(), "the old run number finds nobody");
     }
 }

@@ -6,7 +6,7 @@
 
 mod wheel;
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use slab::Slab;
@@ -27,14 +27,14 @@ pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<Due>>,
     /// How many entries of the heap were cancelled.
     stale: usize,
-    sequence: u32,
+    sequence: u64,
 }
 
 struct Timer {
     deadline: Nanos,
     waiter: Waiter,
     position: Position,
-    sequence: u32,
+    sequence: u64,
     stage: Stage,
 }
 
@@ -49,43 +49,19 @@ enum Stage {
     Expired,
 }
 
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     deadline: Nanos,
-    sequence: u32,
+    /// Which of two with the same deadline was armed first.
+    sequence: u64,
     slot: u32,
 }
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // Sequence numbers wrap: the one that is less than half a turn behind came first.
-        let age = || match self.sequence.wrapping_sub(other.sequence) {
-            0 => Ordering::Equal,
-            ahead if ahead < u32::MAX / 2 => Ordering::Greater,
-            _ => Ordering::Less,
-        };
-        self.deadline.cmp(&other.deadline).then_with(age)
-    }
-}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Due {}
 
 impl Timers {
     /// Arms a timer and returns its slot, which stays reserved until [`Timers::remove`].
     pub(crate) fn arm(&mut self, deadline: Nanos, waiter: Waiter) -> u32 {
         let sequence = self.sequence;
-        self.sequence = sequence.wrapping_add(1);
+        self.sequence += 1;
         let (position, stage) = (Position::default(), Stage::InWheel);
         let timer = Timer { deadline, waiter, position, sequence, stage };
         let slot = key::slot(self.slots.insert(timer));

@@ -34,11 +34,12 @@ pub(crate) struct Wheel {
     slots: Vec<Vec<u32>>,
 }
 
-/// Where in the wheel a timer is.
+/// Where in the wheel a timer is. Packed into six bytes, which leaves a timer room for the rest.
 #[derive(Clone, Copy, Default)]
+#[repr(C, packed(2))]
 pub(crate) struct Position {
     index: u32,
-    slot: u32,
+    slot: u16,
 }
 
 /// The timers, by their numbers.
@@ -67,14 +68,16 @@ impl Wheel {
         self.occupied[level as usize] |= 1 << digit;
         let slot = level as usize * SLOTS + digit;
         let list = &mut self.slots[slot];
-        *timers.position(timer) = Position { index: key::slot(list.len()), slot: key::slot(slot) };
+        #[expect(clippy::cast_possible_truncation, reason = "the wheel has 512 slots")]
+        let place = slot as u16;
+        *timers.position(timer) = Position { index: key::slot(list.len()), slot: place };
         list.push(timer);
         true
     }
 
     pub(crate) fn remove(&mut self, timers: &mut impl Timers, timer: u32) {
         let Position { index, slot } = *timers.position(timer);
-        let slot = slot as usize;
+        let slot = usize::from(slot);
         let list = &mut self.slots[slot];
         list.swap_remove(index as usize);
         if let Some(&moved) = list.get(index as usize) {

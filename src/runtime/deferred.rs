@@ -10,6 +10,7 @@ use std::task::Waker;
 use super::context::{discard, with};
 use super::data::key::NO_SLOT;
 use super::data::record::TaskLabel;
+use super::data::room::trim_queue;
 use super::limit;
 use super::report::reports::report_unhandled;
 use super::report::unhandled::Unhandled;
@@ -33,6 +34,7 @@ pub(super) fn run_deferred() {
 fn next_deferred() -> Option<Deferred> {
     with(|state| {
         let next = state.deferred.pop_front();
+        trim_queue(&mut state.deferred);
         state.runs_deferred = next.is_some();
         next
     })

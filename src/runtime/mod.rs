@@ -45,6 +45,7 @@ pub(crate) use data::key::{HandleKey, slot};
 pub(crate) use data::locals::LoopLocal;
 pub(crate) use data::log::log_line::{Level, log_line};
 pub(crate) use data::record::{BoxedError, Ending, Payload, Peer, Place, TaskLabel};
+pub(crate) use data::room::{Slots, trim_list, trim_map, trim_queue};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use deferred::{drop_reported, wake_guarded};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};

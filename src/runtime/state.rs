@@ -11,8 +11,6 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 
-use slab::Slab;
-
 use super::data::cleanups::Cleaning;
 use super::data::clock::{self, Clock, Nanos};
 use super::data::ended::{Ended, Unclaimed};
@@ -23,6 +21,7 @@ use super::data::locals::Locals;
 use super::data::pace::Pace;
 use super::data::ready_list::{Member, ReadyList, ReadyMember};
 use super::data::record::{CancelReason, Ending, Place, TaskLabel};
+use super::data::room::Slots;
 use super::data::run_queue::RunQueue;
 use super::data::tasks::{MAIN, Step, Tasks, Tenant};
 use super::data::timers::Timers;
@@ -46,7 +45,7 @@ pub(crate) struct State {
     pub(super) next_idle: Option<Box<Self>>,
     pub(super) queue: RunQueue,
     pub(super) tasks: Tasks,
-    pub(super) ready_lists: Slab<ReadyList>,
+    pub(super) ready_lists: Slots<ReadyList>,
     /// Context variables.
     pub(super) vars: VarTable,
     pub(super) foreign: ForeignWakers,
@@ -133,7 +132,7 @@ impl State {
         Self {
             queue: RunQueue::default(),
             tasks: Tasks::new(first, Location::caller()),
-            ready_lists: Slab::new(),
+            ready_lists: Slots::new(),
             vars: VarTable::default(),
             foreign: ForeignWakers::default(),
             timers: None,
@@ -492,6 +491,7 @@ impl State {
 
     /// Takes in what other threads sent, and the timers that are due.
     pub(super) fn take_in(&mut self, now: Nanos) {
+        self.vars.trim(self.tasks.slots.capacity());
         self.read_inbox();
         self.expire_timers(now);
     }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
 use std::mem;
 
+use crate::runtime::{trim_list, trim_queue};
+
 /// In which order items leave a queue. There are three; it is not for others to implement.
 pub trait Order<T>: Store<T> {}
 
@@ -59,7 +61,10 @@ impl<T> Store<T> for Fifo<T> {
 
     #[inline]
     fn pop(&self) -> Option<T> {
-        self.0.borrow_mut().pop_front()
+        let mut items = self.0.borrow_mut();
+        let item = items.pop_front();
+        trim_queue(&mut items);
+        item
     }
 
     #[inline]
@@ -84,7 +89,10 @@ impl<T> Store<T> for Lifo<T> {
     }
 
     fn pop(&self) -> Option<T> {
-        self.0.borrow_mut().pop()
+        let mut items = self.0.borrow_mut();
+        let item = items.pop();
+        trim_list(&mut items);
+        item
     }
 
     fn len(&self) -> usize {
@@ -190,7 +198,9 @@ impl<T: Ord> Heap<T> {
         let last = self.entries.len().checked_sub(1)?;
         self.entries.swap(0, last);
         self.sift_down(last);
-        self.entries.pop().map(|entry| entry.item)
+        let entry = self.entries.pop();
+        trim_list(&mut self.entries);
+        entry.map(|entry| entry.item)
     }
 
     fn bring_in(&mut self) {

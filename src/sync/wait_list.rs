@@ -18,16 +18,14 @@
 
 use std::task::Waker;
 
-use slab::Slab;
-
-use crate::runtime::slot;
+use crate::runtime::{Slots, slot};
 
 /// No entry: the end of the links.
 const NONE: u32 = u32::MAX;
 
 /// The entries keep a `T` each: what they want, or what they were granted. Allocates with its first entry.
 pub(crate) struct WaitList<T> {
-    entries: Slab<Entry<T>>,
+    entries: Slots<Entry<T>>,
     waiting: Chain,
     to_wake: Chain,
 }
@@ -60,7 +58,7 @@ pub(crate) struct WaitKey(u32);
 
 impl<T> WaitList<T> {
     pub(crate) const fn new() -> Self {
-        Self { entries: Slab::new(), waiting: Chain::EMPTY, to_wake: Chain::EMPTY }
+        Self { entries: Slots::new(), waiting: Chain::EMPTY, to_wake: Chain::EMPTY }
     }
 
     /// How many wait; those that were granted something do not.
@@ -156,7 +154,7 @@ impl<T> WaitList<T> {
 impl Chain {
     const EMPTY: Self = Self { front: NONE, back: NONE, len: 0 };
 
-    fn push_back<T>(&mut self, slot: u32, entries: &mut Slab<Entry<T>>) {
+    fn push_back<T>(&mut self, slot: u32, entries: &mut Slots<Entry<T>>) {
         let entry = &mut entries[slot as usize];
         entry.previous = self.back;
         entry.next = NONE;
@@ -169,7 +167,7 @@ impl Chain {
     }
 
     /// As `unlink` for the first, whose next one is known.
-    fn leave_front<T>(&mut self, next: u32, entries: &mut Slab<Entry<T>>) {
+    fn leave_front<T>(&mut self, next: u32, entries: &mut Slots<Entry<T>>) {
         self.front = next;
         match next {
             NONE => self.back = NONE,
@@ -178,7 +176,7 @@ impl Chain {
         self.len -= 1;
     }
 
-    fn unlink<T>(&mut self, slot: u32, entries: &mut Slab<Entry<T>>) {
+    fn unlink<T>(&mut self, slot: u32, entries: &mut Slots<Entry<T>>) {
         let Entry { previous, next, .. } = entries[slot as usize];
         match previous {
             NONE => self.front = next,

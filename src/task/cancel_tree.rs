@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
 
-use crate::runtime::{NEVER, Nanos};
+use crate::runtime::{NEVER, Nanos, Slots};
 
 /// The index of no token.
 const NOBODY: usize = usize::MAX;
@@ -69,8 +69,7 @@ struct Entry {
 /// The tokens of one tree.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    entries: Vec<Option<Entry>>,
-    free: Vec<usize>,
+    entries: Slots<Entry>,
     last_waiter: u64,
 }
 
@@ -81,7 +80,7 @@ impl Tree {
             Some(index) => (index, self.at(index).deadline, self.at(index).status.get()),
             None => (NOBODY, NEVER, Stage::Open),
         };
-        let index = self.free.pop().unwrap_or(self.entries.len());
+        let index = self.entries.vacant_key();
         let mut entry = Entry {
             status: Arc::new(Status::new(stage)),
             is_held: true,
@@ -101,12 +100,7 @@ impl Tree {
             entry.older = older;
         }
         let status = Arc::clone(&entry.status);
-        if index == self.entries.len() {
-            self.entries.push(Some(entry));
-        } else {
-            self.entries[index] = Some(entry);
-        }
-        (index, status)
+        (self.entries.insert(entry), status)
     }
 
     /// No token stands for the entry any more. It goes, and so do the ancestors that were there for it only.
@@ -119,8 +113,7 @@ impl Tree {
                 return;
             }
             let (parent, older, younger) = (entry.parent, entry.older, entry.younger);
-            self.entries[index] = None;
-            self.free.push(index);
+            self.entries.remove(index);
             if older != NOBODY {
                 self.at(older).younger = younger;
             }
@@ -240,11 +233,11 @@ impl Tree {
     }
 
     fn get(&self, index: usize) -> &Entry {
-        self.entries[index].as_ref().expect("who holds an index keeps the entry")
+        &self.entries[index]
     }
 
     fn at(&mut self, index: usize) -> &mut Entry {
-        self.entries[index].as_mut().expect("who holds an index keeps the entry")
+        &mut self.entries[index]
     }
 }
 
@@ -255,7 +248,7 @@ mod tests {
     const MANY: usize = 100_000;
 
     fn living(tree: &Tree) -> usize {
-        tree.entries.len() - tree.free.len()
+        tree.entries.len()
     }
 
     #[test]
@@ -266,7 +259,7 @@ mod tests {
             let (child, _) = tree.add(Some(root));
             tree.release(child);
         }
-        assert_eq!(tree.entries.len(), 2, "one place, used again and again");
+        assert_eq!(tree.entries.vacant_key(), 1, "one place, used again and again");
         let children: Vec<usize> = (0..MANY).map(|_| tree.add(Some(root)).0).collect();
         // From both ends, so that the links of siblings are tested too.
         let (first, last) = children.split_at(MANY / 2);
@@ -275,6 +268,7 @@ mod tests {
             tree.release(last);
         }
         assert_eq!((living(&tree), tree.get(root).youngest), (1, NOBODY));
+        assert!(tree.entries.capacity() < MANY / 100, "what is mostly empty is given back");
         tree.release(root);
         assert_eq!(living(&tree), 0);
     }

@@ -13,6 +13,9 @@ use super::task::Grace;
 use super::{JoinError, Outcome, Reportable, Task, TaskRef, create_task};
 use crate::runtime::{self, CancelReason, Watch};
 
+/// An empty set keeps no more places than this.
+const PLACES_KEPT: usize = 1024;
+
 /// A set of tasks with outputs of one type, for a struct to keep: it gives the results in the order in which the tasks end, and
 /// dropping it cancels them all.
 ///
@@ -240,7 +243,17 @@ impl<T> TaskSet<T> {
 
     fn take_from(&mut self, place: usize) -> Option<Task<T>> {
         self.len -= 1;
-        self.tasks[place].take()
+        let task = self.tasks[place].take();
+        self.trim();
+        task
+    }
+
+    /// Gives the places back, and those of the watch, where there were many and none is in use.
+    fn trim(&mut self) {
+        if self.len == 0 && self.tasks.len() > PLACES_KEPT {
+            self.tasks = Vec::new();
+            self.watch = None;
+        }
     }
 
     /// Nobody wakes anybody any more there, and each task has ended with its loop.

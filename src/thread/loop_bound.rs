@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::runtime::{self, Handle, LoopLocal};
+use crate::runtime::{self, Handle, LoopLocal, trim_map};
 
 /// A key to a value that lies in this loop: `Copy`, `Send` and `Sync`, whatever the value is.
 ///
@@ -126,7 +126,11 @@ impl<T: 'static> LoopBound<T> {
     /// Takes the value out of the loop; `None` where its loop does not run, and if it was removed before.
     #[doc(alias = "take")]
     pub fn remove(&self) -> Option<Rc<T>> {
-        let value = self.values()?.of_number.borrow_mut().remove(&self.number);
+        let values = self.values()?;
+        let mut of_number = values.of_number.borrow_mut();
+        let value = of_number.remove(&self.number);
+        trim_map(&mut of_number);
+        drop(of_number);
         value?.downcast().ok()
     }
 

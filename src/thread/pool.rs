@@ -249,6 +249,7 @@ fn do_jobs<'a>(
     let mut ran = Ran::Nothing;
     loop {
         if let Some(job) = state.queue.pop_front() {
+            runtime::trim_queue(&mut state.queue);
             state.set_job(index, Some(Arc::clone(&job)));
             if state.queue.is_empty() {
                 drop(state);

@@ -10,11 +10,10 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::pin::Pin;
 
-use slab::Slab;
-
 use super::clock::Nanos;
 use super::key;
 use super::record::{BoxedError, Ending, Place, TaskLabel};
+use super::room::Slots;
 use super::side_table::SideTable;
 use super::waiter::Waiter;
 
@@ -43,7 +42,7 @@ pub(crate) struct Cleaning {
     pub(crate) dropped_child: Option<TaskLabel>,
     /// What makes a cleanup of its guard's value. The place is the guard's as long as that is there; at the end of the loop
     /// it is emptied.
-    pub(crate) makers: Slab<Option<Box<dyn Any>>>,
+    pub(crate) makers: Slots<Option<Box<dyn Any>>>,
 }
 
 /// Who has left a cleanup, and so what is reported if it cannot run to its end.
@@ -96,7 +95,7 @@ pub(crate) struct Begun {
 /// The cleanups of one task, from the first that it leaves until all have been done.
 #[derive(Default)]
 pub(crate) struct Cleanups {
-    items: Slab<Item>,
+    items: Slots<Item>,
     /// The last cleanup of each scope.
     last: BTreeMap<ScopeKey, u32>,
     /// The waits that end with the last cleanup.
@@ -154,7 +153,7 @@ impl Cleaning {
             why_hurried: None,
             is_over: false,
             dropped_child: None,
-            makers: Slab::new(),
+            makers: Slots::new(),
         }
     }
 
@@ -349,7 +348,7 @@ impl Cleanups {
 /// Those who wait for cleanups.
 #[derive(Default)]
 pub(crate) struct Waits {
-    waits: Slab<Wait>,
+    waits: Slots<Wait>,
     /// The wait that gets what is left now: somebody drops something, and will wait for what that leaves.
     pub(crate) collector: Option<u32>,
 }

@@ -12,6 +12,7 @@
 //! outlives its loop never reaches a later loop's slot. This file knows the bits and nothing of what lies in a slot.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// How many loops a process can have at once is bounded by these bits.
 pub(crate) const INDEX_BITS: u32 = 12;
@@ -45,20 +46,27 @@ const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 /// Packed to four bytes, so that a handle takes twelve and a `Sleep` sixteen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C, packed(4))]
-pub(crate) struct RunNumber(u64);
+pub(crate) struct RunNumber(NonZeroU64);
 
 impl RunNumber {
     pub(crate) fn new(index: u16, generation: u64) -> Self {
-        Self(u64::from(index) << NUMBER_BITS | generation & NUMBER_MASK)
+        let word = u64::from(index) << NUMBER_BITS | generation & NUMBER_MASK;
+        // No loop has the index 0.
+        Self(NonZeroU64::new(word).unwrap_or(NonZeroU64::MIN))
     }
 
     pub(crate) fn index(self) -> u16 {
         // The shift leaves 12 bits.
-        (self.0 >> NUMBER_BITS) as u16
+        (self.word() >> NUMBER_BITS) as u16
     }
 
     pub(crate) fn generation(self) -> u64 {
-        self.0 & NUMBER_MASK
+        self.word() & NUMBER_MASK
+    }
+
+    fn word(self) -> u64 {
+        let Self(word) = self;
+        word.get()
     }
 }
 
@@ -205,6 +213,7 @@ pub(crate) struct HandleKey {
 }
 
 const _: () = assert!(size_of::<HandleKey>() == 12);
+const _: () = assert!(size_of::<Option<HandleKey>>() == 12);
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ pub(crate) mod one_line;
 pub(crate) mod pace;
 pub(crate) mod ready_list;
 pub(crate) mod record;
+pub(crate) mod room;
 pub(crate) mod run_queue;
 pub(crate) mod side_table;
 pub(crate) mod tasks;

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::key::NO_SLOT;
+use super::room::trim_queue;
 use super::waiter::Waiter;
 
 /// A member's tenancy of a slot; also what makes a task a child of a group.
@@ -39,5 +40,11 @@ pub(crate) struct ReadyMember {
 impl ReadyList {
     pub(crate) fn new() -> Self {
         Self { owner: Waiter::NOBODY, ready: VecDeque::new() }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<ReadyMember> {
+        let member = self.ready.pop_front();
+        trim_queue(&mut self.ready);
+        member
     }
 }

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use super::room::trim_queue;
+
 #[derive(Default)]
 pub(crate) struct RunQueue {
     slots: VecDeque<u32>,
@@ -16,7 +18,9 @@ impl RunQueue {
     }
 
     pub(crate) fn pop(&mut self) -> Option<u32> {
-        self.slots.pop_front()
+        let slot = self.slots.pop_front();
+        trim_queue(&mut self.slots);
+        slot
     }
 
     pub(crate) fn is_empty(&self) -> bool {

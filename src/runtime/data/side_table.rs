@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::room::trim_map;
+
 /// Values by slot.
 #[expect(clippy::box_collection, reason = "eight bytes, and no hash state, where it is empty")]
 pub(crate) struct SideTable<T>(Option<Box<HashMap<u32, T>>>);
@@ -24,7 +26,10 @@ impl<T> SideTable<T> {
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Option<T> {
-        self.0.as_mut()?.remove(&slot)
+        let table = self.0.as_mut()?;
+        let value = table.remove(&slot);
+        trim_map(table);
+        value
     }
 
     /// The slots, in no order.

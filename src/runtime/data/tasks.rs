@@ -23,8 +23,6 @@
 use std::any::Any;
 use std::panic::Location;
 
-use slab::Slab;
-
 use super::ended::{Ended, Failure, FailureCause, Joined, Unclaimed};
 use super::gone::Gone;
 use super::job::BoxedJob;
@@ -34,6 +32,7 @@ use super::record::{
     CancelReason, Ending, ErrorReporter, Flags, Name, Payload, Peer, Phase, Place, Record,
     TaskLabel,
 };
+use super::room::Slots;
 use super::side_table::SideTable;
 use super::waiter::Waiter;
 
@@ -41,7 +40,7 @@ use super::waiter::Waiter;
 pub(crate) const MAIN: u32 = 0;
 
 pub(crate) struct Tasks {
-    pub(crate) slots: Slab<Slot>,
+    pub(crate) slots: Slots<Slot>,
     next_number: TaskNumber,
     /// How many tasks, without main and the children of groups, have not ended.
     living: usize,
@@ -77,7 +76,7 @@ pub(crate) enum Step {
 impl Tasks {
     pub(crate) fn new(first: TaskNumber, place: Place) -> Self {
         let mut tasks = Self {
-            slots: Slab::new(),
+            slots: Slots::new(),
             next_number: first,
             living: 0,
             names: SideTable::new(),
@@ -148,6 +147,10 @@ impl Tasks {
     pub(crate) fn insert(&mut self, tenant: Tenant) -> u32 {
         let tenancy = Tenancy::new(self.next_number());
         key::slot(self.slots.insert(Slot { tenant, tenancy }))
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Slot> {
+        self.slots.try_remove(slot as usize)
     }
 
     fn next_number(&mut self) -> TaskNumber {
@@ -309,8 +312,9 @@ impl Tasks {
     }
 
     fn free(&mut self, slot: u32) {
-        let Slot { tenant, tenancy } = self.slots.remove(slot as usize);
-        let Tenant::Task(record) = tenant else { return };
+        let Some(Slot { tenant: Tenant::Task(record), tenancy }) = self.remove(slot) else {
+            return;
+        };
         if record.has(Flags::IS_NAMED) {
             let (name, peer) = Name::parts(self.names.remove(slot));
             let number = tenancy.number();

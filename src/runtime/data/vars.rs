@@ -9,6 +9,8 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::room::trim_list;
+
 /// Which variable: the address of its `static`.
 pub(crate) type VarId = usize;
 
@@ -184,6 +186,14 @@ impl VarTable {
         match self.of_task.get_mut(slot as usize) {
             Some(vars) => vars.with(|values| values.clone()),
             None => Values::default(),
+        }
+    }
+
+    /// Gives back the room for slots that no task can have: there are `slots` at most.
+    pub(crate) fn trim(&mut self, slots: usize) {
+        if self.of_task.len() > 2 * slots {
+            self.of_task.truncate(slots);
+            trim_list(&mut self.of_task);
         }
     }
 

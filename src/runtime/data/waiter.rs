@@ -7,9 +7,8 @@
 use std::mem;
 use std::task::Waker;
 
-use slab::Slab;
-
 use super::key::{self, FOREIGN_INDEX, NO_INDEX, Serial, WakerKey};
+use super::room::Slots;
 
 /// An entry has two numbers of so many bits.
 const ENTRY_BITS: u32 = 26;
@@ -72,7 +71,7 @@ impl Waiter {
 /// The wakers of other executors that wait for something of this loop.
 #[derive(Default)]
 pub(crate) struct ForeignWakers {
-    wakers: Slab<Waker>,
+    wakers: Slots<Waker>,
 }
 
 impl ForeignWakers {
@@ -87,8 +86,8 @@ impl ForeignWakers {
     }
 
     /// At the end of the loop: empties the store. Waiters that are left stand for nobody then.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waker> + '_ {
-        self.wakers.drain()
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        self.wakers.take().into_iter().map(|(_, waker)| waker)
     }
 
     /// Takes the waker that `waiter` stands for, if it is a foreign one, out of the store.

@@ -12,8 +12,6 @@ use std::fmt;
 use std::mem;
 use std::task::Context;
 
-use slab::Slab;
-
 use super::gathering::{new_list, wait_for};
 use super::leaving::leave_wait;
 use super::task::TaskHandle;
@@ -21,6 +19,7 @@ use crate::runtime::context::{self, with, with_loop};
 use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
 use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
 use crate::runtime::data::record::{CancelReason, Ending, Place, TaskLabel};
+use crate::runtime::data::room::{Slots, trim_queue};
 use crate::runtime::data::tasks::Tenant;
 use crate::runtime::scope::{self, Scope};
 use crate::runtime::state::{Outer, State};
@@ -41,7 +40,7 @@ pub(crate) struct Children<J> {
     key: HandleKey,
     body: u32,
     scope_of_body: Scope,
-    entries: RefCell<Slab<Entry<J>>>,
+    entries: RefCell<Slots<Entry<J>>>,
     /// How many run, and how many may.
     running: Cell<usize>,
     limit: Cell<usize>,
@@ -107,7 +106,7 @@ impl<J> Children<J> {
             key,
             body,
             scope_of_body: Scope::new(),
-            entries: RefCell::new(Slab::new()),
+            entries: RefCell::new(Slots::new()),
             running: Cell::new(0),
             limit: Cell::new(usize::MAX),
             held: RefCell::default(),
@@ -202,7 +201,10 @@ impl<J> Children<J> {
 
     fn start_held(&self) {
         while self.running.get() < self.limit.get() {
-            let first = self.held.borrow_mut().pop_front();
+            let mut held = self.held.borrow_mut();
+            let first = held.pop_front();
+            trim_queue(&mut held);
+            drop(held);
             let Some(Held { index, number }) = first else { return };
             self.start(index, number);
         }
@@ -324,7 +326,7 @@ impl<J> Children<J> {
 
     /// The group goes before its children: takes their futures out, to be dropped one by one.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = (Abandoned, Option<J>)> + use<J> {
-        let (key, entries) = (self.key, self.entries.take());
+        let (key, entries) = (self.key, self.entries.borrow_mut().take());
         entries.into_iter().map(move |(index, Entry { slot, job, .. })| {
             let member = Member { list: key.slot, index: key::slot(index) };
             (Abandoned { key: HandleKey { slot, ..key }, member }, job)
@@ -381,7 +383,7 @@ enum Next {
 impl State {
     fn next_woken_of_group(&mut self, list: u32) -> Option<Next> {
         let run = self.run_number().index();
-        while let Some(member) = self.ready_lists[list as usize].ready.pop_front() {
+        while let Some(member) = self.ready_lists[list as usize].pop() {
             let ReadyMember { slot, index } = member;
             if slot == NO_SLOT {
                 continue;
@@ -426,7 +428,7 @@ impl State {
 
     /// The futures of all children are gone.
     fn disband_group(&mut self, list: u32, body: u32) {
-        drop(self.tasks.slots.try_remove(body as usize));
+        drop(self.tasks.remove(body));
         let list = self.ready_lists.try_remove(list as usize);
         let Some(ReadyList { owner, ready }) = list else { return };
         self.release(owner);

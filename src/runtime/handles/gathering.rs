@@ -135,7 +135,7 @@ impl Gathering {
     fn end(&mut self, index: usize) {
         let slot = mem::replace(&mut self.members[index], NO_SLOT);
         self.living -= 1;
-        with_loop(self.key.run, |state| drop(state.tasks.slots.try_remove(slot as usize))).ok();
+        with_loop(self.key.run, |state| drop(state.tasks.remove(slot))).ok();
         if self.members.len() < self.total {
             self.start(1);
         }
@@ -176,7 +176,7 @@ impl State {
     /// Takes the slot and the index of the first of the woken `members` off their ready list.
     fn next_woken(&mut self, list: u32, members: &[u32]) -> Option<(u32, usize)> {
         let list = &mut self.ready_lists[list as usize];
-        while let Some(ReadyMember { slot, index }) = list.ready.pop_front() {
+        while let Some(ReadyMember { slot, index }) = list.pop() {
             // A member that was woken while it became ready has left its slot to somebody else; and an entry without one
             // belongs to a list that had this place before.
             if slot != NO_SLOT && members[index as usize] == slot {
@@ -228,7 +228,7 @@ fn owner(state: &mut State, list: u32) -> Option<&mut Waiter> {
 
 fn disband(state: &mut State, list: u32, members: &[u32]) {
     for &slot in members.iter().filter(|&&slot| slot != NO_SLOT) {
-        drop(state.tasks.slots.try_remove(slot as usize));
+        drop(state.tasks.remove(slot));
     }
     if let Some(list) = state.ready_lists.try_remove(list as usize) {
         state.release(list.owner);

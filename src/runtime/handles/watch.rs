@@ -130,8 +130,7 @@ impl Watch {
                 return None;
             }
             loop {
-                let ReadyMember { index, .. } =
-                    state.ready_lists[list as usize].ready.pop_front()?;
+                let ReadyMember { index, .. } = state.ready_lists[list as usize].pop()?;
                 let task = task_at(index as usize).map(TaskHandle::key);
                 if task.is_some_and(|task| task.run != run || !state.tasks.is_living(task.slot)) {
                     return Some(index);

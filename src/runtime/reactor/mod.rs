@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
-use slab::Slab;
 
 use crate::runtime::data::clock::{NEVER, Nanos};
 use crate::runtime::data::key::{self, Serial};
 use crate::runtime::data::log::log_line::{Level, log_line};
+use crate::runtime::data::room::{Slots, trim_list};
 use crate::runtime::data::waiter::Waiter;
 use alarm::Alarm;
 pub(crate) use fd::{FdSource, pipe_ends};
@@ -46,7 +46,7 @@ const ALARM: Token = Token(usize::MAX - 1);
 pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
-    sources: Slab<Source>,
+    sources: Slots<Source>,
     serial: Serial,
     /// Released, but not to be used again before the next poll.
     released: Vec<u32>,
@@ -80,7 +80,7 @@ impl Reactor {
         let reactor = Self {
             poll,
             events: Events::with_capacity(EVENTS),
-            sources: Slab::new(),
+            sources: Slots::new(),
             serial: Serial::FIRST,
             released: Vec::new(),
             alarm: None,
@@ -97,11 +97,9 @@ impl Reactor {
         self.check_process()?;
         self.serial = self.serial.next();
         let source = Source::new(self.serial, matches!(interests, Interests::Stream));
-        let entry = self.sources.vacant_entry();
-        let slot = entry.key();
+        let slot = self.sources.vacant_key();
         self.poll.registry().register(io, token(slot, self.serial), interests.into())?;
-        entry.insert(source);
-        Ok(key::slot(slot))
+        Ok(key::slot(self.sources.insert(source)))
     }
 
     /// Ends the registration. What waited for the source is handed over: it must notice. Without `io`, that has been closed
@@ -144,6 +142,7 @@ impl Reactor {
         for slot in self.released.drain(..) {
             self.sources.remove(slot as usize);
         }
+        trim_list(&mut self.released);
         Ok(())
     }
 

@@ -5,8 +5,8 @@
 //! where the last tenant stopped, so no number ever repeats, and a stale waker practically never meets its serial again.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::task::Waker;
 use std::thread::{self, Thread};
 
@@ -19,8 +19,7 @@ static REGISTRY: [OnceLock<Entry>; PLACES as usize] = [const { OnceLock::new() }
 static NEXT: AtomicU16 = AtomicU16::new(NO_INDEX + 1);
 
 struct Entry {
-    taken: AtomicBool,
-    /// What the next tenant gets. Numbers of 64 bits: not every processor has atomic ones.
+    /// What the next tenant gets. Locked by the tenant for as long as it has the place.
     next: Mutex<Next>,
     inbox: Inbox,
 }
@@ -34,7 +33,8 @@ struct Next {
 /// A loop's place in the registry, free again when dropped.
 pub(crate) struct Place {
     run: RunNumber,
-    entry: &'static Entry,
+    inbox: &'static Inbox,
+    next: MutexGuard<'static, Next>,
     is_closed: bool,
 }
 
@@ -46,12 +46,17 @@ impl Place {
                 continue;
             }
             let entry = REGISTRY[usize::from(index)].get_or_init(Entry::new);
-            if !entry.taken.swap(true, Ordering::AcqRel) {
-                let generation = entry.next_generation();
-                let run = RunNumber::new(index, generation);
-                entry.inbox.open(generation, thread::current());
-                return Ok(Self { run, entry, is_closed: false });
-            }
+            let mut next = match entry.next.try_lock() {
+                Ok(next) => next,
+                // The thread of the last tenant panicked; the numbers are whole.
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => continue,
+            };
+            next.generation += 1;
+            let generation = next.generation;
+            entry.inbox.open(generation, thread::current());
+            let run = RunNumber::new(index, generation);
+            return Ok(Self { run, inbox: &entry.inbox, next, is_closed: false });
         }
         let limit = PLACES - 2;
         Err(io::Error::other(format!("{limit} event loops exist already: drop a `Runtime` first")))
@@ -62,22 +67,22 @@ impl Place {
     }
 
     pub(crate) fn inbox(&self) -> &'static Inbox {
-        &self.entry.inbox
+        self.inbox
     }
 
     pub(crate) fn first_task(&self) -> TaskNumber {
-        self.entry.next().task
+        self.next.task
     }
 
     /// Closes the inbox; wakes from now on vanish. Returns what was not read.
     pub(crate) fn close(&mut self) -> (Mail, Option<Waker>) {
         self.is_closed = true;
-        self.entry.inbox.close()
+        self.inbox.close()
     }
 
     /// Where the next tenant's task numbers start.
-    pub(crate) fn set_next_task(&self, number: TaskNumber) {
-        self.entry.next().task = number;
+    pub(crate) fn set_next_task(&mut self, number: TaskNumber) {
+        self.next.task = number;
     }
 }
 
@@ -86,28 +91,15 @@ impl Drop for Place {
         if !self.is_closed {
             drop(self.close());
         }
-        self.entry.taken.store(false, Ordering::Release);
     }
 }
 
 impl Entry {
     fn new() -> Self {
         Self {
-            taken: AtomicBool::new(false),
             next: Mutex::new(Next { generation: 0, task: TaskNumber::FIRST }),
             inbox: Inbox::new(),
         }
-    }
-
-    fn next(&self) -> MutexGuard<'_, Next> {
-        // Nothing panics under the lock.
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next_generation(&self) -> u64 {
-        let mut next = self.next();
-        next.generation += 1;
-        next.generation
     }
 }
 
@@ -146,12 +138,12 @@ mod tests {
 
     #[test]
     fn a_place_is_given_again_to_a_later_loop_under_another_run_number() {
-        let first = Place::take().unwrap();
+        let mut first = Place::take().unwrap();
         let (run, index) = (first.run(), first.run().index());
         assert!(thread_of(run).is_some());
         first.set_next_task(TaskNumber::FIRST.next());
         // As if it had been given many times since. A handle of the first loop may outlive all of them.
-        first.entry.next().generation += (1 << 20) - 1;
+        first.next.generation += (1 << 20) - 1;
         drop(first);
         assert!(thread_of(run).is_none());
         let mut held = Vec::new();

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::runtime::trim_queue;
+
 pub(super) struct Ring<T> {
     slots: VecDeque<Slot<T>>,
     capacity: usize,
@@ -77,12 +79,15 @@ impl<T> Ring<T> {
         }
         let unwanted = self.slots.iter().take_while(|slot| slot.missing == 0).count();
         self.first += unwanted as u64;
-        self.slots.drain(..unwanted).map(|slot| slot.item).collect()
+        let unwanted = self.slots.drain(..unwanted).map(|slot| slot.item).collect();
+        trim_queue(&mut self.slots);
+        unwanted
     }
 
     fn pop(&mut self) -> Option<Rc<T>> {
         let slot = self.slots.pop_front()?;
         self.first += 1;
+        trim_queue(&mut self.slots);
         Some(slot.item)
     }
 }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use super::super::buffer::{Answer, Refusal};
 use super::super::line::{Left, Line};
+use crate::runtime::trim_queue;
 use crate::sync::wait_list::WaitKey;
 
 pub(super) struct Rendezvous<T> {
@@ -196,7 +197,10 @@ impl<T> Rendezvous<T> {
     /// The oldest item, wherever it is.
     fn take(&self) -> Option<T> {
         let item = if self.is_loose_older() {
-            self.loose.borrow_mut().pop_front().and_then(|offer| offer.item)
+            let mut loose = self.loose.borrow_mut();
+            let offer = loose.pop_front();
+            trim_queue(&mut loose);
+            offer.and_then(|offer| offer.item)
         } else {
             let mut item = None;
             self.putters.grant(|offer| item = offer.item.take());

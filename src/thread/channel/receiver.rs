@@ -121,6 +121,7 @@ impl<T: Send + 'static> Receiver<T> {
 
     fn take(&mut self) -> Option<T> {
         let item = self.buffer.pop_front()?;
+        runtime::trim_queue(&mut self.buffer);
         self.shared.give_room();
         Some(item)
     }

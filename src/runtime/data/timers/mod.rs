@@ -9,10 +9,9 @@ mod wheel;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use slab::Slab;
-
 use crate::runtime::data::clock::{NEVER, Nanos};
 use crate::runtime::data::key;
+use crate::runtime::data::room::{Slots, trim_heap};
 use crate::runtime::data::waiter::Waiter;
 use wheel::{Position, Wheel};
 
@@ -22,7 +21,7 @@ const STALE_MAX: usize = 64;
 /// The timers of one loop.
 #[derive(Default)]
 pub(crate) struct Timers {
-    slots: Slab<Timer>,
+    slots: Slots<Timer>,
     wheel: Wheel,
     heap: BinaryHeap<Reverse<Due>>,
     /// How many entries of the heap were cancelled.
@@ -93,6 +92,7 @@ impl Timers {
             self.stale = 0;
             let slots = &self.slots;
             self.heap.retain(|Reverse(due)| is_current(slots, due));
+            trim_heap(&mut self.heap);
         }
         timer.waiter
     }
@@ -103,7 +103,7 @@ impl Timers {
         self.wheel.advance(&mut self.slots, now, |slots, slot| push_due(heap, slots, slot));
         while let Some(Reverse(due)) = self.heap.peek() {
             if due.deadline > now {
-                return;
+                break;
             }
             let slot = due.slot;
             let current = is_current(&self.slots, due);
@@ -116,6 +116,7 @@ impl Timers {
                 self.stale -= 1;
             }
         }
+        trim_heap(&mut self.heap);
     }
 
     /// When [`Timers::expire`] should run next: the earliest deadline or, where many timers share the wheel's first
@@ -132,20 +133,20 @@ impl Timers {
     }
 }
 
-fn push_due(heap: &mut BinaryHeap<Reverse<Due>>, slots: &mut Slab<Timer>, slot: u32) {
+fn push_due(heap: &mut BinaryHeap<Reverse<Due>>, slots: &mut Slots<Timer>, slot: u32) {
     let timer = &mut slots[slot as usize];
     timer.stage = Stage::InHeap;
     heap.push(Reverse(Due { deadline: timer.deadline, sequence: timer.sequence, slot }));
 }
 
 /// Whether the heap's entry still stands for the timer in its slot.
-fn is_current(slots: &Slab<Timer>, due: &Due) -> bool {
+fn is_current(slots: &Slots<Timer>, due: &Due) -> bool {
     slots
         .get(due.slot as usize)
         .is_some_and(|timer| timer.sequence == due.sequence && timer.stage == Stage::InHeap)
 }
 
-impl wheel::Timers for Slab<Timer> {
+impl wheel::Timers for Slots<Timer> {
     fn deadline(&self, timer: u32) -> Nanos {
         self[timer as usize].deadline
     }

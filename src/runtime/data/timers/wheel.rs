@@ -12,6 +12,7 @@ use std::mem;
 
 use crate::runtime::data::clock::Nanos;
 use crate::runtime::data::key;
+use crate::runtime::data::room::trim_list_to;
 
 const TICK_BITS: u32 = 16;
 const DIGIT_BITS: u32 = 6;
@@ -85,6 +86,7 @@ impl Wheel {
         } else if list.is_empty() {
             self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
         }
+        trim_list_to(list, KEPT_ROOM);
     }
 
     /// Turns the wheel to `now`; hands over every timer whose tick has come, in no particular order.

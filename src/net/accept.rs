@@ -299,12 +299,15 @@ fn is_listening(_socket: &impl AsFd) -> bool {
 mod tests {
     use std::cell::RefCell;
     use std::collections::VecDeque;
+    use std::env;
     use std::future::poll_fn;
     use std::net;
+    use std::process;
 
     use mio::net::TcpListener as ListenerSocket;
 
     use super::*;
+    use crate::net::{UnixListener, UnixStream};
     use crate::runtime::Builder;
     use crate::time::{now, timeout};
 
@@ -449,6 +452,17 @@ mod tests {
             assert_eq!(take_waiting(&mut listener).len(), 0, "without waiting for one");
             SockRef::from(listener.registration().io()).set_nonblocking(true).unwrap();
             assert!(timeout(LAST_PAUSE, accept(&listener)).await.is_err(), "nobody is left");
+        });
+    }
+
+    #[test]
+    fn a_path_is_gone_while_what_waits_is_taken() {
+        let path = env::temp_dir().join(format!("oneloop-taking-{}", process::id()));
+        Builder::new().run(async {
+            let mut listener = UnixListener::bind(&path).unwrap();
+            let _client = UnixStream::connect(&path).await.unwrap();
+            assert_eq!(take_waiting(&mut listener).len(), 1);
+            assert!(!path.exists(), "nobody new finds it");
         });
     }
 }

@@ -345,6 +345,16 @@ mod tests {
     }
 
     #[test]
+    fn a_waiter_has_one_entry_also_after_the_other_has_gone() {
+        let mut source = stream();
+        let (first, second) = (wait(&mut source, Read, 1), wait(&mut source, Read, 2));
+        source.forget(Read, first);
+        *source.waiter(Read, second) = waiter(3);
+        assert_eq!(source.forget(Read, second), waiter(3));
+        assert_eq!(edge(&mut source, Read, false), []);
+    }
+
+    #[test]
     fn who_has_waited_longest_is_woken_first_however_often_all_wait_again() {
         let mut source = stream();
         let ids = [0, 1, 2, 3].map(|slot| wait(&mut source, Read, slot));

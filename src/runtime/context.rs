@@ -266,9 +266,25 @@ pub(super) fn keep_idle(mut state: Box<State>) {
     IDLE.set(ManuallyDrop::new(Some(state)));
 }
 
-/// Takes out what [`keep_idle`] keeps. In most programs the list has one loop, or two where one runs inside another.
+/// Takes out what [`keep_idle`] keeps. Nearly always that is the first of the list.
+#[inline]
 pub(super) fn take_idle(run: RunNumber) -> Option<Box<State>> {
     let mut first = ManuallyDrop::into_inner(IDLE.take());
+    match &mut first {
+        Some(state) if state.run_number() == run => {
+            let next = state.next_idle.take();
+            if next.is_some() {
+                IDLE.set(ManuallyDrop::new(next));
+            }
+            first
+        }
+        Some(_) => take_idle_behind(first, run),
+        None => None,
+    }
+}
+
+#[cold]
+fn take_idle_behind(mut first: Option<Box<State>>, run: RunNumber) -> Option<Box<State>> {
     let mut place = &mut first;
     while place.as_ref().is_some_and(|state| state.run_number() != run) {
         place = &mut place.as_mut()?.next_idle;

@@ -9,10 +9,37 @@ use crate::runtime::{BoxedError, BoxedJob, output_of};
 ///
 /// It lets [`Task::detach`](crate::Task::detach) report an error that nobody takes, and refuse an output that would be lost
 /// unseen.
+///
+/// # Examples
+///
+/// A function for whatever may fail:
+///
+/// ```
+/// use oneloop::task::Outcome;
+///
+/// async fn logged<F>(future: F) -> bool
+/// where
+///     F: Future<Output: Outcome<Error: std::fmt::Display>>,
+/// {
+///     match future.await.into_result() {
+///         Ok(_value) => true,
+///         Err(error) => {
+///             println!("failed: {error}");
+///             false
+///         }
+///     }
+/// }
+///
+/// oneloop::run(async {
+///     assert!(logged(async {}).await);
+///     assert!(!logged(async { "x".parse::<u32>() }).await);
+/// });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this cannot end with `{Self}`, which nobody would see",
     label = "ends with `{Self}`",
-    note = "what nobody awaits, as the handler of a server or a detached task, ends with `()` or with `Result<T, E>`"
+    note = "what nobody awaits, as the handler of a server or a detached task, ends with `()` or with `Result<T, E>`",
+    note = "to drop the value of a task, drop the task's handle, or end its future with `;`"
 )]
 pub trait Outcome {
     /// What success gives.

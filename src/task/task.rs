@@ -307,6 +307,12 @@ impl<T: 'static> Task<T> {
     ///     oneloop::yield_now().await; // writes one line to the log
     /// });
     /// ```
+    ///
+    /// A value that would be lost unseen is refused; to let it go on purpose, drop the handle:
+    ///
+    /// ```compile_fail
+    /// oneloop::run(async { oneloop::create_task(async { 42 }).detach() });
+    /// ```
     pub fn detach<How>(self)
     where
         T: Outcome<Error: Reportable<How>>,

@@ -70,6 +70,20 @@ impl Builder {
     /// It does not jump while a call of [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name or the end of a
     /// child process is awaited: then a deadline comes no sooner than in real time. It jumps although an answer from a socket, or from a
     /// thread of somebody else, may be on its way: use it where these are no part of the test.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::{sleep, time::now, timeout};
+    /// use std::time::Duration;
+    ///
+    /// oneloop::Builder::new().virtual_time(true).run(async {
+    ///     let (start, day) = (now(), Duration::from_secs(24 * 60 * 60));
+    ///     sleep(day).await;
+    ///     assert!(timeout(day, sleep(2 * day)).await.is_err());
+    ///     assert_eq!(now() - start, 2 * day, "and no real time has passed");
+    /// });
+    /// ```
     #[doc(alias = "start_paused")]
     #[doc(alias = "pause")]
     #[doc(alias = "MockClock")]

@@ -101,8 +101,14 @@ impl Runtime {
                  future instead"
             );
         }
-        self.check_process();
-        self.inside(|| limit::unlimited(|| run_main(main.into_future(), place)))
+        let ran = self.inside(|| {
+            check_process()?;
+            Ok(limit::unlimited(|| run_main(main.into_future(), place)))
+        });
+        match ran {
+            Ok(output) => output,
+            Err(error) => cannot_go_on(&error),
+        }
     }
 
     /// A way to this loop from other threads.
@@ -148,8 +154,8 @@ impl Runtime {
                 "an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}"
             );
         }
-        self.check_process();
-        self.inside(|| {
+        let turned = self.inside(|| {
+            check_process()?;
             with(|state| {
                 state.inbox().woken();
                 state.start_rounds();
@@ -157,8 +163,12 @@ impl Runtime {
             });
             let turn = limit::unlimited(|| event_loop::turn(&mut |_| Poll::Pending, Park::InHost));
             with(|state| state.running_since = None);
-            turn
-        })
+            Ok(turn)
+        });
+        match turned {
+            Ok(turn) => turn,
+            Err(error) => cannot_go_on(&error),
+        }
     }
 
     /// When [`Runtime::turn`] must be called next if nothing else happens; `None` if nothing is armed.
@@ -245,14 +255,6 @@ impl Runtime {
         }
     }
 
-    /// A forked child that went on with the loop would take the parent's events.
-    #[track_caller]
-    fn check_process(&self) {
-        if let Err(error) = self.with(|state| state.check_process()) {
-            panic!("the event loop cannot go on: {error}");
-        }
-    }
-
     /// Something changed between two turns: the host may be about to sleep.
     pub(crate) fn tell_host(&self) {
         self.with(|state| state.inbox()).announce();
@@ -269,6 +271,17 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").finish_non_exhaustive()
     }
+}
+
+/// A forked child that went on with the loop that runs here would take the parent's events.
+fn check_process() -> io::Result<()> {
+    with(|state| state.check_process()).unwrap_or(Ok(()))
+}
+
+#[cold]
+#[track_caller]
+fn cannot_go_on(error: &io::Error) -> ! {
+    panic!("the event loop cannot go on: {error}")
 }
 
 /// Runs `main`, on the stack, with this thread's loop.

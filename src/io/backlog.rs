@@ -88,6 +88,11 @@ impl Backlog {
         self.is_paused
     }
 
+    /// Something waits, and nobody drives the stream yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.queue.is_empty() && !self.has_flusher
+    }
+
     /// Nothing waits, and nobody else drives the stream.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty() && !self.has_flusher

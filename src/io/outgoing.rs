@@ -18,7 +18,9 @@ use super::error::Failure;
 use super::send_file::Chunk;
 use super::transport::Transport;
 use super::writer_control::LargeWrite;
-use crate::runtime::{self, CancelReason, Level, Place, TaskHandle, log_line, poll_budget};
+use crate::runtime::{
+    self, AfterPoll, CancelReason, Level, Place, TaskHandle, log_line, poll_budget,
+};
 use crate::sync::WakerCell;
 
 pub(super) struct Outgoing {
@@ -39,6 +41,12 @@ pub(super) struct Outgoing {
     pub(super) is_leaving: Cell<bool>,
     /// Who waits for the end of the errand.
     pub(super) left: WakerCell,
+    /// The stream takes the writes of one poll together.
+    combines: bool,
+    /// The poll in which the last write was.
+    last_write: Cell<u64>,
+    /// What was written last goes out when the poll has ended.
+    is_enlisted: Cell<bool>,
     /// Where the writer was made.
     pub(super) place: Place,
 }
@@ -49,8 +57,12 @@ type Lent<'a> = Pin<&'a mut (dyn Transport + 'static)>;
 /// The log hears of writes that are dropped when there are so many, if nobody was told before; asyncio has the same number.
 const DROPPED_TO_LOG: u32 = 5;
 
+/// What is written together is sent when it is so much, also before the poll has ended.
+pub(super) const TOGETHER: usize = 64 * 1024;
+
 impl Outgoing {
     pub(super) fn new(transport: Pin<Box<dyn Transport>>, place: Place) -> Rc<Self> {
+        let combines = transport.combines();
         Rc::new(Self {
             transport: Cell::new(Some(transport)),
             backlog: RefCell::new(Backlog::new()),
@@ -62,6 +74,9 @@ impl Outgoing {
             is_held: Cell::new(true),
             is_leaving: Cell::new(false),
             left: WakerCell::default(),
+            combines,
+            last_write: Cell::new(0),
+            is_enlisted: Cell::new(false),
             place,
         })
     }
@@ -84,12 +99,38 @@ impl Outgoing {
 
     // What is asked for.
 
-    /// Sends what the stream takes now, and queues the rest.
+    /// Sends what the stream takes now, and queues the rest. Of several writes in one poll only the first goes out at once; the
+    /// others go together, when the poll has ended ([`AfterPoll`]), when somebody waits here, or when they are many.
     pub(super) fn write(self: &Rc<Self>, data: &[u8]) {
+        if self.combines && self.has_written_in_this_poll() {
+            return self.write_later(data);
+        }
         let is_first = self.backlog().is_idle() && !self.backlog().is_closing();
         let rest = if is_first { self.send_now(data) } else { data };
         self.queue(rest);
         self.start_flusher();
+    }
+
+    /// Whether this is not the first write of the poll that runs now. The next one is not, in any case.
+    fn has_written_in_this_poll(&self) -> bool {
+        let Some(poll) = runtime::poll_number() else { return false };
+        self.is_enlisted.get() || self.last_write.replace(poll) == poll
+    }
+
+    fn write_later(self: &Rc<Self>, data: &[u8]) {
+        self.queue(data);
+        if self.backlog().len() > TOGETHER {
+            self.drive_now();
+        } else if self.backlog().is_waiting() && !self.is_enlisted.replace(true) {
+            runtime::after_poll(Rc::<Self>::clone(self));
+        }
+    }
+
+    /// Sends what was written in this poll and not sent yet.
+    pub(super) fn send_together(self: &Rc<Self>) {
+        if self.is_enlisted.get() {
+            self.drive_now();
+        }
     }
 
     /// Puts `data` behind what waits. What comes too late is dropped, and counted.
@@ -392,6 +433,13 @@ impl Outgoing {
     fn take_flusher(&self) -> Option<TaskHandle> {
         self.backlog.borrow_mut().has_flusher = false;
         self.flusher.take()
+    }
+}
+
+impl AfterPoll for Outgoing {
+    fn after_poll(self: Rc<Self>) {
+        self.is_enlisted.set(false);
+        self.drive_now();
     }
 }
 

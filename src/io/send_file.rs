@@ -74,6 +74,7 @@ impl StreamWriter {
         file: impl AsFd,
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
+        self.outgoing().send_together();
         let end = LargeWrite::begin(self.outgoing());
         let sent = send_file(Queued(self.outgoing()), file, bounds(&range)).await;
         self.outgoing().drive_now();

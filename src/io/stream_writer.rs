@@ -13,14 +13,16 @@ use std::task::{Context, Poll, ready};
 use futures_io::AsyncWrite;
 
 use super::backlog::Phase;
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, TOGETHER};
 use super::transport::{Plain, Transport};
 use super::writer_control::LargeWrite;
 use crate::runtime::{Place, poll_budget};
 
 /// Writes to a stream: what does not go out at once is sent by the loop. Asyncio's `StreamWriter`.
 ///
-/// [`write`](Self::write) does not wait: it sends what the kernel takes now, and a task of the loop sends the rest. So that memory does
+/// [`write`](Self::write) does not wait: it sends what the kernel takes now, and a task of the loop sends the rest. Of several writes to a
+/// connection between two `await`s that wait, the first goes out at once and the others together: when the task's poll has ended, at
+/// [`drain`](Self::drain), or at 64 KiB. So that memory does
 /// not grow while a peer reads slowly, [`drain`](Self::drain) waits while much is left, or [`write_all`](Self::write_all) does both.
 ///
 /// It is made of anything that implements [`AsyncWrite`]; connections give one together with the
@@ -130,6 +132,7 @@ impl StreamWriter {
     /// That of an earlier write, such as `BrokenPipe` or `ConnectionReset`; `BrokenPipe` too if something was written after
     /// [`close`](Self::close).
     pub async fn drain(&mut self) -> io::Result<()> {
+        self.outgoing.send_together();
         poll_fn(poll_budget).await;
         poll_fn(|cx| self.outgoing.poll_drained(cx)).await
     }
@@ -151,6 +154,7 @@ impl StreamWriter {
         if rest.len() <= high && !self.is_at_eof() {
             self.outgoing.write(rest);
         } else {
+            self.outgoing.send_together();
             let end = LargeWrite::begin(&self.outgoing);
             while !rest.is_empty() {
                 let len = poll_fn(|cx| self.outgoing.poll_write(cx, rest)).await?;
@@ -172,6 +176,7 @@ impl StreamWriter {
     ///
     /// As [`drain`](Self::drain).
     pub async fn flush(&mut self) -> io::Result<()> {
+        self.outgoing.send_together();
         poll_fn(poll_budget).await;
         poll_fn(|cx| self.outgoing.poll_flushed(cx)).await
     }
@@ -195,6 +200,7 @@ impl StreamWriter {
 
     /// Whether it is closed or about to be, or the connection is lost.
     pub fn is_closing(&self) -> bool {
+        self.outgoing.send_together();
         self.outgoing.backlog().is_closing()
     }
 
@@ -271,6 +277,7 @@ impl StreamWriter {
     /// ```
     #[doc(alias = "get_extra_info")]
     pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
+        self.outgoing.send_together();
         let (mut f, mut result) = (Some(f), None);
         let mut lend = |fd: BorrowedFd<'_>| result = f.take().map(|f| f(fd));
         let lent = self.outgoing.with_transport(|transport| transport.with_fd(&mut lend));
@@ -280,6 +287,7 @@ impl StreamWriter {
 
     /// How many bytes wait to be sent; asyncio's `transport.get_write_buffer_size`.
     pub fn write_buffer_size(&self) -> usize {
+        self.outgoing.send_together();
         self.outgoing.backlog().len()
     }
 
@@ -312,9 +320,6 @@ impl StreamWriter {
     }
 }
 
-/// `writelines` sends when so much has come together.
-const TOGETHER: usize = 64 * 1024;
-
 impl AsyncWrite for StreamWriter {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -324,10 +329,12 @@ impl AsyncWrite for StreamWriter {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        self.outgoing.send_together();
         self.outgoing.poll_write(cx, data)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outgoing.send_together();
         self.outgoing.poll_flushed(cx)
     }
 

@@ -20,6 +20,11 @@ pub(crate) trait Transport: AsyncWrite {
         self.poll_write(&mut Context::from_waker(Waker::noop()), data)
     }
 
+    /// Whether the writes of one poll are sent together: each write is a system call.
+    fn combines(&self) -> bool {
+        false
+    }
+
     /// Has the kernel copy some of `chunk`; how many bytes, 0 at the end of the file. `None`: it cannot.
     fn poll_copy(
         self: Pin<&mut Self>,

@@ -218,6 +218,10 @@ impl<S: ByteStream> Transport for WriteEnd<S> {
         }
     }
 
+    fn combines(&self) -> bool {
+        true
+    }
+
     fn poll_copy(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -5,16 +5,18 @@
 //! is in `postponed.rs`.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
 use std::task::Waker;
 
 use super::context::{discard, with};
 use super::data::key::NO_SLOT;
+use super::data::outbox::AfterPoll;
 use super::data::record::TaskLabel;
 use super::data::room::trim_queue;
 use super::limit;
 use super::report::reports::report_unhandled;
 use super::report::unhandled::Unhandled;
-use super::state::Deferred;
+use super::state::{Deferred, State};
 
 #[cold]
 pub(super) fn run_deferred() {
@@ -72,4 +74,30 @@ pub(crate) fn drop_reported<T>(value: T) {
 /// Wakes `waker`, whose panic, if it is somebody else's, is reported.
 pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
+}
+
+impl State {
+    /// Whether something is to be done before the loop may sleep.
+    pub(super) fn is_busy(&self) -> bool {
+        let has_runnable = !self.queue.is_empty() || !self.deferred.is_empty();
+        has_runnable || !self.postponed.is_empty() || !self.outbox.is_empty()
+    }
+}
+
+/// The number of the poll that runs now, or ran last; `None` where no loop runs.
+pub(crate) fn poll_number() -> Option<u64> {
+    with(|state| state.outbox.poll())
+}
+
+/// Has the loop call `entry` when the poll that runs now has ended or, outside of one, before the next.
+pub(crate) fn after_poll(entry: Rc<dyn AfterPoll>) {
+    with(|state| state.outbox.push(entry));
+}
+
+/// A poll has ended, which may be one inside another, of a group's child or of an eager task.
+#[cold]
+pub(super) fn run_outbox() {
+    while let Some(entry) = with(|state| state.outbox.pop()).flatten() {
+        guard(None, || entry.after_poll());
+    }
 }

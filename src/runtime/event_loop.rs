@@ -20,6 +20,7 @@ use super::data::job::BoxedJob;
 use super::data::key::WakerKey;
 use super::data::record::{Ending, Payload};
 use super::data::tasks::{MAIN, Step};
+use super::deferred::run_outbox;
 use super::limit;
 use super::postponed::deliver;
 use super::reactor::Wait;
@@ -71,12 +72,15 @@ pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
     loop {
         let mut next = None;
         let mut is_done = true;
+        let mut has_outbox = false;
         with(|state| {
             if let Some((slot, job)) = suspended.take() {
                 state.suspend(slot, job);
             }
-            // What was deferred comes first: it may cancel the next task.
-            is_done = state.deferred.is_empty();
+            // What was deferred comes first: it may cancel the next task. And what the last poll has written goes out before
+            // anything else runs.
+            has_outbox = !state.outbox.is_empty();
+            is_done = state.deferred.is_empty() && !has_outbox;
             if is_done && polls < limit {
                 next = state.next();
             }
@@ -93,6 +97,7 @@ pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
                 }
             }
             None if is_done => return ControlFlow::Continue(polls),
+            None if has_outbox => run_outbox(),
             None => {}
         }
     }
@@ -199,6 +204,7 @@ pub(super) fn start_eagerly(slot: u32) {
         state.settle(slot, settled);
         state.step_out(outer);
     });
+    run_outbox();
 }
 
 /// Runs `main`, which catches its own panics, until it says that it is ready.

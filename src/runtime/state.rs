@@ -18,6 +18,7 @@ use super::data::errands::Errands;
 use super::data::job::BoxedJob;
 use super::data::key::{NO_SLOT, RunNumber, WakerKey};
 use super::data::locals::Locals;
+use super::data::outbox::Outbox;
 use super::data::pace::Pace;
 use super::data::ready_list::{Member, ReadyList, ReadyMember};
 use super::data::record::{CancelReason, Ending, Place, TaskLabel};
@@ -69,6 +70,7 @@ pub(crate) struct State {
     pub(super) closing: bool,
     pub(super) cleaning: Cleaning,
     pub(super) errands: Errands,
+    pub(super) outbox: Outbox,
     pub(super) on_unhandled: Option<UnhandledHook>,
     /// Kept where reports make `run` fail.
     pub(super) failures: Option<SharedFailures>,
@@ -147,6 +149,7 @@ impl State {
             closing: false,
             cleaning: Cleaning::new(cleanup_timeout),
             errands: Errands::new(),
+            outbox: Outbox::default(),
             on_unhandled,
             failures: None,
             locals: Locals::default(),
@@ -297,6 +300,7 @@ impl State {
     #[inline]
     pub(super) fn start_turn(&mut self, key: WakerKey) {
         self.current = key.slot();
+        self.outbox.start_poll();
         self.budget = BUDGET;
         self.pace.note(key);
     }
@@ -572,11 +576,6 @@ impl State {
             reactor.release(slot, io, |waiter| self.wake(waiter));
             self.reactor = Some(reactor);
         }
-    }
-
-    /// Whether something is to be done before the loop may sleep.
-    pub(super) fn is_busy(&self) -> bool {
-        !self.queue.is_empty() || !self.deferred.is_empty() || !self.postponed.is_empty()
     }
 
     pub(super) fn renew_budget(&mut self) {

@@ -2,6 +2,7 @@
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
+mod combining;
 mod connections;
 mod copying;
 mod dropped_writers;

@@ -18,6 +18,7 @@ use crate::runtime::data::job::MaybeDone;
 use crate::runtime::data::key::{NO_SLOT, RunNumber};
 use crate::runtime::data::log::log_line::tell_folded;
 use crate::runtime::data::record::Payload;
+use crate::runtime::deferred::run_outbox;
 use crate::runtime::event_loop::{self, Park, PollMain, Turn};
 use crate::runtime::handles::leaving;
 use crate::runtime::limit;
@@ -304,6 +305,7 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     with(|state| state.current = NO_SLOT);
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
+    run_outbox();
     closing::await_what_main_left();
     postponed::deliver_reports();
     with(|state| {

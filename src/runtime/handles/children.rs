@@ -21,6 +21,7 @@ use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
 use crate::runtime::data::record::{CancelReason, Ending, Place, TaskLabel};
 use crate::runtime::data::room::{Slots, trim_queue};
 use crate::runtime::data::tasks::Tenant;
+use crate::runtime::deferred::run_outbox;
 use crate::runtime::scope::{self, Scope};
 use crate::runtime::state::{Outer, State};
 use crate::runtime::threads::registry;
@@ -275,21 +276,28 @@ impl<J> Children<J> {
         if let Some(entry) = self.entries.borrow_mut().get_mut(index) {
             entry.job = Some(job);
         }
-        self.with(|state, _| {
+        let has_written = self.with(|state, _| {
             state.step_out(outer);
             state.tasks.suspend_child(key.slot());
+            !state.outbox.is_empty()
         });
+        if has_written {
+            run_outbox();
+        }
     }
 
     /// The child's future is gone, and its turn over; it has ended, unless it has cleanups.
     #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
     pub(crate) fn end(&self, turn: ChildTurn, ending: Ending) {
         let ChildTurn { key, index, outer } = turn;
-        let has_ended = self.with(|state, _| {
+        let (has_ended, has_written) = self.with(|state, _| {
             state.step_out(outer);
             state.finish(key.slot(), ending);
-            !state.tasks.is_cleaning(key.slot())
+            (!state.tasks.is_cleaning(key.slot()), !state.outbox.is_empty())
         });
+        if has_written {
+            run_outbox();
+        }
         if has_ended {
             self.remove(index);
         }

@@ -472,7 +472,7 @@
 //! | `loop.call_at(when, f)` | a task that awaits [`sleep_until(when)`](sleep_until) |
 //! | `loop.call_soon_threadsafe(f)` | [`Handle::call_soon_threadsafe`] |
 //! | `loop.set_exception_handler(f)` | [`Builder::on_unhandled`] |
-//! | `loop.slow_callback_duration` | a warning through the `log` crate, after 100 ms as well |
+//! | `loop.slow_callback_duration` | [`Builder::slow_poll_threshold`], 100 ms as well |
 //! | `asyncio.open_connection(host, port)` | [`open_connection((host, port))`](open_connection) |
 //! | `asyncio.start_server(f, host, port)` | [`start_server(f, (host, port))`](start_server), a [`Server`] |
 //! | `StreamReader`, `StreamWriter` | [`io::StreamReader`], [`io::StreamWriter`] |

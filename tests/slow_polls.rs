@@ -253,3 +253,55 @@ fn virtual_time_knows_no_stalls() {
     let lines = warnings(|| Builder::new().virtual_time(true).run(async { stall() }));
     assert!(lines.is_empty(), "{lines:?}");
 }
+
+#[test]
+fn of_many_tasks_three_are_named() {
+    let line = warning(|| {
+        run(async {
+            sleep(MS).await;
+            for number in 0..20 {
+                create_task(yield_now()).named(format!("many-{number}")).detach();
+            }
+            create_task(async { stall() }).detach();
+            yield_now().await;
+            yield_now().await;
+        });
+    });
+    assert!(line.matches(", created at").count() <= 3 && line.contains(" more"), "{line}");
+}
+
+#[test]
+fn a_callback_is_named_by_its_place() {
+    let mut place = 0;
+    let line = warning(|| {
+        run(async {
+            sleep(MS).await;
+            place = line!() + 1;
+            oneloop::call_soon(stall);
+            sleep(MS).await;
+        });
+    });
+    assert!(
+        line.contains(&format!("the call asked for at tests/slow_polls.rs:{place}:")),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_thread_that_does_not_compute_is_said_to_be_blocked_or_starved() {
+    let line = warning(|| run(async { stall() }));
+    assert!(line.contains("this thread computed for") && line.contains("it was blocked"), "{line}");
+}
+
+#[test]
+fn the_threshold_is_an_option_and_can_be_off() {
+    let lines = warnings(|| {
+        Builder::new().slow_poll_threshold(Duration::MAX).run(async { stall() });
+        Builder::new().slow_poll_threshold(10 * STALL).run(async { stall() });
+    });
+    assert!(lines.is_empty(), "{lines:?}");
+    let lines = warnings(|| {
+        Builder::new().slow_poll_threshold(STALL / 10).run(async { thread::sleep(STALL / 2) });
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}

@@ -13,6 +13,7 @@ use std::task::Waker;
 
 use super::data::cleanups::Cleaning;
 use super::data::clock::{self, Clock, Nanos};
+use super::data::effort::Effort;
 use super::data::ended::{Ended, Unclaimed};
 use super::data::errands::Errands;
 use super::data::job::BoxedJob;
@@ -56,6 +57,7 @@ pub(crate) struct State {
     pub(super) reactor: Option<Box<Reactor>>,
     pub(super) clock: Clock,
     pub(super) pace: Pace,
+    pub(super) effort: Effort,
     /// The task that is being polled or dropped.
     pub(super) current: u32,
     /// Which cleanup of the current task runs, if it is one.
@@ -140,6 +142,7 @@ impl State {
             timers: None,
             reactor: None,
             pace: Pace::new(clock.is_virtual()),
+            effort: Effort::default(),
             clock,
             current: NO_SLOT,
             cleanup: NO_SLOT,
@@ -478,19 +481,8 @@ impl State {
         if let Some(took) = slow {
             self.report_slow(took);
         }
+        self.effort.note(real_now);
         if self.clock.is_virtual() { self.clock.now() } else { real_now }
-    }
-
-    /// Measures from now on how long a round takes.
-    pub(super) fn start_rounds(&mut self) {
-        self.pace.start(clock::rough_now());
-    }
-
-    /// The last round ends early, or is not followed by a look around.
-    pub(super) fn stop_rounds(&mut self) {
-        if let Some(took) = self.pace.stop(clock::rough_now()) {
-            self.report_slow(took);
-        }
     }
 
     /// Takes in what other threads sent, and the timers that are due.

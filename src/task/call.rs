@@ -1,15 +1,16 @@
 //! Plain functions on the loop: `call_soon` and `call_later`.
 
 use std::future::poll_fn;
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::time::Duration;
 
 use super::{Task, create_task};
-use crate::runtime::{self, Timer, When, nanos};
+use crate::runtime::{self, Place, Timer, When, nanos};
 
 /// Calls `f` in the next round, after what is runnable already; asyncio's `loop.call_soon`.
 ///
 /// It is called in a task of its own, in the order of the calls. A panic is reported as
-/// [unhandled](crate::Builder::on_unhandled).
+/// [unhandled](crate::Builder::on_unhandled) in the next look-around, also while the handle is kept.
 ///
 /// # Panics
 ///
@@ -32,11 +33,12 @@ use crate::runtime::{self, Timer, When, nanos};
 /// ```
 #[track_caller]
 pub fn call_soon(f: impl FnOnce() + 'static) -> CallHandle {
-    CallHandle { task: create_task(async move { f() }) }
+    let place = Location::caller();
+    CallHandle::of(create_task(async move { call(place, f) }))
 }
 
 /// Calls `f` after `delay`, counted from now; asyncio's `loop.call_later`. Calls with the same deadline keep their
-/// order.
+/// order. A panic is reported as for [`call_soon`].
 ///
 /// # Panics
 ///
@@ -59,11 +61,19 @@ pub fn call_later(delay: Duration, f: impl FnOnce() + 'static) -> CallHandle {
     let mut timer = None;
     let expired =
         poll_fn(move |cx| Timer::poll_in(&mut timer, When::At(deadline), cx, "`call_later`"));
-    let call = async move {
+    let place = Location::caller();
+    let timed = async move {
         expired.await;
-        f();
+        call(place, f);
     };
-    CallHandle { task: create_task(call) }
+    CallHandle::of(create_task(timed))
+}
+
+/// Nobody can await a call, so its panic is reported whether or not the handle is kept.
+fn call(place: Place, f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
+        runtime::report_callback_panic(place, payload);
+    }
 }
 
 /// A call that is to come; dropping the handle lets it come.
@@ -74,18 +84,25 @@ pub struct CallHandle {
 }
 
 impl CallHandle {
-    /// Calls the call off. `false` if it has been made.
-    // By value there would be no second look at it; asyncio's `Handle.cancel` may be called twice as well.
-    pub fn cancel(&self) -> bool {
-        self.task.cancel()
+    fn of(task: Task<()>) -> Self {
+        task.handle().mark_as_call();
+        Self { task }
     }
 
-    /// Whether the call was made or called off.
+    /// Calls the call off, and says whether it stays undone: `false` if it has been made, or is being made. May be called again.
+    ///
+    /// Also legal on other threads: there the answer says whether the loop could be told.
+    // By value there would be no second look at it; asyncio's `Handle.cancel` may be called twice as well.
+    pub fn cancel(&self) -> bool {
+        self.task.handle().call_off()
+    }
+
+    /// Whether the call was made or called off: nothing is to come any more. It is so inside the call, too.
     ///
     /// # Panics
     ///
     /// On another thread than the loop's, while the loop lives.
     pub fn is_finished(&self) -> bool {
-        self.task.is_finished()
+        !self.task.handle().is_to_come()
     }
 }

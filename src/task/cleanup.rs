@@ -178,7 +178,7 @@ impl<T: 'static> Cleanup<T> {
         let Some(maker) = runtime::take_maker(key) else {
             drop(value);
             runtime::drop_maker(key);
-            runtime::report_skipped(self.place);
+            runtime::report_skipped(key, self.place);
             return None;
         };
         Some(make(maker, value))

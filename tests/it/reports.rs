@@ -7,6 +7,7 @@ use std::future::pending;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use oneloop::task::{Outcome, Reportable};
@@ -292,4 +293,17 @@ fn each_run_of_a_runtime_fails_by_its_own_reports() {
     let message = failure_of(|| runtime.run(fails));
     assert!(message.contains("in the first run"), "{message}");
     runtime.run(yield_now());
+}
+
+#[test]
+fn a_guard_that_is_dropped_on_another_thread_is_told_to_its_own_hook() {
+    let (log, builder) = reporting();
+    let mut runtime = builder.build().unwrap();
+    let guard = runtime.run(async { with_cleanup((), async |()| ()) });
+    thread::spawn(move || drop(guard)).join().unwrap();
+    assert!(log.take().is_empty());
+    runtime.run(yield_now());
+    let [report] = log.take().try_into().unwrap();
+    assert_eq!(report.kind(), UnhandledKind::CleanupSkipped);
+    assert_eq!(report.place().unwrap().file(), file!());
 }

@@ -183,6 +183,18 @@ pub(crate) fn from_instant(moment: Instant) -> Nanos {
     }
 }
 
+/// How long this thread has computed.
+#[cfg(target_os = "linux")]
+pub(crate) fn thread_time() -> Option<Nanos> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok()?;
+    Some(nanos(Duration::from(time)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn thread_time() -> Option<Nanos> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,9 @@
 //! What lies in the loop: slabs, queues, records. Pure data: no thread, no system call, and time is a parameter.
 
+mod calls;
 pub(crate) mod cleanups;
 pub(crate) mod clock;
+pub(crate) mod effort;
 pub(crate) mod ended;
 pub(crate) mod errands;
 pub(crate) mod gone;

@@ -17,11 +17,14 @@ const ROUND: Nanos = 50_000;
 /// On a busy loop, sockets wait for the reactor's next poll so long at most, plus a round.
 const REACTOR_LATEST: Nanos = 4_000_000;
 
-/// A round that takes so long is reported; it is asyncio's `slow_callback_duration`.
-const SLOW: Nanos = 100_000_000;
+/// A round that takes longer than this is reported unless the loop says otherwise, as with asyncio's
+/// `slow_callback_duration`.
+pub(crate) const SLOW: Nanos = 100_000_000;
 
 pub(crate) struct Pace {
     polls: u32,
+    /// A round that takes longer is reported.
+    pub(crate) slow: Nanos,
     /// When the present round began.
     began: Nanos,
     /// That was read from a clock that is cheap and not exact: enough to tell a slow round, not to set the pace.
@@ -46,6 +49,7 @@ impl Pace {
         let polled = [WakerKey::from_word(0); POLLS_MAX as usize];
         Self {
             polls: POLLS_MAX,
+            slow: SLOW,
             began: 0,
             began_roughly: true,
             called_in: NEVER,
@@ -148,7 +152,7 @@ impl Pace {
         } else if polls == self.polls && took < ROUND / 2 {
             self.polls = (self.polls * 2).min(POLLS_MAX);
         }
-        (took > SLOW).then_some(took)
+        (took > self.slow).then_some(took)
     }
 
     /// The loop ends, or pauses, roughly `now`, in the middle of a round. If that was slow, says how long it took.
@@ -156,6 +160,6 @@ impl Pace {
         self.ended = self.began;
         self.start(now);
         let took = now.saturating_sub(self.ended);
-        (took > SLOW && !self.is_fixed).then_some(took)
+        (took > self.slow && !self.is_fixed).then_some(took)
     }
 }

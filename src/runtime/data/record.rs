@@ -51,6 +51,8 @@ pub(crate) struct TaskLabel {
     pub(crate) number: u64,
     pub(crate) place: Place,
     pub(crate) peer: Option<Peer>,
+    /// It is a plain call.
+    pub(crate) is_call: bool,
 }
 
 impl TaskLabel {
@@ -115,6 +117,9 @@ impl Flags {
     pub(crate) const IS_HURRIED: Self = Self(1 << 4);
     /// It is no task of the user's, but runs the cleanups of its parent or, without one, an errand.
     pub(crate) const IS_CLEANER: Self = Self(1 << 5);
+
+    /// It is a function that was to be called, which reports tell from a task.
+    pub(crate) const IS_CALL: Self = Self(1 << 6);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

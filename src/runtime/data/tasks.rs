@@ -315,10 +315,12 @@ impl Tasks {
         let Some(Slot { tenant: Tenant::Task(record), tenancy }) = self.remove(slot) else {
             return;
         };
-        if record.has(Flags::IS_NAMED) {
+        let is_call = record.has(Flags::IS_CALL);
+        if record.has(Flags::IS_NAMED) || is_call {
             let (name, peer) = Name::parts(self.names.remove(slot));
             let number = tenancy.number();
-            let label = TaskLabel { name, number: number.number(), place: record.place, peer };
+            let place = record.place;
+            let label = TaskLabel { name, number: number.number(), place, peer, is_call };
             self.gone.push(slot, number.serial(), slot, label);
         }
         if record.has(Flags::IS_DETACHED) {
@@ -453,7 +455,8 @@ impl Tasks {
         let number = self.slots.get(slot as usize);
         let number = number.map_or(0, |slot| slot.tenancy.number().number());
         let place = self.get(slot).map_or(Location::caller(), |record| record.place);
-        TaskLabel { name, number, place, peer }
+        let is_call = self.get(slot).is_some_and(|record| record.has(Flags::IS_CALL));
+        TaskLabel { name, number, place, peer, is_call }
     }
 
     /// The task that created the one in `slot`, if it is still there. Whoever has its slot after it was created after its
@@ -565,14 +568,14 @@ impl Tasks {
         }
     }
 
-    fn get(&self, slot: u32) -> Option<&Record> {
+    pub(super) fn get(&self, slot: u32) -> Option<&Record> {
         match &self.slots.get(slot as usize)?.tenant {
             Tenant::Task(record) => Some(record),
             Tenant::Member(_) => None,
         }
     }
 
-    fn record(&mut self, slot: u32) -> Option<&mut Record> {
+    pub(super) fn record(&mut self, slot: u32) -> Option<&mut Record> {
         match &mut self.slots.get_mut(slot as usize)?.tenant {
             Tenant::Task(record) => Some(record),
             Tenant::Member(_) => None,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::runtime::Runtime;
 use crate::runtime::data::clock::{Clock, nanos};
 use crate::runtime::data::locals::{Locals, LoopLocal};
+use crate::runtime::data::pace::SLOW;
 use crate::runtime::report::failures::{SharedFailures, check_failures};
 use crate::runtime::report::unhandled::Unhandled;
 use crate::runtime::state::{State, UnhandledHook};
@@ -41,6 +42,7 @@ pub struct Builder {
     cleanup_timeout: Duration,
     on_unhandled: Option<UnhandledHook>,
     fail_on_unhandled: bool,
+    slow_poll: Duration,
     /// Options of the layers above.
     locals: Locals,
 }
@@ -52,6 +54,7 @@ impl Default for Builder {
             cleanup_timeout: Duration::from_secs(5),
             on_unhandled: None,
             fail_on_unhandled: false,
+            slow_poll: Duration::from_nanos(SLOW),
             locals: Locals::default(),
         }
     }
@@ -179,6 +182,26 @@ impl Builder {
         self
     }
 
+    /// How long the loop may be held up before it warns; 100 ms by default, asyncio's `slow_callback_duration`.
+    ///
+    /// The warning goes to the log or, without a logger, to standard error. It names three of the tasks that were polled in
+    /// that time, and says how long the thread has computed meanwhile: a thread that has not was blocked, or the machine was
+    /// too busy to run it. With `Duration::MAX` there are no warnings; virtual time has none either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = oneloop::Builder::new().slow_poll_threshold(Duration::from_secs(1));
+    /// builder.run(async { std::thread::sleep(Duration::from_millis(101)) }); // no warning
+    /// ```
+    #[doc(alias = "slow_callback_duration")]
+    pub fn slow_poll_threshold(mut self, threshold: Duration) -> Self {
+        self.slow_poll = threshold;
+        self
+    }
+
     /// Makes the loop.
     ///
     /// # Errors
@@ -189,6 +212,7 @@ impl Builder {
         let cleanup_timeout = nanos(self.cleanup_timeout);
         let mut state = State::new(Place::take()?, clock, cleanup_timeout, self.on_unhandled);
         state.locals = self.locals;
+        state.pace.slow = nanos(self.slow_poll);
         state.failures = self.fail_on_unhandled.then(SharedFailures::default);
         Ok(Runtime::of(state))
     }

@@ -27,8 +27,21 @@ use crate::runtime::threads::registry;
 const CLEANUPS_MAX: usize = 64;
 
 /// Says that a cleanup cannot run, because its guard went where its loop does not run.
-pub(crate) fn report_skipped(place: Place) {
-    report_unhandled(Unhandled::skipped(place));
+/// The hook of its own loop is told, as long as that lives.
+pub(crate) fn report_skipped(guard: HandleKey, place: Place) {
+    let report = Skipped(place);
+    if with_loop(guard.run, |_| ()).is_err() {
+        registry::send_home(guard.run, move || drop(report));
+    }
+}
+
+/// Reported where it is dropped: at home or, if that has gone, here.
+struct Skipped(Place);
+
+impl Drop for Skipped {
+    fn drop(&mut self) {
+        report_unhandled(Unhandled::skipped(self.0));
+    }
 }
 
 /// Reports the error of a cleanup that the current task has awaited itself.

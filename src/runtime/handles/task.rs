@@ -198,6 +198,30 @@ impl TaskHandle {
             .unwrap_or(true)
     }
 
+    /// It is a plain call, not a task of the user's.
+    pub(crate) fn mark_as_call(&self) {
+        let HandleKey { run, slot } = self.key;
+        with_loop(run, |state| state.tasks.mark_as_call(slot)).ok();
+    }
+
+    /// Whether the call has not begun, and was not called off.
+    pub(crate) fn is_to_come(&self) -> bool {
+        self.here("ask on the loop's thread", |state, slot| state.tasks.is_to_come(slot))
+            .unwrap_or(false)
+    }
+
+    /// Cancels a call unless it has begun. `false`: it has. From another thread: whether its loop was told.
+    pub(crate) fn call_off(&self) -> bool {
+        let HandleKey { run, slot } = self.key;
+        let call_off = |state: &mut State| {
+            if state.tasks.is_to_come(slot) {
+                state.cancel(slot, CancelReason::Requested);
+            }
+            state.tasks.is_called_off(slot)
+        };
+        with_loop(run, call_off).unwrap_or_else(|_| self.cancel(CancelReason::Requested))
+    }
+
     pub(crate) fn has_panicked(&self) -> bool {
         self.here("ask on the loop's thread", |state, slot| state.tasks.has_panicked(slot))
             .unwrap_or(false)

@@ -61,8 +61,14 @@ fn write(unhandled: &Unhandled) {
 
 /// Reports the panic of a task whose handle, on another thread, has gone.
 pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
-    let task = TaskLabel { name: Some(name), number: 0, place, peer: None };
+    let task = TaskLabel { name: Some(name), number: 0, place, peer: None, is_call: false };
     report_unhandled(Unhandled::panic(Some(&task), &*payload));
+    discard(payload);
+}
+
+/// Reports the panic of the call that was asked for at `place`.
+pub(crate) fn report_callback_panic(place: Place, payload: Payload) {
+    report_unhandled(Unhandled::callback_panic(place, &*payload));
     discard(payload);
 }
 

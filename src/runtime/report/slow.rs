@@ -5,13 +5,34 @@
 
 use std::time::Duration;
 
-use crate::runtime::data::clock::Nanos;
+use crate::runtime::data::clock::{self, Nanos};
 use crate::runtime::data::key::WakerKey;
 use crate::runtime::data::tasks::{MAIN, Tasks};
 use crate::runtime::postponed::Report;
 use crate::runtime::state::State;
 
+/// More names than these help nobody.
+const NAMES_MAX: usize = 3;
+
+fn in_ms(time: Nanos) -> Duration {
+    Duration::from_millis(time / 1_000_000)
+}
+
 impl State {
+    /// Measures from now on how long a round takes.
+    pub(crate) fn start_rounds(&mut self) {
+        let now = clock::rough_now();
+        self.pace.start(now);
+        self.effort.note(now);
+    }
+
+    /// The last round ends early, or is not followed by a look around.
+    pub(crate) fn stop_rounds(&mut self) {
+        if let Some(took) = self.pace.stop(clock::rough_now()) {
+            self.report_slow(took);
+        }
+    }
+
     /// Reports that the last round took so long.
     #[cold]
     pub(crate) fn report_slow(&mut self, took: Nanos) {
@@ -21,6 +42,11 @@ impl State {
         let mut who: Vec<_> = polled.map(|key| self.tasks.describe(key)).collect();
         who.sort_unstable();
         who.dedup();
+        let more = who.len().saturating_sub(NAMES_MAX);
+        who.truncate(NAMES_MAX);
+        if more > 0 {
+            who.push(format!("or in one of {more} more"));
+        }
         let called = self.pace.has_called();
         let blame = match (who.as_slice(), called) {
             ([], true) => "a call that another thread has sent takes too long".to_owned(),
@@ -32,9 +58,14 @@ impl State {
                 who.join("; a poll of ")
             ),
         };
-        let took = Duration::from_millis(took / 1_000_000);
+        let ran = self.effort.computed().filter(|&ran| ran < took / 2);
+        let idle = ran.map_or_else(String::new, |ran| {
+            let ran = in_ms(ran);
+            format!(", in which this thread computed for {ran:?} at most: it was blocked, or the machine did not run it")
+        });
+        let took = in_ms(took);
         self.postponed.report(Report::Slow(format!(
-            "nothing else could run for {took:?}: {blame}; move blocking work to a thread, as with `thread::to_thread`"
+            "nothing else could run for {took:?}{idle}: {blame}; move blocking work to a thread, as with `thread::to_thread`"
         )));
     }
 }
@@ -52,6 +83,9 @@ impl Tasks {
         };
         let has_ended = !self.is_living(owner) || self.label(owner).number != label.number;
         let ended = if has_ended { ", which has ended" } else { "" };
+        if label.is_call {
+            return format!("the call asked for at {}", label.place);
+        }
         format!("`{}`, created at {}{ended}", label.name(), label.place)
     }
 }

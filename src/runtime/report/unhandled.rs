@@ -112,6 +112,12 @@ impl Unhandled {
         Self::new(task, kind, panic_message(payload).to_owned())
     }
 
+    /// The call that was asked for at `place` panicked.
+    pub(crate) fn callback_panic(place: Place, payload: &(dyn Any + Send)) -> Self {
+        let message = panic_message(payload).to_owned();
+        Self::new(None, UnhandledKind::CallbackPanicked, message).at(place)
+    }
+
     pub(crate) fn task_error(task: &TaskLabel, error: BoxedError) -> Self {
         Self::new(Some(task), UnhandledKind::TaskFailed, String::new()).with_error(error)
     }
@@ -250,7 +256,7 @@ impl Unhandled {
     }
 
     /// Where to look in the program: where the [cleanup](crate::with_cleanup)'s guard or the
-    /// [call on another thread](crate::thread::to_thread) was made, or the [`StreamWriter`](crate::io::StreamWriter) that
+    /// [call](crate::thread::to_thread) on another thread or a [later one](crate::call_soon) was asked for, or the [`StreamWriter`](crate::io::StreamWriter) that
     /// could not send all; otherwise where the task was created. It is not known for all operations of [`fs`](crate::fs).
     pub fn place(&self) -> Option<&'static Location<'static>> {
         self.place.or_else(|| self.task_place())
@@ -327,7 +333,10 @@ impl Unhandled {
             None if self.is_call() => f.write_str("a call on another thread")?,
             None if self.listener.is_some() => {}
             None if self.kind == UnhandledKind::OperationFailed => f.write_str("an operation ")?,
-            None => f.write_str("code called by the event loop ")?,
+            None => match self.place {
+                Some(place) => write!(f, "the call asked for at {place} ")?,
+                None => f.write_str("code called by the event loop ")?,
+            },
         }
         if let Some(listener) = &self.listener {
             write!(f, "the listener at {listener} ")?;

@@ -125,7 +125,7 @@ fn a_panic_is_reported_when_it_happens_and_ends_the_callback() -> Result<()> {
         let callback = io::add_reader(&ours, || panic!("oh no"))?;
         theirs.write_all(b"x")?;
         until("it ends", || callback.is_finished()).await;
-        yield_now().await;
+        until("it is reported", || !reports.borrow().is_empty()).await;
         assert_eq!(reports.borrow().len(), 1);
         let report = reports.borrow()[0].clone();
         assert!(report.contains("oh no") && report.contains("callback of descriptor"), "{report}");

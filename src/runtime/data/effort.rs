@@ -1,0 +1,35 @@
+//! How much the loop's thread computes, to tell a task that computes from a machine that does not run the thread.
+//!
+//! To read the thread's clock is a system call, so that is done now and then, and once more after a slow round.
+
+use super::clock::{Nanos, thread_time};
+
+/// The thread's clock is read this often at most.
+const EVERY: Nanos = 10_000_000;
+
+#[derive(Default)]
+pub(crate) struct Effort {
+    read_at: Nanos,
+    thread_time: Option<Nanos>,
+}
+
+impl Effort {
+    /// A round has ended `now`.
+    #[inline]
+    pub(crate) fn note(&mut self, now: Nanos) {
+        if now.saturating_sub(self.read_at) >= EVERY {
+            self.read(now);
+        }
+    }
+
+    #[cold]
+    fn read(&mut self, now: Nanos) {
+        self.read_at = now;
+        self.thread_time = thread_time();
+    }
+
+    /// How long the thread has computed since the last reading, which was at most 10 ms before the round that ends now.
+    pub(crate) fn computed(&self) -> Option<Nanos> {
+        Some(thread_time()?.saturating_sub(self.thread_time?))
+    }
+}

@@ -348,7 +348,7 @@ mod tests {
     fn a_waiter_has_one_entry_also_after_the_other_has_gone() {
         let mut source = stream();
         let (first, second) = (wait(&mut source, Read, 1), wait(&mut source, Read, 2));
-        source.forget(Read, first);
+        assert_eq!(source.forget(Read, first), waiter(1));
         *source.waiter(Read, second) = waiter(3);
         assert_eq!(source.forget(Read, second), waiter(3));
         assert_eq!(edge(&mut source, Read, false), []);

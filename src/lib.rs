@@ -102,8 +102,8 @@
 //! switch for many, that can be handed on, has children and a deadline: [`CancelToken`].
 //!
 //! What must be *awaited* at the end goes into [`with_cleanup`]. However its guard is dropped, the cleanup runs to its end, no
-//! cancel reaches it, and whoever awaits the task, the timeout, the group or [`run`] gets on only after it. [`shield`] does the same
-//! for a future that must not stop half way.
+//! cancel reaches it, and whoever awaits the task, the timeout, the group or [`run`] gets on only after it. A [`shield`] lets a
+//! future go on that nobody has to wait for.
 //!
 //! ```
 //! use oneloop::net::TcpStream;

@@ -5,6 +5,8 @@ use std::thread;
 
 use super::context::with;
 use super::data::clock::Nanos;
+use super::data::key::TaskNumber;
+use super::data::record::CancelReason;
 use super::data::tasks::MAIN;
 use super::data::waiter::Waiter;
 use super::event_loop::{Park, PollMain, look_around, round};
@@ -24,7 +26,7 @@ pub(super) fn close(hurry: &mut PollMain<'_>) {
             state.queue(MAIN);
         }
     });
-    let mut end = End { passes: 0, deadline: None, is_hurried: false };
+    let mut end = End::default();
     while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
         // Each is queued now, and no other can come but cleaners. Main, which is no more, tells how far the queue has come.
         let _no_main = round(&mut |cx| {
@@ -48,11 +50,18 @@ pub(super) fn close(hurry: &mut PollMain<'_>) {
 /// the second all cleanups that these have left begin.
 const PASSES: u32 = 2;
 
+/// So often are tasks cancelled that cleanups have created: such a task may leave a cleanup, which creates another one.
+const SWEEPS_MAX: u32 = 64;
+
 /// How far the end of the loop has come.
+#[derive(Default)]
 struct End {
     passes: u32,
     deadline: Option<Nanos>,
     is_hurried: bool,
+    sweeps: u32,
+    /// The number of the next task when all were cancelled last.
+    swept: Option<TaskNumber>,
 }
 
 impl End {
@@ -60,6 +69,9 @@ impl End {
     fn wait_for_cleanups(&mut self, state: &mut State) {
         if state.tasks.living() == 0 {
             return state.stop_rounds();
+        }
+        if self.sweep(state) {
+            return;
         }
         if state.is_busy() && self.passes < PASSES {
             return;
@@ -74,10 +86,53 @@ impl End {
             deadline
         });
         if now >= deadline || self.is_hurried {
+            if !state.cleaning.is_over {
+                state.cancel_all();
+            }
             state.cut_off_all();
         } else {
             look_around(state, 0, Park::Here);
         }
+    }
+}
+
+impl End {
+    /// When no cleanup is left, cancels the tasks that cleanups have created. `true`: there were some.
+    fn sweep(&mut self, state: &mut State) -> bool {
+        let next = Some(state.tasks.number_to_come());
+        if !state.cleaning.of_tasks.is_empty() || self.swept == next {
+            return false;
+        }
+        self.swept = next;
+        let some = state.cancel_all();
+        self.sweeps += u32::from(some);
+        if self.sweeps > SWEEPS_MAX {
+            state.cut_off_all();
+        }
+        some
+    }
+}
+
+impl State {
+    /// Whether no task can be created any more: the loop is ending, and no cleanup is under way that could need one.
+    pub(super) fn refuses_tasks(&self) -> bool {
+        self.closing && (self.cleaning.is_over || self.cleaning.of_tasks.is_empty())
+    }
+
+    /// Marks every task for cancellation. `false`: each was marked.
+    pub(super) fn cancel_all(&mut self) -> bool {
+        if self.tasks.living() == 0 {
+            return false;
+        }
+        let slots: Vec<u32> = self.tasks.all_but_children().collect();
+        let mut some = false;
+        for slot in slots {
+            if self.tasks.mark_cancelled(slot, CancelReason::LoopEnded) {
+                self.queue(slot);
+                some = true;
+            }
+        }
+        some
     }
 }
 

@@ -45,13 +45,13 @@ pub(crate) use data::key::{HandleKey, slot};
 pub(crate) use data::locals::LoopLocal;
 pub(crate) use data::log::log_line::{Level, log_line};
 pub(crate) use data::outbox::AfterPoll;
-pub(crate) use data::record::{BoxedError, Ending, Payload, Peer, Place, TaskLabel};
+pub(crate) use data::record::{BoxedError, Ending, PanicCopy, Payload, Peer, Place, TaskLabel};
 pub(crate) use data::room::{Slots, trim_list, trim_map, trim_queue};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use deferred::{after_poll, drop_reported, poll_number, wake_guarded};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};
+pub(crate) use handles::cleaner::report_skipped;
 pub(crate) use handles::cleaner::{drop_maker, keep_maker, take_maker};
-pub(crate) use handles::cleaner::{report_cleanup_error, report_skipped};
 pub(crate) use handles::clock_hold::{ClockHold, ask_for};
 pub(crate) use handles::current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use handles::current_vars::{copy_threadsafe_vars, with_vars};
@@ -75,7 +75,7 @@ pub(crate) use report::failures::check_failures;
 pub(crate) use report::reports::{
     report_accept, report_call_cut_off, report_call_panic, report_callback_panic,
     report_connection_given_up, report_operation_cut_off, report_operation_error,
-    report_task_panic, report_unsent, why_hurried,
+    report_task_error, report_task_panic, report_unsent, why_hurried,
 };
 pub(crate) use report::unhandled::panic_message;
 pub(crate) use scope::{Scope, drop_members};

@@ -22,7 +22,7 @@ use super::data::locals::Locals;
 use super::data::outbox::Outbox;
 use super::data::pace::Pace;
 use super::data::ready_list::{Member, ReadyList, ReadyMember};
-use super::data::record::{CancelReason, Ending, Place, TaskLabel};
+use super::data::record::{CancelReason, Ending, PanicCopy, Place, TaskLabel};
 use super::data::room::Slots;
 use super::data::run_queue::RunQueue;
 use super::data::tasks::{MAIN, Step, Tasks, Tenant};
@@ -68,7 +68,7 @@ pub(crate) struct State {
     pub(super) budget: u32,
     /// Where `run` was called, while it runs.
     pub(super) running_since: Option<Place>,
-    /// No task can be created any more.
+    /// Every task was cancelled, and cleanups have their last time.
     pub(super) closing: bool,
     pub(super) cleaning: Cleaning,
     pub(super) errands: Errands,
@@ -381,6 +381,7 @@ impl State {
     fn defer_unclaimed(&mut self, slot: u32, unclaimed: Unclaimed) {
         match unclaimed {
             Unclaimed::Nothing => {}
+            Unclaimed::Panic(payload) if payload.is::<PanicCopy>() => {}
             Unclaimed::Output(job) => {
                 let task = self.task_label(slot);
                 self.deferred.push_back(Deferred::DropOutput { job, task });
@@ -451,17 +452,6 @@ impl State {
         self.deferred.extend(calls.map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
-    }
-
-    /// Marks every task for cancellation.
-    pub(super) fn cancel_all(&mut self) {
-        if self.tasks.living() == 0 {
-            return;
-        }
-        let slots: Vec<u32> = self.tasks.all_but_children().collect();
-        for slot in slots {
-            self.cancel(slot, CancelReason::LoopEnded);
-        }
     }
 
     // Looking around.

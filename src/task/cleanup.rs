@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::pin::Pin;
 
-use super::shield::Shield;
+use super::to_its_end::ToItsEnd;
 use super::{Outcome, Reportable};
-use crate::runtime::{self, BoxedCleanup, HandleKey, Place};
+use crate::runtime::{self, BoxedCleanup, BoxedError, HandleKey, Place};
 
 /// Guards `value`: when the guard is dropped, the async function `cleanup` gets the value, and is awaited to its end.
 ///
@@ -75,7 +77,7 @@ use crate::runtime::{self, BoxedCleanup, HandleKey, Place};
 #[doc(alias = "AsyncDrop")]
 #[doc(alias = "finally")]
 #[doc(alias = "defer")]
-pub fn with_cleanup<T, R, C, How>(value: T, cleanup: C) -> Cleanup<T>
+pub fn with_cleanup<T, R, C, How>(value: T, cleanup: C) -> Cleanup<T, R>
 where
     T: 'static,
     R: Outcome<Error: Reportable<How>> + 'static,
@@ -84,11 +86,30 @@ where
     let Some(key) = runtime::keep_maker(Box::new(cleanup)) else {
         runtime::no_loop("`with_cleanup`")
     };
-    let guarded = Guarded { value, key, make: make_cleanup::<T, R, C, How> };
-    Cleanup { guarded: Some(guarded), place: std::panic::Location::caller() }
+    let guarded = Guarded {
+        value,
+        key,
+        call: call::<T, R, C>,
+        error_of: error_of::<R, How>,
+        make_cleanup: make_cleanup::<T, R, C, How>,
+    };
+    Cleanup { guarded: Some(guarded), place: Location::caller() }
 }
 
-/// The future of one cleanup, whose function was kept as `maker`.
+type BoxedOutput<R> = Pin<Box<dyn Future<Output = R>>>;
+
+/// Calls the function that was kept as `maker`.
+fn call<T, R, C>(maker: Box<dyn Any>, value: T) -> BoxedOutput<R>
+where
+    T: 'static,
+    R: 'static,
+    C: AsyncFnOnce(T) -> R + 'static,
+{
+    let cleanup = maker.downcast::<C>().expect("a guard's key leads to its own function");
+    Box::pin(async move { cleanup(value).await })
+}
+
+/// As [`call`]; the future gives the message of the error, for the report.
 fn make_cleanup<T, R, C, How>(maker: Box<dyn Any>, value: T) -> BoxedCleanup
 where
     T: 'static,
@@ -96,30 +117,33 @@ where
     C: AsyncFnOnce(T) -> R + 'static,
 {
     let cleanup = maker.downcast::<C>().expect("a guard's key leads to its own function");
-    Box::pin(async move {
-        let outcome = cleanup(value).await;
-        outcome.into_result().err().map(Reportable::into_boxed)
-    })
+    Box::pin(async move { error_of(cleanup(value).await) })
 }
 
-/// A value with a cleanup; see [`with_cleanup`]. It derefs to the value.
+fn error_of<R: Outcome<Error: Reportable<How>>, How>(outcome: R) -> Option<BoxedError> {
+    outcome.into_result().err().map(Reportable::into_boxed)
+}
+
+/// A value `T` with a cleanup whose output is `R`; see [`with_cleanup`]. It derefs to the value.
 ///
 /// The function lies in the loop, and the guard holds its key: it is `Send` if the value is.
 #[must_use = "dropped, it starts the cleanup"]
-pub struct Cleanup<T: 'static> {
+pub struct Cleanup<T: 'static, R: 'static = ()> {
     /// `None` once it was disarmed or finished.
-    guarded: Option<Guarded<T>>,
+    guarded: Option<Guarded<T, R>>,
     place: Place,
 }
 
-struct Guarded<T> {
+struct Guarded<T, R> {
     value: T,
     key: HandleKey,
-    make: fn(Box<dyn Any>, T) -> BoxedCleanup,
+    call: fn(Box<dyn Any>, T) -> BoxedOutput<R>,
+    error_of: fn(R) -> Option<BoxedError>,
+    make_cleanup: fn(Box<dyn Any>, T) -> BoxedCleanup,
 }
 
-impl<T: 'static> Cleanup<T> {
-    /// Runs the cleanup now, in line. An error is reported, as it is for a guard that was dropped.
+impl<T: 'static, R: 'static> Cleanup<T, R> {
+    /// Runs the cleanup now, in line, and gives its output. So an error on the good path can be seen, and `?` works on it.
     ///
     /// The cleanup lies in the future that this gives, which is therefore not `Send`, unlike the guard.
     ///
@@ -129,7 +153,8 @@ impl<T: 'static> Cleanup<T> {
     ///
     /// # Panics
     ///
-    /// If the cleanup panics.
+    /// If the cleanup panics. When awaited where the guard's loop does not run: on another thread, on another loop, or after the
+    /// loop's end.
     ///
     /// # Examples
     ///
@@ -144,13 +169,43 @@ impl<T: 'static> Cleanup<T> {
     ///     assert!(!is_open.get());
     /// });
     /// ```
-    pub async fn finish(mut self) {
+    ///
+    /// A transaction that is rolled back on every way out but the good one, where its commit is checked:
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// struct Transaction {
+    ///     is_good: bool,
+    /// }
+    ///
+    /// async fn end(transaction: Transaction) -> io::Result<()> {
+    ///     if transaction.is_good { Err(io::Error::other("the commit failed")) } else { Ok(()) }
+    /// }
+    ///
+    /// async fn transfer() -> io::Result<()> {
+    ///     let mut transaction = oneloop::with_cleanup(Transaction { is_good: false }, end);
+    ///     // .. what may fail, by `?`
+    ///     transaction.is_good = true;
+    ///     transaction.finish().await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let error = oneloop::run(transfer()).unwrap_err();
+    /// assert_eq!(error.to_string(), "the commit failed");
+    /// ```
+    pub async fn finish(mut self) -> R {
         let place = self.place;
-        if let Some(cleanup) = self.take_cleanup() {
-            if let Some(error) = Shield::of_cleanup(cleanup, place).await {
-                runtime::report_cleanup_error(place, error);
-            }
-        }
+        let Some(Guarded { value, key, call, error_of, .. }) = self.guarded.take() else {
+            unreachable!("{IS_ARMED}")
+        };
+        let Some(maker) = runtime::take_maker(key) else {
+            runtime::drop_maker(key);
+            panic!(
+                "the cleanup made at {place} cannot run here, because its loop does not: `finish` it inside the loop where it was made"
+            );
+        };
+        ToItsEnd::new(call(maker, value), error_of, place).await
     }
 
     /// Gives the value back; there will be no cleanup.
@@ -174,14 +229,14 @@ impl<T: 'static> Cleanup<T> {
 
     /// `None`: the loop of the guard does not run here. Then the value has been dropped, and that was reported.
     fn take_cleanup(&mut self) -> Option<BoxedCleanup> {
-        let Guarded { value, key, make } = self.guarded.take()?;
+        let Guarded { value, key, make_cleanup, .. } = self.guarded.take()?;
         let Some(maker) = runtime::take_maker(key) else {
             drop(value);
             runtime::drop_maker(key);
             runtime::report_skipped(key, self.place);
             return None;
         };
-        Some(make(maker, value))
+        Some(make_cleanup(maker, value))
     }
 }
 
@@ -195,7 +250,7 @@ fn drop_maker(key: HandleKey) {
     }
 }
 
-impl<T: 'static> Drop for Cleanup<T> {
+impl<T: 'static, R: 'static> Drop for Cleanup<T, R> {
     fn drop(&mut self) {
         let place = self.place;
         if let Some(cleanup) = self.take_cleanup() {
@@ -204,7 +259,7 @@ impl<T: 'static> Drop for Cleanup<T> {
     }
 }
 
-impl<T: 'static> Deref for Cleanup<T> {
+impl<T: 'static, R: 'static> Deref for Cleanup<T, R> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -212,13 +267,13 @@ impl<T: 'static> Deref for Cleanup<T> {
     }
 }
 
-impl<T: 'static> DerefMut for Cleanup<T> {
+impl<T: 'static, R: 'static> DerefMut for Cleanup<T, R> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.guarded.as_mut().expect(IS_ARMED).value
     }
 }
 
-impl<T: fmt::Debug + 'static> fmt::Debug for Cleanup<T> {
+impl<T: fmt::Debug + 'static, R: 'static> fmt::Debug for Cleanup<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Cleanup").field(&**self).finish()
     }

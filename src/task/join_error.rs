@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::runtime::{CancelReason, Failure, FailureCause, Payload, panic_message};
+use crate::runtime::{CancelReason, Failure, FailureCause, PanicCopy, Payload, panic_message};
 
 /// Why a task gave no output: it panicked, it was cancelled, or it failed as a member of a [group](crate::task_group), which
 /// has its error.
@@ -37,6 +37,10 @@ impl JoinError {
         let cause = match cause {
             FailureCause::Cancelled(reason) => Cause::Cancelled(reason),
             FailureCause::Panicked(payload) => {
+                let payload: Payload = match payload.downcast::<PanicCopy>() {
+                    Ok(copy) => Box::new(copy.0),
+                    Err(payload) => payload,
+                };
                 let message = panic_message(&*payload).to_owned();
                 Cause::Panicked { message, payload: Mutex::new(payload) }
             }

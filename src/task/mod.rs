@@ -36,6 +36,7 @@ mod staggered_race;
 mod task;
 mod task_ref;
 mod task_set;
+mod to_its_end;
 mod try_gather;
 mod tuples;
 mod unfinished;
@@ -61,11 +62,12 @@ pub use outcome::{MayFail, Outcome, Reportable};
 pub use race::{Race, race};
 #[doc(hidden)]
 pub use select::{discard_output, random_below};
-pub use shield::{Shield, shield};
+pub use shield::{Shield, ShieldOutput, shield};
 pub use staggered_race::{StaggeredRace, staggered_race};
 pub use task::{CancelOnDrop, Task, create_task};
 pub use task_ref::{TaskKey, TaskRef, all_tasks, current_task};
 pub use task_set::TaskSet;
+pub(crate) use to_its_end::ToItsEnd;
 pub use try_gather::{TryGather, try_gather};
 #[doc(hidden)]
 pub use tuples::{GatherTuple, TryGatherTuple};

@@ -14,6 +14,7 @@
 use std::fs::File as StdFile;
 use std::io;
 use std::mem;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -21,7 +22,7 @@ use std::task::{Context, Poll, ready};
 use super::cursor::Cursor;
 use super::shared::Turn;
 use crate::fs::job::Job;
-use crate::task::{Builder, shield};
+use crate::task::{Builder, ToItsEnd};
 
 /// Does `work` on a thread.
 pub(super) fn run<R, F>(turn: Turn, work: F) -> Running<R>
@@ -48,7 +49,9 @@ where
         // If the file is gone, an error is reported here, where the loop is.
         drop(shared);
     };
-    drop(Builder::new().name("file").eager(true).create_task(shield(job)));
+    // Eager, so that it is dropped after its first poll at the earliest.
+    let job = ToItsEnd::new(job, |()| None, Location::caller());
+    drop(Builder::new().name("file").eager(true).create_task(job));
 }
 
 /// As [`run_to_end`], but it may be left out when the loop ends.

@@ -16,6 +16,9 @@ use super::waiter::Waiter;
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
+/// A copy of the message of a panic that goes on elsewhere, for the handle of the task: nobody loses anything if that goes.
+pub(crate) struct PanicCopy(pub(crate) String);
+
 /// The place in the program where something was called.
 pub(crate) type Place = &'static Location<'static>;
 

@@ -32,6 +32,10 @@ impl<T> SideTable<T> {
         value
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|table| table.is_empty())
+    }
+
     /// The slots, in no order.
     pub(crate) fn slots(&self) -> Vec<u32> {
         self.0.iter().flat_map(|table| table.keys().copied()).collect()

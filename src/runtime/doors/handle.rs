@@ -130,7 +130,7 @@ impl LocalSpawn for Handle {
     }
 
     fn status_local(&self) -> Result<(), SpawnError> {
-        match with_loop(self.run, |state| state.closing) {
+        match with_loop(self.run, |state| state.refuses_tasks()) {
             Ok(false) => Ok(()),
             Ok(true) | Err(_) => Err(SpawnError::shutdown()),
         }

@@ -478,3 +478,64 @@ impl<J> fmt::Debug for Children<J> {
         f.debug_struct("Children").field("len", &self.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::runtime::run;
+
+    fn slots() -> usize {
+        with(|state| state.tasks.slots.len()).unwrap_or(0)
+    }
+
+    /// Polls each child that was woken, which goes on waiting, and ends those that were cancelled.
+    fn take_turns(children: &Children<()>) {
+        while let Some(woken) = children.next_woken() {
+            match woken {
+                Woken::Child(turn, ()) => children.suspend(turn, ()),
+                Woken::Cancelled(turn, ()) => children.end(turn, Ending::Cancelled),
+                Woken::Body(_) | Woken::Ended => {}
+            }
+        }
+    }
+
+    #[test]
+    fn children_that_are_queued_when_their_group_goes_leave_no_slots() {
+        run(async {
+            let before = slots();
+            for has_handles in [false, true] {
+                let children = Children::new("a group");
+                let handles: Vec<_> =
+                    (0..3).map(|_| children.create((), Location::caller())).collect();
+                let handles = has_handles.then_some(handles);
+                assert_eq!(slots(), before + 4, "three children, and the body");
+                for (child, job) in children.take_all() {
+                    child.end(|| assert!(job.is_some()));
+                }
+                drop(children);
+                drop(handles);
+                assert_eq!(slots(), before);
+            }
+        });
+    }
+
+    #[test]
+    fn held_children_that_were_cancelled_do_not_pile_up() {
+        run(async {
+            let children = Children::new("a group");
+            children.set_limit(1);
+            let _running = children.create((), Location::caller());
+            for _ in 0..1000 {
+                children.create((), Location::caller()).cancel(CancelReason::Requested);
+                take_turns(&children);
+                assert!(children.held.borrow().len() <= 6);
+            }
+            assert_eq!(children.len(), 1);
+            for (child, job) in children.take_all() {
+                child.end(|| assert!(job.is_some()));
+            }
+        });
+    }
+}

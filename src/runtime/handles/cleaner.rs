@@ -15,7 +15,7 @@ use crate::runtime::data::cleanups::{Begun, BoxedCleanup, Cleanups, NewCleanup, 
 use crate::runtime::data::clock::When;
 use crate::runtime::data::job;
 use crate::runtime::data::key::{self, HandleKey, NO_SLOT};
-use crate::runtime::data::record::{BoxedError, CancelReason, Payload, Place, TaskLabel};
+use crate::runtime::data::record::{CancelReason, Payload, Place, TaskLabel};
 use crate::runtime::data::tasks::MAIN;
 use crate::runtime::report::reports::{report_unhandled, why_hurried};
 use crate::runtime::report::unhandled::{TooLate, Unhandled};
@@ -42,12 +42,6 @@ impl Drop for Skipped {
     fn drop(&mut self) {
         report_unhandled(Unhandled::skipped(self.0));
     }
-}
-
-/// Reports the error of a cleanup that the current task has awaited itself.
-pub(crate) fn report_cleanup_error(place: Place, error: BoxedError) {
-    let owner = with(|state| state.tasks.label(state.cleanup_owner()));
-    report_unhandled(Unhandled::cleanup_error(owner.as_ref(), Some(place), error));
 }
 
 /// Its time was up, unless somebody is in a hurry.

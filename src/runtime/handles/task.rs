@@ -66,7 +66,7 @@ where
     let job = job::boxed(future);
     let create = |state: &mut State| {
         let run = state.run_number();
-        if state.closing {
+        if state.refuses_tasks() {
             let slot = state.tasks.create_cancelled(CancelReason::LoopEnded, place, state.current);
             return (HandleKey { run, slot }, Some(job));
         }

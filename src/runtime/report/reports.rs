@@ -7,7 +7,7 @@ use super::kind::UnhandledKind;
 use super::unhandled::{Unhandled, panic_message};
 use crate::runtime::context::{discard, drop_caught, with};
 use crate::runtime::data::log::log_line::{Level, log_about};
-use crate::runtime::data::record::{Payload, Peer, Place, TaskLabel};
+use crate::runtime::data::record::{BoxedError, Payload, Peer, Place, TaskLabel};
 use crate::runtime::postponed::Report;
 
 /// Hands a report to the look-around of the loop that runs here; a hook never runs inside the code that had something to
@@ -70,6 +70,12 @@ pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
 pub(crate) fn report_callback_panic(place: Place, payload: Payload) {
     report_unhandled(Unhandled::callback_panic(place, &*payload));
     discard(payload);
+}
+
+/// Reports the error of a task that was to be given to somebody who has gone.
+pub(crate) fn report_task_error(name: String, place: Place, error: BoxedError) {
+    let task = TaskLabel { name: Some(name), number: 0, place, peer: None, is_call: false };
+    report_unhandled(Unhandled::task_error(&task, error));
 }
 
 /// Reports the panic of a call on another thread, which nobody awaits.

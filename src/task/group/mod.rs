@@ -2,6 +2,7 @@
 
 mod child;
 mod error;
+mod failures;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]
 mod group;
 mod outcome;

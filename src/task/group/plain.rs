@@ -1,4 +1,4 @@
-//! Plain values as the output of a group's children and body: none of them is an error.
+//! Plain values as the output of a group's children and body, and of a shield: none of them is an error.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Body, GroupError, GroupOutcome};
-use crate::task::Task;
+use crate::task::{ShieldOutput, Task};
 
 /// One by one: an implementation for every type would be one for `Result` as well, whose errors are the group's.
 macro_rules! plain {
@@ -24,6 +24,8 @@ macro_rules! plain {
                 Ok(self)
             }
         }
+
+        impl<$($generics)*> ShieldOutput for $type {}
 
         impl<$($generics)*> Body for $type {
             type Value = Self;

@@ -1,6 +1,6 @@
 //! `task_group`: the future that polls a group's body and children, and puts their results together.
 
-use std::mem;
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,10 +9,11 @@ use std::thread;
 use pin_project_lite::pin_project;
 
 use super::child::BoxedChild;
+use super::failures::Failures;
 use super::{Body, Group, GroupError, TaskError};
 use crate::runtime::{
-    self, BodyTurn, ChildTurn, Ending, LeftCleanups, Payload, Woken, discard, drop_caught,
-    panic_message,
+    self, BodyTurn, ChildTurn, Ending, LeftCleanups, PanicCopy, Payload, Woken, discard,
+    drop_caught, panic_message,
 };
 
 /// So much is polled in one poll of the group; then others have their turn.
@@ -26,9 +27,10 @@ const POLLS_MAX: usize = 64;
 /// - The first `Err` or panic, of a child or of the body, cancels all children and the body. Those that had been woken before
 ///   a child failed have their turn first, and may fail too. When all have ended, with their [cleanups](crate::with_cleanup),
 ///   all errors come back in one [`GroupError`], each with its task's name and place. A panic goes on in whoever awaits the
-///   group; errors that came beside it are dropped.
+///   group; errors that came beside it are reported.
 /// - A child that is cancelled by itself is no error. [`Group::cancel`] cancels all children, and not the body.
-/// - Dropping the group's future drops the body, then the children. Their cleanups are the enclosing task's.
+/// - Dropping the group's future drops the body, then the children. Their cleanups are the enclosing task's. Errors and panics
+///   that the group had not given back yet are reported.
 ///
 /// The output of the body says what the group gives: `Result<T, E>` gives `Result<T, GroupError<E>>`, `()` and plain values give
 /// themselves ([`Body`](crate::task::Body)). Children end with `Result<_, E>`, with `()` or with a plain value
@@ -96,7 +98,7 @@ const POLLS_MAX: usize = 64;
 pub async fn task_group<'env, F, B>(body: F) -> B::Joined
 where
     F: AsyncFnOnce(Group<'env, B::Error>) -> B,
-    B: Body<Error: 'static>,
+    B: Body<Error: fmt::Debug + 'static>,
 {
     let group = Group::new();
     // The call is a part of the body: it may create children, and panic.
@@ -139,27 +141,6 @@ enum Stage {
     LastTurns(usize),
     /// All were cancelled.
     Stopped,
-}
-
-/// What went wrong so far.
-struct Failures<E> {
-    errors: Vec<TaskError<E>>,
-    of_body: Option<TaskError<E>>,
-    panic: Option<Payload>,
-}
-
-impl<E> Failures<E> {
-    fn new() -> Self {
-        Self { errors: Vec::new(), of_body: None, panic: None }
-    }
-
-    /// The first panic counts.
-    fn add_panic(&mut self, payload: Payload) {
-        match self.panic {
-            None => self.panic = Some(payload),
-            Some(_) => discard(payload),
-        }
-    }
 }
 
 impl<F, V, E, B> Future for Running<'_, F, V, E>
@@ -246,7 +227,10 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 let task = this.group.shared.children.label();
                 this.failures.of_body = Some(TaskError::new(error, &task));
             }
-            Err(payload) => this.failures.add_panic(payload),
+            Err(payload) => {
+                let task = this.group.shared.children.label();
+                this.failures.add_panic(payload, task);
+            }
         }
         if let Stage::Open = self.stage {
             self.stop();
@@ -296,12 +280,13 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         let children = &self.group.shared.children;
         let woken = children.woken();
         let ending = if children.has_handle(&turn) {
-            Ending::Panicked(Box::new(panic_message(&*payload).to_owned()))
+            Ending::Panicked(Box::new(PanicCopy(panic_message(&*payload).to_owned())))
         } else {
             Ending::DoneUnseen
         };
+        let task = children.label();
         children.end(turn, ending);
-        self.as_mut().project().failures.add_panic(payload);
+        self.as_mut().project().failures.add_panic(payload, task);
         self.child_failed(woken);
     }
 
@@ -343,25 +328,22 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         });
         *this.left = left;
         if let Some(payload) = panicked {
-            this.failures.add_panic(payload);
+            let task = this.group.shared.children.label();
+            this.failures.add_panic(payload, task);
         }
     }
 
     fn finish(mut self: Pin<&mut Self>) -> Result<V, GroupError<E>> {
         let this = self.as_mut().project();
         this.group.shared.is_closed.set(true);
-        let Failures { mut errors, of_body, panic } = mem::replace(this.failures, Failures::new());
-        if let Some(payload) = panic {
-            // Before it goes on: a second panic, while the stack unwinds, would abort the process.
-            if let Some(second) = drop_caught((errors, of_body, this.value.take())) {
-                discard(second);
+        match this.failures.take() {
+            Err(payload) => {
+                // Before it goes on: a second panic, while the stack unwinds, would abort the process.
+                runtime::drop_reported(this.value.take());
+                panic::resume_unwind(payload);
             }
-            panic::resume_unwind(payload);
-        }
-        errors.extend(of_body);
-        match GroupError::of(errors) {
-            Some(error) => Err(error),
-            None => Ok(this.value.take().expect("a body that did not fail has a value")),
+            Ok(Some(error)) => Err(error),
+            Ok(None) => Ok(this.value.take().expect("a body that did not fail has a value")),
         }
     }
 
@@ -370,8 +352,9 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         let mut this = self.project();
         let shared = &this.group.shared;
         shared.is_closed.set(true);
+        this.failures.errors.extend(shared.left_errors.take());
         if this.body.is_none() && shared.children.len() == 0 {
-            return;
+            return this.failures.report();
         }
         shared.cancelled.set();
         let drop_body = AssertUnwindSafe(|| shared.children.drop_body(|| this.body.set(None)));
@@ -379,13 +362,19 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         for (child, job) in shared.children.take_all() {
             match (child.end(|| drop_caught(job)), &panicked) {
                 (Some(payload), None) => panicked = Some(payload),
-                (Some(payload), Some(_)) => discard(payload),
+                (Some(payload), Some(_)) => {
+                    this.failures.add_panic(payload, shared.children.label());
+                }
                 (None, _) => {}
             }
         }
+        // A child may have failed before, and a timeout may have dropped the group while others cleaned up.
+        this.failures.errors.extend(shared.left_errors.take());
+        this.failures.report();
         if let Some(payload) = panicked {
             if thread::panicking() {
-                discard(payload);
+                this.failures.add_panic(payload, shared.children.label());
+                this.failures.report();
             } else {
                 panic::resume_unwind(payload);
             }

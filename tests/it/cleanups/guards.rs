@@ -289,6 +289,28 @@ async fn finish_runs_the_cleanup_in_line() {
 }
 
 #[oneloop::test(virtual_time)]
+async fn finish_gives_the_output_of_the_cleanup() {
+    async fn commit(is_good: bool) -> Result<u32, String> {
+        let transaction = with_cleanup(is_good, async |is_good| {
+            yield_now().await;
+            if is_good { Ok(42) } else { Err("no commit") }
+        });
+        Ok(transaction.finish().await?)
+    }
+    assert_eq!(commit(true).await, Ok(42));
+    assert_eq!(commit(false).await, Err("no commit".to_owned()));
+    let guard: Cleanup<&str> = with_cleanup("value", async |_| ());
+    let () = guard.finish().await;
+}
+
+#[test]
+#[should_panic(expected = "cannot run here, because its loop does not")]
+fn a_finish_after_the_loop_panics() {
+    let guard = oneloop::run(async { with_cleanup("value", async |_| ()) });
+    oneloop::run(guard.finish());
+}
+
+#[oneloop::test(virtual_time)]
 async fn a_finish_that_is_dropped_half_way_goes_on_as_a_cleanup() {
     let log = Log::default();
     let late = timeout(SECOND / 2, slow(&log, "a").finish()).await;

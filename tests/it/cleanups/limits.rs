@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use oneloop::{Builder, create_task, shield, sleep, time, with_cleanup, yield_now};
+use oneloop::{Builder, create_task, sleep, time, with_cleanup, yield_now};
 
 use super::Log;
 
@@ -271,9 +271,10 @@ fn a_cleanup_that_leaves_another_for_ever_ends_with_the_loop() {
 fn a_cleanup_that_comes_after_the_end_of_the_loop_is_told_so() {
     let (builder, unhandled) = builder();
     let mut runtime = builder.build().unwrap();
-    // Its output would go on as a cleanup; the loop drops it with all that is left.
+    // The loop drops its output with all that is left.
     let task = runtime.create_task(async {
-        let mut begun = Box::pin(shield(pending::<()>()));
+        let guard = with_cleanup((), async |()| pending::<()>().await);
+        let mut begun = Box::pin(guard.finish());
         poll_fn(|cx| Poll::Ready(begun.as_mut().poll(cx).is_pending())).await.then_some(begun)
     });
     runtime.run(yield_now());

@@ -1,11 +1,15 @@
 //! `shield`, as asyncio's tests have it.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::rc::Rc;
 use std::time::Duration;
 
-use oneloop::{create_task, shield, sleep, time, timeout, yield_now};
+use oneloop::task::ShieldOutput;
+use oneloop::{
+    Builder, ContextVar, create_task, shield, sleep, time, timeout, wait_for, with_cleanup,
+    yield_now,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -15,7 +19,7 @@ async fn a_shield_gives_the_output_of_its_future() {
 }
 
 #[oneloop::test(virtual_time)]
-async fn a_cancelled_shield_lets_its_future_go_on_and_the_task_waits_for_it() {
+async fn a_cancelled_shield_lets_its_future_go_on_and_its_task_ends_at_once() {
     let done = Rc::new(Cell::new(false));
     let flag = done.clone();
     let start = time::now();
@@ -26,8 +30,92 @@ async fn a_cancelled_shield_lets_its_future_go_on_and_the_task_waits_for_it() {
     yield_now().await;
     task.cancel();
     assert!(task.await.unwrap_err().is_cancelled());
+    assert!(!done.get() && time::now() == start);
+    sleep(SECOND).await;
     assert!(done.get());
+    assert_eq!(oneloop::all_tasks().len(), 1);
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_limit_around_a_shield_returns_on_time_and_the_work_completes() {
+    let (done, start) = (Rc::new(Cell::new(false)), time::now());
+    let flag = done.clone();
+    let work = async move {
+        sleep(10 * SECOND).await;
+        flag.set(true);
+        42
+    };
+    assert!(wait_for(shield(work), SECOND).await.is_err());
     assert_eq!(time::now() - start, SECOND);
+    // Longer than a cleanup may take.
+    sleep(9 * SECOND).await;
+    assert!(done.get());
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_shielded_future_keeps_its_context_and_may_leave_cleanups() {
+    static VAR: ContextVar<u32> = ContextVar::new("var");
+    let log = super::Log::default();
+    let inner = log.clone();
+    VAR.set(7);
+    let work = async move {
+        yield_now().await;
+        drop(with_cleanup(inner.clone(), async |log| log.add("clean")));
+        sleep(SECOND).await;
+        inner.add(format!("{:?}", VAR.get()));
+    };
+    assert!(timeout(SECOND / 2, shield(work)).await.is_err());
+    sleep(SECOND).await;
+    assert_eq!(log.take(), ["clean", "Some(7)"]);
+}
+
+/// Runs a shield whose waiter goes after a second; gives what is reported.
+fn reported_of<F, How>(work: F) -> Vec<String>
+where
+    F: Future<Output: ShieldOutput<How>> + 'static,
+{
+    let log = super::Log::default();
+    let seen = log.clone();
+    let builder = Builder::new().virtual_time(true).on_unhandled(move |u| seen.add(u.to_string()));
+    builder.run(async {
+        assert!(timeout(SECOND, shield(work)).await.is_err());
+        sleep(10 * SECOND).await;
+    });
+    log.take()
+}
+
+#[test]
+fn an_error_of_a_shielded_future_that_nobody_sees_is_reported_once() {
+    let reported = reported_of(async {
+        sleep(2 * SECOND).await;
+        Err::<(), _>("the disk is full")
+    });
+    assert!(reported.len() == 1 && reported[0].contains("the disk is full"), "{reported:?}");
+    assert!(reported[0].contains("tests/it/cleanups/shields.rs"), "{reported:?}");
+    assert_eq!(reported_of(async { sleep(2 * SECOND).await }), [""; 0]);
+}
+
+#[test]
+fn a_panic_of_a_shielded_future_that_nobody_sees_is_reported_once() {
+    let reported = reported_of(async {
+        sleep(2 * SECOND).await;
+        panic!("boom");
+    });
+    assert!(reported.len() == 1 && reported[0].contains("boom"), "{reported:?}");
+}
+
+#[test]
+fn what_a_shield_has_left_is_cancelled_with_the_loop() {
+    let value = Rc::new(());
+    let inner = value.clone();
+    Builder::new().virtual_time(true).run(async {
+        let work = async move {
+            pending::<()>().await;
+            drop(inner);
+        };
+        assert!(timeout(SECOND, shield(work)).await.is_err());
+    });
+    assert_eq!(Rc::strong_count(&value), 1);
 }
 
 #[oneloop::test(virtual_time)]
@@ -52,17 +140,4 @@ async fn a_shielded_task_goes_on_by_itself() {
     // Dropping a handle only detaches, so a task needs no shield.
     let task = create_task(sleep(SECOND));
     assert!(timeout(SECOND / 2, shield(task)).await.is_err());
-}
-
-#[test]
-fn a_shielded_future_that_takes_too_long_is_cut_off() {
-    let count = Rc::new(Cell::new(0));
-    let seen = count.clone();
-    let builder = oneloop::Builder::new().virtual_time(true);
-    builder.on_unhandled(move |_| seen.set(seen.get() + 1)).run(async {
-        let start = time::now();
-        assert!(timeout(SECOND, shield(pending::<()>())).await.is_err());
-        assert_eq!(time::now() - start, 6 * SECOND);
-    });
-    assert_eq!(count.get(), 1);
 }

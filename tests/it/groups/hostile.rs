@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::fmt;
 use std::future::{pending, poll_fn, ready};
+use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -458,4 +460,69 @@ async fn a_child_that_has_just_cleaned_is_not_mistaken_for_who_has_its_slot_now(
             other.await.unwrap();
         }
     }
+}
+
+/// Drops a group, by a limit, in which a child has failed while another one cleans; gives what is reported.
+fn reported_of_dropped_group<E: fmt::Debug + 'static>(
+    fail: impl Fn() -> Result<(), E>,
+    keeps_handle: bool,
+) -> Vec<String> {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let seen = log.clone();
+    let hook = move |u: &oneloop::Unhandled| seen.borrow_mut().push(u.to_string());
+    Builder::new().virtual_time(true).on_unhandled(hook).run(async {
+        let group = task_group(async |group| -> Result<(), E> {
+            group.create_task(async {
+                let _guard = with_cleanup((), async |()| sleep(2 * SECOND).await);
+                pending::<()>().await;
+            });
+            let failing = group.create_task(async { fail() }).named("failing");
+            let _kept = keeps_handle.then_some(failing);
+            pending().await
+        });
+        assert!(timeout(SECOND, group).await.is_err());
+        sleep(10 * SECOND).await;
+    });
+    log.take()
+}
+
+#[test]
+fn what_a_dropped_group_had_to_tell_is_reported_once() {
+    #[derive(Debug)]
+    struct Custom;
+    for keeps_handle in [false, true] {
+        let reported = [
+            reported_of_dropped_group(|| Err("no route"), keeps_handle),
+            reported_of_dropped_group(|| Err(io::Error::other("no route")), keeps_handle),
+            reported_of_dropped_group(|| Err(Custom), keeps_handle),
+            reported_of_dropped_group(|| -> Result<(), ()> { panic!("boom") }, keeps_handle),
+        ];
+        for (lines, says) in reported.iter().zip(["no route", "no route", "Custom", "boom"]) {
+            let [line] = &lines[..] else { panic!("{says}, {keeps_handle}: {lines:?}") };
+            assert!(line.contains("`failing`") && line.contains(says), "{line}");
+        }
+    }
+}
+
+#[test]
+fn errors_beside_a_panic_are_reported() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let seen = log.clone();
+    let hook = move |u: &oneloop::Unhandled| seen.borrow_mut().push(u.to_string());
+    let builder = Builder::new().virtual_time(true).on_unhandled(hook);
+    let run = || {
+        builder.run(async {
+            let group = task_group(async |group| -> Result<(), &str> {
+                group.create_task(async { Err::<(), _>("first") });
+                group.create_task(async { panic!("second") });
+                group.create_task(async { panic!("third") });
+                pending().await
+            });
+            drop(group.await);
+        });
+    };
+    assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+    let reported = log.take();
+    assert_eq!(reported.len(), 2, "{reported:?}");
+    assert!(reported[0].contains("third") && reported[1].contains("first"), "{reported:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::error::Error;
+use std::fmt;
 use std::future::pending;
 use std::io;
 
@@ -49,7 +50,7 @@ async fn a_plain_body_waits_for_its_children() {
     assert_eq!((number, done.get()), (7, 1));
 }
 
-async fn fails_inside<E: 'static>(first: E, second: E) -> Result<(), GroupError<E>> {
+async fn fails_inside<E: fmt::Debug + 'static>(first: E, second: E) -> Result<(), GroupError<E>> {
     task_group(async |group| {
         group.create_task(async { Err::<(), _>(first) }).named("first");
         group.join().await;

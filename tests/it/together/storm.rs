@@ -45,7 +45,7 @@ struct Around {
     limit: Option<Instant>,
     /// That of a scope.
     value: Option<Value>,
-    /// What is around it has gone: a shield has become a cleanup.
+    /// What is around it has gone: a shield has become a task.
     is_alone: Cell<bool>,
     /// A child of a group has the limits around that, and a value of its own.
     is_child: bool,
@@ -257,9 +257,10 @@ async fn limited(world: &Rc<World>, around: &Rc<Around>, depth: u32) {
         _ => {
             let limit = now() + world.ms(4);
             let inside = Around::inside(around, Some(limit), None);
-            let shielded = Around::inside(&inside, None, None);
+            // A scope of its own: what goes on as a task starts with the context of whoever dropped the shield.
+            let shielded = Around::inside(&inside, None, Some(Rc::new(Cell::new(7))));
             let shielding = Shielding(shielded.clone());
-            let part = shield(part(world, &shielded, depth));
+            let part = shield(VAR.scope(7, part(world, &shielded, depth)));
             timeout_at(limit, async move {
                 let _shielding = shielding;
                 part.await;

@@ -1,0 +1,49 @@
+//! A future that goes on as a cleanup when whoever awaits it goes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::runtime::{self, BoxedError, Place};
+
+/// Awaits a future. Dropped before it is ready, it leaves the rest as a cleanup of the current task.
+#[must_use = "futures do nothing unless awaited"]
+pub(crate) struct ToItsEnd<F: Future + 'static> {
+    /// `None` once it is ready.
+    future: Option<Pin<Box<F>>>,
+    /// The output's error, for the report of a cleanup that has failed.
+    error_of: fn(F::Output) -> Option<BoxedError>,
+    place: Place,
+}
+
+impl<F: Future + 'static> ToItsEnd<F> {
+    pub(crate) fn new(
+        future: F,
+        error_of: fn(F::Output) -> Option<BoxedError>,
+        place: Place,
+    ) -> Self {
+        Self { future: Some(Box::pin(future)), error_of, place }
+    }
+}
+
+impl<F: Future + 'static> Future for ToItsEnd<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // Ready or panicked, it goes.
+        let mut future = self.future.take().expect("polled only until it is ready");
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.future = Some(future);
+        }
+        polled
+    }
+}
+
+impl<F: Future + 'static> Drop for ToItsEnd<F> {
+    fn drop(&mut self) {
+        let Some(future) = self.future.take() else { return };
+        let error_of = self.error_of;
+        let rest = async move { error_of(future.await) };
+        runtime::leave_cleanup(Box::pin(rest), self.place);
+    }
+}

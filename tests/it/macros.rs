@@ -140,7 +140,7 @@ fn main_takes_any_option_of_the_builder() {
     reported();
 }
 
-#[oneloop::test(cleanup_timeout = Duration::ZERO, virtual_time)]
+#[oneloop::test(cleanup_timeout = Duration::ZERO, virtual_time, unhandled = "log")]
 async fn test_takes_any_option_of_the_builder() {
     let _guard = oneloop::with_cleanup((), async |()| sleep(HOUR).await);
     sleep(HOUR).await;

@@ -175,6 +175,7 @@ impl Builder {
     /// ```should_panic
     /// oneloop::Builder::new().fail_on_unhandled(true).run(async {
     ///     oneloop::create_task(async { Err::<(), _>("no such file") }).detach();
+    ///     oneloop::yield_now().await;
     /// });
     /// ```
     pub fn fail_on_unhandled(mut self, on: bool) -> Self {

@@ -16,19 +16,25 @@ use std::future::{pending, poll_fn};
 use std::io::{self, Read, Write};
 use std::net;
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{self, Command, ExitCode};
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
+use oneloop::fs;
 use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::net::{TcpListener, TcpStream, UnixListener};
 use oneloop::process as children;
 use oneloop::signal::{SignalKind, Signals, signal};
-use oneloop::{Runtime, Turn, create_task, run, sleep, start_server, timeout, yield_now};
+use oneloop::thread::to_thread;
+use oneloop::time::now;
+use oneloop::{
+    Runtime, Turn, create_task, gather, run, sleep, start_server, timeout, with_cleanup, yield_now,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const AT_EXIT: &str = "ONELOOP_TEST_AT_EXIT";
@@ -38,7 +44,7 @@ fn main() -> ExitCode {
         keep_runtime_till_exit();
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 12] = [
+    let tests: [(&str, fn()); 21] = [
         ("dropping what was inherited leaves the parent alone", dropping_leaves_the_parent_alone),
         ("dropping an inherited listener leaves its file to the parent", a_file_stays_the_parents),
         (
@@ -59,6 +65,15 @@ fn main() -> ExitCode {
         ),
         ("a signal to a child is none to its parent", a_signal_to_a_child_is_none_to_its_parent),
         ("children are those of their parent alone", children_are_those_of_their_parent_alone),
+        ("a child that returns leaves the connections alone", a_child_that_returns_harms_nobody),
+        ("a child that unwinds leaves the connections alone", a_child_that_unwinds_harms_nobody),
+        ("a child sends nothing of what its parent has queued", a_child_sends_nothing_queued),
+        ("a child runs no cleanup of its parent", a_child_runs_no_cleanup_of_its_parent),
+        ("a child removes no temporary file of its parent", temporary_files_stay_the_parents),
+        ("a child that drops a lock leaves it to its parent", a_lock_stays_the_parents),
+        ("a child ends without the threads of its parent", a_child_ends_without_threads),
+        ("a loop of its own runs inside the inherited one", a_loop_runs_inside_the_inherited_one),
+        ("a loop in a loop is refused in a child too", a_loop_in_a_loop_is_refused_in_a_child_too),
         ("one loop too many is an error", one_loop_too_many_is_an_error),
     ];
     let mut failed = 0;
@@ -405,6 +420,214 @@ fn children_are_those_of_their_parent_alone() {
         assert_eq!(child.try_wait().unwrap(), None);
         drop(child.stdin.take());
         assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    });
+}
+
+/// Forks in the main future of a loop with connections of all kinds, whose child ends as `ending` has it.
+fn child_leaves_main(ending: fn()) {
+    let parent = process::id();
+    let mut runtime = Runtime::new().unwrap();
+    let ran = catch_unwind(AssertUnwindSafe(|| runtime.run(with_connections(ending))));
+    if process::id() != parent {
+        drop(runtime);
+        // SAFETY: as in `in_fork`.
+        unsafe { libc::_exit(0) };
+    }
+    ran.unwrap();
+}
+
+/// Pairs of connected streams: one of ours and its peer.
+async fn connected() -> (TcpStream, net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    (listener.accept().await.unwrap().0, peer)
+}
+
+async fn with_connections(ending: fn()) {
+    let (stream, mut first) = connected().await;
+    let (mut reader, mut writer) = stream.into_streams();
+    let (stream, mut second) = connected().await;
+    let (mut read, mut write) = stream.into_split();
+    let echo = async |mut reader: StreamReader, mut writer: StreamWriter| {
+        while let Ok(line @ [_, ..]) = reader.readline().await {
+            writer.write(line);
+        }
+    };
+    let server = start_server(echo, "127.0.0.1:0").await.unwrap();
+    let addr = server.local_addrs()[0];
+    let mut third = net::TcpStream::connect(addr).unwrap();
+    third.set_read_timeout(Some(PATIENCE)).unwrap();
+    echoes(&mut third).await;
+    first.write_all(b"unread").unwrap();
+    second.write_all(b"unread").unwrap();
+    let serving = create_task(async move { server.serve_forever().await });
+    yield_now().await;
+
+    // SAFETY: as in `in_fork`; the child ends in `child_leaves_main`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        return ending();
+    }
+    let mut status = -1;
+    // SAFETY: the pointer is to a local variable.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0, "the child failed");
+
+    writer.write("first");
+    writer.drain().await.unwrap();
+    write.write_all(b"second").await.unwrap();
+    let mut got = [0; 6];
+    first.read_exact(&mut got[..5]).unwrap();
+    assert_eq!(&got[..5], b"first");
+    second.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"second");
+    assert_eq!(timeout(PATIENCE, reader.readexactly(6)).await.unwrap().unwrap(), b"unread");
+    timeout(PATIENCE, read.read_exact(&mut got)).await.unwrap().unwrap();
+    assert_eq!(&got, b"unread");
+    echoes(&mut third).await;
+    echoes(&mut net::TcpStream::connect(addr).unwrap()).await;
+    serving.cancel();
+    assert!(serving.await.is_err());
+}
+
+async fn echoes(client: &mut net::TcpStream) {
+    client.write_all(b"ping\n").unwrap();
+    let mut client = client.try_clone().unwrap();
+    let reply = to_thread(move || {
+        let mut reply = [0; 5];
+        client.read_exact(&mut reply).map(|()| reply)
+    });
+    assert_eq!(&reply.await.unwrap(), b"ping\n");
+}
+
+fn a_child_that_returns_harms_nobody() {
+    child_leaves_main(|| ());
+}
+
+fn a_child_that_unwinds_harms_nobody() {
+    // Without the message of the default hook.
+    child_leaves_main(|| resume_unwind(Box::new("unwinding")));
+}
+
+fn a_child_sends_nothing_queued() {
+    // More than the kernel takes.
+    let data: Vec<u8> = (0..8 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
+    run(async {
+        let (stream, mut peer) = connected().await;
+        let (_, mut writer) = stream.into_streams();
+        writer.write(&data);
+        // Room for what the child would send.
+        let mut got = vec![0; 1 << 20];
+        peer.read_exact(&mut got).unwrap();
+        let mut writer = Some(writer);
+        in_fork(|| drop(writer.take()));
+        let rest = to_thread(move || peer.read_to_end(&mut got).map(|_| got));
+        let send = async { timeout(PATIENCE, writer.take().unwrap().flush()).await };
+        let (got, sent) = gather!(rest, send).await;
+        sent.unwrap().unwrap();
+        assert!(got.unwrap() == data);
+    });
+}
+
+fn a_child_runs_no_cleanup_of_its_parent() {
+    let parent = process::id();
+    let (mut reader, writer) = UnixStream::pair().unwrap();
+    let cleans = async |mut writer: UnixStream| writer.write_all(b"x");
+    let mut runtime = Runtime::new().unwrap();
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        runtime.run(async {
+            let other = writer.try_clone().unwrap();
+            let _of_main = with_cleanup(writer, cleans);
+            let _task = create_task(async move {
+                let _of_task = with_cleanup(other, cleans);
+                sleep(PATIENCE).await;
+            });
+            yield_now().await;
+            // SAFETY: as in `in_fork`; the child ends below.
+            let child = unsafe { libc::fork() };
+            if child != 0 {
+                let mut status = -1;
+                // SAFETY: the pointer is to a local variable.
+                unsafe { libc::waitpid(child, &raw mut status, 0) };
+                assert_eq!(status, 0, "the child failed");
+            }
+        });
+    }));
+    drop(runtime);
+    if process::id() != parent {
+        // SAFETY: as in `in_fork`.
+        unsafe { libc::_exit(i32::from(ran.is_err())) };
+    }
+    ran.unwrap();
+    let mut cleaned = Vec::new();
+    reader.read_to_end(&mut cleaned).unwrap();
+    assert_eq!(cleaned, b"xx", "the parent has cleaned up, and nobody else");
+}
+
+fn temporary_files_stay_the_parents() {
+    let (file, dir) =
+        run(async { (fs::temp_file().await.unwrap(), fs::temp_dir().await.unwrap()) });
+    let paths = [file.path().to_owned(), dir.path().to_owned()];
+    let mut both = Some((file, dir));
+    in_fork(|| drop(both.take()));
+    assert!(paths.iter().all(|path| path.exists()));
+    drop(both);
+    assert!(!paths.iter().any(|path| path.exists()));
+}
+
+fn a_lock_stays_the_parents() {
+    run(async {
+        let dir = fs::temp_dir().await.unwrap();
+        let path = dir.path().join("lock");
+        let file = fs::File::create(&path).await.unwrap();
+        let mut lock = Some(file.lock().await.unwrap());
+        in_fork(|| drop(lock.take()));
+        let other = fs::File::open(&path).await.unwrap();
+        assert!(other.try_lock().await.unwrap().is_none(), "the parent has it still");
+        drop(lock);
+        assert!(other.try_lock().await.unwrap().is_some());
+    });
+}
+
+fn a_child_ends_without_threads() {
+    let mut runtime = Some(Runtime::new().unwrap());
+    let (gate, waiting) = mpsc::channel::<()>();
+    let mut call = None;
+    runtime.as_mut().unwrap().run(async {
+        // One thread is idle, and one is busy.
+        to_thread(|| ()).await;
+        call = Some(create_task(to_thread(move || waiting.recv().unwrap_or(()))));
+        to_thread(|| ()).await;
+    });
+    let since = now();
+    in_fork(|| drop(runtime.take()));
+    assert!(now() - since < Duration::from_secs(2), "it waited for threads that it has not");
+    drop(gate);
+    runtime.as_mut().unwrap().run(call.unwrap()).unwrap();
+}
+
+fn a_loop_runs_inside_the_inherited_one() {
+    // One that has a reactor, and one that has nothing of the kind.
+    let mut parent = Parent::new();
+    parent.runtime.run(async { in_fork(a_fresh_loop_works) });
+    parent.works();
+    run(async {
+        in_fork(|| assert_eq!(run(async { 42 }), 42));
+        in_fork(a_fresh_loop_works);
+    });
+}
+
+fn a_loop_in_a_loop_is_refused_in_a_child_too() {
+    run(async {
+        in_fork(|| {
+            run(async {
+                let nested = catch_unwind(|| run(async {}));
+                let payload = nested.expect_err("the loop of the child runs here");
+                let message = payload.downcast_ref::<String>().unwrap();
+                assert!(message.contains("inside the one that runs on this thread"), "{message}");
+            });
+        });
     });
 }
 

@@ -126,7 +126,8 @@ impl Future for Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        if !self.outgoing.is_leaving.get() {
+        // A forked child leaves it to its parent.
+        if !self.outgoing.is_leaving.get() || self.outgoing.is_inherited() {
             return;
         }
         let late = match why_hurried() {

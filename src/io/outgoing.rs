@@ -19,7 +19,7 @@ use super::send_file::Chunk;
 use super::transport::Transport;
 use super::writer_control::LargeWrite;
 use crate::runtime::{
-    self, AfterPoll, CancelReason, Level, Place, TaskHandle, log_line, poll_budget,
+    self, AfterPoll, CancelReason, Level, OwnProcess, Place, TaskHandle, log_line, poll_budget,
 };
 use crate::sync::WakerCell;
 
@@ -47,8 +47,9 @@ pub(super) struct Outgoing {
     last_write: Cell<u64>,
     /// What was written last goes out when the poll has ended.
     is_enlisted: Cell<bool>,
-    /// Where the writer was made.
+    /// Where the writer was made, and in which process.
     pub(super) place: Place,
+    process: OwnProcess,
 }
 
 /// A stream, as it is lent.
@@ -78,6 +79,7 @@ impl Outgoing {
             last_write: Cell::new(0),
             is_enlisted: Cell::new(false),
             place,
+            process: runtime::own_process(),
         })
     }
 
@@ -87,6 +89,11 @@ impl Outgoing {
 
     pub(super) fn phase(&self) -> Phase {
         self.backlog().phase()
+    }
+
+    /// Whether this is a forked child's copy: the stream is its parent's too.
+    pub(super) fn is_inherited(&self) -> bool {
+        !self.process.is_current()
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -446,7 +453,7 @@ impl AfterPoll for Outgoing {
 /// Cut off with data that waits: the peer must not take what it has for all there is.
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        let is_cut_off = self.backlog.get_mut().len() > 0;
+        let is_cut_off = self.backlog.get_mut().len() > 0 && !self.is_inherited();
         if let Some(transport) = self.transport.get_mut().as_mut().filter(|_| is_cut_off) {
             transport.as_mut().abort();
         }

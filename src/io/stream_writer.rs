@@ -348,7 +348,10 @@ impl AsyncWrite for StreamWriter {
 
 impl Drop for StreamWriter {
     fn drop(&mut self) {
-        Rc::clone(&self.outgoing).leave();
+        // A forked child leaves it to its parent to send the rest and to end the stream.
+        if !self.outgoing.is_inherited() {
+            Rc::clone(&self.outgoing).leave();
+        }
     }
 }
 

@@ -21,7 +21,7 @@ impl WriterControl {
     /// As [`StreamWriter::close`], after a write that is half done. `false`: the writer is gone, and what it has left is on its way.
     pub(crate) fn close(&self) -> bool {
         let held = self.outgoing.upgrade().filter(|outgoing| outgoing.is_held());
-        if let Some(outgoing) = &held {
+        if let Some(outgoing) = held.as_ref().filter(|outgoing| !outgoing.is_inherited()) {
             match outgoing.large_write.get() {
                 LargeWrite::None => outgoing.advance(Phase::Closing),
                 LargeWrite::Underway | LargeWrite::BeforeClose => {
@@ -44,7 +44,8 @@ impl WriterControl {
 
     /// As [`StreamWriter::abort`], also where the writer is gone and has left something to be sent.
     pub(crate) fn abort(&self) {
-        if let Some(outgoing) = self.outgoing.upgrade() {
+        if let Some(outgoing) = self.outgoing.upgrade().filter(|outgoing| !outgoing.is_inherited())
+        {
             outgoing.abort();
         }
     }
@@ -87,7 +88,8 @@ impl Drop for EndOfLargeWrite {
         if !self.is_complete && self.outgoing.has_sent_part.get() {
             self.outgoing.is_torn.set(true);
         }
-        if let LargeWrite::BeforeClose = self.outgoing.large_write.take() {
+        let is_to_close = matches!(self.outgoing.large_write.take(), LargeWrite::BeforeClose);
+        if is_to_close && !self.outgoing.is_inherited() {
             self.outgoing.advance(Phase::Closing);
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::TcpStream;
 use super::connection::{self, ByteStream};
+use crate::runtime::{OwnProcess, own_process};
 
 /// The half of a stream to read from, borrowed; see [`TcpStream::split`].
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct OwnedReadHalf<S = TcpStream> {
 pub struct OwnedWriteHalf<S: ByteStream = TcpStream> {
     stream: Arc<S>,
     closes_on_drop: bool,
+    /// A forked child leaves it to its parent to close the side: the connection is one.
+    process: OwnProcess,
 }
 
 pub(super) fn borrow<S>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
@@ -41,7 +44,8 @@ pub(super) fn borrow<S>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
 
 pub(super) fn split<S: ByteStream>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Arc::new(stream);
-    let write = OwnedWriteHalf { stream: Arc::clone(&stream), closes_on_drop: true };
+    let (closes_on_drop, process) = (true, own_process());
+    let write = OwnedWriteHalf { stream: Arc::clone(&stream), closes_on_drop, process };
     (OwnedReadHalf { stream }, write)
 }
 
@@ -180,7 +184,7 @@ impl<S: ByteStream> OwnedWriteHalf<S> {
 
 impl<S: ByteStream> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
-        if self.closes_on_drop {
+        if self.closes_on_drop && self.process.is_current() {
             // A connection that has ended has nothing to close.
             connection::shutdown(self.stream.registration().io(), Shutdown::Write).ok();
         }

@@ -17,7 +17,7 @@ use super::{TcpStream, UnixStream};
 use crate::io::{
     Chunk, StreamReader, StreamWriter, Transport, WriterControl, give_chunk, no_address, take_chunk,
 };
-use crate::runtime::{Direction, Place};
+use crate::runtime::{Direction, OwnProcess, Place, own_process};
 
 impl TcpStream {
     /// A reader and a writer of the connection, with buffers, as asyncio's `open_connection` gives them.
@@ -48,6 +48,7 @@ pub(super) fn streams<S: ByteStream + 'static>(
     let connection = Rc::new(Connection {
         stream: RefCell::new(Some(Rc::new(stream))),
         is_at_end: Cell::new(false),
+        process: own_process(),
     });
     let to_close = Rc::downgrade(&connection);
     let write = WriteEnd { connection: Rc::clone(&connection), peer };
@@ -104,6 +105,8 @@ struct Connection<S: ByteStream> {
     stream: RefCell<Option<Rc<S>>>,
     /// Nothing is to be read any more.
     is_at_end: Cell<bool>,
+    /// A forked child leaves the connection to its parent.
+    process: OwnProcess,
 }
 
 struct ReadEnd<S: ByteStream> {
@@ -127,7 +130,8 @@ impl<S: ByteStream> Connection<S> {
 
     /// Closes both directions; a read that waits is woken.
     fn close(&self) {
-        if let Some(stream) = self.take() {
+        // What a forked child reads, its parent does not get.
+        if let Some(stream) = self.take().filter(|_| self.process.is_current()) {
             discard_unread(&*stream);
         }
     }
@@ -136,14 +140,14 @@ impl<S: ByteStream> Connection<S> {
 impl<S: ByteStream> Closing for Connection<S> {
     fn end_reading(&self) {
         self.is_at_end.set(true);
-        if let Some(stream) = self.stream() {
+        if let Some(stream) = self.stream().filter(|_| self.process.is_current()) {
             // It wakes a read that waits. A connection that has ended has no such.
             shutdown(stream.registration().io(), Shutdown::Read).ok();
         }
     }
 
     fn abort(&self) {
-        if let Some(stream) = self.take() {
+        if let Some(stream) = self.take().filter(|_| self.process.is_current()) {
             stream.reset_when_closed();
         }
     }
@@ -272,6 +276,7 @@ mod tests {
             let connection = Rc::new(Connection {
                 stream: RefCell::new(Some(Rc::new(stream))),
                 is_at_end: Cell::new(false),
+                process: own_process(),
             });
             let mut end = WriteEnd { connection, peer: Ok(None) };
             let file = File::open("Cargo.toml").unwrap();

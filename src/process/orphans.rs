@@ -1,19 +1,21 @@
 //! The children whose loop has ended before they did: kept for the process, until another loop takes them over.
 
-use std::process::{self, Child as Process};
+use std::process::Child as Process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::runtime::OwnProcess;
 
 static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 
 struct Orphan {
     process: Process,
     /// A forked process has a copy of the list, and no business with what is on it.
-    parent: u32,
+    parent: OwnProcess,
 }
 
 /// Leaves a child to the next loop that has children.
 pub(super) fn leave(process: Process) {
-    let orphan = Orphan { process, parent: process::id() };
+    let orphan = Orphan { process, parent: OwnProcess::current() };
     lock().push(orphan);
 }
 
@@ -23,8 +25,7 @@ pub(super) fn take() -> Vec<Process> {
     if orphans.is_empty() {
         return Vec::new();
     }
-    let here = process::id();
-    let ours = orphans.drain(..).filter(|orphan| orphan.parent == here);
+    let ours = orphans.drain(..).filter(|orphan| orphan.parent.is_current());
     ours.map(|orphan| orphan.process).collect()
 }
 

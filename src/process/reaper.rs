@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::process::{self, Child as Process, ExitStatus};
+use std::process::{Child as Process, ExitStatus};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -23,7 +23,9 @@ use nix::unistd::Pid;
 use super::orphans;
 use super::peek::{Peek, peek};
 use super::table::{ChildKey, Exit, Table};
-use crate::runtime::{ClockHold, Handle, LoopLocal, Timer, When, local, nanos, wake_guarded};
+use crate::runtime::{
+    ClockHold, Handle, LoopLocal, OwnProcess, Timer, When, local, nanos, wake_guarded,
+};
 use crate::signal::{SignalKind, Signals, signal};
 use crate::sync::WaitKey;
 
@@ -43,7 +45,7 @@ pub(super) struct Reaper {
     ask_all: RefCell<Option<Timer>>,
     waker: Waker,
     /// A forked process has a copy of all this, and no children.
-    process: u32,
+    process: OwnProcess,
 }
 
 /// To whom a signal goes.
@@ -61,7 +63,7 @@ impl Reaper {
             signals: RefCell::default(),
             ask_all: RefCell::default(),
             waker: Waker::from(Arc::new(Look { home: Handle::current() })),
-            process: process::id(),
+            process: OwnProcess::current(),
         }
     }
 
@@ -91,13 +93,7 @@ impl Reaper {
         let reaper = local(Self::new).ok_or_else(|| {
             io::Error::other("a Child needs a running event loop: use it inside `oneloop::run`")
         })?;
-        if reaper.process != process::id() {
-            return Err(io::Error::other(format!(
-                "these children are those of process {}, and process {} is a fork of it: only there they can be waited for",
-                reaper.process,
-                process::id()
-            )));
-        }
+        reaper.process.check("these children are those of", "only there they can be waited for")?;
         Ok(reaper)
     }
 
@@ -313,7 +309,7 @@ impl LoopLocal for Reaper {}
 /// reaps them.
 impl Drop for Reaper {
     fn drop(&mut self) {
-        if self.process != process::id() {
+        if !self.process.is_current() {
             return;
         }
         let mut wakers = Vec::new();

@@ -140,6 +140,11 @@ impl State {
 pub(super) fn await_what_main_left() {
     with(State::await_errands);
     let some_left = |state: &State| state.tasks.has_cleanups(MAIN) || state.errands.is_awaited();
+    with(|state| {
+        if some_left(state) && state.is_inherited() {
+            state.disown();
+        }
+    });
     while with(|state| some_left(state)).unwrap_or(false) {
         let _no_main = round(&mut |_| Poll::Pending);
         with(|state| {

@@ -15,6 +15,7 @@ use std::thread::{self, Thread};
 use super::data::clock::Nanos;
 use super::data::key::{RunNumber, WakerKey};
 use super::data::locals::LoopLocal;
+use super::data::own_process::OwnProcess;
 use super::data::record::Payload;
 use super::data::waiter::Waiter;
 use super::deferred::run_deferred;
@@ -70,6 +71,11 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
 /// Whether a loop runs on this thread.
 pub(crate) fn has_loop() -> bool {
     with(|_| ()).is_some()
+}
+
+/// The process to which this thread's loop belongs or, without one, this process.
+pub(crate) fn own_process() -> OwnProcess {
+    with(State::note_process).unwrap_or_else(OwnProcess::current)
 }
 
 /// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.

@@ -185,6 +185,10 @@ fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
 
 fn poll_reactor(state: &mut State, wait: Wait) {
     if let Err(error) = state.poll_reactor(wait) {
+        if state.owner.is_disowned {
+            // A forked child drops what it has of its parent's loop.
+            return;
+        }
         panic!("the event loop cannot wait for events: {error}");
     }
 }

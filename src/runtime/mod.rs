@@ -8,7 +8,7 @@
 //! | `data/` | what lies in the loop: slabs, queues, records. Pure: time is a parameter |
 //! | `threads/` | what other threads reach: the inbox, the registry, the waker, home of `unsafe` |
 //! | `reactor/` | what turns readiness of the operating system into wakes |
-//! | `event_loop`, `closing`, `context`, `deferred`, `postponed`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
+//! | `event_loop`, `closing`, `context`, `deferred`, `postponed`, `forks`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
 //! | `handles/` | what leaves the loop: keys with a `Drop` |
 //! | `doors/` | the loop from outside |
 
@@ -18,6 +18,7 @@ mod data;
 mod deferred;
 mod doors;
 mod event_loop;
+mod forks;
 mod handles;
 mod limit;
 mod postponed;
@@ -36,7 +37,7 @@ pub use report::kind::UnhandledKind;
 pub use report::unhandled::Unhandled;
 
 pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_budget, has_loop, local};
-pub(crate) use context::{local_if_made, no_loop, poll_budget};
+pub(crate) use context::{local_if_made, no_loop, own_process, poll_budget};
 pub(crate) use data::cleanups::BoxedCleanup;
 pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use data::ended::{Failure, FailureCause};
@@ -45,6 +46,7 @@ pub(crate) use data::key::{HandleKey, slot};
 pub(crate) use data::locals::LoopLocal;
 pub(crate) use data::log::log_line::{Level, log_line};
 pub(crate) use data::outbox::AfterPoll;
+pub(crate) use data::own_process::OwnProcess;
 pub(crate) use data::record::{BoxedError, Ending, PanicCopy, Payload, Peer, Place, TaskLabel};
 pub(crate) use data::room::{Slots, trim_list, trim_map, trim_queue};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};

@@ -20,6 +20,7 @@ use super::data::job::BoxedJob;
 use super::data::key::{NO_SLOT, RunNumber, WakerKey};
 use super::data::locals::Locals;
 use super::data::outbox::Outbox;
+use super::data::own_process::OwnProcess;
 use super::data::pace::Pace;
 use super::data::ready_list::{Member, ReadyList, ReadyMember};
 use super::data::record::{CancelReason, Ending, PanicCopy, Place, TaskLabel};
@@ -29,6 +30,7 @@ use super::data::tasks::{MAIN, Step, Tasks, Tenant};
 use super::data::timers::Timers;
 use super::data::vars::{VarTable, Vars};
 use super::data::waiter::{ForeignWakers, Waiter};
+use super::forks::Owner;
 use super::postponed::{Postponed, Report};
 use super::reactor::{EventSource, Reactor, Wait};
 use super::report::failures::SharedFailures;
@@ -76,6 +78,7 @@ pub(crate) struct State {
     pub(super) on_unhandled: Option<UnhandledHook>,
     /// Kept where reports make `run` fail.
     pub(super) failures: Option<SharedFailures>,
+    pub(super) owner: Owner,
     /// What the layers above keep here.
     pub(super) locals: Locals,
     pub(super) deferred: VecDeque<Deferred>,
@@ -132,6 +135,7 @@ impl State {
         cleanup_timeout: Nanos,
         on_unhandled: Option<UnhandledHook>,
     ) -> Self {
+        OwnProcess::note_first();
         let first = registered.first_task();
         Self {
             queue: RunQueue::default(),
@@ -155,6 +159,7 @@ impl State {
             outbox: Outbox::default(),
             on_unhandled,
             failures: None,
+            owner: Owner::default(),
             locals: Locals::default(),
             deferred: VecDeque::new(),
             runs_deferred: false,
@@ -533,6 +538,7 @@ impl State {
     pub(super) fn reactor(&mut self) -> io::Result<&mut Reactor> {
         if self.reactor.is_none() {
             let (reactor, waker) = Reactor::new()?;
+            self.owner.process.get_or_insert_with(|| reactor.process());
             let former = self.registered.inbox().set_unpark(waker);
             self.deferred.extend(former.map(Deferred::DropWaker));
             self.reactor = Some(Box::new(reactor));
@@ -541,11 +547,6 @@ impl State {
             Some(reactor) => Ok(reactor),
             None => unreachable!("it was made just now"),
         }
-    }
-
-    /// An error in a forked child, if there is anything that it shares with its parent.
-    pub(super) fn check_process(&self) -> io::Result<()> {
-        self.reactor.as_ref().map_or(Ok(()), |reactor| reactor.check_process())
     }
 
     pub(super) fn timers(&mut self) -> &mut Timers {

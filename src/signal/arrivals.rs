@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
 use std::mem;
 use std::os::unix::net::UnixStream;
-use std::process;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,7 +14,8 @@ use signal_hook::{flag, low_level};
 use super::SignalKind;
 use super::default_action::{self, Claim, Handler, Held};
 use crate::runtime::{
-    Direction, EntryId, Handle, Interests, LoopLocal, Moved, Registration, SignalPipe, local,
+    Direction, EntryId, Handle, Interests, LoopLocal, Moved, OwnProcess, Registration, SignalPipe,
+    local,
 };
 
 const WHAT: &str = "signal listener";
@@ -75,7 +75,7 @@ pub(super) struct Arrivals {
     /// Up to which count nobody but main listened.
     free: AtomicUsize,
     home: Handle,
-    process: u32,
+    process: OwnProcess,
 }
 
 impl Arrivals {
@@ -104,7 +104,7 @@ impl Arrivals {
             heard: AtomicUsize::new(0),
             free: AtomicUsize::new(0),
             home: Handle::current(),
-            process: process::id(),
+            process: OwnProcess::current(),
         })
     }
 
@@ -155,15 +155,10 @@ impl Arrivals {
     /// Only its own loop hears with it, and in its own process: not in a fork.
     fn check_place(&self) -> io::Result<()> {
         self.home.check_here(WHAT, "make another one here, with `signal`")?;
-        if self.process == process::id() {
-            return Ok(());
-        }
-        Err(io::Error::other(format!(
-            "this {WHAT} belongs to process {}, and process {} is a fork of it: make another one in the child, on a loop of \
-             its own",
-            self.process,
-            process::id()
-        )))
+        self.process.check(
+            "this signal listener belongs to",
+            "make another one in the child, on a loop of its own",
+        )
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::current_job;
 use super::job::{Ran, Work};
-use crate::runtime::{self, Handle, Nanos, Payload, Place};
+use crate::runtime::{self, Handle, Nanos, OwnProcess, Payload, Place};
 
 /// What a pool is like.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct PoolOptions {
 /// A pool of threads that belongs to a loop. Dropped, it ends its threads.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
+    /// A forked child has a copy of the pool, and none of its threads.
+    process: OwnProcess,
     /// When the end of the loop began.
     closing_since: Cell<Option<Nanos>>,
 }
@@ -82,7 +84,8 @@ impl Pool {
             state: Mutex::default(),
             ended: Condvar::new(),
         };
-        Self { shared: Arc::new(shared), closing_since: Cell::new(None) }
+        let process = runtime::own_process();
+        Self { shared: Arc::new(shared), process, closing_since: Cell::new(None) }
     }
 
     /// Queues a job, behind those that are there.
@@ -325,6 +328,10 @@ fn join(threads: Vec<JoinHandle<()>>) {
 impl Drop for Pool {
     /// Sends the idle threads away, and waits for those that do a job.
     fn drop(&mut self) {
+        if !self.process.is_current() {
+            // The threads cannot be joined, and one of them may have held the lock when the process forked.
+            return;
+        }
         let mut state = self.shared.lock();
         state.is_closed = true;
         let queue = mem::take(&mut state.queue);

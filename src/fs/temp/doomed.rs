@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fs::error::cannot;
 use crate::fs::job::Job;
-use crate::runtime::{self, BoxedError};
+use crate::runtime::{self, BoxedError, OwnProcess};
 
 /// The path of something that is removed when this is dropped.
 ///
@@ -23,6 +23,8 @@ pub(in crate::fs) struct Doomed {
     kind: Kind,
     /// Where it was asked for.
     place: &'static Location<'static>,
+    /// A forked child leaves it to its parent.
+    process: OwnProcess,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +35,11 @@ enum Kind {
 
 impl Doomed {
     pub(in crate::fs) fn file(path: PathBuf, place: &'static Location<'static>) -> Self {
-        Self { path, kind: Kind::File, place }
+        Self { path, kind: Kind::File, place, process: OwnProcess::current() }
     }
 
     pub(super) fn dir(path: PathBuf, place: &'static Location<'static>) -> Self {
-        Self { path, kind: Kind::Dir, place }
+        Self { path, kind: Kind::Dir, place, process: OwnProcess::current() }
     }
 
     pub(in crate::fs) fn path(&self) -> &Path {
@@ -61,10 +63,11 @@ impl Doomed {
 impl Drop for Doomed {
     fn drop(&mut self) {
         let path = mem::take(&mut self.path);
-        if path.as_os_str().is_empty() {
+        if path.as_os_str().is_empty() || !self.process.is_current() {
             return;
         }
-        let removal = Removal { path, kind: self.kind, has_begun: Arc::default() };
+        let Self { kind, process, .. } = *self;
+        let removal = Removal { path, kind, process, has_begun: Arc::default() };
         if runtime::has_loop() {
             runtime::leave_cleanup(Box::pin(removal.run()), self.place);
         }
@@ -75,6 +78,7 @@ impl Drop for Doomed {
 struct Removal {
     path: PathBuf,
     kind: Kind,
+    process: OwnProcess,
     has_begun: Arc<AtomicBool>,
 }
 
@@ -92,7 +96,7 @@ impl Removal {
 
 impl Drop for Removal {
     fn drop(&mut self) {
-        if self.has_begun.swap(true, Ordering::Relaxed) {
+        if self.has_begun.swap(true, Ordering::Relaxed) || !self.process.is_current() {
             return;
         }
         if let Err(error) = remove(&self.path, self.kind) {

@@ -219,7 +219,9 @@ impl Server {
 /// It stops listening; connections go on.
 impl Drop for Server {
     fn drop(&mut self) {
-        self.close();
+        if !self.shared.is_inherited() {
+            self.close();
+        }
     }
 }
 
@@ -253,7 +255,7 @@ impl<'a> Serving<'a> {
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
         self.shared.is_awaited.set(false);
-        if self.cleanup.is_some() {
+        if self.cleanup.is_some() && !self.shared.is_inherited() {
             self.shared.close();
             self.shared.closing.cancel();
             self.shared.control_all(Control::close);

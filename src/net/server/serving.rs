@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::process;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +13,9 @@ use super::connections::Connections;
 use super::listening::{Accepted, Listening};
 use crate::io::{StreamReader, StreamWriter};
 use crate::net::streams::Control;
-use crate::runtime::{self, Place, UnhandledKind, report_accept, report_connection_given_up};
+use crate::runtime::{
+    self, OwnProcess, Place, UnhandledKind, report_accept, report_connection_given_up,
+};
 use crate::sync::{Event, WakerCell};
 use crate::task::{CancelToken, Outcome, Reportable, reportable_error};
 use crate::time::timeout;
@@ -42,7 +43,7 @@ pub(super) struct Shared {
     /// Connections that waited in a backlog when the server closed, and have no handler yet.
     waiting: RefCell<VecDeque<Accepted>>,
     /// The process that made the server: a forked child leaves the connections to its parent.
-    process: u32,
+    process: OwnProcess,
     /// Why it closed by itself.
     failure: Cell<Option<io::Error>>,
     /// That of the server's task.
@@ -71,11 +72,16 @@ impl Shared {
             options,
             is_closed: Cell::new(false),
             waiting: RefCell::default(),
-            process: process::id(),
+            process: runtime::own_process(),
             failure: Cell::new(None),
             waker: WakerCell::default(),
             ended: Event::new(),
         }
+    }
+
+    /// Whether this is a forked child's copy: the listeners and connections are its parent's too.
+    pub(super) fn is_inherited(&self) -> bool {
+        !self.process.is_current()
     }
 
     // What the handle asks for.
@@ -92,7 +98,7 @@ impl Shared {
 
     fn close_each(&self, listening: Vec<Listening>) {
         self.is_closed.set(true);
-        if self.process == process::id() {
+        if !self.is_inherited() {
             let waiting = listening.into_iter().flat_map(Listening::close);
             self.waiting.borrow_mut().extend(waiting);
         }

@@ -7,11 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::SocketAddr;
 use std::path::{self, Path, PathBuf};
-use std::process;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::runtime::{Level, log_line};
+use crate::runtime::{Level, OwnProcess, log_line};
 
 /// What becomes of the file of a socket.
 #[derive(Debug, Clone)]
@@ -160,7 +159,8 @@ fn identity(file: &Metadata) -> (u64, u64) {
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
-    process: u32,
+    /// `None`: the file stays.
+    process: Option<OwnProcess>,
 }
 
 impl SocketFile {
@@ -168,18 +168,18 @@ impl SocketFile {
         let identity = identity(&fs::symlink_metadata(path)?);
         // The working directory may change. Where it has gone, there is nothing to remove.
         let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Ok(Self { path, identity, process: process::id() })
+        Ok(Self { path, identity, process: Some(OwnProcess::current()) })
     }
 
     /// Leaves the file where it is.
     pub(super) fn keep(mut self) {
-        self.process = 0;
+        self.process = None;
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = self.process == process::id()
+        let is_ours = self.process.is_some_and(OwnProcess::is_current)
             && fs::symlink_metadata(&self.path).is_ok_and(|file| identity(&file) == self.identity);
         if is_ours {
             if let Err(error) = fs::remove_file(&self.path) {

@@ -13,6 +13,7 @@ pub(crate) mod locals;
 pub(crate) mod log;
 pub(crate) mod one_line;
 pub(crate) mod outbox;
+pub(crate) mod own_process;
 pub(crate) mod pace;
 pub(crate) mod ready_list;
 pub(crate) mod record;

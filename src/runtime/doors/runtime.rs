@@ -17,6 +17,7 @@ use crate::runtime::data::clock;
 use crate::runtime::data::job::MaybeDone;
 use crate::runtime::data::key::{NO_SLOT, RunNumber};
 use crate::runtime::data::log::log_line::tell_folded;
+use crate::runtime::data::own_process::OwnProcess;
 use crate::runtime::data::record::Payload;
 use crate::runtime::deferred::run_outbox;
 use crate::runtime::event_loop::{self, Park, PollMain, Turn};
@@ -41,6 +42,14 @@ use crate::runtime::state::State;
 /// assert_eq!(runtime.run(task).unwrap(), "made in the first run");
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// # Forks
+///
+/// A forked child has a copy of its parent's loop, which cannot go on there: running it panics and says so. Dropping the copy,
+/// and the streams, guards and files that came with it, changes nothing for the parent: connections go on, locks stay locked,
+/// and no cleanup runs. The child can run a loop of its own at once, even inside the call of the parent's `run`.
+///
+/// # Threads
 ///
 /// It stays on its thread, as its tasks do; what travels is a [`Handle`]:
 ///
@@ -96,7 +105,7 @@ impl Runtime {
         main: F,
         place: &'static Location<'static>,
     ) -> Result<F::Output, Payload> {
-        if let Some(outer) = with(|state| state.running_since).flatten() {
+        if let Some(outer) = outer_run() {
             panic!(
                 "an event loop cannot be run at {place}, inside the one that runs on this thread since {outer}: `await` the \
                  future instead"
@@ -150,7 +159,7 @@ impl Runtime {
     #[track_caller]
     pub fn turn(&mut self) -> Turn {
         let place = Location::caller();
-        if let Some(outer) = with(|state| state.running_since).flatten() {
+        if let Some(outer) = outer_run() {
             panic!(
                 "an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}"
             );
@@ -224,6 +233,11 @@ impl Runtime {
         // The code that drops this may be another loop's, and have limits there.
         self.inside(|| {
             limit::unlimited(|| {
+                with(|state| {
+                    if state.is_inherited() {
+                        state.disown();
+                    }
+                });
                 leaving::close_locals();
                 match hurry {
                     Some(hurry) => {
@@ -283,6 +297,20 @@ fn check_process() -> io::Result<()> {
 #[track_caller]
 fn cannot_go_on(error: &io::Error) -> ! {
     panic!("the event loop cannot go on: {error}")
+}
+
+/// Where the loop that runs on this thread was started. A forked child's copy of its parent's loop cannot go on, so it does not
+/// keep the child from running one of its own.
+fn outer_run() -> Option<&'static Location<'static>> {
+    with(|state| {
+        let is_inherited = || match state.owner.process {
+            Some(process) => !process.is_current(),
+            // It has nothing that it could share, and so has not asked.
+            None => OwnProcess::is_new_fork(),
+        };
+        state.running_since.filter(|_| !is_inherited())
+    })
+    .flatten()
 }
 
 /// Runs `main`, on the stack, with this thread's loop.

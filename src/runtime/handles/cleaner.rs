@@ -350,6 +350,7 @@ fn poll_limit(limit: &mut Option<Timer>, owner: u32, index: u32, cx: &Context<'_
 pub(crate) fn keep_maker(maker: Box<dyn Any>) -> Option<HandleKey> {
     let mut maker = Some(maker);
     with(|state| {
+        state.note_process();
         let slot = key::slot(state.cleaning.makers.insert(Some(maker.take()?)));
         Some(HandleKey { run: state.run_number(), slot })
     })

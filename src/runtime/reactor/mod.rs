@@ -12,7 +12,6 @@ mod source;
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
-use std::process;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
@@ -23,6 +22,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::runtime::data::clock::{NEVER, Nanos};
 use crate::runtime::data::key::{self, Serial};
 use crate::runtime::data::log::log_line::{Level, log_line};
+use crate::runtime::data::own_process::OwnProcess;
 use crate::runtime::data::room::{Slots, trim_list};
 use crate::runtime::data::waiter::Waiter;
 use alarm::Alarm;
@@ -52,7 +52,7 @@ pub(crate) struct Reactor {
     released: Vec<u32>,
     alarm: Option<Alarm>,
     /// The process that made the reactor: a forked child shares the descriptor and must keep off it.
-    process: u32,
+    process: OwnProcess,
 }
 
 /// How long to wait for the first event.
@@ -84,7 +84,7 @@ impl Reactor {
             serial: Serial::FIRST,
             released: Vec::new(),
             alarm: None,
-            process: process::id(),
+            process: OwnProcess::current(),
         };
         Ok((reactor, waker))
     }
@@ -184,17 +184,19 @@ impl Reactor {
         if is_set { None } else { Some(left.min(LONGEST_WAIT)) }
     }
 
-    pub(crate) fn check_process(&self) -> io::Result<()> {
-        if self.process == process::id() {
-            return Ok(());
-        }
-        Err(io::Error::other(format!(
-            "this event loop belongs to process {}, and process {} is a fork of it: start a loop of its own in the child, \
-             or call `exec` there",
-            self.process,
-            process::id()
-        )))
+    pub(crate) fn process(&self) -> OwnProcess {
+        self.process
     }
+
+    fn check_process(&self) -> io::Result<()> {
+        check_loop_process(self.process)
+    }
+}
+
+/// An error in a forked child of the process that made a loop.
+pub(crate) fn check_loop_process(process: OwnProcess) -> io::Result<()> {
+    let remedy = "start a loop of its own in the child, or call `exec` there";
+    process.check("this event loop belongs to", remedy)
 }
 
 #[cfg(unix)]

@@ -26,6 +26,13 @@ pub(crate) fn report_unhandled(unhandled: Unhandled) {
 
 /// Tells the hook or, without one, the log.
 pub(in crate::runtime) fn tell(unhandled: Unhandled) {
+    // A forked child drops its copy of its parent's loop: what that leaves undone, the parent does.
+    if with(|state| state.owner.is_disowned) == Some(true) {
+        if let Some(payload) = drop_caught(unhandled) {
+            discard(payload);
+        }
+        return;
+    }
     if unhandled.is_failure() {
         let line = unhandled.to_string();
         with(|state| state.failures.as_ref().map(|failures| failures.borrow_mut().add(line)));

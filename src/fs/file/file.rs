@@ -127,11 +127,11 @@ impl File {
 
     /// Takes a file of the standard library over. It needs no loop.
     pub fn from_std(file: StdFile) -> Self {
-        Self { shared: Shared::new(file, Named::nameless(), Cursor::default()) }
+        Self { shared: Shared::new(file, Named::nameless(), Cursor::default(), Arc::default()) }
     }
 
     pub(in crate::fs) fn named(file: StdFile, path: PathBuf) -> Self {
-        Self { shared: Shared::new(file, Named::new(path), Cursor::default()) }
+        Self { shared: Shared::new(file, Named::new(path), Cursor::default(), Arc::default()) }
     }
 
     /// Gives the file of the standard library, at the position that was reached, after the operations before have ended.
@@ -216,9 +216,10 @@ impl File {
             Ok(clone)
         });
         let (clone, named) = (clone.await?, self.shared.named.clone());
+        let locks = Arc::clone(&self.shared.locks);
         let mut cursor = Cursor::default();
         cursor.never_ahead();
-        Ok(Self { shared: Shared::new(clone, named, cursor) })
+        Ok(Self { shared: Shared::new(clone, named, cursor, locks) })
     }
 
     /// Calls `f` with the file on a thread of the pool, in its turn: for what has no method here.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::cursor::Cursor;
+use super::lock::Locks;
 use super::turns::{Place, Side, Turns};
 use crate::fs::error::cannot;
 use crate::fs::job::check_loop;
@@ -17,6 +18,8 @@ use crate::runtime;
 pub(super) struct Shared {
     pub(super) file: StdFile,
     pub(super) named: Named,
+    /// Those of the open file, so also those of its clones.
+    pub(super) locks: Arc<Locks>,
     turns: Turns<Cursor>,
     failure: Failure,
 }
@@ -53,9 +56,9 @@ impl Named {
 }
 
 impl Shared {
-    pub(super) fn new(file: StdFile, named: Named, cursor: Cursor) -> Arc<Self> {
+    pub(super) fn new(file: StdFile, named: Named, cursor: Cursor, locks: Arc<Locks>) -> Arc<Self> {
         let failure = Failure(Mutex::new(None));
-        Arc::new(Self { file, named, turns: Turns::new(cursor), failure })
+        Arc::new(Self { file, named, locks, turns: Turns::new(cursor), failure })
     }
 
     /// Keeps an error that nobody waits for any more, for the next operation. The first one is kept: it is the cause.

@@ -47,6 +47,54 @@ fn readers_share_a_lock() -> Result<()> {
     })
 }
 
+/// For the kernel the descriptors of one open file have one lock: a second request would change it instead of waiting.
+#[test]
+fn a_lock_keeps_out_the_clones_of_its_own_file() -> Result<()> {
+    run(async |dir| {
+        let path = dir.join("lock");
+        fs::write(&path, "")?;
+        let file = File::open(&path).await?;
+        let (clone, other) = (Rc::new(file.try_clone().await?), File::open(&path).await?);
+        let lock = file.lock().await?;
+        for same in [&file, &clone] {
+            assert!(same.try_lock().await?.is_none());
+            assert!(same.try_lock_shared().await?.is_none());
+        }
+        let waiting = Rc::clone(&clone);
+        let waiting = create_task(async move { waiting.lock().await });
+        assert!(timeout(Duration::from_millis(3), clone.lock()).await.is_err());
+        assert!(other.try_lock().await?.is_none());
+        drop(lock);
+        let lock = waiting.await??;
+        assert!(other.try_lock().await?.is_none(), "the clone has it now");
+        drop((file, clone));
+        assert!(other.try_lock().await?.is_none(), "the lock lives longer than its files");
+        drop(lock);
+        assert!(other.try_lock().await?.is_some());
+        Ok(())
+    })
+}
+
+#[test]
+fn readers_of_one_open_file_keep_writers_out_until_the_last_has_gone() -> Result<()> {
+    run(async |dir| {
+        let path = dir.join("lock");
+        fs::write(&path, "")?;
+        let file = File::open(&path).await?;
+        let (clone, other) = (file.try_clone().await?, File::open(&path).await?);
+        let (first, second) = (file.lock_shared().await?, clone.lock_shared().await?);
+        let third = file.try_lock_shared().await?;
+        assert!(file.try_lock().await?.is_none(), "it would take the lock of the others away");
+        drop(first);
+        drop(third);
+        assert!(other.try_lock().await?.is_none());
+        assert!(other.try_lock_shared().await?.is_some());
+        drop(second);
+        assert!(other.try_lock().await?.is_some());
+        Ok(())
+    })
+}
+
 /// Each of them waits without a thread, so that there is one for whoever has the lock.
 #[test]
 fn many_who_wait_for_a_lock_take_no_threads() -> Result<()> {

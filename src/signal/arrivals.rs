@@ -13,6 +13,7 @@ use signal_hook::{flag, low_level};
 
 use super::SignalKind;
 use super::default_action::{self, Claim, Handler, Held};
+use super::unblocked::Unblocked;
 use crate::runtime::{
     Direction, EntryId, Handle, Interests, LoopLocal, Moved, OwnProcess, Registration, SignalPipe,
     local,
@@ -40,17 +41,21 @@ impl Heard {
         })
     }
 
-    fn arrivals(&self, kind: SignalKind) -> io::Result<Arc<Arrivals>> {
+    /// Also up to which count they came before this call.
+    fn arrivals(&self, kind: SignalKind) -> io::Result<(Arc<Arrivals>, usize)> {
         let mut all = self.all.borrow_mut();
         all.retain(|arrivals| arrivals.strong_count() > 0);
         let found = all.iter().filter_map(Weak::upgrade).find(|arrivals| arrivals.kind == kind);
         if let Some(found) = found {
             found.check_place()?;
-            return Ok(found);
+            let before = found.count();
+            found.unblocked.renew();
+            return Ok((found, before));
         }
         let new = Arc::new(Arrivals::new(kind)?);
         all.push(Arc::downgrade(&new));
-        Ok(new)
+        // One that was pending has come already, and is heard.
+        Ok((new, 0))
     }
 }
 
@@ -61,7 +66,9 @@ impl Heard {
 /// child.
 pub(super) struct Arrivals {
     kind: SignalKind,
-    /// Goes first: what comes after that meets the default action, and not a handler whom nobody hears.
+    /// Goes before all others: where the signal was blocked it is so again, and not done by default.
+    unblocked: Unblocked,
+    /// Goes first of those that handle it: what comes after that meets the default action, and not a handler whom nobody hears.
     _held: Held,
     _handlers: [Handler; 2],
     pipe: Registration<SignalPipe>,
@@ -105,6 +112,8 @@ impl Arrivals {
             free: AtomicUsize::new(0),
             home: Handle::current(),
             process: OwnProcess::current(),
+            // Last of all: a signal that is pending arrives now.
+            unblocked: Unblocked::new(kind),
         })
     }
 
@@ -181,16 +190,14 @@ enum Role {
 impl Listener {
     /// Hears what comes from now on.
     pub(super) fn new(kind: SignalKind) -> io::Result<Self> {
-        let arrivals = Heard::here()?.arrivals(kind)?;
-        let seen = arrivals.count();
+        let (arrivals, seen) = Heard::here()?.arrivals(kind)?;
         let role = Role::Program { _claim: Some(arrivals.claim()) };
         Ok(Self { arrivals, seen, entry: None, role })
     }
 
     /// As [`new`](Self::new), but hears only what the program itself does not listen for.
     pub(super) fn of_main(kind: SignalKind) -> io::Result<Self> {
-        let arrivals = Heard::here()?.arrivals(kind)?;
-        let seen = arrivals.count();
+        let (arrivals, seen) = Heard::here()?.arrivals(kind)?;
         Ok(Self { arrivals, seen, entry: None, role: Role::Main })
     }
 
@@ -198,14 +205,19 @@ impl Listener {
     /// loop is not heard. The signal is listened for until the loop ends.
     pub(super) fn remembering(kind: SignalKind) -> io::Result<Self> {
         let heard = Heard::here()?;
-        let arrivals = heard.arrivals(kind)?;
+        let (arrivals, before) = heard.arrivals(kind)?;
         let mut kept = heard.kept.borrow_mut();
         if !kept.iter().any(|(kept, _)| Arc::ptr_eq(kept, &arrivals)) {
-            arrivals.claimed.store(arrivals.count(), Ordering::Relaxed);
+            arrivals.claimed.store(before, Ordering::Relaxed);
             kept.push((Arc::clone(&arrivals), arrivals.claim()));
         }
         let seen = arrivals.claimed.load(Ordering::Relaxed);
         Ok(Self { arrivals, seen, entry: None, role: Role::Program { _claim: None } })
+    }
+
+    /// Other code may have blocked the signal on the loop's thread meanwhile.
+    pub(super) fn unblock(&self) {
+        self.arrivals.unblocked.renew();
     }
 
     /// What this one has seen need not be remembered.

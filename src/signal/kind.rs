@@ -75,6 +75,8 @@ impl SignalKind {
     pub const SIGWINCH: Self = Self(consts::SIGWINCH);
 
     /// The signal of this number on this system. Whether there is one, [`signal`](super::signal()) says.
+    ///
+    /// One without a name, such as those for real time, is shown by its number: "signal 40".
     pub const fn from_raw(number: i32) -> Self {
         Self(number)
     }

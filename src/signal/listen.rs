@@ -119,6 +119,11 @@ impl Signals {
         Some(self.recv().await)
     }
 
+    /// Has the signals arrive even if other code has blocked them on the loop's thread meanwhile.
+    pub(crate) fn unblock(&self) {
+        self.listeners.iter().for_each(Listener::unblock);
+    }
+
     /// Those for whom the signals are remembered between one and the next.
     pub(super) fn remembering(kinds: &[SignalKind]) -> io::Result<Self> {
         let listeners = kinds.iter().copied().map(Listener::remembering);

@@ -28,6 +28,12 @@
 //!   kept for as long as that part lives.
 //! - A signal without a name, such as those for real time, is ignored from its first listener on.
 //!
+//! # Signals that are blocked or ignored
+//!
+//! A program inherits blocked and ignored signals from the one that started it. A listener hears both kinds: the loop's thread unblocks
+//! the signal while somebody listens there, and blocks it again afterwards. One that was pending is heard at once. A signal
+//! without a name, such as those for real time, stays blocked.
+//!
 //! # Forks
 //!
 //! A forked child that goes on without `exec` has its parent's handlers, but none of its listeners: what is sent to the
@@ -56,6 +62,7 @@ mod kind;
 mod listen;
 mod main;
 mod presses;
+mod unblocked;
 mod until_ctrl_c;
 
 pub use ctrl_c::{ctrl_c, shutdown};

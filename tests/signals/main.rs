@@ -9,6 +9,7 @@
 
 mod ctrl_c;
 mod default_action;
+mod launcher;
 mod listening;
 mod until_ctrl_c;
 

@@ -104,9 +104,19 @@ impl Target {
 }
 
 fn malformed(text: &str) -> io::Error {
-    let what = format!(
-        "`{text}` is no address: write `host:port`, as in `127.0.0.1:8888` or `localhost:8888`"
-    );
+    let parts =
+        text.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let what = match parts.map(|(_, port)| port).filter(|port| port.parse::<u16>().is_err()) {
+        None | Some("") => format!(
+            "`{text}` is no address: write `host:port`, as in `127.0.0.1:8888` or `localhost:8888`"
+        ),
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("the port of `{text}` is too large: in `host:port` it is {} at most", u16::MAX)
+        }
+        Some(_) => {
+            format!("the port of `{text}` is no number: write `host:port`, as in `localhost:8888`")
+        }
+    };
     io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 

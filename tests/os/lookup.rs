@@ -376,3 +376,22 @@ fn a_resolver_and_its_futures_may_be_local() -> Result<()> {
     assert_eq!(count.get(), 2);
     Ok(())
 }
+
+#[test]
+fn a_wrong_port_is_said_to_be_wrong() -> Result<()> {
+    run_with(SystemResolver, async {
+        for (text, what) in [
+            ("localhost:99999", "the port of `localhost:99999` is too large"),
+            ("[::1]:65536", "the port of `[::1]:65536` is too large"),
+            ("localhost:http", "the port of `localhost:http` is no number"),
+            ("localhost:", "`localhost:` is no address: write `host:port`"),
+            ("localhost", "`localhost` is no address: write `host:port`"),
+            ("fe80::1::x", "`fe80::1::x` is no address"),
+        ] {
+            let error = failure(lookup_host(text).await);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().starts_with(what), "{error}");
+        }
+        Ok(())
+    })
+}

@@ -2,14 +2,14 @@
 
 use std::io;
 
-/// Has this thread run on one core only: on that of its number among those that it may use.
+/// Has this thread, one of `count`, run on one core only: on that of its number among those that it may use.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
     target_os = "freebsd",
     target_os = "dragonfly"
 ))]
-pub(super) fn pin(number: usize) -> io::Result<()> {
+pub(super) fn pin(number: usize, count: usize) -> io::Result<()> {
     use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
     use nix::unistd::Pid;
 
@@ -17,8 +17,16 @@ pub(super) fn pin(number: usize) -> io::Result<()> {
     let allowed = sched_getaffinity(this_thread)?;
     let cores: Vec<usize> =
         (0..CpuSet::count()).filter(|&core| allowed.is_set(core) == Ok(true)).collect();
-    let core = cores.get(number % cores.len().max(1));
-    let core = *core.ok_or_else(|| io::Error::other("this thread may use no core"))?;
+    let core = match cores.get(number) {
+        Some(&core) if count <= cores.len() => core,
+        _ => {
+            let message = format!(
+                "{count} workers cannot have a core each, since this process may use {}: start fewer, or leave `pin_to_cores` out",
+                cores.len()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+    };
     let mut only = CpuSet::new();
     only.set(core)?;
     Ok(sched_setaffinity(this_thread, &only)?)
@@ -30,7 +38,7 @@ pub(super) fn pin(number: usize) -> io::Result<()> {
     target_os = "freebsd",
     target_os = "dragonfly"
 )))]
-pub(super) fn pin(_number: usize) -> io::Result<()> {
+pub(super) fn pin(_number: usize, _count: usize) -> io::Result<()> {
     let message = "threads cannot be pinned to a core on this system: leave `pin_to_cores` out";
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }

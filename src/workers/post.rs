@@ -59,7 +59,7 @@ impl<F> Post<'_, F> {
 
     fn start(&self) -> io::Result<Runtime> {
         if self.options.pins {
-            cores::pin(self.index)?;
+            cores::pin(self.index, self.options.count)?;
         }
         let runtime = (self.options.builder)(self.index).build()?;
         self.crew.handles()[self.index] = Some(runtime.handle());

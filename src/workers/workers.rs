@@ -83,7 +83,8 @@ impl Workers {
     /// Whether each worker stays on a core of its own; off unless said otherwise. Then its caches stay warm, but nobody
     /// takes its turn when something else runs there. Threads that a worker starts stay there too.
     ///
-    /// Where that cannot be done, [`run`](Self::run) gives an error; on Linux, Android and FreeBSD it can.
+    /// Where that cannot be done, [`run`](Self::run) gives an error: with more workers than the process may use cores, of which two
+    /// would share one (`InvalidInput`), and on systems other than Linux, Android, FreeBSD and `DragonFly`.
     pub fn pin_to_cores(mut self, on: bool) -> Self {
         self.pins = on;
         self

@@ -106,12 +106,25 @@ fn pinned_workers_stay_on_cores_of_their_own() -> io::Result<()> {
     };
     let _alone = alone();
     let all = cores();
-    let pinned = workers(all.len() + 1).pin_to_cores(true).run(async |_worker| cores())?;
+    let pinned = workers(all.len()).pin_to_cores(true).run(async |_worker| cores())?;
     assert!(pinned.iter().all(|cores| cores.len() == 1));
-    assert_eq!(pinned[..all.len()].concat(), all);
-    assert_eq!(pinned[all.len()], pinned[0], "and so on, from the first");
+    assert_eq!(pinned.concat(), all);
     assert_eq!(cores(), all, "the caller is where it was");
     Ok(())
+}
+
+#[test]
+fn more_pinned_workers_than_cores_are_refused() {
+    let _alone = alone();
+    let count = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let count = (0..CpuSet::count()).filter(|&core| count.is_set(core).unwrap()).count() + 1;
+    let run = workers(count).pin_to_cores(true).run(async |_worker| unreachable!("none runs"));
+    let error = run.map(drop).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(
+        error.to_string().contains(&format!("{count} workers cannot have a core each")),
+        "{error}"
+    );
 }
 
 #[test]

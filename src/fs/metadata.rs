@@ -56,7 +56,8 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// # Errors
 ///
-/// If it cannot be known, since a directory on the way may not be searched.
+/// If the path cannot be followed: a directory on the way may not be searched (`PermissionDenied`), a part on the way is a file
+/// and no directory (`NotADirectory`), or symbolic links lead in a circle.
 ///
 /// # Examples
 ///

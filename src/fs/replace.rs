@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf, absolute};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use nix::errno::Errno;
+
 use super::error::cannot;
 use super::feed::{Feed, Target};
 use super::steps::Unwatched;
@@ -20,7 +22,7 @@ use super::temp::{Doomed, new_file};
 /// The contents go to a temporary file in the same directory, which is synced and then takes the name; at last the
 /// directory is synced. The temporary file is removed if anything fails. The new file has the permissions of the old one
 /// and, as far as the process may do that, its owner; a file that is made has those that [`write`](fn@super::write)
-/// gives. A symbolic link stays, and what it leads to is replaced. Other hard links of the old file keep the old
+/// gives. A symbolic link stays, and what it leads to is replaced, or made. Other hard links of the old file keep the old
 /// contents.
 ///
 /// # Cancel safety
@@ -102,7 +104,7 @@ impl Replacement {
         let (target, old) = match fs::metadata(&self.path) {
             Ok(old) => (fs::canonicalize(&self.path)?, Some(old)),
             // The working directory may be another one when the last step is done.
-            Err(error) if error.kind() == ErrorKind::NotFound => (absolute(&self.path)?, None),
+            Err(error) if error.kind() == ErrorKind::NotFound => (end_of_links(&self.path)?, None),
             Err(error) => return Err(error),
         };
         if old.as_ref().is_some_and(|old| !old.is_file()) {
@@ -160,6 +162,26 @@ impl Made {
             io::Error::new(error.kind(), format!("{what}: {error}"))
         })
     }
+}
+
+/// As many symbolic links as Linux follows.
+const LINKS_MAX: usize = 40;
+
+/// Where a file that is not there yet is to be made: the path or, if that is a symbolic link, where it leads.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = absolute(path)?;
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&path) {
+            // A relative one counts from the directory of the link.
+            Ok(next) => path = directory(&path).join(next),
+            // It is no link, or it is not there.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+                return Ok(path);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::ELOOP.into())
 }
 
 /// Where a file is, whose path begins at the root.

@@ -78,6 +78,25 @@ fn a_symbolic_link_stays() -> Result<()> {
 }
 
 #[test]
+fn a_symbolic_link_to_a_file_that_is_not_there_yet_stays() -> Result<()> {
+    run(async |dir| {
+        fs::create_dir(dir.join("sub"))?;
+        symlink("sub/second", dir.join("first")).await?;
+        symlink("../target", dir.join("sub/second")).await?;
+        write_replace(dir.join("first"), "new").await?;
+        for link in ["first", "sub/second"] {
+            assert!(fs::symlink_metadata(dir.join(link))?.is_symlink(), "{link}");
+            assert_eq!(fs::read(dir.join(link))?, b"new");
+        }
+        assert!(fs::symlink_metadata(dir.join("target"))?.is_file());
+        symlink("circle", dir.join("circle")).await?;
+        assert!(write_replace(dir.join("circle"), "new").await.is_err());
+        assert!(fs::symlink_metadata(dir.join("circle"))?.is_symlink());
+        Ok(())
+    })
+}
+
+#[test]
 fn what_is_no_regular_file_is_not_replaced() -> Result<()> {
     run(async |dir| {
         fs::create_dir(dir.join("sub"))?;

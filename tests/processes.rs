@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::future::{Future, pending};
 use std::io::{ErrorKind, Result};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::process::{self, ExitStatus};
 use std::thread;
@@ -402,6 +403,127 @@ fn children_that_one_scope_drops_have_their_grace_side_by_side() -> Result<()> {
         assert!(timeout(Duration::from_millis(1), limited).await.is_err());
         let took = now() - start;
         assert!(took >= GRACE && took < 3 * GRACE, "{took:?}");
+        Ok(())
+    })
+}
+
+/// Whether this machine lets the test have namespaces of its own.
+fn has_namespaces() -> bool {
+    let mut unshare = process::Command::new("unshare");
+    let unshared = unshare.args(["--mount", "--pid", "--fork", "true"]).output();
+    let has_them = unshared.is_ok_and(|output| output.status.success());
+    if !has_them {
+        #[expect(
+            clippy::print_stderr,
+            reason = "a test that did not run must not look as if it had"
+        )]
+        {
+            eprintln!("SKIPPED: namespaces need the program `unshare` and the rights of root");
+        }
+    }
+    has_them
+}
+
+#[test]
+fn strangers_in_a_foreign_proc_are_left_alone() -> Result<()> {
+    let name = "strangers_in_a_foreign_proc_are_left_alone";
+    let is_inner = env::var_os(IN_CHILD).is_some();
+    if !is_inner && !has_namespaces() {
+        return Ok(());
+    }
+    let dir = env::temp_dir().join(format!("oneloop-foreign-proc-{}", process::id()));
+    if !is_inner {
+        fs::create_dir(&dir)?;
+    }
+    let preparation = format!(
+        r#"exec unshare --mount --pid --fork sh -c 'mount --bind {} /proc && exec "$0" "$@"' "$0" "$@";"#,
+        dir.display()
+    );
+    let tested = prepared(&preparation, name, async || {
+        let mut stranger = process::Command::new("sleep").arg("60").spawn()?;
+        let child = Command::new("sleep").arg("60").spawn()?;
+        let (root, here) = (child.id().unwrap(), process::id());
+        // What the host says of numbers that are ours by chance.
+        let say = |pid: u32, file: &str, text: String| {
+            fs::create_dir_all(format!("/proc/{pid}"))?;
+            fs::write(format!("/proc/{pid}/{file}"), text)
+        };
+        say(root, "stat", format!("{root} (host) S 1 1 1 0"))?;
+        say(stranger.id(), "stat", format!("{} (host) S {root} 1 1 0", stranger.id()))?;
+        say(here, "status", format!("Name:\thost\nPid:\t{here}\nNSpid:\t{here}\t{here}\n"))?;
+        symlink(here.to_string(), "/proc/self")?;
+        child.kill_tree()?;
+        assert!(!child.wait().await?.success());
+        assert_eq!(stranger.try_wait()?, None);
+        stranger.kill()?;
+        stranger.wait()
+    });
+    if !is_inner {
+        fs::remove_dir_all(&dir)?;
+    }
+    tested
+}
+
+#[test]
+fn the_first_process_reaps_orphans() -> Result<()> {
+    let name = "the_first_process_reaps_orphans";
+    if env::var_os(IN_CHILD).is_none() {
+        if !has_namespaces() {
+            return Ok(());
+        }
+        let preparation = r#"exec unshare --mount-proc --pid --fork "$0" "$@";"#;
+        return prepared(preparation, name, async || Ok(()));
+    }
+    assert_eq!(process::id(), 1);
+    let ended = |least: usize| {
+        let has_ended = |stat: &String| stat.rsplit_once(") ").unwrap().1.starts_with("Z 1 ");
+        let stats = || {
+            let processes = fs::read_dir("/proc").unwrap().flatten();
+            processes.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        };
+        while stats().filter(has_ended).count() < least {
+            thread::sleep(MS);
+        }
+        stats().filter(has_ended).count()
+    };
+    oneloop::Builder::new().virtual_time(true).run(async {
+        // A child of other code, one of ours that led a group and is held, and three orphans.
+        let mut others = process::Command::new("sh").args(["-c", "exit 5"]).spawn()?;
+        let leader = Command::shell("exit 7").process_group(0).spawn()?;
+        assert_eq!(leader.wait().await?.code(), Some(7));
+        let script = "for i in 1 2 3; do (sh -c 'exit 1' &) ; done; exec true";
+        assert!(Command::shell(script).status().await?.success());
+        assert_eq!(ended(5), 5);
+        sleep(MS * 900).await;
+        assert_eq!(others.wait()?.code(), Some(5), "who waits in time gets the status");
+        let reaped = async {
+            while ended(0) > 1 {
+                sleep(MS * 100).await;
+            }
+        };
+        timeout(MS * 2500, reaped).await?;
+        assert_eq!(ended(0), 1, "the leader's number is kept");
+        assert_eq!(leader.wait().await?.code(), Some(7));
+        Result::Ok(())
+    })
+}
+
+#[test]
+fn a_system_without_dev_null_runs_programs_that_read_nothing() -> Result<()> {
+    let name = "a_system_without_dev_null_runs_programs_that_read_nothing";
+    if env::var_os(IN_CHILD).is_none() && !has_namespaces() {
+        return Ok(());
+    }
+    let hide =
+        r#"exec unshare --mount sh -c 'mount -t tmpfs none /dev && exec "$0" "$@"' "$0" "$@";"#;
+    prepared(hide, name, async || {
+        assert!(!fs::exists("/dev/null")?);
+        assert_eq!(Command::new("cat").output().await?.stdout, b"");
+        let mut command = Command::new("true");
+        let error = command.stdout(Stdio::null()).status().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let message = "cannot start `true`: stdout was to be /dev/null, which cannot be opened: ";
+        assert!(error.to_string().starts_with(message), "{error}");
         Ok(())
     })
 }

@@ -12,6 +12,7 @@ use super::communicate::Conversation;
 use super::ending::Ending;
 use super::reaper::{Exited, Reaper, Target};
 use super::{ChildStderr, ChildStdin, ChildStdout, tree};
+use crate::io::{StreamReader, StreamWriter};
 use crate::runtime::ClockHold;
 use crate::signal::SignalKind;
 
@@ -83,6 +84,76 @@ impl Child {
     pub(super) fn new(ending: Ending, pid: u32) -> Self {
         let (stdin, stdout, stderr) = (None, None, None);
         Self { stdin, stdout, stderr, conversation: Conversation::default(), ending, pid }
+    }
+
+    // Streams.
+
+    /// The child's output as a [`StreamReader`], for lines and records; asyncio's `process.stdout`. Takes it out of
+    /// [`stdout`](Self#structfield.stdout).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the output is not a pipe ([`Stdio::piped`](super::Stdio::piped)), or was taken out before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::process::{Command, Stdio};
+    ///
+    /// oneloop::run(async {
+    ///     let mut child = Command::shell("echo one; echo two").stdout(Stdio::piped()).spawn()?;
+    ///     let mut stdout = child.stdout_reader()?;
+    ///     assert_eq!(stdout.readline().await?, b"one\n");
+    ///     assert_eq!(stdout.readline().await?, b"two\n");
+    ///     assert!(child.wait().await?.success());
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn stdout_reader(&mut self) -> io::Result<StreamReader> {
+        self.stdout.take().map(StreamReader::new).ok_or_else(|| no_pipe("stdout"))
+    }
+
+    /// The child's errors as a [`StreamReader`]; asyncio's `process.stderr`. Takes them out of
+    /// [`stderr`](Self#structfield.stderr).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the errors do not go to a pipe, or were taken out before.
+    pub fn stderr_reader(&mut self) -> io::Result<StreamReader> {
+        self.stderr.take().map(StreamReader::new).ok_or_else(|| no_pipe("stderr"))
+    }
+
+    /// What the child reads, as a [`StreamWriter`]; asyncio's `process.stdin`. Takes it out of
+    /// [`stdin`](Self#structfield.stdin). Closing or dropping the writer tells the child that there is no more.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the child does not read from a pipe, or the pipe was taken out before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use oneloop::process::{Command, Stdio};
+    ///
+    /// oneloop::run(async {
+    ///     let mut sort = Command::new("sort");
+    ///     let mut child = sort.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    ///     let (mut stdin, mut stdout) = (child.stdin_writer()?, child.stdout_reader()?);
+    ///     stdin.write("pear\napple\n");
+    ///     stdin.drain().await?;
+    ///     stdin.close();
+    ///     assert_eq!(stdout.readline().await?, b"apple\n");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn stdin_writer(&mut self) -> io::Result<StreamWriter> {
+        match self.stdin.take() {
+            Some(stdin) => Ok(StreamWriter::new(stdin)),
+            None => Err(no_pipe("stdin")),
+        }
     }
 
     // Waiting.
@@ -235,7 +306,8 @@ impl Child {
     /// ended or not. Does not wait for them. If the child has ended and led no group, it does nothing.
     ///
     /// They are found in `/proc`, and stopped as they are found, so that they start no more. Not found, but for those in the
-    /// group, are those whose parent has ended before, as daemons do; and nobody outside of Linux. It blocks the loop while
+    /// group, are those whose parent has ended before, as daemons do; and nobody outside of Linux, nor in a container whose `/proc` is
+    /// that of another PID namespace. It blocks the loop while
     /// it reads about all processes of the system, about two milliseconds for a hundred.
     ///
     /// # Errors
@@ -324,6 +396,13 @@ impl Child {
     fn reaper(&self) -> io::Result<Rc<Reaper>> {
         Reaper::of(self.ending.home)
     }
+}
+
+fn no_pipe(name: &str) -> io::Error {
+    let message = format!(
+        "the child has no {name} here: make it a pipe, with `{name}(Stdio::piped())`, and take it once"
+    );
+    io::Error::new(ErrorKind::InvalidInput, message)
 }
 
 impl Drop for Child {

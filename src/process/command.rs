@@ -142,6 +142,9 @@ impl Command {
     /// output and errors are pipes. asyncio's `communicate` without input; for some, there is
     /// [`Child::communicate`].
     ///
+    /// The call starts the program; the future, which keeps nothing of the command, waits for it. So the command may be a
+    /// temporary value, or start another program meanwhile.
+    ///
     /// The output is kept in memory, however much it is.
     ///
     /// # Cancel safety
@@ -150,7 +153,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn) and [`Child::communicate`]. A program that failed is no error: see its `status`.
+    /// Those of [`spawn`](Self::spawn) and [`Child::communicate`]. A program that failed is no error: see its `status`.
     ///
     /// # Examples
     ///
@@ -158,25 +161,25 @@ impl Command {
     /// use oneloop::process::Command;
     ///
     /// oneloop::run(async {
-    ///     let output = Command::new("echo").arg("hello").output().await?;
-    ///     assert!(output.status.success());
-    ///     assert_eq!(output.stdout, b"hello\n");
+    ///     let first = Command::new("echo").arg("one").output();
+    ///     let second = Command::new("echo").arg("two").output();
+    ///     let (first, second) = oneloop::try_gather!(first, second).await?;
+    ///     assert_eq!((first.stdout, second.stdout), (b"one\n".to_vec(), b"two\n".to_vec()));
     ///     std::io::Result::Ok(())
     /// })?;
     /// # std::io::Result::Ok(())
     /// ```
     #[track_caller]
     #[doc(alias = "run_process")]
-    pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> {
-        let place = Location::caller();
-        async move {
-            let mut child = start(self, OUTPUT, place)?;
-            child.communicate("").await
-        }
+    pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> + use<> {
+        let child = start(self, OUTPUT, Location::caller());
+        async { child?.communicate("").await }
     }
 
     /// Runs the program to its end, and says how that was. The streams that were not chosen are those of this process. A pipe
     /// is closed at once.
+    ///
+    /// The call starts the program; the future, which keeps nothing of the command, waits for it.
     ///
     /// # Cancel safety
     ///
@@ -184,12 +187,12 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn) and [`Child::wait`].
+    /// Those of [`spawn`](Self::spawn) and [`Child::wait`].
     #[track_caller]
-    pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> {
-        let place = Location::caller();
-        async move {
-            let mut child = start(self, SPAWN, place)?;
+    pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
+        let child = start(self, SPAWN, Location::caller());
+        async {
+            let mut child = child?;
             (child.stdin, child.stdout, child.stderr) = (None, None, None);
             child.wait().await
         }

@@ -28,8 +28,14 @@
 //! loop's own children are reaped. Code that replaces the handler of the signal, instead of adding to it, keeps the loop from
 //! hearing it; code that waits for all children takes their status away.
 //!
-//! A process that was started with SIGCHLD ignored, as some launchers do, works as well: from the first child on the signal is not
-//! ignored any more.
+//! A process that was started with SIGCHLD ignored or blocked, as some launchers do, works as well: from the first child on the signal
+//! is not ignored any more, and the loop's thread does not block it as long as the loop lasts.
+//!
+//! # As the first process of a container
+//!
+//! The process with the id 1 becomes the parent of all whose own parent has ended. From its first child on, a loop there reaps those
+//! as well, one to two seconds after they have ended. Other code of the program that starts children has to wait for them within
+//! this time. It takes the `/proc` of the container.
 //!
 //! # Forks
 //!
@@ -45,6 +51,7 @@ mod peek;
 mod reaper;
 mod start;
 mod stdio;
+mod strays;
 mod table;
 mod tree;
 

@@ -22,6 +22,7 @@ use nix::unistd::Pid;
 
 use super::orphans;
 use super::peek::{Peek, peek};
+use super::strays::Strays;
 use super::table::{ChildKey, Exit, Table};
 use crate::runtime::{
     ClockHold, Handle, LoopLocal, OwnProcess, Timer, When, local, nanos, wake_guarded,
@@ -43,6 +44,7 @@ pub(super) struct Reaper {
     /// Made with the first child.
     signals: RefCell<Option<Signals>>,
     ask_all: RefCell<Option<Timer>>,
+    strays: RefCell<Strays>,
     waker: Waker,
     /// A forked process has a copy of all this, and no children.
     process: OwnProcess,
@@ -62,6 +64,7 @@ impl Reaper {
             table: RefCell::default(),
             signals: RefCell::default(),
             ask_all: RefCell::default(),
+            strays: RefCell::default(),
             waker: Waker::from(Arc::new(Look { home: Handle::current() })),
             process: OwnProcess::current(),
         }
@@ -77,7 +80,15 @@ impl Reaper {
             // It has to be polled once; and of who has ended before, no signal tells.
             reaper.look();
         }
+        reaper.unblock();
         Ok(reaper)
+    }
+
+    /// A thread that does not take the signal would never hear of the end of a child.
+    fn unblock(&self) {
+        if let Some(signals) = &*self.signals.borrow() {
+            signals.unblock();
+        }
     }
 
     /// That of the loop of a child, whose handle has to be used there.
@@ -174,6 +185,7 @@ impl Reaper {
         cx: &Context<'_>,
     ) -> Poll<Exit> {
         if waiter.is_none() {
+            self.unblock();
             // Nothing was asked yet on behalf of this one: it may have ended, and its signal be on the way.
             self.reap(key);
         }
@@ -225,6 +237,7 @@ impl Reaper {
         self.adopt_orphans(&mut wakers);
         let rest = self.reap_ended(due, &mut wakers);
         wake_all(wakers);
+        self.strays.borrow_mut().look(cx);
         match rest {
             Rest::Known => {}
             Rest::Unsure if self.ask_all.borrow().is_some() => {}

@@ -1,10 +1,11 @@
 //! Starting a child: its streams, the loop's share in it, and what there is to say if it cannot be.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command as StdCommand, Stdio as StdStdio};
 
 use nix::errno::Errno;
@@ -13,7 +14,7 @@ use super::child::{Child, Pipes};
 use super::command::Command;
 use super::ending::Ending;
 use super::reaper::Reaper;
-use super::stdio::{Choice, Open, Same};
+use super::stdio::{Choice, INPUT, Open, Same};
 use crate::io::pipe::{Receiver, Sender, pipe};
 use crate::runtime::{Handle, Place};
 
@@ -68,7 +69,7 @@ fn hand_streams(command: &mut Command, defaults: Defaults) -> io::Result<Option<
     let Command { std, stdin, stdout, stderr, .. } = command;
     let Defaults { input, output } = defaults;
     let mut merged = None;
-    if let Some(stdin) = stdin.take("stdin", input)? {
+    if let Some(stdin) = stdin.take(INPUT, input)? {
         std.stdin(stdin);
     }
     let same = if let Choice::AsOutput = stderr { Some(stdout.same(output)?) } else { None };
@@ -125,22 +126,14 @@ impl Child {
     }
 }
 
-/// Says what is wrong, which the kernel's word alone does not tell.
+/// Says what is wrong, which the kernel's word alone does not tell: only what can be seen to be so, since the same word stands for
+/// much else.
 fn failure(command: &StdCommand, error: &io::Error) -> Failure {
-    let program = Path::new(command.get_program());
-    let is_missing = error.kind() == ErrorKind::NotFound;
     let mut kind = error.kind();
     let reason = if let Some(reason) = command.get_current_dir().and_then(wrong_directory) {
         reason
-    } else if is_missing && program.components().count() < 2 {
-        "there is no such program in PATH".to_owned()
-    } else if is_missing && !program.exists() {
-        match env::current_dir() {
-            Ok(_) => "there is no such file".to_owned(),
-            Err(error) => format!("the working directory of this process is gone: {error}"),
-        }
-    } else if is_missing {
-        "it is there, but what has to run it is not, such as the interpreter that its first line names".to_owned()
+    } else if kind == ErrorKind::NotFound {
+        what_is_missing(command).unwrap_or_else(|| error.to_string())
     } else if error.raw_os_error() == Some(Errno::EAGAIN as i32) {
         // Whoever sees `WouldBlock` may think that there is something to be polled.
         kind = ErrorKind::ResourceBusy;
@@ -149,6 +142,61 @@ fn failure(command: &StdCommand, error: &io::Error) -> Failure {
         error.to_string()
     };
     Failure { kind, reason }
+}
+
+/// `None`: all that can be looked for is there.
+fn what_is_missing(command: &StdCommand) -> Option<String> {
+    let program = Path::new(command.get_program());
+    let found = if program.components().count() < 2 {
+        let found = search_path(command, program);
+        found.ok_or_else(|| "there is no such program in PATH".to_owned())
+    } else if program.exists() {
+        Ok(program.to_owned())
+    } else if let Err(error) = env::current_dir() {
+        Err(format!("the working directory of this process is gone: {error}"))
+    } else {
+        // It may count from the child's working directory.
+        let dir = command.get_current_dir().unwrap_or_else(|| Path::new("."));
+        let found = dir.join(program);
+        if found.exists() { Ok(found) } else { Err("there is no such file".to_owned()) }
+    };
+    match found {
+        Ok(file) => missing_interpreter(&file),
+        Err(reason) => Some(reason),
+    }
+}
+
+/// Where `program` is, in the directories of the child's `PATH`.
+fn search_path(command: &StdCommand, program: &Path) -> Option<PathBuf> {
+    let chosen = command.get_envs().find(|(name, _)| *name == "PATH");
+    let path = match chosen {
+        Some((_, value)) => value.map(OsStr::to_owned),
+        None => env::var_os("PATH"),
+    };
+    // Without one, the system has its own.
+    let path = path.unwrap_or_else(|| "/bin:/usr/bin".into());
+    env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// The first line of a script is read up to here.
+const FIRST_LINE_MAX: u64 = 256;
+
+/// What is said of a file that is there and could not be started, if it is its interpreter that is not.
+fn missing_interpreter(file: &Path) -> Option<String> {
+    let mut start = Vec::new();
+    fs::File::open(file).ok()?.take(FIRST_LINE_MAX).read_to_end(&mut start).ok()?;
+    if start.starts_with(b"\x7fELF") {
+        return Some("it is there, but a part of it that the system needs first is not, such as its dynamic loader".to_owned());
+    }
+    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    let interpreter = String::from_utf8_lossy(line);
+    let interpreter = interpreter.split_whitespace().next()?;
+    let is_missing = !Path::new(interpreter).exists();
+    is_missing.then(|| {
+        format!(
+            "it is there, but the interpreter that its first line names is not: `{interpreter}`"
+        )
+    })
 }
 
 /// What is wrong with the directory in which a program was to start, if that can be seen.

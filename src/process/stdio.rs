@@ -1,14 +1,14 @@
 //! `Stdio`: what a child gets as a standard stream.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio as StdStdio;
 
 use crate::fs;
-use crate::io::pipe::{Receiver, Sender};
+use crate::io::pipe::{Receiver, Sender, pipe};
 
 /// What a child gets as one of its standard streams; for [`Command::stdin`](super::Command::stdin) and its kin.
 ///
@@ -93,6 +93,9 @@ impl From<Sender> for Stdio {
     }
 }
 
+/// What standard input is called in messages.
+pub(super) const INPUT: &str = "stdin";
+
 /// The choice for one stream of a command.
 #[derive(Default)]
 pub(super) enum Choice {
@@ -127,10 +130,10 @@ impl Choice {
     /// What the next child gets, for the standard library; `None` if that has it. `open` stands for no choice.
     pub(super) fn take(&mut self, name: &str, open: Open) -> io::Result<Option<StdStdio>> {
         let stdio = match self {
-            Self::Open => open.stdio(),
+            Self::Open => open.stdio(name)?,
             Self::Made(Stdio(Source::Inherit)) => StdStdio::inherit(),
             Self::Made(Stdio(Source::Piped)) => StdStdio::piped(),
-            Self::Made(Stdio(Source::Null)) => StdStdio::null(),
+            Self::Made(Stdio(Source::Null)) => null(name)?,
             Self::AsOutput | Self::InStd => return Ok(None),
             Self::Made(Stdio(Source::Descriptor(_) | Source::Failed(_))) | Self::Spent => {
                 return mem::replace(self, Self::Spent).into_only_one(name).map(Some);
@@ -167,19 +170,41 @@ impl Choice {
                     and not in the command of `std` that this is made of";
                 return Err(io::Error::new(ErrorKind::InvalidInput, message));
             }
-            // Nothing comes out; or what is wrong is told when standard output itself is asked for.
-            _ => Same::Stdio(StdStdio::null()),
+            (Self::Made(Stdio(Source::Null)) | Self::Open, _) => Same::Stdio(null("stderr")?),
+            // What is wrong is told when standard output itself is asked for.
+            (Self::Made(Stdio(Source::Failed(_))) | Self::AsOutput | Self::Spent, _) => {
+                Same::Stdio(StdStdio::inherit())
+            }
         };
         Ok(same)
     }
 }
 
 impl Open {
-    fn stdio(self) -> StdStdio {
-        match self {
+    fn stdio(self, name: &str) -> io::Result<StdStdio> {
+        Ok(match self {
             Self::Inherit => StdStdio::inherit(),
             Self::Piped => StdStdio::piped(),
-            Self::Null => StdStdio::null(),
+            Self::Null => null(name)?,
+        })
+    }
+}
+
+const NULL: &str = "/dev/null";
+
+/// What stands for nothing. Opened here, since the standard library's error would not tell it from that of the program.
+fn null(name: &str) -> io::Result<StdStdio> {
+    let is_input = name == INPUT;
+    match OpenOptions::new().read(is_input).write(!is_input).open(NULL) {
+        Ok(file) => Ok(file.into()),
+        // A minimal container has no `/dev`. A pipe that nobody writes to has nothing to read, either.
+        Err(_) if is_input => {
+            let (_, nothing) = pipe()?;
+            Ok(nothing.into_blocking_fd()?.into())
+        }
+        Err(error) => {
+            let message = format!("{name} was to be {NULL}, which cannot be opened: {error}");
+            Err(io::Error::new(error.kind(), message))
         }
     }
 }

@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::peek::{Peek, peek};
+use super::strays;
 use crate::sync::{WaitKey, WaitList};
 
 /// One of the children of a loop.
@@ -62,6 +63,7 @@ impl Table {
         self.last += 1;
         let key = ChildKey(self.last);
         let pid = pid_of(&process);
+        strays::claim(pid);
         if let Some(former) = self.running.insert(pid, key) {
             // Its process id is another child's, so it was reaped, and not by us.
             self.end(former, Exit::Lost, None, wakers);
@@ -113,7 +115,7 @@ impl Table {
             // There is no such child: the call has no other errors.
             Err(_) => Exit::Lost,
         };
-        self.running.remove(&pid);
+        self.forget_pid(pid);
         self.end(key, exit, None, wakers);
         Some(exit)
     }
@@ -138,9 +140,16 @@ impl Table {
         if entry.exit.is_some() && !matches!(peek(Some(group)), Peek::Ended(..)) {
             // Other code has reaped the child.
             entry.group = None;
-            self.running.remove(&group);
+            self.forget_pid(group);
+            return None;
         }
         entry.group
+    }
+
+    /// The number is not a child's of ours any more.
+    fn forget_pid(&mut self, pid: Pid) {
+        self.running.remove(&pid);
+        strays::disclaim(pid);
     }
 
     /// Somebody was told that the child has ended.
@@ -211,7 +220,7 @@ impl Table {
         if let Some(group) = entry.group {
             // Its end is known. If other code has reaped it, there is nothing to do.
             entry.process.try_wait().ok();
-            self.running.remove(&group);
+            self.forget_pid(group);
         }
         self.entries.remove(&key);
     }

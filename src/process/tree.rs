@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::process;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -52,6 +53,13 @@ pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
     }
 }
 
+/// The children of this process that have ended and were not reaped. `None`, where the system does not tell.
+pub(super) fn ended_children() -> Option<Vec<Pid>> {
+    let here = Pid::this();
+    let ended = processes()?.filter(|process| process.parent == here && process.has_ended);
+    Some(ended.map(|child| child.pid).collect())
+}
+
 /// Who is in a group and has not ended. `None`, where the system does not tell.
 pub(super) fn members(group: Pid) -> Option<Vec<Pid>> {
     let members = processes()?.filter(|process| process.group == group && !process.has_ended);
@@ -77,13 +85,27 @@ struct Process {
     has_ended: bool,
 }
 
-/// All processes of the system. `None`, where the system does not tell.
+/// All processes of the system. `None`, where the system does not tell, or gives them other numbers than this process knows.
 fn processes() -> Option<impl Iterator<Item = Process>> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    if !is_of_own_namespace(&status, process::id()) {
+        return None;
+    }
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let mut processes = entries
         .filter_map(|entry| Process::read(entry.file_name().to_str()?.parse().ok()?))
         .peekable();
     processes.peek().is_some().then_some(processes)
+}
+
+/// Whether a `/proc` that tells this of the process `here` has the same numbers as the system calls. In a container it may be that of
+/// the host: there the number of a child belongs to a stranger.
+fn is_of_own_namespace(status: &str, here: u32) -> bool {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    // The number in the namespace of this `/proc`, and in those below, down to the process's own. The first may be the same as the
+    // last by chance. Kernels before 4.1 tell only the first.
+    let numbers = field("NSpid:").or_else(|| field("Pid:"));
+    numbers.is_some_and(|numbers| numbers.split_whitespace().eq([here.to_string()]))
 }
 
 impl Process {
@@ -111,6 +133,16 @@ mod tests {
     fn process(parent: i32, group: i32, has_ended: bool) -> Process {
         let [pid, parent, group] = [12, parent, group].map(Pid::from_raw);
         Process { pid, parent, group, has_ended }
+    }
+
+    #[test]
+    fn the_numbers_of_another_namespace_are_not_believed() {
+        assert!(is_of_own_namespace("Name:\tsh\nPid:\t12\nNSpid:\t12\n", 12));
+        assert!(is_of_own_namespace("Name:\tsh\nPid:\t12\n", 12), "an old kernel");
+        assert!(!is_of_own_namespace("Name:\tsh\nPid:\t77\nNSpid:\t77\t12\n", 12));
+        assert!(!is_of_own_namespace("Pid:\t12\nNSpid:\t12\t12\n", 12), "the same by chance");
+        assert!(!is_of_own_namespace("Pid:\t77\n", 12));
+        assert!(!is_of_own_namespace("", 12));
     }
 
     #[test]

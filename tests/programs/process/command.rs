@@ -187,6 +187,62 @@ async fn what_cannot_be_started_is_named_with_what_is_wrong() -> Result<()> {
     Ok(())
 }
 
+#[oneloop::test]
+async fn what_is_said_to_be_missing_is_missing() -> Result<()> {
+    // The program is there, in the child's own PATH; its interpreter is there, too, and a part of that is not.
+    let inner = Temporary::new("interpreter", "#!/no/such/interpreter\n", 0o755)?;
+    let script = Temporary::new("script", &format!("#!{}\n", inner.0.display()), 0o755)?;
+    let (dir, name) = (script.0.parent().unwrap(), script.0.file_name().unwrap());
+    let error = Command::new(name).env("PATH", dir).spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(!error.to_string().contains("PATH"), "{error}");
+    assert!(!error.to_string().contains("no such program"), "{error}");
+    let error = Command::new(&inner.0).spawn().unwrap_err();
+    assert!(error.to_string().contains("`/no/such/interpreter`"), "{error}");
+    // Nor is there a program that only this process's PATH leads to.
+    let error = Command::new("true").env("PATH", "/no/such/dir").spawn().unwrap_err();
+    assert!(error.to_string().contains("no such program in PATH"), "{error}");
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_command_may_be_gone_before_its_future_is_awaited() -> Result<()> {
+    let output = Command::new("echo").arg("one").output();
+    let status = Command::shell("exit 3").status();
+    let mut command = Command::new("echo");
+    let first = command.arg("two").output();
+    let second = command.arg("three").output();
+    drop(command);
+    assert_eq!(output.await?.stdout, b"one\n");
+    assert_eq!(status.await?.code(), Some(3));
+    assert_eq!(second.await?.stdout, b"two three\n");
+    assert_eq!(first.await?.stdout, b"two\n");
+    Ok(())
+}
+
+#[oneloop::test]
+async fn a_child_has_buffered_streams_once() -> Result<()> {
+    let mut cat = Command::shell("cat; echo done >&2");
+    let pipes = || [Stdio::piped(), Stdio::piped(), Stdio::piped()];
+    let [stdin, stdout, stderr] = pipes();
+    let mut child = cat.stdin(stdin).stdout(stdout).stderr(stderr).spawn()?;
+    let mut stdin = child.stdin_writer()?;
+    let (mut stdout, mut stderr) = (child.stdout_reader()?, child.stderr_reader()?);
+    stdin.write("one\ntwo\n");
+    stdin.drain().await?;
+    assert_eq!(stdout.readline().await?, b"one\n");
+    stdin.write("three");
+    drop(stdin);
+    assert_eq!(stdout.readline().await?, b"two\n");
+    assert_eq!(stdout.readline().await?, b"three");
+    assert_eq!(stderr.readline().await?, b"done\n");
+    assert!(child.wait().await?.success());
+    assert_error(child.stdout_reader(), ErrorKind::InvalidInput, &["stdout(Stdio::piped())"]);
+    assert_error(child.stderr_reader(), ErrorKind::InvalidInput, &["take it once"]);
+    assert_error(child.stdin_writer(), ErrorKind::InvalidInput, &["no stdin"]);
+    Ok(())
+}
+
 #[test]
 fn without_a_loop_there_are_no_children() {
     let error = Command::new("true").spawn().unwrap_err();

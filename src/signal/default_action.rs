@@ -182,10 +182,14 @@ fn lock() -> MutexGuard<'static, Vec<Handled>> {
 /// Whether somebody else handles the signal, or it is ignored. Linux tells; elsewhere there is no safe call that does.
 fn is_taken(kind: SignalKind) -> bool {
     let Ok(status) = fs::read_to_string("/proc/self/status") else { return false };
+    // A number that is no signal's has no bit.
+    let bit = kind.as_raw().checked_sub(1).and_then(|bit| u32::try_from(bit).ok());
     let has = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        mask.is_some_and(|mask| mask >> (kind.as_raw() - 1) & 1 == 1)
+        mask.zip(bit)
+            .and_then(|(mask, bit)| mask.checked_shr(bit))
+            .is_some_and(|mask| mask & 1 == 1)
     };
     has("SigCgt:") || has("SigIgn:")
 }

@@ -79,21 +79,17 @@ where
 /// The output of a [shielded](shield) future, which may have an error that is to be reported: `Result<T, E>`, `()`, `!`, or a plain
 /// value of the standard library.
 ///
-/// `How` is inferred; it says how an error is [reported](super::Reportable).
-///
-/// Implement it for a type of your own without writing a method, if none of its values is an error; or wrap the value in `Ok(..)`.
+/// A value of another type goes into `Ok(..)`. `How` is inferred; it says how an error is [reported](super::Reportable).
 ///
 /// # Examples
 ///
 /// ```
-/// use oneloop::task::ShieldOutput;
+/// use std::convert::Infallible;
 ///
 /// struct Page(&'static str);
 ///
-/// impl ShieldOutput for Page {}
-///
 /// oneloop::run(async {
-///     let page = oneloop::shield(async { Page("text") }).await;
+///     let Ok(page) = oneloop::shield(async { Ok::<_, Infallible>(Page("text")) }).await;
 ///     assert_eq!(page.0, "text");
 /// });
 /// ```
@@ -101,7 +97,7 @@ where
     message = "a shielded future cannot end with `{Self}`: is it an error, which would be lost unseen?",
     label = "ends with `{Self}`",
     note = "a shielded future ends with `Result<T, E>`, with `()`, or with a plain value of the standard library",
-    note = "wrap a value of another type in `Ok(..)`, or implement `ShieldOutput` for it"
+    note = "wrap a value of another type in `Ok(..)`"
 )]
 pub trait ShieldOutput<How = ()>: Sized {
     /// Its error, if it is one.

@@ -1,13 +1,14 @@
 //! asyncio for Rust: a complete single-threaded async runtime.
 //!
-//! One thread, one event loop. Futures need not be `Send`, so tasks share state through `Rc` and `Cell`, without locks.
-//! The names and the behaviour are those of Python's [asyncio], in Rust's form: [the table](#from-asyncio) has both.
+//! A program has one thread and one event loop. Futures need not be `Send`, so tasks share state
+//! through `Rc` and `Cell`, without locks. Names and behaviour follow Python's [asyncio], in Rust's
+//! form: [the table](#from-asyncio) maps one to the other.
 //!
 //! This page is a tour. Every example on it is run as a test.
 //!
 //! # Running
 //!
-//! [`run`] makes an event loop, runs one future on it until that is ready, and returns its output:
+//! [`run`] makes an event loop, runs one future on it to completion, and returns its output:
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,8 +21,9 @@
 //! assert_eq!(oneloop::run(answer()), 42);
 //! ```
 //!
-//! `#[oneloop::main]` makes such a call of an `async fn main`, `#[oneloop::test]` of a test. In `#[oneloop::main]` Ctrl-C cancels main,
-//! as in asyncio: cleanups run, and then the process ends by the signal.
+//! `#[oneloop::main]` wraps an `async fn main` in such a call, and `#[oneloop::test]` wraps a test.
+//! Under `#[oneloop::main]`, Ctrl-C cancels main, as in asyncio: cleanups run, and then the signal
+//! ends the process.
 //!
 //! ```
 //! # #[cfg(feature = "macros")]
@@ -34,12 +36,12 @@
 //! # fn main() {}
 //! ```
 //!
-//! [`Builder`] has the options of a loop. A [`Runtime`] is a loop that is run more than once.
+//! [`Builder`] sets the options of a loop. A [`Runtime`] is a loop that can be run more than once.
 //!
 //! # Tasks
 //!
-//! A future does nothing until it is awaited. [`create_task`] gives it to the loop, which polls it beside everything else,
-//! and returns its handle, a [`Task`]:
+//! A future does nothing until it is awaited. [`create_task`] hands it to the loop, which polls it
+//! alongside everything else, and returns its handle, a [`Task`]:
 //!
 //! ```
 //! use std::cell::Cell;
@@ -61,17 +63,19 @@
 //! });
 //! ```
 //!
-//! Nothing else runs between two `await`s: state that is consistent there needs no lock. The other side of it: a task that
-//! computes for long holds up all others. [`yield_now`] lets them run; the loop logs a warning when it was held up for more
-//! than 100 ms.
+//! Nothing else runs between two `await`s, so state that is consistent there needs no lock. The
+//! price is that a task that computes for a long time holds up all others. [`yield_now`] lets them
+//! run. The loop logs a warning when it is held up for more than 100 ms.
 //!
-//! Dropping the handle does not stop the task. [`Task::detach`] says the same on purpose, and has an error of the task
-//! reported. When the future given to [`run`] is ready, the tasks that are left are cancelled.
+//! Dropping the handle does not stop the task. [`Task::detach`] does the same explicitly, and an
+//! error of the task is then reported. When the future given to [`run`] is ready, the remaining
+//! tasks are cancelled.
 //!
 //! # Cancellation
 //!
-//! [`Task::cancel`] asks a task to stop: the loop drops its future, in the task's own turn, and whoever awaits it gets a
-//! [`JoinError`]. What must happen at the end happens in `drop`, also where Python has `finally` and `with`:
+//! [`Task::cancel`] asks a task to stop: the loop drops its future, in the task's own turn, and
+//! awaiting the task gives a [`JoinError`]. Code that must run at the end goes into `drop`, even
+//! where Python has `finally` and `with`:
 //!
 //! ```
 //! struct Connection;
@@ -97,13 +101,15 @@
 //! });
 //! ```
 //!
-//! A future that is no task is cancelled by dropping it, which is what [`timeout`] does. Under "Cancel safety" the
-//! functions of this crate say what is lost then. A task that should stop with its handle: [`Task::cancel_on_drop`]. One
-//! switch for many, that can be handed on, has children and a deadline: [`CancelToken`].
+//! A future that is not a task is cancelled by dropping it, which is what [`timeout`] does. The
+//! functions of this crate say under "Cancel safety" what is lost then. [`Task::cancel_on_drop`]
+//! makes a task stop when its handle is dropped. A [`CancelToken`] is one switch for many tasks: it
+//! can be passed around, and has children and a deadline.
 //!
-//! What must be *awaited* at the end goes into [`with_cleanup`]. However its guard is dropped, the cleanup runs to its end, no
-//! cancel reaches it, and whoever awaits the task, the timeout, the group or [`run`] gets on only after it. A [`shield`] lets a
-//! future go on that nobody has to wait for.
+//! Code that must *await* something at the end goes into [`with_cleanup`]. However its guard is
+//! dropped, the cleanup runs to its end and no cancel reaches it. An await of the task, the
+//! timeout, the group or [`run`] resumes only after it. A [`shield`] lets a future go on without
+//! anything waiting for it.
 //!
 //! ```
 //! use oneloop::net::TcpStream;
@@ -121,8 +127,9 @@
 //!
 //! # Task groups
 //!
-//! [`task_group`] runs tasks that end before it does. So they may borrow, and nothing is lost: the first error or panic cancels the
-//! others and the body, and all errors come back together, each with its task's name and place.
+//! [`task_group`] runs tasks that end before it does. They may therefore borrow, and nothing is
+//! lost: the first error or panic cancels the others and the body, and all errors come back
+//! together, each with the name and place of its task.
 //!
 //! ```
 //! use std::cell::Cell;
@@ -156,14 +163,16 @@
 //! });
 //! ```
 //!
-//! [`Group::start`] waits until a child is ready, [`Group::set_limit`] bounds how many run at once. A [`TaskSet`] is a group that lives in
-//! a struct: it gives the results as they come, and cancels what is left when it is dropped.
+//! [`Group::start`] waits until a child is ready, and [`Group::set_limit`] bounds how many run at
+//! once. A [`TaskSet`] is a group that lives in a struct: it returns results as they come, and
+//! cancels the remaining tasks when it is dropped.
 //!
 //! # Several at once
 //!
-//! [`gather!`] runs a few futures of any types to their end, [`try_gather!`] stops at the first error and drops the rest.
-//! The functions [`gather`](fn@gather) and [`try_gather`](fn@try_gather) take a list of futures of one type, with a limit if
-//! need be. Each member is polled only when it was woken. They run inside the task that awaits them, so they may borrow:
+//! [`gather!`] runs a few futures of any types to completion. [`try_gather!`] stops at the first
+//! error and drops the rest. The functions [`gather`](fn@gather) and [`try_gather`](fn@try_gather)
+//! take a list of futures of one type, and optionally a limit. Each member is polled only after it
+//! was woken. The futures run inside the task that awaits them, so they may borrow:
 //!
 //! ```
 //! use std::time::Duration;
@@ -186,7 +195,8 @@
 //!
 //! # One of several
 //!
-//! [`select!`] awaits a few futures until the first is ready, and drops the others, before it runs that one's handler:
+//! [`select!`] awaits a few futures until the first is ready, and drops the others before it runs
+//! the handler of that one:
 //!
 //! ```
 //! use oneloop::sync::{Event, Queue};
@@ -220,21 +230,24 @@
 //! });
 //! ```
 //!
-//! [`race`] does so for a list, [`first_ok`] waits for the first success, [`staggered_race`] starts them one after the other.
-//! [`as_completed`] gives all outputs as they come, and [`wait`] the tasks of a list that have ended, leaving the others in it.
+//! [`race`] does the same for a list, [`first_ok`] waits for the first success, and
+//! [`staggered_race`] starts the futures one after the other. [`as_completed`] yields all outputs
+//! as they come. [`wait`] takes the finished tasks out of a list, and leaves the others in it.
 //!
 //! # Locks, queues, channels
 //!
-//! The module [`sync`] has what tasks of one loop need to wait for each other: queues and channels, events and conditions,
-//! semaphores, barriers. A lock is rarely among it: between two `await`s nothing else runs.
+//! The module [`sync`] contains what tasks of one loop need to wait for each other: queues and
+//! channels, events and conditions, semaphores, barriers. Locks are rarely needed: between two
+//! `await`s nothing else runs.
 //!
-//! A [`ContextVar`] is a global variable with a value for each task, such as the number of the request that it serves; a task
-//! takes over the values of its creator.
+//! A [`ContextVar`] is a global variable with a value for each task, such as the number of the
+//! request that it serves. A task inherits the values of its creator.
 //!
 //! # Time
 //!
-//! [`sleep`] and [`sleep_until`] wait, [`timeout`] gives a future so much time and then drops it, and [`interval`] ticks. None
-//! of them is ever early. [`wait_for`] is `timeout` with the arguments in asyncio's order.
+//! [`sleep`] and [`sleep_until`] wait, [`timeout`] drops a future that is not ready in time, and
+//! [`interval`] ticks. None of them is ever early. [`wait_for`] is `timeout` with the arguments in
+//! asyncio's order.
 //!
 //! ```
 //! use std::time::Duration;
@@ -246,13 +259,14 @@
 //! });
 //! ```
 //!
-//! [`move_on_after`] is a `timeout` that is no error, and [`deadline`] tells the code inside how much time it has. The module
-//! [`time`] has the rest, such as [`time::now`], the loop's clock.
+//! [`move_on_after`] is a `timeout` that is not an error, and [`deadline`] tells the code inside
+//! how much time it has. The module [`time`] has the rest, such as [`time::now`], the loop's clock.
 //!
 //! # Streams and servers
 //!
-//! [`start_server`] runs a function for each connection, in a task of its own; [`open_connection`] makes one. Both give an
-//! [`io::StreamReader`] and an [`io::StreamWriter`]: lines and messages in, writes that need not wait out.
+//! [`start_server`] runs a function for each connection, in a task of its own. [`open_connection`]
+//! makes a connection. Both provide an [`io::StreamReader`], which reads lines and messages, and an
+//! [`io::StreamWriter`], whose writes need not be awaited.
 //!
 //! ```
 //! use oneloop::io::{StreamReader, StreamWriter};
@@ -282,12 +296,13 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! An error of a handler is reported, with the address of the peer, and ends that connection only.
+//! An error of a handler is reported with the address of the peer, and ends only that connection.
 //!
 //! # Sockets
 //!
-//! Under these are [`net::TcpListener`] and [`net::TcpStream`]. They have inherent methods, so no trait has to be imported, and take
-//! `&self`, so one task may read while another writes:
+//! Streams and servers are built on [`net::TcpListener`] and [`net::TcpStream`]. Their methods are
+//! inherent, so no trait has to be imported, and take `&self`, so one task may read while another
+//! writes:
 //!
 //! ```
 //! use oneloop::net::{TcpListener, TcpStream};
@@ -306,14 +321,16 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! [`net`] also has UDP and Unix sockets, the options of sockets, and the names of hosts, which are looked up on other threads. For
-//! code that is generic over streams, they implement the traits of futures-io, which [`io`] re-exports. Pipes, the standard
-//! streams and any other descriptor are in [`io`].
+//! [`net`] also has UDP and Unix sockets, socket options, and host names, which are looked up on
+//! other threads. For code that is generic over streams, the sockets implement the traits of
+//! futures-io, which [`io`] re-exports. Pipes, the standard streams and any other descriptor are in
+//! [`io`].
 //!
 //! # Files, processes, signals
 //!
-//! [`fs`] reads and writes files on other threads, in pieces. [`process`] runs programs, and [`signal`] hears signals.
-//! Ctrl-C cancels the main of `#[oneloop::main]`, and of [`run_until_ctrl_c`], and their cleanups run.
+//! [`fs`] reads and writes files on other threads, in pieces. [`process`] runs programs, and
+//! [`signal`] receives signals. Ctrl-C cancels the main future of `#[oneloop::main]` and of
+//! [`run_until_ctrl_c`], and its cleanups run.
 //!
 //! ```
 //! use oneloop::{fs, process::Command};
@@ -330,13 +347,15 @@
 //!
 //! # Errors and panics
 //!
-//! Errors are values. An operation that fails gives an [`io::Error`], a time limit a [`TimeoutError`], a task
-//! without output a [`JoinError`]; the last two turn into the first, so `?` works in a function that returns `io::Result`.
+//! Errors are values. An operation that fails gives an [`io::Error`], a time limit a
+//! [`TimeoutError`], and a task without output a [`JoinError`]. The last two convert into the
+//! first, so `?` works in a function that returns `io::Result`.
 //!
-//! A panic ends its task and nothing else: it is caught at the task's edge and reaches whoever awaits the task. What nobody
-//! can see any more, because the handle is gone, is reported once: through the `log` crate (to standard error where the
-//! program has no logger), or by the hook of [`Builder::on_unhandled`]. A panic of the future given to [`run`] goes on in its
-//! caller.
+//! A panic ends its task and nothing else: it is caught at the task's edge and handed to the code
+//! that awaits the task. A panic that no code can see, because the handle is gone, is reported
+//! once: through the `log` crate (to standard error if the program has no logger), or by the hook
+//! of [`Builder::on_unhandled`]. A panic of the future given to [`run`] continues in the caller of
+//! `run`.
 //!
 //! ```
 //! oneloop::run(async {
@@ -350,8 +369,9 @@
 //!
 //! # Other threads
 //!
-//! Everything of a loop stays on its thread. What blocks, or computes for long, goes to another one by
-//! [`to_thread`](thread::to_thread), and the loop goes on meanwhile:
+//! Everything that belongs to a loop stays on its thread. [`to_thread`](thread::to_thread) moves a
+//! call that blocks, or computes for a long time, to another thread, and the loop goes on
+//! meanwhile:
 //!
 //! ```
 //! use oneloop::thread::to_thread;
@@ -362,8 +382,8 @@
 //! });
 //! ```
 //!
-//! The way back is a [`Handle`], which any thread may have. It makes calls, and tasks, on its loop; what the function that makes a task
-//! returns need not be `Send`:
+//! The way back is a [`Handle`], which any thread may hold. It makes calls, and creates tasks, on
+//! its loop. The future that the given function returns need not be `Send`:
 //!
 //! ```
 //! use std::rc::Rc;
@@ -382,14 +402,16 @@
 //! });
 //! ```
 //!
-//! Many items go from a thread to a loop by [`thread::channel`](thread::channel()). A waker may be used anywhere, so futures that are completed
-//! by other threads work as they do elsewhere. A [`Task`], a socket and a `Sleep` are keys: they are `Send` and `Sync` whatever the
-//! task does, may be dropped anywhere, and say so when they are used where their loop does not run. For an `Rc` value in code that
-//! wants `Send`, [`thread::LoopBound`].
+//! [`thread::channel`](thread::channel()) sends many items from a thread to a loop. A waker may be
+//! used anywhere, so futures that other threads complete work as they do elsewhere. A [`Task`], a
+//! socket and a `Sleep` are keys: they are `Send` and `Sync` whatever the task does, may be dropped
+//! anywhere, and say so when they are used where their loop does not run. [`thread::LoopBound`]
+//! carries an `Rc` value through code that requires `Send`.
 //!
 //! # More cores
 //!
-//! [`workers`](workers()) runs a loop on each core. Listeners of all workers share one port, and the kernel spreads the connections:
+//! [`workers`](workers()) runs a loop on each core. The listeners of all workers share one port,
+//! and the kernel spreads the connections over them:
 //!
 //! ```
 //! use oneloop::net::TcpStream;
@@ -406,8 +428,9 @@
 //!
 //! # Inside another loop
 //!
-//! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`] when there is something to do: at once
-//! after [`Turn::Busy`]; else when the deadline of [`Turn::Park`] has come or [`Runtime::reactor_fd`] is readable.
+//! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`] when there is
+//! something to do: at once after [`Turn::Busy`]; otherwise when the deadline of [`Turn::Park`] has
+//! come or [`Runtime::reactor_fd`] is readable.
 //!
 //! ```
 //! use oneloop::{Runtime, Turn};
@@ -421,8 +444,8 @@
 //!
 //! # Testing
 //!
-//! Under [virtual time](Builder::virtual_time) the clock stands still while tasks run, and jumps to the next deadline when
-//! all of them wait. Hours pass at once, and in the right order:
+//! Under [virtual time](Builder::virtual_time) the clock stands still while tasks run, and jumps to
+//! the next deadline when all of them wait. Hours pass at once, and in the right order:
 //!
 //! ```
 //! use oneloop::{sleep, testing, time};
@@ -485,21 +508,22 @@
 //! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal(kind)`](signal::signal()), and its drop |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
 //!
-//! `docs/asyncio.md` in the repository has every name of asyncio.
+//! `docs/asyncio.md` in the repository lists every name of asyncio.
 //!
 //! # Features
 //!
 //! - `macros`, on by default: `#[oneloop::main]` and `#[oneloop::test]`.
-//! - `udp-batch`: batches of datagrams by one system call, on Linux.
+//! - `udp-batch`: batches of datagrams in one system call, on Linux.
 //! - `peer-cred`: which process is at the other end of a Unix socket.
-//! - `fd-passing`: descriptors that are sent through Unix sockets.
+//! - `fd-passing`: descriptors sent through Unix sockets.
 //! - `full`: all features.
 //!
-//! What brings no further crate is always there.
+//! Everything that needs no further crate is always included.
 //!
 //! # Platforms
 //!
-//! Unix, with Rust 1.85 or later. On Linux timers are exact to some tens of microseconds, elsewhere to a millisecond.
+//! oneloop runs on Unix and needs Rust 1.85 or later. Timers are exact to some tens of microseconds
+//! on Linux, and to a millisecond elsewhere.
 //!
 //! [asyncio]: https://docs.python.org/3/library/asyncio.html
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -553,7 +577,7 @@ pub use time::{
 #[doc(inline)]
 pub use workers::workers;
 
-/// Makes a test of each block of Rust in the README.
+/// Turns each block of Rust in the README into a test.
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

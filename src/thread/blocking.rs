@@ -1,4 +1,4 @@
-//! The pool of `to_thread`, one in each loop that needs it, and its options.
+//! The pool of `to_thread`, and its options. Each loop that needs it has one.
 
 use std::num::NonZero;
 use std::rc::Rc;
@@ -50,28 +50,30 @@ impl LoopLocal for IdleTime {}
 
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
-/// So many threads there are at least, if so many are needed: calls that wait for a disk or a database take no core.
+/// The default never goes below this: calls that wait for a disk or a database take no core.
 const FEWEST_THREADS: usize = 32;
 
-/// One for each core that computes, and some that wait; but not so few on a small machine that a handful of calls that hang
-/// stop all others, as with asyncio's `min(32, cores + 4)`.
+/// One thread for each core that computes, plus a few that wait. Like asyncio's
+/// `min(32, cores + 4)`, but with a minimum, so that on a small machine a handful of hanging calls
+/// does not stop all others.
 fn default_threads() -> usize {
-    // Asking takes a few system calls.
+    // Asking the system takes a few system calls.
     static CORES: OnceLock<usize> = OnceLock::new();
     let cores = CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
     (cores + 4).max(FEWEST_THREADS)
 }
 
 impl Builder {
-    /// How many threads the calls of [`to_thread`](crate::thread::to_thread) may have at a time; further calls wait. By default
-    /// 32, or four more than there are cores if that is more.
+    /// Sets how many threads the calls of [`to_thread`](crate::thread::to_thread) may use at a
+    /// time. Further calls wait. The default is 32, or the number of cores plus four if that is
+    /// more.
     ///
-    /// Threads are started when they are needed. Files are read and written on them too; the names of hosts are looked up on
-    /// others.
+    /// Threads are started when they are needed. They also read and write files. Host names are
+    /// looked up on other threads.
     ///
     /// # Panics
     ///
-    /// If it is 0: no call would ever begin.
+    /// Panics if `max` is 0: no call would ever begin.
     ///
     /// # Examples
     ///
@@ -95,8 +97,8 @@ impl Builder {
         self.with_local(MaxThreads(max))
     }
 
-    /// So long an idle thread of [`to_thread`](crate::thread::to_thread) waits for the next call; then it ends. 10 seconds by
-    /// default.
+    /// Sets how long an idle thread of [`to_thread`](crate::thread::to_thread) waits for the next
+    /// call before it ends. The default is 10 seconds.
     #[doc(alias = "thread_keep_alive")]
     pub fn blocking_idle(self, idle: Duration) -> Self {
         self.with_local(IdleTime(idle))

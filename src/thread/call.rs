@@ -1,4 +1,4 @@
-//! A call as a future: given to a pool when it is first polled, taken back when it is dropped.
+//! A call as a future: the first poll submits it to a pool, and dropping it takes it back.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,13 +12,14 @@ use super::job::{Answer, Asked, Job, Operation};
 use super::pool::Pool;
 use crate::runtime::{self, Place, Timer, When};
 
-/// Where no thread can be started and none is there, it is tried again so often, and so long after the last time.
+/// How often a call is retried if no thread can be started and none exists, and the delay between
+/// tries.
 const TRIES: u32 = 50;
 const RETRY: Duration = Duration::from_millis(20);
 
-/// A call on its way to a pool and back; what it gives is an error if no thread can be started.
+/// A call on its way to a pool and back. Its output is an error if no thread can be started.
 pub(crate) struct Call<R: Send + 'static> {
-    /// `None` once it has given its result.
+    /// `None` once the result has been returned.
     answer: Option<Arc<dyn Answer<R>>>,
     /// Armed while no thread can be started.
     retry: Option<Timer>,
@@ -31,7 +32,7 @@ impl<R: Send + 'static> Call<R> {
         Self::with_job(Job::new(f, Location::caller()))
     }
 
-    /// A call of the operating system for the user.
+    /// Makes a call to the operating system on behalf of the user.
     #[track_caller]
     pub(crate) fn of<F: FnOnce() -> R + Send + 'static>(operation: Operation, f: F) -> Self {
         Self::with_job(Job::new(f, Location::caller()).of(operation))
@@ -41,7 +42,7 @@ impl<R: Send + 'static> Call<R> {
         Self { answer: Some(Arc::new(job)), retry: None, tries: 0 }
     }
 
-    /// `pool` gives the pool of the kind that `what` uses; `None` where no loop runs.
+    /// `pool` returns the pool that `what` uses, or `None` where no loop runs.
     #[track_caller]
     pub(crate) fn poll<P: AsRef<Pool>>(
         &mut self,
@@ -68,7 +69,7 @@ impl<R: Send + 'static> Call<R> {
         Poll::Ready(Ok(result.unwrap_or_else(|payload| panic::resume_unwind(payload))))
     }
 
-    /// Ready if it was tried often enough.
+    /// Ready once all tries are used up.
     fn try_again(&mut self, cx: &Context<'_>, what: &str) -> Poll<()> {
         self.tries += 1;
         if self.tries >= TRIES {
@@ -77,7 +78,8 @@ impl<R: Send + 'static> Call<R> {
         Timer::poll_in(&mut self.retry, When::After(runtime::nanos(RETRY)), cx, what)
     }
 
-    /// If the call runs: what is left of it, which gives nothing any more, and where it was made. The call is told.
+    /// If the call is running, tells it to stop, and returns the rest of it, whose result is
+    /// discarded, and the place where it was made.
     pub(super) fn take_running(&mut self) -> Option<(Self, Place)> {
         let answer = self.answer.take_if(|answer| answer.is_running())?;
         answer.cancel();
@@ -85,14 +87,15 @@ impl<R: Send + 'static> Call<R> {
         Some((Self { answer: Some(answer), retry: None, tries: 0 }, place))
     }
 
-    /// A cleanup waits for the call from now on, and reports it if it is cut off: once is enough.
+    /// From now on a cleanup waits for the call, and reports it if it is cut off. The pool then
+    /// does not report it a second time.
     pub(super) fn is_waited_for(&self) {
         if let Some(answer) = &self.answer {
             answer.report_elsewhere();
         }
     }
 
-    /// Waits for a call that runs.
+    /// Waits for a running call.
     pub(super) async fn wait(mut self) {
         poll_fn(|cx| self.poll(cx, "a call that runs", || None::<Rc<Pool>>)).await.ok();
     }

@@ -1,4 +1,4 @@
-//! The job that runs on this thread, as its code may ask for it.
+//! The job that runs on the current thread, for code that asks about it.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -12,7 +12,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<dyn Work>>> = const { RefCell::new(None) };
 }
 
-/// Runs a job, as the one that this thread does.
+/// Runs `job` as the current job of this thread.
 pub(super) fn run(job: &Arc<dyn Work>) -> Ran {
     CURRENT.set(Some(Arc::clone(job)));
     let ran = job.run();
@@ -20,10 +20,11 @@ pub(super) fn run(job: &Arc<dyn Work>) -> Ran {
     ran
 }
 
-/// Whether the task that awaited the call that runs on this thread has stopped waiting for it: a timeout, a cancel, the end of
-/// the loop. `false` where no call of [`to_thread`](super::to_thread) runs.
+/// Returns whether the task that awaited the current call has stopped waiting for it, because of a
+/// timeout, a cancel, or the end of the loop. Returns `false` where no call of
+/// [`to_thread`](super::to_thread) runs.
 ///
-/// A call that takes long asks it from time to time, and returns early: nobody will see what it returns.
+/// A long call can check this from time to time and return early: its result will not be seen.
 ///
 /// # Examples
 ///
@@ -41,17 +42,17 @@ pub(super) fn run(job: &Arc<dyn Work>) -> Ran {
 /// }); // `run` has waited for the thread
 /// ```
 pub fn is_cancelled() -> bool {
-    // While the thread ends, nothing runs that could have been cancelled.
+    // While the thread ends, no call runs that could have been cancelled.
     CURRENT
         .try_with(|current| current.borrow().as_ref().is_some_and(|job| job.is_cancelled()))
         .unwrap_or(false)
 }
 
-/// As [`is_cancelled`], for code that goes up with `?`: Trio's `from_thread.check_cancelled`.
+/// Like [`is_cancelled`], for code that uses `?`. This is Trio's `from_thread.check_cancelled`.
 ///
 /// # Errors
 ///
-/// [`Cancelled`] if nobody waits for the call any more.
+/// [`Cancelled`] if no task waits for the call any more.
 ///
 /// # Examples
 ///
@@ -77,7 +78,7 @@ pub fn check_cancelled() -> Result<(), Cancelled> {
     if is_cancelled() { Err(Cancelled(())) } else { Ok(()) }
 }
 
-/// Nobody waits for this call any more; see [`check_cancelled`].
+/// An error: no task waits for this call any more. See [`check_cancelled`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled(());
 

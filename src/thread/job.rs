@@ -1,6 +1,7 @@
-//! A job: a call on its way to a thread of a pool, and what it returned on its way back.
+//! A job: a call on its way to a thread of a pool, and its result on the way back.
 //!
-//! One allocation holds the call, then its result, and who waits. The pool knows it as [`Work`], its future as [`Answer`]:
+//! One allocation holds the call, then its result, and the waiter. The pool sees it as [`Work`],
+//! its future as [`Answer`]:
 //!
 //! ```text
 //!          1 poll           2 run            3 return        4 poll
@@ -10,12 +11,15 @@
 //!                                       +-- 7 drop, then 3 -------------+
 //! ```
 //!
-//! 1. The first poll queues it. 2. A thread takes the call out. 3. The result is left here, and the thread then wakes
-//!    whoever waits. 5. The pool has no thread, or ends: the call is back, and another poll queues it again. 6. The future is dropped: the
-//!    call, or the result, goes with it. 7. A running call cannot be stopped. It can ask whether it should
-//!    (`is_cancelled`); its result is dropped on its thread.
+//! 1. The first poll queues the call.
+//! 2. A thread takes the call out.
+//! 3. The thread stores the result here, and then wakes the waiter.
+//! 5. The pool has no thread, or ends: the call is back, and another poll queues it again.
+//! 6. The future is dropped, and the call or the result with it.
+//! 7. A running call cannot be stopped. It can ask whether it should stop (`is_cancelled`). Its
+//!    result is dropped on its thread.
 //!
-//! No lock is held while a call, a waker or a drop of a user's value runs.
+//! No lock is held while a call or a waker runs, or while a value of the user's is dropped.
 
 use std::fmt;
 use std::mem;
@@ -28,14 +32,15 @@ use std::thread;
 
 use crate::runtime::{self, ClockHold, Payload, Place, ThreadsafeValues};
 
-/// What a call does, where that is no code of the user's, who cannot have it ask whether it was cancelled.
+/// Describes a call that runs no user code, so the user cannot make it check whether it was
+/// cancelled.
 pub(crate) struct Operation {
-    /// As "open".
+    /// A verb, such as "open".
     pub(crate) doing: &'static str,
     pub(crate) path: Option<Arc<Path>>,
-    /// Where the user asked for it, if that is known.
+    /// Where the user asked for it, if known.
     pub(crate) place: Option<Place>,
-    /// What to do if it takes too long.
+    /// What the user can do if it takes too long.
     pub(crate) remedy: &'static str,
 }
 
@@ -49,11 +54,11 @@ impl fmt::Display for Operation {
 }
 
 pub(super) struct Job<F, R> {
-    /// Where the call was handed over.
+    /// Where the call was submitted.
     place: Place,
     operation: Option<Operation>,
     is_cancelled: AtomicBool,
-    /// If it outlives the loop, that is reported by a cleanup that waited for it.
+    /// A cleanup that waited for the call reports it if it outlives the loop.
     is_reported_elsewhere: AtomicBool,
     stage: Mutex<Stage<F, R>>,
 }
@@ -65,20 +70,20 @@ enum Stage<F, R> {
         waiting: Waiting,
         vars: ThreadsafeValues,
     },
-    /// `None`: nobody waits any more.
+    /// `None` once nothing waits for the result.
     Running(Option<Waiting>),
     Done(thread::Result<R>),
     Over,
 }
 
-/// Who waits for the result, and virtual time with it.
+/// The waiter for the result, which also holds virtual time still.
 pub(super) struct Waiting {
     waker: Waker,
     hold: Option<ClockHold>,
 }
 
 impl Waiting {
-    /// The loop hears of the result first, and then that time may go on.
+    /// Tells the loop about the result first, and only then lets virtual time go on.
     pub(super) fn wake(self) {
         let Self { waker, hold } = self;
         runtime::wake_guarded(waker);
@@ -88,19 +93,19 @@ impl Waiting {
 
 /// A job as its pool sees it.
 pub(super) trait Work: Send + Sync {
-    /// Does the call on this thread, and says what is left to be done.
+    /// Runs the call on this thread, and returns what remains to be done.
     #[must_use]
     fn run(&self) -> Ran;
 
-    /// Whether it is still to be run.
+    /// Whether it is still waiting to run.
     fn is_queued(&self) -> bool;
 
-    /// The pool will not run it. Gives who waits for it.
+    /// Called when the pool will not run the job. Returns its waiter.
     fn send_back(&self) -> Option<Waiting>;
 
     fn is_cancelled(&self) -> bool;
 
-    /// Whether its pool need not report it if it takes too long.
+    /// Whether the pool should not report the job if it takes too long.
     fn is_reported_elsewhere(&self) -> bool;
 
     fn place(&self) -> Place;
@@ -112,7 +117,7 @@ pub(super) trait Work: Send + Sync {
 pub(super) trait Answer<R>: Send + Sync {
     fn poll(&self, waker: Waker) -> Asked<R>;
 
-    /// Of a new job: it is to be given to a pool now. The call will see `vars`.
+    /// Queues a new job, which the caller then submits to a pool. The call will see `vars`.
     fn queue(&self, waker: Waker, vars: ThreadsafeValues);
 
     fn is_running(&self) -> bool;
@@ -120,10 +125,10 @@ pub(super) trait Answer<R>: Send + Sync {
     /// Tells a running call that it may stop.
     fn cancel(&self);
 
-    /// Tells the pool that somebody else reports it if it takes too long.
+    /// Tells the pool that the job is reported elsewhere if it takes too long.
     fn report_elsewhere(&self);
 
-    /// Nobody waits any more. Gives the payload of a panic that nobody has seen.
+    /// Nothing waits for the result any more. Returns the payload of a panic that was not seen.
     fn give_up(&self) -> Option<Payload>;
 
     fn as_work(self: Arc<Self>) -> Arc<dyn Work>;
@@ -131,19 +136,19 @@ pub(super) trait Answer<R>: Send + Sync {
     fn place(&self) -> Place;
 }
 
-/// What is left to be done after a job.
+/// What remains to be done after a job has run.
 pub(super) enum Ran {
-    /// It has a result now, for which somebody waits.
+    /// The job has a result, and this waiter wants it.
     Wake(Waiting),
-    /// It was taken back, or abandoned.
+    /// The job was taken back, or abandoned.
     Nothing,
-    /// It panicked, and nobody awaits it.
+    /// The job panicked, and nothing awaits it.
     Unseen(Place, Payload),
 }
 
-/// What a future finds when it asks.
+/// The state that a future finds when it polls.
 pub(super) enum Asked<R> {
-    /// Nothing has happened. The waker is back.
+    /// Nothing has happened. The waker is returned.
     IsNew(Waker),
     NotYet,
     Result(thread::Result<R>),
@@ -171,7 +176,7 @@ impl<F, R> Job<F, R> {
 }
 
 impl<F, R> Stage<F, R> {
-    /// Takes the call of a queued job out, and leaves [`Stage::Over`].
+    /// Takes the call out of a queued job, and leaves [`Stage::Over`].
     fn take_queued(&mut self) -> Option<(F, Waiting, ThreadsafeValues)> {
         if !matches!(self, Self::Queued { .. }) {
             return None;
@@ -250,7 +255,7 @@ where
             Stage::New(_) => return Asked::IsNew(waker),
             Stage::Queued { waiting, .. } | Stage::Running(Some(waiting)) => {
                 mem::swap(&mut waiting.waker, &mut waker);
-                // The former one is dropped after the lock.
+                // The previous waker is dropped after the lock is released.
                 drop(stage);
                 return Asked::NotYet;
             }

@@ -1,4 +1,4 @@
-//! `LoopBound`: a value that stays in its loop, and a key to it that goes anywhere.
+//! `LoopBound`: a value that stays in its loop, and a key to it that can go anywhere.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -11,17 +11,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::runtime::{self, Handle, LoopLocal, trim_map};
 
-/// A key to a value that lies in this loop: `Copy`, `Send` and `Sync`, whatever the value is.
+/// A key to a value that lives in this loop. The key is `Copy`, `Send` and `Sync`, whatever the
+/// value is.
 ///
-/// For code that wants `Send` of what it carries, and only carries it: the state of a web framework, a callback of another
-/// crate, an error. The value is an `Rc<T>` in the loop. On the loop's thread the key gives it; elsewhere it says what to do.
+/// It suits code that requires `Send` but only carries the value: the state of a web framework, a
+/// callback of another crate, an error. The value is an `Rc<T>` in the loop. The key gives access
+/// to it on the loop's thread; elsewhere it says what to do instead.
 ///
-/// The value is dropped by [`remove`](LoopBound::remove), or at the end of the loop, after its tasks; always on the loop's
-/// thread. Dropping keys does nothing.
+/// The value is dropped by [`remove`](LoopBound::remove), or at the end of the loop, after its
+/// tasks; always on the loop's thread. Dropping keys does nothing.
 ///
 /// # Examples
 ///
-/// Handlers that a framework wants to be `Send`, and state that is not:
+/// A framework requires handlers to be `Send`, but the state is not:
 ///
 /// ```
 /// use oneloop::thread::LoopBound;
@@ -53,7 +55,7 @@ use crate::runtime::{self, Handle, LoopLocal, trim_map};
 /// });
 /// ```
 ///
-/// From another thread, by way of the loop:
+/// Another thread uses the value by way of the loop:
 ///
 /// ```
 /// use oneloop::thread::{LoopBound, to_thread};
@@ -86,7 +88,7 @@ impl<T: 'static> LoopBound<T> {
     ///
     /// # Panics
     ///
-    /// If no loop runs here.
+    /// Panics if no loop runs on this thread.
     #[must_use = "without its key, nobody reaches the value"]
     #[track_caller]
     pub fn new(value: T) -> Self {
@@ -96,18 +98,18 @@ impl<T: 'static> LoopBound<T> {
         Self { home: Handle::current(), number, value: PhantomData }
     }
 
-    /// The value.
+    /// Returns the value.
     ///
     /// # Panics
     ///
-    /// Where its loop does not run, and if it was removed.
+    /// Panics where the value's loop does not run, and if the value was removed.
     #[track_caller]
     pub fn get(&self) -> Rc<T> {
         let Some(value) = self.try_get() else { self.complain() };
         value
     }
 
-    /// The value; `None` where its loop does not run, and if it was removed.
+    /// Returns the value, or `None` where its loop does not run or if it was removed.
     pub fn try_get(&self) -> Option<Rc<T>> {
         let value = self.values()?.of_number.borrow().get(&self.number).cloned();
         value?.downcast().ok()
@@ -117,13 +119,14 @@ impl<T: 'static> LoopBound<T> {
     ///
     /// # Panics
     ///
-    /// As [`get`](LoopBound::get).
+    /// Same as [`get`](LoopBound::get).
     #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.get())
     }
 
-    /// Takes the value out of the loop; `None` where its loop does not run, and if it was removed before.
+    /// Takes the value out of the loop. Returns `None` where its loop does not run, or if the value
+    /// was removed before.
     #[doc(alias = "take")]
     pub fn remove(&self) -> Option<Rc<T>> {
         let values = self.values()?;
@@ -134,7 +137,7 @@ impl<T: 'static> LoopBound<T> {
         value?.downcast().ok()
     }
 
-    /// The way to its loop.
+    /// Returns a handle to the value's loop.
     pub fn handle(&self) -> Handle {
         self.home
     }
@@ -158,7 +161,7 @@ impl<T: 'static> LoopBound<T> {
     }
 }
 
-/// A number is never given again, so a key outlives its value without harm.
+/// Numbers are never reused, so a key can outlive its value without harm.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// The values of a loop.
@@ -170,7 +173,7 @@ struct Values {
 impl LoopLocal for Values {}
 
 impl Drop for Values {
-    /// One that panics must not take the others with it.
+    /// A value that panics on drop must not keep the others from being dropped.
     fn drop(&mut self) {
         for (_, value) in self.of_number.take() {
             runtime::drop_reported(value);
@@ -186,7 +189,7 @@ impl<T: 'static> Clone for LoopBound<T> {
 
 impl<T: 'static> Copy for LoopBound<T> {}
 
-/// Keys are equal if they lead to the same value.
+/// Keys are equal if they refer to the same value.
 impl<T: 'static> PartialEq for LoopBound<T> {
     fn eq(&self, other: &Self) -> bool {
         (self.home, self.number) == (other.home, other.number)

@@ -1,16 +1,16 @@
-//! Threads: calls that block, on threads of their own; and what goes between threads and loops.
+//! Threads: run blocking calls on other threads, and communicate between threads and loops.
 //!
-//! | what for | |
+//! | task | item |
 //! |---|---|
-//! | a call that blocks or computes, awaited by a task | [`to_thread`] |
-//! | a call that is no longer awaited, to find that out | [`check_cancelled`], [`is_cancelled`] |
-//! | a thread that has something done on a loop, and waits for the answer | [`Handle::create_task_threadsafe`](crate::Handle::create_task_threadsafe), a [`RemoteTask`] |
+//! | await a call that blocks or computes | [`to_thread`] |
+//! | find out, inside such a call, that it is no longer awaited | [`check_cancelled`], [`is_cancelled`] |
+//! | run something on a loop from another thread, and wait for the answer | [`Handle::create_task_threadsafe`](crate::Handle::create_task_threadsafe), a [`RemoteTask`] |
 //! | the same without an answer | [`Handle::call_soon_threadsafe`](crate::Handle::call_soon_threadsafe) |
-//! | a thread that sends a loop one item after another, or receives them | [`channel`](fn@channel) |
-//! | a key that travels, to a value that does not | [`LoopBound`] |
-//! | a value of each task that calls on other threads see too | [`ContextVar::threadsafe`](crate::ContextVar::threadsafe) |
+//! | send items from a thread to a loop, or back | [`channel`](fn@channel) |
+//! | refer, from anywhere, to a value that stays in its loop | [`LoopBound`] |
+//! | give each task a value that its calls on other threads see too | [`ContextVar::threadsafe`](crate::ContextVar::threadsafe) |
 //!
-//! A loop has no other threads than those that such calls and the look-up of hosts need, and none when it has ended.
+//! A loop only has the threads that such calls and host look-ups need, and none once it has ended.
 //!
 //! # Examples
 //!

@@ -1,11 +1,14 @@
-//! A pool of threads: jobs in a queue, and threads that come when there are some and end when there are none.
+//! A pool of threads: a queue of jobs, and threads that start when there are jobs and end when
+//! there are none.
 //!
-//! A thread is woken only if one is idle, and only one at a time: it is *coming*. When it has come and taken a job, it looks
-//! whether there are more, and calls the next one. So whoever submits a thousand jobs pays for one wake, and where the jobs are
-//! short, few threads share them. Idle threads wait in a stack: the one that worked last comes first, and those that are not
-//! needed get their idle time together, and end.
+//! A thread is woken only if one is idle, and only one at a time: it is *coming*. Once it has
+//! arrived and taken a job, it checks whether there are more, and calls the next thread. Submitting
+//! a thousand jobs therefore costs one wake, and if the jobs are short, few threads share them.
+//! Idle threads wait in a stack: the one that worked last is called first, so the threads that are
+//! not needed stay idle, time out, and end.
 //!
-//! The pool knows nothing of tasks. What a job is stands in `job.rs`, how a future waits for one in `to_thread.rs`.
+//! The pool knows nothing about tasks. `job.rs` defines what a job is, and `to_thread.rs` how a
+//! future waits for one.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -19,21 +22,21 @@ use super::current_job;
 use super::job::{Ran, Work};
 use crate::runtime::{self, Handle, Nanos, OwnProcess, Payload, Place};
 
-/// What a pool is like.
+/// The options of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolOptions {
-    /// Its threads are called so, and have a number each.
+    /// The name of its threads, followed by a number.
     pub(crate) name: &'static str,
-    /// How many threads there may be at a time.
+    /// The maximum number of threads at a time.
     pub(crate) threads: usize,
-    /// So long a thread waits for a job, then it ends.
+    /// How long a thread waits for a job before it ends.
     pub(crate) idle: Duration,
-    /// Whether the end of the loop waits for jobs that run, within `Builder::cleanup_timeout`, and reports those that take
-    /// longer. Otherwise their threads are left to themselves at once.
+    /// Whether the end of the loop waits for running jobs, within `Builder::cleanup_timeout`, and
+    /// reports jobs that take longer. Otherwise their threads are left to themselves at once.
     pub(crate) is_awaited: bool,
 }
 
-/// A pool of threads that belongs to a loop. Dropped, it ends its threads.
+/// A pool of threads that belongs to a loop. Dropping it ends its threads.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     /// A forked child has a copy of the pool, and none of its threads.
@@ -46,25 +49,25 @@ struct Shared {
     options: PoolOptions,
     home: Handle,
     state: Mutex<State>,
-    /// A thread of a closed pool has ended.
+    /// Notified when a thread has ended.
     ended: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Arc<dyn Work>>,
-    /// By the index in its name.
+    /// Indexed by the number in the thread's name, less one.
     workers: Vec<Option<Worker>>,
-    /// How many there are.
+    /// The number of living threads.
     living: usize,
-    /// Those that wait for jobs; the last one came last.
+    /// The threads that wait for jobs. The last one became idle last.
     idle: Vec<usize>,
-    /// A thread has been started or woken, and has not looked into the queue yet.
+    /// A thread was started or woken, and has not yet looked at the queue.
     is_one_coming: bool,
     is_closed: bool,
     /// Threads that have ended, or are about to.
     ended: Vec<JoinHandle<()>>,
-    /// Panics that nobody awaits, to be reported on the loop's thread.
+    /// Panics that nothing awaits, to be reported on the loop's thread.
     unseen: Vec<(Place, Payload)>,
 }
 
@@ -75,7 +78,7 @@ struct Worker {
 }
 
 impl Pool {
-    /// A pool of this thread's loop, without a thread at first.
+    /// Makes a pool of this thread's loop. It has no threads at first.
     #[track_caller]
     pub(crate) fn new(options: PoolOptions) -> Self {
         let shared = Shared {
@@ -88,10 +91,10 @@ impl Pool {
         Self { shared: Arc::new(shared), process, closing_since: Cell::new(None) }
     }
 
-    /// Queues a job, behind those that are there.
+    /// Queues a job behind the existing ones.
     ///
-    /// An error if there is no thread and none can be started: then the job was not queued. One thread is enough to have all
-    /// jobs done.
+    /// Fails if there is no thread and none can be started; the job is not queued then. A single
+    /// thread is enough for all jobs to get done.
     pub(super) fn submit(&self, job: Arc<dyn Work>) -> io::Result<()> {
         let mut state = self.shared.lock();
         state.make_room();
@@ -108,7 +111,7 @@ impl Pool {
         Ok(())
     }
 
-    /// The end of the loop begins; its time counts from now.
+    /// The end of the loop begins, and the time limit counts from now.
     pub(crate) fn start_closing(&self) {
         self.closing_since.set(Some(runtime::real_now()));
     }
@@ -122,7 +125,7 @@ impl AsRef<Self> for Pool {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under the lock but allocation, which leaves the lists intact.
+        // Only allocation can panic under the lock, and that leaves the lists intact.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -134,7 +137,7 @@ impl Shared {
     }
 }
 
-/// The loop has ended long ago, and then the last call.
+/// By now the loop, and then the last call, have ended.
 impl Drop for Shared {
     fn drop(&mut self) {
         let unseen = mem::take(&mut self.lock().unseen);
@@ -144,7 +147,8 @@ impl Drop for Shared {
     }
 }
 
-/// Has a thread come for what is in the queue, unless one is coming. Fails if one more is needed and cannot be started.
+/// Calls a thread to serve the queue, unless one is coming. Fails if another thread is needed and
+/// cannot be started.
 fn call_one<'a>(
     shared: &Arc<Shared>,
     mut state: MutexGuard<'a, State>,
@@ -164,11 +168,12 @@ fn call_one<'a>(
 }
 
 impl State {
-    /// What was taken back goes before the queue grows: it is never longer than twice those that wait.
+    /// Removes jobs that were taken back before the queue grows, so its length stays within twice
+    /// the number of waiting jobs.
     fn make_room(&mut self) {
         if self.queue.len() == self.queue.capacity() {
             self.queue.retain(|job| job.is_queued());
-            // To look through all of them again has to be worth it.
+            // The next look through all jobs has to be worth it.
             self.queue.reserve(self.queue.len());
         }
     }
@@ -181,7 +186,7 @@ impl State {
         Some(worker.thread.thread().clone())
     }
 
-    /// Starts a thread. It waits for the lock, and so finds itself among the workers.
+    /// Starts a thread. The thread waits for the lock, so it finds itself among the workers.
     fn start(&mut self, shared: &Arc<Shared>) -> io::Result<()> {
         let index = self.workers.iter().position(Option::is_none).unwrap_or(self.workers.len());
         let name = format!("{}-{}", shared.options.name, index + 1);
@@ -197,7 +202,7 @@ impl State {
         Ok(())
     }
 
-    /// `None`: the pool has gone, and left the thread to itself.
+    /// `None` if the pool is gone and has left the thread to itself.
     fn worker(&mut self, index: usize) -> Option<&mut Worker> {
         self.workers.get_mut(index)?.as_mut()
     }
@@ -220,7 +225,8 @@ impl State {
     }
 }
 
-/// The life of a thread: takes one job after another until it was idle for too long, or the pool is closed.
+/// The life of a thread: runs one job after another until it has been idle for too long, or the
+/// pool is closed.
 fn work(shared: &Arc<Shared>, index: usize) {
     let mut state = shared.lock();
     state.is_one_coming = false;
@@ -241,14 +247,14 @@ fn work(shared: &Arc<Shared>, index: usize) {
     end(shared, state, index);
 }
 
-/// Does what is in the queue, until there is nothing.
+/// Runs jobs until the queue is empty.
 fn do_jobs<'a>(
     shared: &'a Arc<Shared>,
     mut state: MutexGuard<'a, State>,
     index: usize,
 ) -> MutexGuard<'a, State> {
-    // Of the last job. Who waits for it may submit another one at once: before that is possible, this thread has the next job, or
-    // is the one that is coming.
+    // What the last job left to do. Its waiter may submit another job at once, so before this
+    // thread wakes the waiter, it takes its next job, or marks itself as the one that is coming.
     let mut ran = Ran::Nothing;
     loop {
         if let Some(job) = state.queue.pop_front() {
@@ -257,12 +263,12 @@ fn do_jobs<'a>(
             if state.queue.is_empty() {
                 drop(state);
             } else {
-                // Where no more can be started, those that are there do it all.
+                // If no more threads can be started, the existing ones do all the jobs.
                 drop(call_one(shared, state));
             }
             finish(shared, mem::replace(&mut ran, Ran::Nothing));
             ran = current_job::run(&job);
-            // No value of the user's is left in it: its future has it, or took it back.
+            // The job holds no value of the user's any more: its future has it, or took it back.
             drop(job);
             state = shared.lock();
             state.set_job(index, None);
@@ -285,7 +291,7 @@ fn finish(shared: &Arc<Shared>, ran: Ran) {
         Ran::Unseen(place, payload) => {
             shared.lock().unseen.push((place, payload));
             let to_share = Arc::clone(shared);
-            // After the end of the loop the pool itself asks what there is.
+            // After the end of the loop, the pool itself collects what is left.
             shared.home.call_soon_threadsafe(move || to_share.report_unseen()).ok();
         }
     }
@@ -306,7 +312,7 @@ fn wait(shared: &Shared, index: usize) -> MutexGuard<'_, State> {
     }
 }
 
-/// The thread ends. It has to be joined by somebody, and joins who ended before.
+/// The thread ends. It leaves itself to be joined, and joins the threads that ended before it.
 fn end(shared: &Shared, mut state: MutexGuard<'_, State>, index: usize) {
     let former = mem::take(&mut state.ended);
     if let Some(worker) = state.workers.get_mut(index).and_then(Option::take) {
@@ -326,7 +332,7 @@ fn join(threads: Vec<JoinHandle<()>>) {
 }
 
 impl Drop for Pool {
-    /// Sends the idle threads away, and waits for those that do a job.
+    /// Sends the idle threads away, and waits for the threads that run a job.
     fn drop(&mut self) {
         if !self.process.is_current() {
             // The threads cannot be joined, and one of them may have held the lock when the process forked.
@@ -340,7 +346,7 @@ impl Drop for Pool {
         }
         drop(state);
         for job in queue {
-            // Whoever still waits for it asks another loop's pool.
+            // A future that still waits for the job submits it to another loop's pool.
             if let Some(waiting) = job.send_back() {
                 waiting.wake();
             }
@@ -380,7 +386,8 @@ impl Pool {
         self.shared.lock().has_jobs()
     }
 
-    /// How long it may wait for its jobs: from the end of the loop on or, where nobody has told it, from the first such question.
+    /// How long the pool may still wait for its jobs. The time counts from the end of the loop, or
+    /// from the first such question if the pool was not told of that.
     pub(super) fn time_left(&self) -> Nanos {
         let now = runtime::real_now();
         let since = self.closing_since.get().unwrap_or(now);
@@ -390,7 +397,7 @@ impl Pool {
         since.saturating_add(limit).saturating_sub(now)
     }
 
-    /// Until all are done, or have had their time.
+    /// Waits until all jobs are done or their time is up.
     fn wait_for_jobs(&self) -> MutexGuard<'_, State> {
         let mut state = self.shared.lock();
         loop {

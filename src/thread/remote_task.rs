@@ -1,4 +1,4 @@
-//! `RemoteTask`: a task of another thread's loop, to be waited for from here.
+//! `RemoteTask`: a task of another thread's loop that this thread can wait for.
 
 use std::fmt;
 use std::mem;
@@ -13,17 +13,19 @@ use crate::runtime::{
 use crate::task::JoinError;
 
 impl Handle {
-    /// Has the loop call `f` on its own thread and run what that gives as a task; asyncio's `run_coroutine_threadsafe`. From any
-    /// thread. Only the async closure travels, so its future need not be `Send`.
+    /// Has the loop call `f` on its own thread and run the returned future as a task. This is
+    /// asyncio's `run_coroutine_threadsafe`, and can be called from any thread. Only the async
+    /// closure moves to the loop's thread, so its future need not be `Send`.
     ///
-    /// What it gives can be waited for by this thread, or awaited on another loop. After the loop has ended that is an error,
-    /// as with a task that was cancelled; so is it if the loop ends first.
+    /// This thread can wait for the output, or another loop can await it. The result is an error if
+    /// the loop has ended or ends first, just as if the task was cancelled.
     ///
-    /// Creating tasks never waits. A thread that can create them faster than the loop runs them should send its work through a
-    /// [`thread::channel`](crate::thread::channel) to a task that takes it from there, or wait for each task before it creates the
-    /// next: a channel's `send` blocks while the channel is full.
+    /// Creating tasks never waits. A thread that can create tasks faster than the loop runs them
+    /// should send its work through a [`thread::channel`](crate::thread::channel) to a task that
+    /// receives it, or wait for each task before it creates the next: a channel's `send` blocks
+    /// while the channel is full.
     ///
-    /// The task begins with those [context variables](crate::ContextVar) of the code that calls this that are
+    /// The task starts with the caller's [context variables](crate::ContextVar) that are
     /// [`threadsafe`](crate::ContextVar::threadsafe).
     ///
     /// # Examples
@@ -47,7 +49,7 @@ impl Handle {
     /// });
     /// ```
     ///
-    /// From one loop to another:
+    /// One loop can await a task of another:
     ///
     /// ```
     /// use oneloop::thread::to_thread;
@@ -80,7 +82,7 @@ impl Handle {
         });
         let answer = Answer { shared: Arc::clone(&shared) };
         let vars = runtime::copy_threadsafe_vars();
-        // Refused, it is dropped, and that is the answer.
+        // If the call is refused, dropping it completes the answer.
         let _ = self.call_soon_threadsafe(move || {
             let chosen = (!vars.is_empty()).then(|| runtime::choose_vars(Vars::Own(vars.into())));
             let task = runtime::create_at(place, async move { f().await }, None, false);
@@ -91,10 +93,11 @@ impl Handle {
     }
 }
 
-/// A task of another thread's loop; made by [`Handle::create_task_threadsafe`].
+/// A task of another thread's loop, made by [`Handle::create_task_threadsafe`].
 ///
-/// It can be waited for with or without blocking the thread. Dropping it detaches the task, which goes on; its output is dropped
-/// when it ends, on the loop's thread. A panic that nobody has seen is [reported](crate::Builder::on_unhandled) there.
+/// It can be waited for with or without blocking the thread. Dropping it detaches the task, which
+/// goes on; its output is dropped on the loop's thread when it ends. A panic that was not seen is
+/// [reported](crate::Builder::on_unhandled) there.
 ///
 /// # Cancel safety
 ///
@@ -102,7 +105,7 @@ impl Handle {
 ///
 /// # Panics
 ///
-/// Polling panics after it was ready.
+/// Polling it again after it was ready panics.
 #[must_use = "waiting for the task gives its output; dropped, it lets the task go on"]
 #[doc(alias = "concurrent.futures.Future")]
 pub struct RemoteTask<T: Send + 'static> {
@@ -119,16 +122,16 @@ struct Shared<T> {
 enum Stage<T> {
     Waiting(Waiting),
     Done(Result<T, JoinError>),
-    /// The result was given.
+    /// The result has been returned.
     Over,
 }
 
 struct Waiting {
-    /// Once it has been created.
+    /// Set once the task has been created.
     task: Option<TaskId>,
-    /// Before it was created.
+    /// Cancelled before it was created.
     is_cancelled: bool,
-    /// The handle is still there.
+    /// Whether the handle still exists.
     is_awaited: bool,
     waker: Option<Waker>,
 }
@@ -139,7 +142,7 @@ impl<T> Shared<T> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `Some` but once.
+    /// Returns `Some` only once.
     fn take_result(&self) -> Option<Result<T, JoinError>> {
         let mut stage = self.lock();
         if let Stage::Waiting(_) = *stage {
@@ -175,7 +178,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Reports a panic that nobody has seen, on the loop's thread; here, if that is no more.
+    /// Reports a panic that was not seen on the loop's thread, or on this one if the loop is gone.
     fn report(&self, error: JoinError) {
         let task_name = error.task_name().to_owned();
         let Ok(payload) = error.into_panic() else { return };
@@ -184,7 +187,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// Reported wherever it is dropped.
+/// An unseen panic, reported wherever this is dropped.
 struct Unseen {
     task_name: String,
     place: Place,
@@ -200,15 +203,16 @@ impl Drop for Unseen {
 }
 
 impl<T: Send + 'static> RemoteTask<T> {
-    /// Waits, and blocks the thread meanwhile, until the task has ended with its cleanups.
+    /// Waits until the task and its cleanups have ended, and blocks the thread meanwhile.
     ///
     /// # Errors
     ///
-    /// If the task panicked or was cancelled, or its loop has ended.
+    /// A [`JoinError`] if the task panicked or was cancelled, or if its loop has ended.
     ///
     /// # Panics
     ///
-    /// On the loop's own thread, if the task has not ended: the loop cannot run while its thread waits.
+    /// Panics on the loop's own thread if the task has not ended: the loop cannot run while its
+    /// thread waits.
     #[track_caller]
     #[doc(alias = "result")]
     #[doc(alias = "join")]
@@ -219,15 +223,16 @@ impl<T: Send + 'static> RemoteTask<T> {
         }
     }
 
-    /// As [`wait`](RemoteTask::wait), for no longer than `timeout`; `None` if the task has not ended by then. It goes on.
+    /// Like [`wait`](RemoteTask::wait), but waits no longer than `timeout`. Returns `None` if the
+    /// task has not ended by then; the task goes on.
     ///
     /// # Errors
     ///
-    /// As [`wait`](RemoteTask::wait).
+    /// Same as [`wait`](RemoteTask::wait).
     ///
     /// # Panics
     ///
-    /// As [`wait`](RemoteTask::wait); and if it has given the output before.
+    /// Same as [`wait`](RemoteTask::wait). Also panics if the output has been returned before.
     ///
     /// # Examples
     ///
@@ -274,8 +279,8 @@ impl<T: Send + 'static> RemoteTask<T> {
         );
     }
 
-    /// Asks the task to stop, as [`Task::cancel`](crate::Task::cancel) does; it never starts if it has not started yet. `false`
-    /// if it has ended.
+    /// Asks the task to stop, like [`Task::cancel`](crate::Task::cancel). A task that has not
+    /// started never starts. Returns `false` if the task has ended.
     #[doc(alias = "abort")]
     pub fn cancel(&self) -> bool {
         let mut stage = self.shared.lock();
@@ -288,7 +293,7 @@ impl<T: Send + 'static> RemoteTask<T> {
         task.cancel()
     }
 
-    /// Whether the task has ended: waiting for it would not wait.
+    /// Returns whether the task has ended, so that waiting for it would return at once.
     #[doc(alias = "done")]
     pub fn is_finished(&self) -> bool {
         !matches!(*self.shared.lock(), Stage::Waiting(_))
@@ -300,7 +305,7 @@ impl<T: Send + 'static> Future for RemoteTask<T> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Cloning and dropping a waker is somebody else's code.
+        // Cloning and dropping a waker runs foreign code.
         let mut waker = Some(cx.waker().clone());
         if let Stage::Waiting(waiting) = &mut *self.shared.lock() {
             mem::swap(&mut waiting.waker, &mut waker);
@@ -338,7 +343,7 @@ impl<T: Send + 'static> fmt::Debug for RemoteTask<T> {
     }
 }
 
-/// Has to give the result. Dropped without one, wherever that happens, it says that the loop has ended.
+/// Owes the result. If it is dropped without one, anywhere, the result is that the loop has ended.
 struct Answer<T: Send + 'static> {
     shared: Arc<Shared<T>>,
 }
@@ -365,8 +370,8 @@ impl<T: Send + 'static> Drop for Answer<T> {
     }
 }
 
-/// Awaits the task on behalf of its remote handle. It is the waker with which it does so: woken, it looks for the output. The
-/// loop keeps it until then, and drops it at its end.
+/// Awaits the task on behalf of its remote handle. It is itself the waker used for that: when
+/// woken, it looks for the output. The loop keeps it until then, and drops it when the loop ends.
 struct Collector<T: Send + 'static> {
     task: Mutex<Option<TaskHandle>>,
     answer: Answer<T>,

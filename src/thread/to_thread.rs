@@ -1,4 +1,4 @@
-//! `to_thread`: a call that blocks, on a thread of the loop's pool.
+//! `to_thread`: runs a blocking call on a thread of the loop's pool.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,30 +10,33 @@ use super::call::Call;
 use crate::runtime::{self, Place};
 use crate::sync::{Borrower, CapacityLimiter, OwnedToken};
 
-/// Calls `f` on another thread, and gives what it returns; asyncio's `asyncio.to_thread`. For what blocks: files, databases,
-/// long computations.
+/// Calls `f` on another thread, and returns its result; asyncio's `asyncio.to_thread`. Use it for
+/// code that blocks: files, databases, long computations.
 ///
-/// The call begins when the future is first polled. The threads belong to the loop, which starts them when they are needed, no
-/// more than [`Builder::blocking_threads`](crate::Builder::blocking_threads); further calls wait in a queue, first come, first
-/// served. Calls that wait for each other may need more threads than there are: give those threads of their own.
+/// The call begins when the future is first polled. The loop owns the threads, and starts them when
+/// they are needed, up to [`Builder::blocking_threads`](crate::Builder::blocking_threads). Further
+/// calls wait in a queue, first come, first served. Calls that wait for each other may need more
+/// threads than there are: give those threads of their own.
 ///
-/// Dropped before the call has begun, the future takes it back. A call that runs cannot be stopped: it goes on, and its result
-/// is dropped; it can find out by [`check_cancelled`](super::check_cancelled). With
-/// [`wait_on_cancel`](ToThread::wait_on_cancel) the drop leaves a [cleanup](crate::with_cleanup) that waits for it. At its end
-/// the loop waits for the calls that run, within [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and reports
-/// those that take longer.
+/// Dropping the future before the call has begun takes the call back. A running call cannot be
+/// stopped: it goes on, and its result is dropped. It can find out with
+/// [`check_cancelled`](super::check_cancelled). With [`wait_on_cancel`](ToThread::wait_on_cancel),
+/// the drop leaves a [cleanup](crate::with_cleanup) that waits for the call. At its end the loop
+/// waits for running calls, within [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout),
+/// and reports calls that take longer.
 ///
-/// The call sees those [context variables](crate::ContextVar) of the task that are
+/// The call sees the task's [context variables](crate::ContextVar) that are
 /// [`threadsafe`](crate::ContextVar::threadsafe).
 ///
 /// # Cancel safety
 ///
-/// What was not begun does not happen; what was goes on, and what it returns is lost.
+/// A call that has not begun does not happen. A call that has begun goes on, and its result is
+/// lost.
 ///
 /// # Panics
 ///
-/// If `f` panics, with the same payload. If no loop runs on this thread. If the process may have no more threads, and the loop
-/// has none after a second.
+/// Panics with the same payload if `f` panics. Panics if no loop runs on this thread. Panics if the
+/// process may have no more threads, and the loop has none after a second.
 ///
 /// # Examples
 ///
@@ -48,7 +51,7 @@ use crate::sync::{Borrower, CapacityLimiter, OwnedToken};
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Several at once:
+/// Several calls can run at once:
 ///
 /// ```
 /// use oneloop::thread::to_thread;
@@ -78,11 +81,12 @@ pub struct ToThread<R: Send + 'static> {
 }
 
 impl<R: Send + 'static> ToThread<R> {
-    /// Lets a drop of this future leave a [cleanup](crate::with_cleanup) that waits for the call, if that runs: the task ends,
-    /// and a [`timeout`](crate::timeout) or [`run`](crate::run) returns, only when it has returned. For calls that must not go
-    /// on unseen.
+    /// Makes a drop of this future leave a [cleanup](crate::with_cleanup) that waits for the call,
+    /// if it is running. The task ends, and a [`timeout`](crate::timeout) or [`run`](crate::run)
+    /// returns, only after the call has returned. Use this for calls that must not go on unseen.
     ///
-    /// The wait is as long as a cleanup may take, at most; a call that takes longer goes on, and is reported, once. Trio's `abandon_on_cancel=False`.
+    /// The wait takes at most as long as a cleanup may take. A call that takes longer goes on, and
+    /// is reported once. This is Trio's `abandon_on_cancel=False`.
     ///
     /// # Examples
     ///
@@ -113,10 +117,12 @@ impl<R: Send + 'static> ToThread<R> {
         self
     }
 
-    /// Begins the call only with a token of `limiter`, and keeps that until the call has returned, also where nobody waits for
-    /// it any more. So that the calls of one kind do not take all threads, or no more of them reach a database than it allows.
+    /// Begins the call only with a token of `limiter`, and keeps the token until the call has
+    /// returned, even if nothing waits for it any more. This keeps calls of one kind from taking
+    /// all threads, or limits how many of them reach a database.
     ///
-    /// The token is not borrowed by the task: a task may make several calls at once. Trio's `limiter=`.
+    /// The token is not borrowed on behalf of the task, so a task may make several calls at once.
+    /// This is Trio's `limiter=`.
     ///
     /// # Examples
     ///
@@ -168,7 +174,7 @@ impl<R: Send + 'static> Drop for ToThread<R> {
     }
 }
 
-/// Leaves a cleanup that waits for a call, and keeps its token as long.
+/// Leaves a cleanup that waits for a call, and keeps its token until then.
 fn leave<R: Send>(rest: Call<R>, token: Option<OwnedToken>, place: Place) {
     rest.is_waited_for();
     let wait = async move {
@@ -183,7 +189,7 @@ fn leave<R: Send>(rest: Call<R>, token: Option<OwnedToken>, place: Place) {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Limited<R: Send + 'static> {
     call: ToThread<R>,
-    /// `None` once it has given the token.
+    /// `None` once it has produced the token.
     acquire: Option<Pin<Box<dyn Future<Output = OwnedToken>>>>,
     token: Option<OwnedToken>,
 }
@@ -198,7 +204,7 @@ impl<R: Send + 'static> Future for Limited<R> {
             self.acquire = None;
             self.token = Some(token);
         }
-        // Ready or panicked, the call has returned.
+        // Whether the poll is ready or panics, the call has returned.
         let token = self.token.take();
         let polled = Pin::new(&mut self.call).poll(cx);
         if polled.is_pending() {

@@ -1,4 +1,4 @@
-//! Waiting for a future by blocking the thread.
+//! Blocks the thread until a future is ready.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Polls `future` until it is ready or the moment has come, and parks the thread in between.
+/// Polls `future` until it is ready or the deadline has passed, and parks the thread in between.
 pub(super) fn wait_until<F: Future>(mut future: Pin<&mut F>, deadline: Nanos) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
@@ -33,7 +33,7 @@ pub(super) fn wait_until<F: Future>(mut future: Pin<&mut F>, deadline: Nanos) ->
     }
 }
 
-/// A loop must not be blocked, least of all by who waits for the loop itself.
+/// A loop must not be blocked, least of all by code that waits for that same loop.
 #[track_caller]
 pub(super) fn check_may_block(what: &str, instead: &str) {
     assert!(

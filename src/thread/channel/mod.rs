@@ -1,4 +1,4 @@
-//! `channel`: items from other threads to a loop, or to another thread.
+//! `channel`: sends items from other threads to a loop, or to another thread.
 
 mod blocking;
 mod receiver;
@@ -14,23 +14,25 @@ use std::sync::Arc;
 
 use shared::Shared;
 
-/// Makes a channel with room for `capacity` items, whose ends may be on different threads: such as a thread that reads from a
-/// device, and a task that handles what it reads.
+/// Makes a channel with room for `capacity` items. Its ends may be on different threads: for
+/// example, a thread reads from a device, and a task handles what it reads.
 ///
-/// [`Sender::send`] blocks its thread while there is no room, [`Receiver::recv`] is awaited. There are any number of senders and
-/// one receiver. When the last sender is dropped, the receiver gets what is left, and then `None`. When the receiver is dropped,
-/// what is left is dropped, and senders get their items back.
+/// [`Sender::send`] blocks its thread while there is no room; [`Receiver::recv`] is awaited. There
+/// can be any number of senders, and there is one receiver. When the last sender is dropped, the
+/// receiver gets the remaining items, and then `None`. When the receiver is dropped, the remaining
+/// items are dropped, and senders get their items back.
 ///
-/// Items are received in the order in which they were sent, and many that come while the loop is busy wake it once. Between
-/// the tasks of one loop, [`sync::channel`](crate::sync::channel()) is the quicker one.
+/// Items are received in the order in which they were sent. Many items that arrive while the loop
+/// is busy wake it once. Between tasks of one loop, [`sync::channel`](crate::sync::channel()) is
+/// faster.
 ///
-/// With the capacity `usize::MAX` there is no limit: nobody ever waits for room, and if items come faster than they go, they
-/// take all memory.
+/// With the capacity `usize::MAX` there is no limit: senders never wait for room, and if items
+/// arrive faster than they are received, they use up all memory.
 ///
 /// # Panics
 ///
-/// If the capacity is 0: there has to be room for one item. A thread that must know that its item was received can send a
-/// [`Sender`] along, and wait for the answer.
+/// Panics if the capacity is 0, because there has to be room for one item. A thread that must know
+/// that its item was received can send a [`Sender`] along, and wait for the answer.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The end of a channel that receives.
+//! The receiving end of a channel.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,13 +13,13 @@ use super::blocking::{check_may_block, wait_until};
 use super::shared::Shared;
 use crate::runtime::{self, NEVER};
 
-/// The end of a [`channel`](fn@super::channel) that receives. It may move to another thread.
+/// The receiving end of a [`channel`](fn@super::channel). It may move to another thread.
 ///
-/// Dropped, it drops what is left, and senders get their items back.
+/// Dropping it drops the remaining items, and senders get their items back.
 #[must_use = "dropping it closes the channel"]
 pub struct Receiver<T: Send + 'static> {
     shared: Arc<Shared<T>>,
-    /// Taken out of the channel, to be given out next. They count as in it.
+    /// Items taken out of the channel, to be returned next. They still count as in the channel.
     buffer: VecDeque<T>,
 }
 
@@ -28,23 +28,24 @@ impl<T: Send + 'static> Receiver<T> {
         Self { shared, buffer: VecDeque::new() }
     }
 
-    /// The next item; waits while there is none. `None`: all senders are gone, or the channel was closed, and nothing is left.
+    /// Receives the next item, and waits while there is none. Returns `None` when all senders are
+    /// gone or the channel was closed, and no items remain.
     ///
-    /// A task that receives one item after another lets the other tasks run from time to time, also where items come faster
-    /// than it takes them.
+    /// A task that receives one item after another lets other tasks run from time to time, even if
+    /// items arrive faster than it takes them.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it was ready, it has received nothing.
+    /// A future that is dropped before it is ready has received nothing.
     pub fn recv(&mut self) -> Recv<'_, T> {
         Recv { receiver: self }
     }
 
-    /// As [`recv`](Self::recv), under the name of streams.
+    /// Same as [`recv`](Self::recv), under the name that streams use.
     ///
     /// # Cancel safety
     ///
-    /// That of [`recv`](Self::recv).
+    /// Same as [`recv`](Self::recv).
     #[expect(
         clippy::should_implement_trait,
         reason = "it is awaited; streams have this name for it"
@@ -53,11 +54,12 @@ impl<T: Send + 'static> Receiver<T> {
         self.recv()
     }
 
-    /// As [`recv`](Self::recv), on a thread that may block: for what a loop sends to a thread.
+    /// Like [`recv`](Self::recv), but blocks the thread: for receiving from a loop on another
+    /// thread.
     ///
     /// # Panics
     ///
-    /// Where an event loop runs on this thread.
+    /// Panics if an event loop runs on this thread.
     #[doc(alias = "blocking_recv")]
     #[track_caller]
     pub fn recv_blocking(&mut self) -> Option<T> {
@@ -68,11 +70,11 @@ impl<T: Send + 'static> Receiver<T> {
         wait_until(pin!(self.recv()), NEVER).flatten()
     }
 
-    /// The next item, if there is one.
+    /// Receives the next item if there is one, without waiting.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`]: there is none now, or there will be none.
+    /// [`TryRecvError`] if the channel is empty now, or is closed and will stay empty.
     #[doc(alias = "get_nowait")]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         if self.buffer.is_empty() && !self.shared.take_all(&mut self.buffer, None) {
@@ -81,7 +83,8 @@ impl<T: Send + 'static> Receiver<T> {
         self.take().ok_or(TryRecvError::EMPTY)
     }
 
-    /// Closes the channel: nothing can be sent any more, also by those who wait. What is there can still be received.
+    /// Closes the channel: nothing more can be sent, and waiting senders fail too. The items in it
+    /// can still be received.
     ///
     /// # Examples
     ///
@@ -99,22 +102,22 @@ impl<T: Send + 'static> Receiver<T> {
         self.shared.close();
     }
 
-    /// Whether all senders are gone, or the channel was closed. There may be items left.
+    /// Returns whether all senders are gone or the channel was closed. Items may remain in it.
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
 
-    /// How many items are in the channel.
+    /// Returns the number of items in the channel.
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
-    /// Whether no item is in the channel.
+    /// Returns whether the channel contains no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items there may be; `None` for no limit.
+    /// Returns how many items fit into the channel, or `None` if there is no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.shared.capacity()
     }
@@ -146,7 +149,7 @@ impl<T: Send + 'static> Stream for Receiver<T> {
     }
 }
 
-/// The items are moved as a whole.
+/// Items are moved as a whole; nothing is pinned.
 impl<T: Send + 'static> Unpin for Receiver<T> {}
 
 impl<T: Send + 'static> Drop for Receiver<T> {

@@ -1,4 +1,4 @@
-//! The end of a channel that sends.
+//! The sending end of a channel.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,7 +11,8 @@ use super::shared::Shared;
 use super::{SendError, TrySendError};
 use crate::runtime::{self, NEVER, Nanos};
 
-/// The end of a [`channel`](fn@super::channel) that sends, from any thread. Clones send to the same receiver.
+/// The sending end of a [`channel`](fn@super::channel), usable from any thread. Clones send to the
+/// same receiver.
 #[must_use = "dropping it tells the receiver that no further item will come"]
 pub struct Sender<T: Send + 'static> {
     shared: Arc<Shared<T>>,
@@ -22,18 +23,20 @@ impl<T: Send + 'static> Sender<T> {
         Self { shared }
     }
 
-    /// Sends an item; blocks the thread while there is no room.
+    /// Sends an item, and blocks the thread while there is no room.
     ///
-    /// Senders that wait are woken in the order in which they came. One that comes when there is room may overtake them.
+    /// Waiting senders are woken in the order in which they began to wait. A sender that arrives
+    /// while there is room may overtake them.
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the item: the receiver is gone, or closed the channel, also while this waits.
+    /// [`SendError`] with the item if the receiver is gone or closed the channel, possibly while
+    /// this waits.
     ///
     /// # Panics
     ///
-    /// Where an event loop runs on this thread, which must not be blocked: use [`send_async`](Sender::send_async) or
-    /// [`try_send`](Sender::try_send) there.
+    /// Panics if an event loop runs on this thread, because a loop must not be blocked. Use
+    /// [`send_async`](Sender::send_async) or [`try_send`](Sender::try_send) there.
     #[doc(alias = "blocking_send")]
     #[track_caller]
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
@@ -41,15 +44,15 @@ impl<T: Send + 'static> Sender<T> {
         self.send_before(item, NEVER).map_err(|error| SendError::new(error.into_inner()))
     }
 
-    /// As [`send`](Sender::send), for no longer than `timeout`.
+    /// Like [`send`](Sender::send), but waits no longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] with the item: the receiver is gone, or there was no room in this time.
+    /// [`TrySendError`] with the item if the receiver is gone, or if there was no room in time.
     ///
     /// # Panics
     ///
-    /// As [`send`](Sender::send).
+    /// Same as [`send`](Sender::send).
     ///
     /// # Examples
     ///
@@ -82,25 +85,27 @@ impl<T: Send + 'static> Sender<T> {
         }
     }
 
-    /// Sends an item if there is room; never waits.
+    /// Sends an item if there is room, and never waits.
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] with the item: there is no room now, or the receiver is gone.
+    /// [`TrySendError`] with the item if there is no room now, or if the receiver is gone.
     #[doc(alias = "put_nowait")]
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         self.shared.try_send(item)
     }
 
-    /// As [`send`](Sender::send), awaited instead of blocking: from one loop to another, or to a thread.
+    /// Like [`send`](Sender::send), but is awaited instead of blocking: for sending from one loop
+    /// to another, or to a thread.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it was ready, it has not sent, and the item is dropped with it.
+    /// If the future is dropped before it is ready, nothing was sent, and the item is dropped with
+    /// it.
     ///
     /// # Errors
     ///
-    /// As [`send`](Sender::send).
+    /// Same as [`send`](Sender::send).
     ///
     /// # Examples
     ///
@@ -130,22 +135,22 @@ impl<T: Send + 'static> Sender<T> {
         Sending { shared: &self.shared, item: Some(item), ticket: None }
     }
 
-    /// Whether nothing can be sent any more: the receiver is gone, or closed the channel.
+    /// Returns whether nothing more can be sent: the receiver is gone, or closed the channel.
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
 
-    /// How many items are in the channel.
+    /// Returns the number of items in the channel.
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
-    /// Whether no item is in the channel.
+    /// Returns whether the channel contains no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items there may be; `None` for no limit.
+    /// Returns how many items fit into the channel, or `None` if there is no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.shared.capacity()
     }
@@ -174,13 +179,13 @@ impl<T: Send + 'static> fmt::Debug for Sender<T> {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sending<'a, T: Send + 'static> {
     shared: &'a Shared<T>,
-    /// `None` once it was sent.
+    /// `None` once it has been sent.
     item: Option<T>,
-    /// While it waits, or was called and has not come yet.
+    /// Set while the sender waits, and until it polls again after it was called.
     ticket: Option<u64>,
 }
 
-/// The item is moved as a whole.
+/// The item is moved as a whole; nothing is pinned.
 impl<T: Send + 'static> Unpin for Sending<'_, T> {}
 
 impl<T: Send + 'static> Future for Sending<'_, T> {

@@ -1,13 +1,15 @@
-//! What the ends of a channel share.
+//! The state that both ends of a channel share.
 //!
-//! The receiver takes all items that are there at once, under one lock, and gives them out one by one. They count as in the
-//! channel meanwhile: `len` tells how many were sent and not yet given out, and only this decides whether there is room. So the
-//! receiver need not lock to make room, unless somebody waits for it:
+//! The receiver takes all items at once, under one lock, and returns them one by one. Meanwhile
+//! they still count as in the channel: `len` counts the items that were sent and not yet returned,
+//! and it alone decides whether there is room. The receiver therefore need not lock to make room,
+//! unless a sender waits for it:
 //!
-//! - who waits for room first says so (`waiting`), then looks at `len` again;
+//! - a sender that waits for room first announces it (`waiting`), then looks at `len` again;
 //! - the receiver first lowers `len`, then looks at `waiting`.
 //!
-//! One of the two sees the other. Each item that is given out calls one who waits, the oldest.
+//! At least one of the two sees the other. Each item that is returned calls the oldest waiting
+//! sender.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -20,9 +22,9 @@ use crate::runtime;
 
 pub(super) struct Shared<T> {
     capacity: usize,
-    /// Sent, and not given out. Grows under the lock only.
+    /// Items sent and not yet returned. Grows only under the lock.
     len: AtomicUsize,
-    /// How many of those who wait for room have not been called.
+    /// The number of senders that wait for room and have not been called.
     waiting: AtomicUsize,
     state: Mutex<State<T>>,
 }
@@ -30,16 +32,16 @@ pub(super) struct Shared<T> {
 struct State<T> {
     queue: VecDeque<T>,
     senders: usize,
-    /// Nothing can be sent any more.
+    /// Nothing more can be sent.
     is_closed: bool,
     receiver: Option<Waker>,
-    /// Who waits for room, by ticket: the smallest came first.
+    /// The senders that wait for room, by ticket. The smallest ticket is the oldest.
     waiting: BTreeMap<u64, Waker>,
     tickets: u64,
 }
 
 impl<T> Shared<T> {
-    /// With one sender.
+    /// Makes the state of a channel with one sender.
     pub(super) fn new(capacity: usize) -> Self {
         let state = State {
             queue: VecDeque::new(),
@@ -58,7 +60,7 @@ impl<T> Shared<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing panics under the lock but allocation, which leaves the lists intact.
+        // Only allocation can panic under the lock, and that leaves the lists intact.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,7 +109,8 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// Sends the item in its place, or makes the ticket one of those who wait. The error leaves the item where it is.
+    /// Sends the item in `place`, or queues the ticket among the waiting senders. On an error the
+    /// item stays in `place`.
     pub(super) fn poll_send(
         &self,
         place: &mut Option<T>,
@@ -115,7 +118,7 @@ impl<T> Shared<T> {
         waker: Waker,
     ) -> Poll<Result<(), SendError<()>>> {
         let mut state = self.lock();
-        // It was called, or asks again: in either case it does not wait any more.
+        // It was called, or polls again: in either case it no longer waits.
         let mut former = ticket.and_then(|ticket| state.waiting.remove(&ticket));
         if !state.is_closed && !self.has_room() {
             let number = *ticket.get_or_insert_with(|| {
@@ -145,7 +148,7 @@ impl<T> Shared<T> {
         Poll::Ready(result)
     }
 
-    /// Who waited for room stops. If it was called, somebody else is called in its place.
+    /// A sender stops waiting for room. If it had been called, another is called in its place.
     pub(super) fn stop_waiting(&self, ticket: u64) {
         let mut state = self.lock();
         let former = state.waiting.remove(&ticket);
@@ -170,7 +173,8 @@ impl<T> Shared<T> {
 
     // Receiving.
 
-    /// Moves all that is there into `buffer`, which is empty. `false`: nothing is there, nor will be.
+    /// Moves all items into `buffer`, which must be empty. Returns `false` if there are none and
+    /// never will be.
     pub(super) fn take_all(&self, buffer: &mut VecDeque<T>, waker: Option<Waker>) -> bool {
         let mut state = self.lock();
         if !state.queue.is_empty() {
@@ -188,7 +192,7 @@ impl<T> Shared<T> {
         is_open
     }
 
-    /// One of the items was given out.
+    /// One of the items has been returned.
     pub(super) fn give_room(&self) {
         self.len.fetch_sub(1, Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {
@@ -200,7 +204,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Nothing can be sent any more.
+    /// Closes the channel for sending.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -211,7 +215,7 @@ impl<T> Shared<T> {
         waiting.into_values().chain(receiver).for_each(runtime::wake_guarded);
     }
 
-    /// As [`Shared::close`]; nothing will be received either.
+    /// Like [`Shared::close`], but also drops the items: nothing will be received either.
     pub(super) fn close_and_clear(&self) {
         self.close();
         let queue = mem::take(&mut self.lock().queue);
@@ -225,7 +229,7 @@ impl<T> State<T> {
     }
 }
 
-/// Wakers are somebody else's code, and so is what they drop.
+/// Wakers run foreign code, and so does dropping them.
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         runtime::wake_guarded(waker);

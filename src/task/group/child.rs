@@ -1,4 +1,4 @@
-//! A child's future, and its output, behind a type that a group can hold.
+//! A child's future and output, behind a type that the group can hold.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,11 +8,12 @@ use pin_project_lite::pin_project;
 use super::GroupOutcome;
 use crate::runtime::{self, BoxedJob};
 
-/// What a group knows of its children's futures: their errors are `E`.
+/// A child's future as the group sees it. Its error type is `E`.
 pub(super) type BoxedChild<'env, E> = Pin<Box<dyn ChildJob<E> + 'env>>;
 
 pub(super) trait ChildJob<E> {
-    /// Polls the future; when it is ready, drops it, and keeps its value or gives its error. Not to be polled again then.
+    /// Polls the future. When it is ready, drops it and keeps its value or returns its error. Must
+    /// not be polled again after that.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>>;
 
     /// The value, for the child's handle.

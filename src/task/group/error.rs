@@ -1,4 +1,4 @@
-//! `GroupError`: all that went wrong in a group.
+//! `GroupError`: every error of a group.
 
 use std::error::Error;
 use std::fmt;
@@ -9,13 +9,15 @@ use std::vec;
 
 use crate::runtime::{TaskId, TaskLabel};
 
-/// The errors of a [group](crate::task_group): at least one, in the order in which they came, that of the body last. Python's
-/// `ExceptionGroup`.
+/// The errors of a [group](crate::task_group): at least one, in the order in which they occurred,
+/// with the body's error last. Python's `ExceptionGroup`.
 ///
-/// It converts into an [`io::Error`] if its errors are such; the kind is that of the first. Like any error it converts into a
-/// `Box<dyn Error>`. So `?` takes the error of an inner group out of a function, a child or a body with either error type. For
-/// an error type of your own, write `impl From<GroupError<MyError>> for MyError`; or let the errors of the outer group be
-/// `GroupError<MyError>`, into which both `MyError` and the inner group's error convert, and [`flatten`](GroupError::flatten) them.
+/// It converts into an [`io::Error`] if its errors are `io::Error`s; the kind is that of the first.
+/// Like any error, it converts into a `Box<dyn Error>`. So `?` works on an inner group's error in a
+/// function, child or body that returns either error type. For your own error type, write `impl
+/// From<GroupError<MyError>> for MyError`. Alternatively, use `GroupError<MyError>` as the error
+/// type of the outer group: both `MyError` and the inner group's error convert into it, and
+/// [`flatten`](GroupError::flatten) merges them.
 ///
 /// # Examples
 ///
@@ -39,7 +41,7 @@ pub struct GroupError<E> {
     errors: Vec<TaskError<E>>,
 }
 
-/// One error of a [`GroupError`], and whose it is.
+/// One error of a [`GroupError`], with the task it came from.
 pub struct TaskError<E> {
     error: E,
     name: String,
@@ -51,7 +53,8 @@ impl<E> TaskError<E> {
         Self { error, name: task.name(), place: task.place }
     }
 
-    /// As the error of the current task. `None`: there is none, which cannot be where a task fails.
+    /// Attributes the error to the current task. Returns `None` if there is none, which cannot
+    /// happen where a task fails.
     pub(super) fn of_current(error: E) -> Option<Self> {
         let label = TaskId::current().and_then(TaskId::label)?;
         Some(Self::new(error, &label))
@@ -62,7 +65,7 @@ impl<E> TaskError<E> {
         &self.error
     }
 
-    /// The error alone.
+    /// The error without the task's name and place.
     pub fn into_error(self) -> E {
         self.error
     }
@@ -72,19 +75,19 @@ impl<E> TaskError<E> {
         &self.name
     }
 
-    /// Where that task was created.
+    /// Where the task that [`task_name`](Self::task_name) names was created.
     pub fn place(&self) -> &'static Location<'static> {
         self.place
     }
 }
 
 impl<E> GroupError<E> {
-    /// `None`: there are no errors.
+    /// Returns `None` if there are no errors.
     pub(super) fn of(errors: Vec<TaskError<E>>) -> Option<Self> {
         if errors.is_empty() { None } else { Some(Self { errors }) }
     }
 
-    /// The errors, in the order in which they came, that of the body last.
+    /// The errors in the order in which they occurred, with the body's error last.
     pub fn errors(&self) -> &[TaskError<E>] {
         &self.errors
     }
@@ -94,24 +97,26 @@ impl<E> GroupError<E> {
         self.errors.iter()
     }
 
-    /// The one that made the group stop.
+    /// The error that made the group stop.
     pub fn first(&self) -> &TaskError<E> {
         &self.errors[0]
     }
 
-    /// The first error alone. The others are dropped.
+    /// The first error, without its task. The others are dropped.
     pub fn into_first(mut self) -> E {
         self.errors.swap_remove(0).error
     }
 
-    /// All errors. Iterating over a `GroupError`, or over a reference to one, gives the same.
+    /// All errors. Iterating over a `GroupError`, or over a reference to one, yields the same
+    /// errors.
     pub fn into_errors(self) -> Vec<TaskError<E>> {
         self.errors
     }
 }
 
 impl<E> GroupError<GroupError<E>> {
-    /// The errors of inner groups in the place of those groups, each with its own task's name and place.
+    /// Replaces each inner group by its errors. Each error keeps the name and place of its own
+    /// task.
     ///
     /// # Examples
     ///
@@ -144,7 +149,8 @@ impl<E> GroupError<GroupError<E>> {
     }
 }
 
-/// The error alone, as that of the task that runs now. So `?` works on an `E` where a `GroupError<E>` is wanted.
+/// Attributes the error to the running task. This makes `?` work on an `E` where a `GroupError<E>`
+/// is expected.
 impl<E> From<E> for GroupError<E> {
     #[track_caller]
     fn from(error: E) -> Self {

@@ -1,4 +1,5 @@
-//! What went wrong in a group so far, and what becomes of it: an error that the group gives, a panic that goes on, or a report.
+//! The failures of a group so far. Each ends as the group's error, as a panic that continues, or as
+//! a report.
 
 use std::any::Any;
 use std::error::Error;
@@ -10,10 +11,10 @@ use super::{GroupError, TaskError};
 use crate::runtime::{self, Payload, TaskLabel};
 
 pub(super) struct Failures<E> {
-    /// Those of children, in the order in which they came.
+    /// The children's errors, in the order in which they occurred.
     pub(super) errors: Vec<TaskError<E>>,
     pub(super) of_body: Option<TaskError<E>>,
-    /// The first one, and whose it is.
+    /// The first panic, and the task it came from.
     panic: Option<(Payload, TaskLabel)>,
     describe: fn(&E) -> String,
 }
@@ -27,7 +28,8 @@ impl<E> Failures<E> {
         Self { errors, of_body, panic, describe: describe::<E> }
     }
 
-    /// The first panic goes on in whoever awaits the group; others are reported.
+    /// Records a panic. The first one continues in the task that awaits the group. Later ones are
+    /// reported.
     pub(super) fn add_panic(&mut self, payload: Payload, task: TaskLabel) {
         match self.panic {
             None => self.panic = Some((payload, task)),
@@ -35,7 +37,8 @@ impl<E> Failures<E> {
         }
     }
 
-    /// Where the group has ended: all errors or, if there is one, the panic. Then the errors are reported.
+    /// Called when the group has ended. Returns the first panic if there is one, and reports the
+    /// errors. Otherwise returns all errors.
     pub(super) fn take(&mut self) -> Result<Option<GroupError<E>>, Payload> {
         if let Some((payload, _)) = self.panic.take() {
             self.report();
@@ -46,7 +49,7 @@ impl<E> Failures<E> {
         Ok(GroupError::of(errors))
     }
 
-    /// Nobody will be given what is left: reports it.
+    /// Reports the remaining failures, because no code will receive them.
     pub(super) fn report(&mut self) {
         let errors = mem::take(&mut self.errors);
         for error in errors.into_iter().chain(self.of_body.take()) {
@@ -61,7 +64,8 @@ impl<E> Failures<E> {
     }
 }
 
-/// A text for the report: what `Display` gives for the usual errors, what `Debug` gives for others.
+/// Formats an error for the report: with `Display` for well-known error types, otherwise with
+/// `Debug`.
 fn describe<E: fmt::Debug + 'static>(error: &E) -> String {
     fn display<T: fmt::Display + 'static>(error: &dyn Any) -> Option<String> {
         error.downcast_ref::<T>().map(T::to_string)

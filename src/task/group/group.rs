@@ -1,4 +1,4 @@
-//! `Group`: what the body and the children of a group hold of it.
+//! `Group`: the handle that the body and the children of a group use.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -11,12 +11,13 @@ use crate::runtime::{Children, Place};
 use crate::sync::{Event, WaitQueue};
 use crate::task::Task;
 
-/// A group of tasks, as its body sees it; see [`task_group`](crate::task_group).
+/// A group of tasks, as its body sees it. See [`task_group`](crate::task_group).
 ///
-/// A child that creates children takes a clone along. A function that takes a group and what its children borrow says so by
-/// one lifetime: `fn fetch_all<'env>(group: &Group<'env, io::Error>, urls: &'env [String])`.
+/// A child that creates children takes a clone of the group. A function that takes a group and data
+/// that its children borrow needs one lifetime for both: `fn fetch_all<'env>(group: &Group<'env,
+/// io::Error>, urls: &'env [String])`.
 ///
-/// It stays on its thread:
+/// A group stays on its thread:
 ///
 /// ```compile_fail,E0277
 /// oneloop::run(oneloop::task_group(async |group: oneloop::Group<'_, std::io::Error>| {
@@ -30,12 +31,12 @@ pub struct Group<'env, E: 'static> {
 
 pub(super) struct Shared<'env, E> {
     pub(super) children: Children<BoxedChild<'env, E>>,
-    /// It takes no more children.
+    /// Whether the group refuses new children.
     pub(super) is_closed: Cell<bool>,
     pub(super) cancelled: Event,
-    /// Errors of children that nobody takes who has started them.
+    /// Errors of children whose starter is gone.
     pub(super) left_errors: RefCell<Vec<TaskError<E>>>,
-    /// Who waits until no child is left.
+    /// Tasks that wait until no child is left.
     pub(super) joiners: WaitQueue,
 }
 
@@ -52,14 +53,17 @@ impl<'env, E: 'static> Group<'env, E> {
         Self { shared: Rc::new(shared) }
     }
 
-    /// Creates a child: a task that ends before the group does, and may borrow what was declared before it.
+    /// Creates a child: a task that ends before the group does. It may borrow data declared before
+    /// the group.
     ///
-    /// As with [`create_task`](crate::create_task), the caller goes on first. The handle may be dropped: the group waits for the child
-    /// all the same. Awaiting it gives the value of an `Ok`; an `Err` goes to the group, and the handle gives a
-    /// [`JoinError`](crate::JoinError) that says so.
+    /// As with [`create_task`](crate::create_task), the caller continues first. You may drop the
+    /// handle: the group waits for the child anyway. Awaiting the handle gives the value of an
+    /// `Ok`. An `Err` goes to the group, and the handle gives a [`JoinError`](crate::JoinError)
+    /// that says so.
     ///
-    /// In a group that is cancelled, has failed or has ended, the future is dropped and the task is a cancelled one;
-    /// [`try_create_task`](Group::try_create_task) gives the future back.
+    /// If the group is cancelled, has failed or has ended, `create_task` drops the future and
+    /// returns a cancelled task. [`try_create_task`](Group::try_create_task) returns the future
+    /// instead.
     ///
     /// # Examples
     ///
@@ -86,7 +90,7 @@ impl<'env, E: 'static> Group<'env, E> {
         self.create_task_at(Location::caller(), future)
     }
 
-    /// As [`Group::create_task`], on behalf of the code at `place`.
+    /// Like [`Group::create_task`], but records `place` as the place of creation.
     pub(super) fn create_task_at<F, V>(&self, place: Place, future: F) -> Task<V>
     where
         F: Future<Output: GroupOutcome<E, Value = V>> + 'env,
@@ -100,17 +104,18 @@ impl<'env, E: 'static> Group<'env, E> {
         })
     }
 
-    /// The error of a child that nobody else takes makes the group fail.
+    /// Makes the group fail with the error of a child whose starter is gone.
     pub(super) fn take_over(&self, error: TaskError<E>) {
         self.shared.left_errors.borrow_mut().push(error);
         self.shared.children.wake_group();
     }
 
-    /// As [`create_task`](Group::create_task), for a group that may take no more children.
+    /// Like [`create_task`](Group::create_task), but returns the future if the group takes no more
+    /// children.
     ///
     /// # Errors
     ///
-    /// The future, if the group is cancelled, has failed or has ended.
+    /// Returns the future if the group is cancelled, has failed or has ended.
     #[track_caller]
     pub fn try_create_task<F, V>(&self, future: F) -> Result<Task<V>, F>
     where
@@ -132,17 +137,19 @@ impl<'env, E: 'static> Group<'env, E> {
         Ok(Task::of(self.shared.children.create(child, place)))
     }
 
-    /// Creates a child, and waits until it says that it is ready, by [`Ready::set`]; gives what it set. Trio's `nursery.start`.
+    /// Creates a child and waits until it reports that it is ready by calling [`Ready::set`].
+    /// Returns the value it set. Trio's `nursery.start`.
     ///
-    /// An error of the child before that comes back from here, and the group goes on; after it the child is one like any.
+    /// If the child fails before it is ready, `start` returns the error and the group goes on. Once
+    /// it is ready, it is a child like any other.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the child is ready, it cancels the child.
+    /// If the future is dropped before the child is ready, the child is cancelled.
     ///
     /// # Errors
     ///
-    /// [`StartError`]: the child failed, was cancelled, or ended without having set anything.
+    /// Returns a [`StartError`] if the child failed, was cancelled, or ended without calling `set`.
     ///
     /// # Examples
     ///
@@ -176,24 +183,26 @@ impl<'env, E: 'static> Group<'env, E> {
         start::start(self, child, Location::caller())
     }
 
-    /// Cancels the children, and takes no more of them. Never the body: it sees [`cancelled`](Group::cancelled), and its output is the
-    /// group's. Asyncio's `TaskGroup.cancel` without its end of the body.
+    /// Cancels the children and closes the group to new ones.
+    ///
+    /// The body keeps running. It can observe [`cancelled`](Group::cancelled), and its output
+    /// becomes the group's output. Asyncio's `TaskGroup.cancel` also ends the body.
     pub fn cancel(&self) {
         self.shared.is_closed.set(true);
         self.shared.children.cancel_all();
         self.shared.cancelled.set();
     }
 
-    /// Waits until no child is left, for a body that has something to do then; the group itself waits for all children
-    /// anyway. A child would wait for itself, for ever.
+    /// Waits until no child is left, for a body that has work to do afterwards. The group itself
+    /// waits for all children anyway. A child that calls this waits for itself, forever.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     ///
     /// # Examples
     ///
-    /// What is left after a while is cancelled:
+    /// Cancels the children that are left after a while:
     ///
     /// ```
     /// use std::time::Duration;
@@ -217,11 +226,11 @@ impl<'env, E: 'static> Group<'env, E> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     ///
     /// # Examples
     ///
-    /// A body that has a result to give also when its group is cancelled:
+    /// A body that returns a result even when its group is cancelled:
     ///
     /// ```
     /// oneloop::run(async {
@@ -244,19 +253,19 @@ impl<'env, E: 'static> Group<'env, E> {
         self.shared.cancelled.is_set()
     }
 
-    /// At most so many children run at once from now on; the others wait, in the order of their creation. Children that
-    /// run already go on.
+    /// Limits the number of children that run at once, from now on. Further children wait in order
+    /// of creation. Children that are already running continue.
     ///
     /// # Panics
     ///
-    /// If `limit` is 0: nothing would ever start.
+    /// Panics if `limit` is 0, since no child would ever start.
     #[track_caller]
     pub fn set_limit(&self, limit: usize) {
         assert!(limit > 0, "with a limit of 0 no child would ever start: pass 1 or more");
         self.shared.children.set_limit(limit);
     }
 
-    /// How many children have not ended.
+    /// The number of children that have not ended.
     pub fn len(&self) -> usize {
         self.shared.children.len()
     }

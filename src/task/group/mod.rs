@@ -1,4 +1,4 @@
-//! Task groups: children that may borrow, that end with their group, and whose errors come back together.
+//! Task groups: children may borrow, end with their group, and return their errors together.
 
 mod child;
 mod error;

@@ -1,14 +1,15 @@
-//! What the children and the body of a group may end with.
+//! The permitted outputs of a group's children and body.
 
 use std::convert::Infallible;
 
 use super::GroupError;
 use crate::task::outcome::Never;
 
-/// The output of a child of a [group](crate::task_group) whose errors are `E`: `Result<T, E>`, `()`, `!`, or a plain value.
+/// The output of a child of a [group](crate::task_group) with error type `E`: `Result<T, E>`, `()`,
+/// `!`, or a plain value.
 ///
-/// Numbers, strings, options, collections, tuples and other types of the standard library are plain values. A value of
-/// another type goes into `Ok(..)`.
+/// Plain values are numbers, strings, options, collections, tuples and other standard library
+/// types. Wrap a value of any other type in `Ok(..)`.
 ///
 /// # Examples
 ///
@@ -30,14 +31,14 @@ use crate::task::outcome::Never;
     note = "wrap a value of another type in `Ok(..)`"
 )]
 pub trait GroupOutcome<E> {
-    /// What the child's [`Task`](crate::Task) gives.
+    /// The output of the child's [`Task`](crate::Task).
     type Value;
 
-    /// As a `Result`.
+    /// Converts the output into a `Result`.
     ///
     /// # Errors
     ///
-    /// That of the child, which is the group's then.
+    /// Returns the child's error, which goes to the group.
     fn into_group_result(self) -> Result<Self::Value, E>;
 }
 
@@ -65,9 +66,10 @@ impl<T, E> GroupOutcome<E> for Result<T, E> {
     }
 }
 
-/// The output of the body of a [group](crate::task_group), which decides what the group gives: `Result<T, E>` gives
-/// `Result<T, GroupError<E>>`; `()`, and a plain value like those of [children](GroupOutcome), give themselves, and then no child may
-/// fail.
+/// The output of the body of a [group](crate::task_group). It decides the output of the group.
+///
+/// `Result<T, E>` becomes `Result<T, GroupError<E>>`. `()` and plain values, like those of
+/// [children](GroupOutcome), stay as they are, and then no child may fail.
 ///
 /// # Examples
 ///
@@ -87,21 +89,21 @@ impl<T, E> GroupOutcome<E> for Result<T, E> {
     note = "wrap a value of another type in `Ok(..)`, and name the error type: `async |group| -> io::Result<_> {{ .. }}`"
 )]
 pub trait Body {
-    /// What success gives.
+    /// The value on success.
     type Value;
-    /// The group's errors.
+    /// The type of the group's errors.
     type Error;
-    /// What the group gives.
+    /// The output of the group.
     type Joined;
 
-    /// As a `Result`.
+    /// Converts the output into a `Result`.
     ///
     /// # Errors
     ///
-    /// That of the body.
+    /// Returns the body's error.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 
-    /// Puts the group's output together.
+    /// Makes the group's output.
     #[doc(hidden)]
     fn joined(result: Result<Self::Value, GroupError<Self::Error>>) -> Self::Joined;
 }

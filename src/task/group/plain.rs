@@ -1,4 +1,4 @@
-//! Plain values as the output of a group's children and body, and of a shield: none of them is an error.
+//! Plain values as outputs of children, group bodies and shields. None of them is an error.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
@@ -14,7 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Body, GroupError, GroupOutcome};
 use crate::task::{ShieldOutput, Task};
 
-/// One by one: an implementation for every type would be one for `Result` as well, whose errors are the group's.
+/// Implements the traits type by type. A blanket implementation would overlap with the one for
+/// `Result`, whose errors go to the group.
 macro_rules! plain {
     ($([$($generics:tt)*] $type:ty;)*) => {$(
         impl<Error, $($generics)*> GroupOutcome<Error> for $type {

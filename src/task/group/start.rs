@@ -1,4 +1,4 @@
-//! `Group::start`: a child that says when it is ready.
+//! `Group::start`: waits until a child reports that it is ready.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -13,14 +13,14 @@ use super::{Group, GroupOutcome, TaskError};
 use crate::runtime;
 use crate::task::CancelOnDrop;
 
-/// With this a child that was [started](Group::start) says that it is ready. A child that drops it and goes on keeps whoever
-/// has started it waiting until it ends.
+/// Lets a child that was [started](Group::start) report that it is ready. If the child drops it and
+/// goes on, `start` waits until the child ends.
 #[must_use = "whoever has started the child waits for `set`"]
 pub struct Ready<V> {
     place: Rc<Place<V>>,
 }
 
-/// Where the value is handed over.
+/// Where the child leaves the value for its starter.
 struct Place<V> {
     value: Cell<Option<V>>,
     is_set: Cell<bool>,
@@ -28,7 +28,7 @@ struct Place<V> {
 }
 
 impl<V> Ready<V> {
-    /// Says that the child is ready, with a value for whoever has started it.
+    /// Reports that the child is ready, and passes a value to its starter.
     #[doc(alias = "started")]
     pub fn set(self, value: V) {
         self.place.is_set.set(true);
@@ -46,9 +46,9 @@ impl<V> fmt::Debug for Ready<V> {
     }
 }
 
-/// Why a child that was [started](Group::start) did not become ready.
+/// Why a child that was [started](Group::start) never became ready.
 ///
-/// It converts into an [`io::Error`] if the group's errors are such.
+/// It converts into an [`io::Error`] if the group's error type is `io::Error`.
 pub struct StartError<E> {
     cause: Cause<E>,
 }
@@ -70,7 +70,7 @@ impl<E> StartError<E> {
         matches!(self.cause, Cause::Cancelled)
     }
 
-    /// Whether the child ended without having said that it is ready.
+    /// Whether the child ended without reporting that it was ready.
     pub fn is_never_ready(&self) -> bool {
         matches!(self.cause, Cause::NeverReady)
     }
@@ -84,16 +84,17 @@ impl<E> StartError<E> {
     }
 }
 
-/// A child that is being started, as whoever waits for it sees it. Until it is ready, it goes with this.
+/// A child that is starting, as seen by its starter. Dropping this cancels the child unless it is
+/// ready.
 struct Starting<'a, 'env, V, E: 'static> {
     group: &'a Group<'env, E>,
-    /// `None` once it is ready.
+    /// `None` once the child is ready.
     task: Option<CancelOnDrop<()>>,
     place: Rc<Place<V>>,
     early_error: Rc<EarlyError<E>>,
 }
 
-/// The error of a child that was not ready yet: it is for whoever has started it.
+/// The error of a child that failed before it was ready. It goes to the starter.
 type EarlyError<E> = Cell<Option<TaskError<E>>>;
 
 pub(super) async fn start<'env, V, C, R, E>(
@@ -114,7 +115,7 @@ where
     let early_error = Rc::new(Cell::new(None));
     let run = {
         let (place, early_error) = (Rc::clone(&place), Rc::clone(&early_error));
-        // As a function of its own it would want the output to outlive the group.
+        // Inline, because a separate function would require the output to outlive the group.
         async move {
             let outcome = child(Ready { place: Rc::clone(&place) }).await;
             child_ended(outcome.into_group_result(), &place, &early_error)
@@ -126,7 +127,7 @@ where
     started.map_err(|cause| StartError { cause })
 }
 
-/// What the group is told of a child's end.
+/// Turns a child's result into what the group sees. An early error goes to the starter instead.
 fn child_ended<T, V, E>(
     result: Result<T, E>,
     place: &Place<V>,
@@ -153,7 +154,7 @@ impl<V, E> Starting<'_, '_, V, E> {
         drop(former);
         let task = self.task.as_mut().expect("polled only until it is ready");
         let ended = ready!(Pin::new(task).poll(cx));
-        // It may have become ready and ended in one poll.
+        // The child may have become ready and ended in one poll.
         if let Some(value) = self.place.value.take() {
             return Poll::Ready(Ok(value));
         }
@@ -165,7 +166,7 @@ impl<V, E> Starting<'_, '_, V, E> {
     }
 }
 
-/// An error that nobody here will take is the group's.
+/// Passes an early error to the group if the starter never took it.
 impl<V, E> Drop for Starting<'_, '_, V, E> {
     fn drop(&mut self) {
         if let Some(error) = self.early_error.take() {

@@ -1,4 +1,4 @@
-//! `interval`: something to be done again and again.
+//! `interval`: ticks at a fixed period.
 
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use super::Sleep;
 use crate::runtime::{self, Nanos, from_instant, nanos, to_instant};
 
-/// Ticks at once, then every `period`, counted from the first tick.
+/// Returns an interval that ticks immediately, then every `period`, counted from the first tick.
 ///
 /// # Panics
 ///
-/// If `period` is zero: it would tick for ever without waiting.
+/// Panics if `period` is zero, since the interval would tick forever without waiting.
 ///
 /// # Examples
 ///
@@ -29,34 +29,34 @@ pub fn interval(period: Duration) -> Interval {
     Interval::new(None, period)
 }
 
-/// As [`interval`], with the first tick at `start`.
+/// Like [`interval`], but with the first tick at `start`.
 ///
 /// # Panics
 ///
-/// If `period` is zero.
+/// Panics if `period` is zero.
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval::new(Some(from_instant(start)), period)
 }
 
-/// What an [`Interval`] does about ticks that came too late to be waited for.
+/// How an [`Interval`] handles ticks that were missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[doc(alias = "MissedTickBehavior")]
 pub enum MissedTicks {
-    /// Makes up for them: ticks at once until it has caught up. The default.
+    /// Ticks without waiting until it has caught up. The default.
     #[default]
     Burst,
-    /// Counts the period anew from the late tick.
+    /// Restarts the period at the late tick.
     Delay,
-    /// Leaves them out, and goes on at a whole number of periods from the start.
+    /// Skips the missed ticks and continues at a whole number of periods from the start.
     Skip,
 }
 
-/// See [`interval`].
+/// A series of ticks; see [`interval`].
 #[derive(Debug)]
 pub struct Interval {
     period: Nanos,
-    /// When the next tick is due; `None` before the first one, which is due at once.
+    /// When the next tick is due. `None` before the first tick, which is due immediately.
     next: Option<Nanos>,
     missed: MissedTicks,
 }
@@ -68,28 +68,29 @@ impl Interval {
         Self { period: nanos(period), next, missed: MissedTicks::Burst }
     }
 
-    /// What to do about ticks that were missed because the task was busy.
+    /// Sets how to handle ticks that were missed because the task was busy.
     #[must_use]
     pub fn missed_ticks(mut self, missed: MissedTicks) -> Self {
         self.missed = missed;
         self
     }
 
-    /// Waits for the next tick; gives the moment when it was due. A tick that is due already does not wait.
+    /// Waits for the next tick and returns the moment when it was due. Returns at once if the tick
+    /// is due already.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it loses no tick.
+    /// If the future is dropped before it is ready, no tick is lost.
     ///
     /// # Panics
     ///
-    /// When polled where no loop runs.
+    /// Panics when polled outside a loop.
     pub async fn tick(&mut self) -> Instant {
         let due = *self.next.get_or_insert_with(runtime::now);
         if due > runtime::now() {
             Sleep::at(due).await;
         } else {
-            // A task that is far behind must let others run all the same.
+            // A task that is far behind must still let other tasks run.
             poll_fn(runtime::poll_budget).await;
         }
         self.next = Some(self.after(due, runtime::now()));
@@ -101,12 +102,12 @@ impl Interval {
         Duration::from_nanos(self.period)
     }
 
-    /// Ticks again one period from now.
+    /// Restarts the interval: the next tick is one period from now.
     pub fn reset(&mut self) {
         self.next = Some(runtime::now().saturating_add(self.period));
     }
 
-    /// When the tick after the one of `due` is due, given that it is `now`.
+    /// When the tick after the one at `due` is due, if the current time is `now`.
     fn after(&self, due: Nanos, now: Nanos) -> Nanos {
         let next = due.saturating_add(self.period);
         match self.missed {

@@ -33,10 +33,10 @@ pub use timeout::{Timeout, TimeoutError, timeout, timeout_at, wait_for};
 
 use crate::runtime;
 
-/// The time by the loop's clock; asyncio's `loop.time()`.
+/// Returns the time on the loop's clock. Asyncio's `loop.time()`.
 ///
-/// Under [virtual time](crate::Builder::virtual_time) it is the virtual one, where `Instant::now()` would be wrong. Where no loop runs,
-/// it is the real one.
+/// Under [virtual time](crate::Builder::virtual_time) this is the virtual time, where
+/// `Instant::now()` would be wrong. Outside a loop it is the real time.
 ///
 /// # Examples
 ///
@@ -54,16 +54,18 @@ pub fn now() -> Instant {
     runtime::to_instant(runtime::now())
 }
 
-/// When the code that calls this must be ready, by the [loop's clock](now): the earliest end of all time limits around it;
-/// Trio's `current_effective_deadline`. `None`: there are no limits.
+/// Returns the moment by which the calling code must be ready, on the [loop's clock](now): the
+/// earliest deadline of all time limits around it, or `None` if there are none. Trio's
+/// `current_effective_deadline`.
 ///
-/// Limits are [`timeout`], [`timeout_at`], [`wait_for`], [`move_on_after`], [`move_on_at`] and
-/// [`run_until_cancelled`](crate::task::CancelToken::run_until_cancelled) with a token that has a deadline. A client can pass on
-/// how much time is left. A moment that has passed says that this code will not be polled again, unless it is ready now.
+/// Time limits are [`timeout`], [`timeout_at`], [`wait_for`], [`move_on_after`], [`move_on_at`] and
+/// [`run_until_cancelled`](crate::task::CancelToken::run_until_cancelled) with a token that has a
+/// deadline. A client can use this to pass on how much time is left. If the returned moment has
+/// passed, the calling code will not be polled again unless it is ready now.
 ///
-/// The limits are those of the code and not of the values it holds: a new task starts without any, also an eager one. To
-/// limit it as well, hand the deadline on, as in the example. A child of a [group](crate::task_group) runs inside the code
-/// that awaits the group, and has its limits.
+/// Limits apply to code, not to the values it holds: a new task starts without any, even an eager
+/// one. To limit a task as well, pass the deadline on, as in the example. A child of a
+/// [group](crate::task_group) runs inside the code that awaits the group, and has its limits.
 ///
 /// # Examples
 ///

@@ -1,21 +1,22 @@
-//! `move_on_after` and `move_on_at`.
+//! `move_on_after` and `move_on_at`: time limits whose expiry is not an error.
 
 use std::time::{Duration, Instant};
 
 use super::{timeout, timeout_at};
 
-/// Gives `future` so much time, counted from the first poll, then drops it and moves on with `None`; Trio's
-/// `move_on_after`.
+/// Gives `future` at most `duration`, counted from the first poll, then drops it and moves on with
+/// `None`. Trio's `move_on_after`.
 ///
-/// [`timeout`] by another name, where too late is no error: an optional part of a page, a last attempt.
+/// This is [`timeout`] for cases where being late is not an error: an optional part of a page, a
+/// last attempt.
 ///
 /// # Cancel safety
 ///
-/// That of `future`.
+/// The same as that of `future`.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, unless the future is ready at once.
+/// Panics when polled outside a loop, unless the future is ready at once.
 ///
 /// # Examples
 ///
@@ -33,15 +34,16 @@ pub async fn move_on_after<F: IntoFuture>(duration: Duration, future: F) -> Opti
     timeout(duration, future).await.ok()
 }
 
-/// Like [`move_on_after`], but until a moment by the [loop's clock](super::now); Trio's `move_on_at`.
+/// Like [`move_on_after`], but with a deadline on the [loop's clock](super::now). Trio's
+/// `move_on_at`.
 ///
 /// # Cancel safety
 ///
-/// That of `future`.
+/// The same as that of `future`.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, unless the future is ready at once.
+/// Panics when polled outside a loop, unless the future is ready at once.
 pub async fn move_on_at<F: IntoFuture>(deadline: Instant, future: F) -> Option<F::Output> {
     timeout_at(deadline, future).await.ok()
 }

@@ -1,4 +1,4 @@
-//! `as_completed`: the outputs of many futures, each as soon as it is there.
+//! `as_completed`: the outputs of several futures, each as soon as it is ready.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,20 +11,22 @@ use futures_core::stream::FusedStream;
 use super::unfinished::Unfinished;
 use crate::runtime::poll_budget;
 
-/// Runs all futures at once and gives their outputs in the order in which they come, each with the index of its argument;
-/// asyncio's `as_completed`.
+/// Runs all futures at once and yields their outputs in order of completion, each with the index of
+/// its argument. Asyncio's `as_completed`.
 ///
-/// Take them with [`next`](AsCompleted::next), or as a [`Stream`]. The futures run inside the task that takes the outputs,
-/// and only while it waits for one; each is polled only when it was woken, and dropped as soon as it is ready. Those that are
-/// ready at the same time come in the order of their wakes, at the first poll in the order of the arguments. Dropping the
-/// result drops the futures that are left.
+/// Take the outputs with [`next`](AsCompleted::next), or use it as a [`Stream`]. The futures run
+/// inside the task that takes the outputs, and only while it waits for one. Each is polled only
+/// when it was woken, and dropped as soon as it is ready. Futures that are ready at the same time
+/// come in the order of their wakes; at the first poll, in the order of the arguments. Dropping the
+/// `AsCompleted` drops the remaining futures.
 ///
-/// Tasks go on by themselves: dropping an `as_completed` of [`Task`](crate::Task)s only detaches them. For a set of tasks
-/// that lives longer, and grows, take a [`TaskSet`](crate::TaskSet).
+/// Tasks run independently: dropping an `as_completed` of [`Task`](crate::Task)s only detaches
+/// them. For a set of tasks that lives longer and grows, use a [`TaskSet`](crate::TaskSet).
 ///
 /// # Panics
 ///
-/// When polled where no loop runs. A panic of a future reaches whoever takes the next output; the others are still there.
+/// Panics when polled outside a loop. A panic of one of the futures propagates to the code that
+/// takes the next output; the other futures remain available.
 ///
 /// # Examples
 ///
@@ -62,27 +64,30 @@ pub struct AsCompleted<F> {
 }
 
 impl<F: Future> AsCompleted<F> {
-    /// At most so many at once: the next one starts when one has ended. To be said before the first output is taken.
+    /// Limits the number of futures that run at once: the next one starts when one has ended. Call
+    /// this before taking the first output.
     ///
     /// # Panics
     ///
-    /// If `limit` is 0: nothing would ever start.
+    /// Panics if `limit` is 0, since nothing would ever start.
     #[track_caller]
     pub fn limit(mut self, limit: usize) -> Self {
         self.unfinished.set_limit(limit);
         self
     }
 
-    /// The next output and the index of its argument; `None` when all have been taken.
+    /// Returns the next output and the index of its argument, or `None` when all outputs have been
+    /// taken.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has taken nothing: a time limit around it loses no output.
+    /// If the future is dropped before it is ready, it has taken nothing: a time limit around it
+    /// loses no output.
     pub async fn next(&mut self) -> Option<(usize, F::Output)> {
         poll_fn(|cx| self.poll_next_output(cx)).await
     }
 
-    /// How many outputs are to come.
+    /// The number of outputs that have not been taken.
     pub fn len(&self) -> usize {
         self.unfinished.left()
     }
@@ -96,7 +101,8 @@ impl<F: Future> AsCompleted<F> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        // Each output costs something of the task's poll, so that a crowd that is ready lets others run.
+        // Each output uses some of the task's poll budget, so many ready futures cannot starve
+        // other tasks.
         ready!(poll_budget(cx));
         self.unfinished.poll_next("`as_completed`", cx)
     }

@@ -27,22 +27,23 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The defaults, as [`create_task`](crate::create_task) has them.
+    /// Returns a builder with the defaults of [`create_task`](crate::create_task).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The task's name, for messages and listings.
+    /// Sets the task's name, for messages and listings.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Polls the task at once, inside `create_task`, as the current task; it joins the run queue only if it has to
-    /// wait. Asyncio's `eager_start`.
+    /// Polls the task immediately, inside `create_task`, as the current task. It joins the run
+    /// queue only if it has to wait. Asyncio's `eager_start`.
     ///
-    /// It saves a trip through the run queue where tasks often find what they need at once. The order changes: the task runs
-    /// before the rest of its creator. Where 64 of them have started inside one another, the next ones wait for their turn.
+    /// This saves a trip through the run queue when tasks often find what they need at once. It
+    /// changes the order: the task runs before the rest of its creator. At most 64 eager tasks
+    /// start inside one another; further ones wait for their turn.
     ///
     /// # Examples
     ///
@@ -65,9 +66,9 @@ impl Builder {
         self
     }
 
-    /// Runs the task in `context` instead of a copy of its creator's; asyncio's `context=`.
+    /// Runs the task in `context` instead of a copy of its creator's context. Asyncio's `context=`.
     ///
-    /// It is not copied: what the task sets is seen by whoever else has it.
+    /// The context is not copied: all holders of it see the values that the task sets.
     ///
     /// # Examples
     ///
@@ -93,7 +94,7 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If no loop runs on this thread.
+    /// Panics if no loop runs on this thread.
     #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
     #[track_caller]
     #[doc(alias = "spawn")]
@@ -108,7 +109,7 @@ impl Builder {
 
     /// Creates a child of `group`, like [`Group::create_task`].
     ///
-    /// A child starts with the group's next poll: [`eager`](Self::eager) changes nothing.
+    /// A child starts with the group's next poll, so [`eager`](Self::eager) has no effect.
     ///
     /// # Examples
     ///
@@ -136,9 +137,9 @@ impl Builder {
         }
     }
 
-    /// Creates a task on a `runtime` that does not run now, like [`Runtime::create_task`].
+    /// Creates a task on a `runtime` that is not currently running, like [`Runtime::create_task`].
     ///
-    /// It starts in the next run or turn, an [`eager`](Self::eager) one too.
+    /// The task starts in the next run or turn, even if it is [`eager`](Self::eager).
     ///
     /// # Examples
     ///

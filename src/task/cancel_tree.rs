@@ -1,8 +1,8 @@
-//! The tokens of one tree as data: who is whose child, when each is due, and who waits.
+//! The tokens of one tree as plain data: parents and children, deadlines, and waiters.
 //!
-//! All of a tree lies in one vector, with indices for pointers, behind one mutex. So nothing here recurses, however deep the tree
-//! is, and no two locks have an order. Time is a parameter. Wakers are handed to the caller, to be woken or dropped when the
-//! mutex is free again.
+//! A whole tree lives in one vector behind one mutex, with indices for pointers. Nothing here
+//! recurses, however deep the tree is, and there is no lock order to keep. Time is a parameter.
+//! Methods return wakers to the caller, who wakes or drops them after releasing the mutex.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -12,20 +12,20 @@ use std::task::Waker;
 
 use crate::runtime::{NEVER, Nanos, Slots};
 
-/// The index of no token.
+/// The index that stands for "no token".
 const NOBODY: usize = usize::MAX;
 
-/// What can be known of a token without the mutex.
+/// The part of a token's state that is readable without the mutex.
 #[derive(Debug)]
 pub(super) struct Status(AtomicU8);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
-    /// It has no deadline, and none of its ancestors.
+    /// Neither the token nor an ancestor has a deadline.
     Open,
-    /// It is cancelled when that has passed.
+    /// The token is cancelled once its deadline has passed.
     HasDeadline,
-    /// For good.
+    /// The token stays cancelled for good.
     Cancelled,
 }
 
@@ -52,17 +52,18 @@ impl Status {
 #[derive(Debug)]
 struct Entry {
     status: Arc<Status>,
-    /// Some token stands for it; otherwise it only connects its children with its parent.
+    /// Whether a token refers to this entry. Otherwise the entry only links its children to its
+    /// parent.
     is_held: bool,
     parent: usize,
-    /// The youngest child; the others follow by `older`.
+    /// The youngest child. The others follow through `older`.
     youngest: usize,
     older: usize,
     younger: usize,
     own_deadline: Nanos,
-    /// The earliest of its own and its ancestors' deadlines.
+    /// The earliest deadline of this entry and its ancestors.
     deadline: Nanos,
-    /// In the order in which they came.
+    /// In order of arrival.
     waiters: BTreeMap<u64, Waker>,
 }
 
@@ -74,7 +75,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Adds a token, as the child of another one or as the first.
+    /// Adds a token: the child of `parent`, or the root.
     pub(super) fn add(&mut self, parent: Option<usize>) -> (usize, Arc<Status>) {
         let (parent, deadline, stage) = match parent {
             Some(index) => (index, self.at(index).deadline, self.at(index).status.get()),
@@ -103,7 +104,8 @@ impl Tree {
         (self.entries.insert(entry), status)
     }
 
-    /// No token stands for the entry any more. It goes, and so do the ancestors that were there for it only.
+    /// Records that no token refers to the entry any more. Removes it unless it has children, and
+    /// removes the ancestors that were kept only for its sake.
     pub(super) fn release(&mut self, index: usize) {
         self.at(index).is_held = false;
         let mut index = index;
@@ -130,20 +132,21 @@ impl Tree {
         self.get(index).deadline
     }
 
-    /// When what the token limits is to end: `now` if it is cancelled.
+    /// When work limited by this token must end: `now` if the token is cancelled.
     pub(super) fn limit(&self, index: usize, now: impl FnOnce() -> Nanos) -> Nanos {
         let entry = self.get(index);
         if entry.status.get() == Stage::Cancelled { now() } else { entry.deadline }
     }
 
-    /// Cancels a token and its descendants. Gives those who wait for them: parents first, older ones first.
+    /// Cancels a token and its descendants. Returns the wakers of their waiters: parents before
+    /// children, older siblings before younger ones.
     pub(super) fn cancel(&mut self, index: usize) -> Vec<Waker> {
         let mut woken = Vec::new();
         let mut next = vec![index];
         while let Some(index) = next.pop() {
             let entry = self.at(index);
             if entry.status.get() == Stage::Cancelled {
-                // So are its descendants.
+                // Its descendants are cancelled too.
                 continue;
             }
             entry.status.set(Stage::Cancelled);
@@ -153,7 +156,8 @@ impl Tree {
         woken
     }
 
-    /// Cancels what is cancelled at `now` by a deadline of the token or of an ancestor. `None`: nothing is.
+    /// Cancels the topmost token whose deadline has passed at `now`: `index` or one of its
+    /// ancestors. Returns `None` if no deadline has passed.
     pub(super) fn expire(&mut self, index: usize, now: Nanos) -> Option<Vec<Waker>> {
         if self.deadline(index) > now {
             return None;
@@ -169,8 +173,9 @@ impl Tree {
         Some(self.cancel(top))
     }
 
-    /// Moves a token's own deadline; gives those who have to be woken earlier now than they know. One that is, or was, due at
-    /// `now` cancels the token; and what is cancelled stays so.
+    /// Moves a token's own deadline. Returns the wakers of waiters whose deadline is now earlier.
+    /// Cancels the token if the new or the former deadline has passed at `now`. A cancelled token
+    /// stays cancelled.
     pub(super) fn set_deadline(&mut self, index: usize, deadline: Nanos, now: Nanos) -> Vec<Waker> {
         let entry = self.at(index);
         if entry.status.get() == Stage::Cancelled {
@@ -200,7 +205,8 @@ impl Tree {
         woken
     }
 
-    /// Somebody waits for a token. Gives its deadline and the waiter's former waker, or `waker` back if the token is cancelled.
+    /// Registers a waiter. Returns the token's deadline and the waiter's former waker, or `waker`
+    /// itself as the error if the token is cancelled.
     pub(super) fn wait(
         &mut self,
         index: usize,
@@ -223,7 +229,7 @@ impl Tree {
         self.at(index).waiters.remove(&waiter)
     }
 
-    /// Pushes the youngest first, so that the eldest comes off first.
+    /// Pushes the youngest child first, so that the oldest comes off the stack first.
     fn push_children(&self, index: usize, to: &mut Vec<usize>) {
         let mut child = self.get(index).youngest;
         while child != NOBODY {
@@ -261,7 +267,7 @@ mod tests {
         }
         assert_eq!(tree.entries.vacant_key(), 1, "one place, used again and again");
         let children: Vec<usize> = (0..MANY).map(|_| tree.add(Some(root)).0).collect();
-        // From both ends, so that the links of siblings are tested too.
+        // Released from both ends, so that the sibling links are tested too.
         let (first, last) = children.split_at(MANY / 2);
         for (&first, &last) in first.iter().zip(last.iter().rev()) {
             tree.release(first);

@@ -1,4 +1,4 @@
-//! `with_cleanup`: what must be awaited at the end, however the end comes.
+//! `with_cleanup`: async work that must happen at the end, however the end comes about.
 
 use std::any::Any;
 use std::fmt;
@@ -10,41 +10,47 @@ use super::to_its_end::ToItsEnd;
 use super::{Outcome, Reportable};
 use crate::runtime::{self, BoxedCleanup, BoxedError, HandleKey, Place};
 
-/// Guards `value`: when the guard is dropped, the async function `cleanup` gets the value, and is awaited to its end.
+/// Guards `value`: when the guard is dropped, the async function `cleanup` receives the value and
+/// runs to its end.
 ///
-/// However the guard is dropped: at the end of its scope, by `return` or `?`, by a [`timeout`](crate::timeout), a
-/// [`cancel`](crate::Task::cancel), a lost [`select!`](crate::select!), a panic, or the end of [`run`](crate::run). It is
-/// what `async with` and an `await` in `finally` are in Python, and what `drop` cannot do in Rust.
+/// It does not matter how the guard is dropped: at the end of its scope, by `return` or `?`, by a
+/// [`timeout`](crate::timeout), a [`cancel`](crate::Task::cancel), a lost
+/// [`select!`](crate::select!), a panic, or the end of [`run`](crate::run). Python has `async with`
+/// and `await` in `finally` for this; Rust's `drop` cannot await.
 ///
-/// The cleanup belongs to the task that is current at the drop, and runs beside it, with it as
-/// [`current_task`](crate::current_task). The task ends when its cleanups have: whoever awaits it, its
-/// [group](crate::task_group) and `run` wait for them, and so do [`timeout`](crate::timeout),
-/// [`move_on_after`](crate::move_on_after) and
-/// [`CancelToken::run_until_cancelled`](crate::CancelToken::run_until_cancelled) for those of what they have dropped;
-/// [`select!`](crate::select!) and the races do not. Value and function are owned, for they may outlive the caller. No
-/// `cancel` reaches them.
+/// The cleanup belongs to the task that is current at the drop. It runs beside that task, with that
+/// task as [`current_task`](crate::current_task). The task ends when its cleanups have ended: the
+/// code that awaits it, its [group](crate::task_group) and `run` all wait for them.
+/// [`timeout`](crate::timeout), [`move_on_after`](crate::move_on_after) and
+/// [`CancelToken::run_until_cancelled`](crate::CancelToken::run_until_cancelled) also wait for the
+/// cleanups of the future they dropped; [`select!`](crate::select!) and the races do not. The value
+/// and the function are owned, because they may outlive the caller. A `cancel` never reaches a
+/// cleanup.
 ///
 /// # Order
 ///
-/// Cleanups of one scope run one after another, in the order in which their guards were dropped, as nested `async with` blocks
-/// end in Python. Cleanups of different members of a [`gather!`](crate::gather!), a [group](crate::task_group) or a
-/// [`select!`](crate::select!) run side by side, and before those of the code around it. Where another crate's combinator polls
+/// Cleanups of one scope run one after another, in the order in which their guards were dropped, as
+/// nested `async with` blocks end in Python. Cleanups of different members of a
+/// [`gather!`](crate::gather!), a [group](crate::task_group) or a [`select!`](crate::select!) run
+/// side by side, and before the cleanups of the code around it. If another crate's combinator polls
 /// several futures, all of them count as one scope.
 ///
 /// # Limits
 ///
-/// Each cleanup may take [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by default, together with the
-/// cleanups that it leaves in its turn. After that it is dropped. A chain of 100,000 cleanups that leave one another ends too.
+/// Each cleanup may take [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds
+/// by default, including the cleanups that it leaves in turn. After that it is dropped. A chain of
+/// 100,000 cleanups that leave one another ends too.
 ///
-/// An error or a panic of the cleanup changes nothing about the task's result; it is reported, as is a cleanup that was cut
-/// off ([`Builder::on_unhandled`](crate::Builder::on_unhandled)). A guard that is dropped on another thread, or after the
-/// loop, drops its value, and that is reported too.
+/// An error or a panic in the cleanup does not change the task's result. It is reported, and so is
+/// a cleanup that was cut off ([`Builder::on_unhandled`](crate::Builder::on_unhandled)). A guard
+/// that is dropped on another thread, or after the loop, drops its value without a cleanup, which
+/// is reported too.
 ///
-/// From Python's `finally`; the bound is Trio's advice for shielded clean-up.
+/// Modelled on Python's `finally`. The time limit follows Trio's advice for shielded clean-up.
 ///
 /// # Panics
 ///
-/// If no loop runs on this thread.
+/// Panics if no loop runs on this thread.
 ///
 /// # Examples
 ///
@@ -98,7 +104,7 @@ where
 
 type BoxedOutput<R> = Pin<Box<dyn Future<Output = R>>>;
 
-/// Calls the function that was kept as `maker`.
+/// Calls the function stored in `maker`.
 fn call<T, R, C>(maker: Box<dyn Any>, value: T) -> BoxedOutput<R>
 where
     T: 'static,
@@ -109,7 +115,7 @@ where
     Box::pin(async move { cleanup(value).await })
 }
 
-/// As [`call`]; the future gives the message of the error, for the report.
+/// Like [`call`], but the future gives the error's message, for the report.
 fn make_cleanup<T, R, C, How>(maker: Box<dyn Any>, value: T) -> BoxedCleanup
 where
     T: 'static,
@@ -124,12 +130,13 @@ fn error_of<R: Outcome<Error: Reportable<How>>, How>(outcome: R) -> Option<Boxed
     outcome.into_result().err().map(Reportable::into_boxed)
 }
 
-/// A value `T` with a cleanup whose output is `R`; see [`with_cleanup`]. It derefs to the value.
+/// A value `T` with a cleanup whose output is `R`. It derefs to the value. See [`with_cleanup`].
 ///
-/// The function lies in the loop, and the guard holds its key: it is `Send` if the value is.
+/// The function is stored in the loop and the guard holds only its key, so the guard is `Send` if
+/// the value is.
 #[must_use = "dropped, it starts the cleanup"]
 pub struct Cleanup<T: 'static, R: 'static = ()> {
-    /// `None` once it was disarmed or finished.
+    /// `None` once the guard was disarmed or finished.
     guarded: Option<Guarded<T, R>>,
     place: Place,
 }
@@ -143,18 +150,19 @@ struct Guarded<T, R> {
 }
 
 impl<T: 'static, R: 'static> Cleanup<T, R> {
-    /// Runs the cleanup now, in line, and gives its output. So an error on the good path can be seen, and `?` works on it.
+    /// Runs the cleanup now, in line, and returns its output. On the success path this makes an
+    /// error visible, so that `?` works on it.
     ///
-    /// The cleanup lies in the future that this gives, which is therefore not `Send`, unlike the guard.
+    /// The returned future contains the cleanup, so it is not `Send`, unlike the guard.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, the rest goes on as a cleanup.
+    /// If the future is dropped halfway, the rest goes on as a cleanup.
     ///
     /// # Panics
     ///
-    /// If the cleanup panics. When awaited where the guard's loop does not run: on another thread, on another loop, or after the
-    /// loop's end.
+    /// Panics if the cleanup panics. Also panics when awaited where the guard's loop does not run:
+    /// on another thread, on another loop, or after the loop's end.
     ///
     /// # Examples
     ///
@@ -170,7 +178,8 @@ impl<T: 'static, R: 'static> Cleanup<T, R> {
     /// });
     /// ```
     ///
-    /// A transaction that is rolled back on every way out but the good one, where its commit is checked:
+    /// A transaction that is rolled back on every path except success, where the result of its
+    /// commit is checked:
     ///
     /// ```
     /// use std::io;
@@ -208,7 +217,7 @@ impl<T: 'static, R: 'static> Cleanup<T, R> {
         ToItsEnd::new(call(maker, value), error_of, place).await
     }
 
-    /// Gives the value back; there will be no cleanup.
+    /// Returns the value and discards the cleanup.
     ///
     /// # Examples
     ///
@@ -227,7 +236,8 @@ impl<T: 'static, R: 'static> Cleanup<T, R> {
         value
     }
 
-    /// `None`: the loop of the guard does not run here. Then the value has been dropped, and that was reported.
+    /// Returns `None` if the guard's loop does not run here. In that case the value has been
+    /// dropped, and that was reported.
     fn take_cleanup(&mut self) -> Option<BoxedCleanup> {
         let Guarded { value, key, make_cleanup, .. } = self.guarded.take()?;
         let Some(maker) = runtime::take_maker(key) else {
@@ -242,7 +252,7 @@ impl<T: 'static, R: 'static> Cleanup<T, R> {
 
 const IS_ARMED: &str = "a guard has its value until it goes";
 
-/// Here, or where its loop is.
+/// Drops the function here, or where its loop runs.
 fn drop_maker(key: HandleKey) {
     match runtime::take_maker(key) {
         Some(maker) => drop(maker),

@@ -1,4 +1,4 @@
-//! `Context`: the values of context variables, to be handed on.
+//! `Context`: the values of context variables, to be passed on.
 
 use std::fmt;
 use std::rc::Rc;
@@ -6,10 +6,11 @@ use std::rc::Rc;
 use super::ContextVar;
 use crate::runtime::{self, SharedValues, Vars, with_shared};
 
-/// The values that [context variables](ContextVar) have for a task; asyncio's `contextvars.Context`.
+/// The values of a task's [context variables](ContextVar). Asyncio's `contextvars.Context`.
 ///
-/// [`Context::current`] copies those of the running task, [`Builder::context`](super::Builder::context) runs another task
-/// with them. A clone is the same context, as a clone of an `Rc` is; [`Context::copy`] makes another one.
+/// [`Context::current`] copies the values of the running task.
+/// [`Builder::context`](super::Builder::context) runs another task with them. Cloning a `Context`
+/// gives the same context, as with an `Rc`; [`Context::copy`] makes a separate one.
 ///
 /// # Examples
 ///
@@ -27,7 +28,7 @@ use crate::runtime::{self, SharedValues, Vars, with_shared};
 /// });
 /// ```
 ///
-/// It stays on its thread, since values may be anything:
+/// A context stays on its thread, because values may be of any type:
 ///
 /// ```compile_fail,E0277
 /// let context = oneloop::task::Context::new();
@@ -39,37 +40,39 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context in which no variable is set.
+    /// Returns a context in which no variable is set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A copy of the context of the running task; asyncio's `copy_context()`. An empty one where no task runs.
+    /// Returns a copy of the running task's context, or an empty context if no task runs. Asyncio's
+    /// `copy_context()`.
     ///
-    /// It costs the same however many variables are set.
+    /// The cost does not depend on the number of variables that are set.
     #[doc(alias = "get_context")]
     pub fn current() -> Self {
         Self { values: Rc::new(runtime::copy_vars().into()) }
     }
 
-    /// Another context, with the same values as this one has now.
+    /// Returns a separate context with the values that this one has now.
     #[must_use]
     pub fn copy(&self) -> Self {
         let values = with_shared(&self.values, |values| values.clone());
         Self { values: Rc::new(values.into()) }
     }
 
-    /// What `var` is set to here.
+    /// The value of `var` in this context.
     pub fn get<T: Clone>(&self, var: &'static ContextVar<T>) -> Option<T> {
         let value = with_shared(&self.values, |values| values.get(var.id()))?;
         value.downcast_ref().cloned()
     }
 
-    /// Calls `f` in this context: it sees the values, and what it sets stays here; asyncio's `Context.run`.
+    /// Calls `f` in this context: `f` sees its values, and values that `f` sets stay in it.
+    /// Asyncio's `Context.run`.
     ///
     /// # Panics
     ///
-    /// Where no task runs.
+    /// Panics if no task runs.
     #[track_caller]
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let mut vars = self.clone().into_vars();

@@ -1,4 +1,4 @@
-//! `first_ok`: the first success of many.
+//! `first_ok`: the first success of several futures.
 
 use std::fmt;
 use std::mem;
@@ -9,19 +9,23 @@ use super::Outcome;
 use super::unfinished::Unfinished;
 use crate::runtime::poll_budget;
 
-/// Runs all futures at once until the first one succeeds, drops the others, and gives its value. If none succeeds, gives all
-/// errors, in the order of the arguments; none at all for no futures.
+/// Runs all futures at once until the first one succeeds, then drops the others and returns its
+/// value. If none succeeds, returns all errors in the order of the arguments. Without futures, the
+/// list of errors is empty.
 ///
-/// Polled as [`race`](super::race) does it, and the losers are dropped before the value is seen as well. To start them one after
-/// another, [`staggered_race`](super::staggered_race).
+/// The futures are polled as in [`race`](super::race), and the losers are likewise dropped before
+/// the value is returned. To start the futures one after another, use
+/// [`staggered_race`](super::staggered_race).
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops the futures, and the errors that are there already.
+/// If the future is dropped before it is ready, it drops the futures and the errors collected so
+/// far.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, or after it was ready. A panic of a future reaches whoever awaits the result.
+/// Panics when polled outside a loop, or after it was ready. A panic of one of the futures
+/// propagates to the code that awaits the result.
 ///
 /// # Examples
 ///
@@ -68,7 +72,7 @@ where
     }
 }
 
-// No future and no error is ever pinned in place: futures have boxes.
+// Futures are boxed and errors are never pinned, so nothing is pinned in place.
 impl<F: Future<Output: Outcome>> Unpin for FirstOk<F> {}
 
 impl<F: Future<Output: Outcome>> fmt::Debug for FirstOk<F> {
@@ -77,7 +81,7 @@ impl<F: Future<Output: Outcome>> fmt::Debug for FirstOk<F> {
     }
 }
 
-/// Futures of which one success is wanted, and the errors of those that have failed.
+/// Futures of which one has to succeed, and the errors of those that failed.
 pub(super) struct Attempts<F: Future<Output: Outcome>> {
     pub(super) unfinished: Unfinished<F>,
     errors: Vec<Option<<F::Output as Outcome>::Error>>,
@@ -93,8 +97,8 @@ where
         Self { unfinished, errors, is_ready: false }
     }
 
-    /// The value of the first that succeeds, when the others have been dropped; or which one has failed. `None`: all have
-    /// that have started.
+    /// Returns the value of the first future that succeeds, after dropping the others, or the index
+    /// of one that failed. Returns `None` if every started future has failed.
     pub(super) fn poll_next(
         &mut self,
         what: &str,
@@ -115,7 +119,7 @@ where
         }))
     }
 
-    /// When all have failed: the errors in the order of the arguments.
+    /// The errors in the order of the arguments, once all futures have failed.
     pub(super) fn take_errors(&mut self) -> Vec<E> {
         self.is_ready = true;
         mem::take(&mut self.errors).into_iter().flatten().collect()

@@ -1,4 +1,4 @@
-//! `JoinError`: why there is no output.
+//! `JoinError`: why a task has no output.
 
 use std::any::Any;
 use std::error::Error;
@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::runtime::{CancelReason, Failure, FailureCause, PanicCopy, Payload, panic_message};
 
-/// Why a task gave no output: it panicked, it was cancelled, or it failed as a member of a [group](crate::task_group), which
-/// has its error.
+/// Why a task gave no output: it panicked, it was cancelled, or it failed as a member of a
+/// [group](crate::task_group). In the last case the group has the error.
 ///
-/// It converts into [`io::Error`], so `?` works in functions that return `io::Result`.
+/// It converts into an [`io::Error`], so `?` works in functions that return `io::Result`.
 #[doc(alias = "CancelledError")]
 pub struct JoinError(Box<Inner>);
 
@@ -22,7 +22,7 @@ struct Inner {
 
 enum Cause {
     Cancelled(CancelReason),
-    /// In a mutex because a payload need not be `Sync`, and errors should be.
+    /// Behind a mutex, because a payload need not be `Sync` but errors should be.
     Panicked {
         message: String,
         payload: Mutex<Payload>,
@@ -59,12 +59,12 @@ impl JoinError {
         matches!(self.0.cause, Cause::Panicked { .. })
     }
 
-    /// Whether the task ended with an `Err` that has gone to its [group](crate::task_group).
+    /// Whether the task ended with an `Err` that went to its [group](crate::task_group).
     pub fn is_failed(&self) -> bool {
         matches!(self.0.cause, Cause::Failed)
     }
 
-    /// Why the task was cancelled; `None` if it was not.
+    /// Why the task was cancelled, or `None` if it was not.
     pub fn reason(&self) -> Option<CancelReason> {
         match self.0.cause {
             Cause::Cancelled(reason) => Some(reason),
@@ -77,11 +77,11 @@ impl JoinError {
         &self.0.task_name
     }
 
-    /// What the panic carried, for [`std::panic::resume_unwind`].
+    /// Returns the panic's payload, for [`std::panic::resume_unwind`].
     ///
     /// # Errors
     ///
-    /// The error itself, if the task did not panic.
+    /// Returns the `JoinError` itself if the task did not panic.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! What a `gather!` or a `select!` holds of each of its futures: the future, which is polled and dropped in its scope.
+//! One future of a `gather!` or a `select!`, which is polled and dropped in its own scope.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use crate::runtime::{MaybeDone, Scope};
 
 pin_project! {
-    /// A future of a `gather!`, and then its output.
+    /// A future of a `gather!`, later its output.
     pub(super) struct Member<F: Future> {
         #[pin]
         future: MaybeDone<F>,
@@ -30,7 +30,7 @@ impl<F: Future> Member<F> {
         Self { future: MaybeDone::new(future), scope }
     }
 
-    /// See [`MaybeDone::poll`]. The gathering has entered the scope.
+    /// Polls the future; see [`MaybeDone::poll`]. The gathering has already entered the scope.
     pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.project().future.poll(cx)
     }
@@ -45,10 +45,10 @@ impl<F: Future> Member<F> {
 }
 
 pin_project! {
-    /// A future of a [`select!`](crate::select!). For the macro only.
+    /// A future of a [`select!`](crate::select!). Only for use by the macro.
     #[doc(hidden)]
     pub struct Branch<F> {
-        // `None` where it is disabled, was ready, or has lost.
+        // `None` if the branch is disabled, was ready, or has lost.
         #[pin]
         future: Option<F>,
         scope: Scope,
@@ -84,7 +84,7 @@ impl<F> Branch<F> {
 }
 
 impl<F: Future> Branch<F> {
-    /// Polls the future, which is left, and drops it when it is ready.
+    /// Polls the future if it is left, and drops it when it is ready.
     #[doc(hidden)]
     #[inline]
     pub fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {

@@ -1,18 +1,19 @@
-//! What a task whose output nobody takes may end with.
+//! The permitted outputs of a task whose output is never taken.
 
 use std::convert::Infallible;
 use std::error::Error;
 
 use crate::runtime::{BoxedError, BoxedJob, output_of};
 
-/// The output of a future that may fail, or not: `()`, `Result<T, E>`, and `!` for one that never ends.
+/// The output of a future that may or may not fail: `()`, `Result<T, E>`, or `!` for a future that
+/// never ends.
 ///
-/// It lets [`Task::detach`](crate::Task::detach) report an error that nobody takes, and refuse an output that would be lost
-/// unseen.
+/// It lets [`Task::detach`](crate::Task::detach) report an error that would otherwise be lost, and
+/// reject an output that would be lost unseen.
 ///
 /// # Examples
 ///
-/// A function for whatever may fail:
+/// A function that accepts any future that may fail:
 ///
 /// ```
 /// use oneloop::task::Outcome;
@@ -42,36 +43,37 @@ use crate::runtime::{BoxedError, BoxedJob, output_of};
     note = "to drop the value of a task, drop the task's handle, or end its future with `;`"
 )]
 pub trait Outcome {
-    /// What success gives.
+    /// The value on success.
     type Value;
-    /// What failure gives.
+    /// The error on failure.
     type Error;
 
-    /// As a `Result`.
+    /// Converts the output into a `Result`.
     ///
     /// # Errors
     ///
-    /// Those of the outcome.
+    /// Returns the error, if the outcome is one.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 
-    /// Whether it is a failure.
+    /// Whether the outcome is an error.
     fn is_error(&self) -> bool;
 }
 
-/// The output of a task among whose kind [`wait`](super::wait) can find the [first error](super::FirstError): what an
-/// [`Outcome`] is.
+/// The output of tasks among which [`wait`](super::wait) can find the [first
+/// error](super::FirstError). Implemented for the same types as [`Outcome`].
 #[diagnostic::on_unimplemented(
     message = "`FirstError` cannot tell whether `{Self}` is an error",
     label = "tasks that give `{Self}` do not fail",
     note = "`wait` with `FirstError` takes tasks that give a `Result<T, E>`; for others there are `FirstCompleted` and `All`"
 )]
 pub trait MayFail {
-    /// Whether it is an error.
+    /// Whether the output is an error.
     #[doc(hidden)]
     fn has_failed(&self) -> bool;
 }
 
-// One by one: of a blanket implementation the compiler would say that `Outcome` is missing.
+// Implemented type by type: with a blanket implementation, the compiler would report that `Outcome`
+// is missing.
 impl MayFail for () {
     fn has_failed(&self) -> bool {
         false
@@ -116,14 +118,15 @@ impl<T, E> Outcome for Result<T, E> {
     }
 }
 
-/// An error that can be reported when nobody sees it: what [`Task::detach`](crate::Task::detach), the handlers of a
-/// [server](crate::start_server) and [cleanups](crate::with_cleanup) may fail with.
+/// An error that can be reported when no code receives it. Tasks passed to
+/// [`Task::detach`](crate::Task::detach), the handlers of a [server](crate::start_server) and
+/// [cleanups](crate::with_cleanup) may fail with it.
 ///
-/// It is implemented for every type that converts into a `Box<dyn Error>`: errors, `String`, `&str`, `anyhow::Error`; and
-/// for boxed errors that are `Send`. A type that only displays itself becomes one by `map_err(|error| error.to_string())`,
-/// better by implementing [`Error`].
+/// It is implemented for every type that converts into a `Box<dyn Error>` (errors, `String`,
+/// `&str`, `anyhow::Error`), and for boxed errors that are `Send`. Convert a type that is only
+/// `Display` with `map_err(|error| error.to_string())`, or better, implement [`Error`] for it.
 ///
-/// `How` is inferred; it only keeps the implementations apart.
+/// `How` is inferred. It only keeps the implementations apart.
 #[diagnostic::on_unimplemented(
     message = "an error of type `{Self}` cannot be reported",
     note = "implement `std::error::Error` for it, or turn it into a text: `map_err(|error| error.to_string())`"
@@ -133,12 +136,12 @@ pub trait Reportable<How> {
     fn into_boxed(self) -> Box<dyn Error>;
 }
 
-/// How errors become reportable: by their conversion.
+/// Marks errors that become reportable by conversion.
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "it is inferred")]
 pub enum ByConversion {}
 
-/// How errors become reportable: they are boxed already.
+/// Marks errors that are boxed already.
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "it is inferred")]
 pub enum Boxed {}
@@ -161,7 +164,7 @@ impl Reportable<Boxed> for Box<dyn Error + Send> {
     }
 }
 
-/// The error of a task, if its output is one.
+/// The error of a task, if its output is an error.
 pub(crate) fn reportable_error<T, How>(job: BoxedJob) -> Option<BoxedError>
 where
     T: Outcome<Error: Reportable<How>> + 'static,
@@ -169,13 +172,13 @@ where
     output_of::<T>(job).into_result().err().map(Reportable::into_boxed)
 }
 
-/// The type `!`, which stable Rust lets one write only as the return type of a function.
+/// The type `!`, which stable Rust accepts only as the return type of a function.
 pub(super) type Never = <fn() -> ! as Returns>::Output;
 
-/// Names what a function returns.
+/// Names the return type of a function.
 #[expect(unnameable_types, reason = "it serves only to name `!` in the impl below")]
 pub trait Returns {
-    /// What it returns.
+    /// The return type.
     type Output;
 }
 
@@ -183,7 +186,7 @@ impl<T> Returns for fn() -> T {
     type Output = T;
 }
 
-/// In edition 2024 `async { loop { .. } }` has the output `!`.
+/// In edition 2024, `async { loop { .. } }` has the output `!`.
 impl Outcome for Never {
     type Value = Self;
     type Error = Infallible;

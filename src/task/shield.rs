@@ -1,4 +1,4 @@
-//! `shield`: a future that goes on when whoever awaits it is cancelled.
+//! `shield`: a future that continues when the code awaiting it is cancelled.
 
 use std::error::Error;
 use std::fmt;
@@ -9,30 +9,35 @@ use std::task::{Context, Poll};
 use super::Reportable;
 use crate::runtime::{self, BoxedError, Place, output_of};
 
-/// Awaits `future` such that it goes on when this is dropped before: by a cancel, a timeout, a lost race. Asyncio's `shield`.
+/// Awaits `future`, and lets it continue if this is dropped earlier by a cancel, a timeout or a
+/// lost race. Asyncio's `shield`.
 ///
-/// Until then the future runs inside the task that awaits it. When that goes, the future becomes a [task](crate::create_task) of
-/// the loop, and nobody waits for it: a [`timeout`](crate::timeout) around a shield returns on time. If the future then ends with
-/// an `Err` or panics, that is reported once, through [`Builder::on_unhandled`](crate::Builder::on_unhandled), with the place of
-/// the `shield`. Like all tasks it is cancelled when the loop ends.
+/// Until then the future runs inside the task that awaits it. If the shield is dropped, the future
+/// becomes a [task](crate::create_task) of the loop, and nothing waits for it: a
+/// [`timeout`](crate::timeout) around a shield returns on time. If the future then ends with an
+/// `Err` or panics, that is reported once, through
+/// [`Builder::on_unhandled`](crate::Builder::on_unhandled), with the place of the `shield`. Like
+/// all tasks it is cancelled when the loop ends.
 ///
-/// Use `shield` for work that somebody else may still need and that nobody has to wait for, such as a request that fills a
-/// cache. Use [`with_cleanup`](crate::with_cleanup) for what has to be done before the task counts as ended, such as a commit
-/// or a rollback: cleanups are awaited.
+/// Use `shield` for work that other code may still need but that no code has to wait for, such as a
+/// request that fills a cache. Use [`with_cleanup`](crate::with_cleanup) for work that must be done
+/// before the task counts as ended, such as a commit or a rollback: cleanups are awaited.
 ///
 /// # From asyncio
 ///
-/// `wait_for(shield(task), t)` keeps the task, so that it can be awaited again. Here that is a time limit around a borrowed
-/// handle, `timeout(t, &mut task)`, without a shield. Dropping a [`Task`](crate::Task) handle never stops its task.
+/// `wait_for(shield(task), t)` keeps the task, so that it can be awaited again. Here a time limit
+/// around a borrowed handle does this, `timeout(t, &mut task)`, without a shield. Dropping a
+/// [`Task`](crate::Task) handle never stops its task.
 ///
 /// # Cancel safety
 ///
-/// Dropped once it has begun, it goes on. Dropped before its first poll, it drops the future, which then never runs; so it does
-/// where no loop runs, or the loop is ending.
+/// If the shield is dropped once it has begun, the future continues. If it is dropped before its
+/// first poll, the future is dropped and never runs. The future is also dropped where no loop runs,
+/// or if the loop is ending.
 ///
 /// # Panics
 ///
-/// If the future panics. When that happens after the shield was dropped, it is reported instead.
+/// Panics if the future panics. A panic after the shield was dropped is reported instead.
 ///
 /// # Examples
 ///
@@ -76,10 +81,11 @@ where
     }
 }
 
-/// The output of a [shielded](shield) future, which may have an error that is to be reported: `Result<T, E>`, `()`, `!`, or a plain
-/// value of the standard library.
+/// The output of a [shielded](shield) future: `Result<T, E>`, `()`, `!`, or a plain value of the
+/// standard library. It may hold an error that has to be reported.
 ///
-/// A value of another type goes into `Ok(..)`. `How` is inferred; it says how an error is [reported](super::Reportable).
+/// Wrap a value of any other type in `Ok(..)`. `How` is inferred. It says how an error is
+/// [reported](super::Reportable).
 ///
 /// # Examples
 ///
@@ -100,7 +106,7 @@ where
     note = "wrap a value of another type in `Ok(..)`"
 )]
 pub trait ShieldOutput<How = ()>: Sized {
-    /// Its error, if it is one.
+    /// The error, if the output is one.
     fn into_error(self) -> Option<Box<dyn Error>> {
         None
     }
@@ -119,7 +125,7 @@ impl<T, E: Reportable<How>, How> ShieldOutput<How> for Result<T, E> {
 /// The future of [`shield`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Shield<F: Future + 'static> {
-    /// `None` once it is ready.
+    /// `None` once the future is ready.
     future: Option<Pin<Box<F>>>,
     has_begun: bool,
     error_of: fn(F::Output) -> Option<BoxedError>,
@@ -131,7 +137,7 @@ impl<F: Future + 'static> Future for Shield<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.has_begun = true;
-        // Ready or panicked, it goes.
+        // The future is dropped here if it is ready or panics.
         let mut future = self.future.take().expect("polled only until it is ready");
         let polled = future.as_mut().poll(cx);
         if polled.is_pending() {

@@ -10,22 +10,26 @@ use super::first_ok::Attempts;
 use super::unfinished::Unfinished;
 use crate::runtime::{Nanos, Timer, When, nanos, poll_budget};
 
-/// Starts the futures one after another, the next one when the one before it has failed or `delay` has passed since that
-/// started; until the first one succeeds. Then drops the others and gives its value. If none succeeds, gives all errors, in the
-/// order of the arguments; none at all for no futures.
+/// Starts the futures one after another until the first one succeeds, then drops the others and
+/// returns its value. The next one starts when the one before it fails, or when `delay` has passed
+/// since that one started. If none succeeds, returns all errors in the order of the arguments.
+/// Without futures, the list of errors is empty.
 ///
-/// That is what RFC 8305 ("happy eyeballs") does with the addresses of a host, and asyncio's internal function of this name.
-/// With a delay of zero all start at once, as in [`first_ok`](super::first_ok); with [`Duration::MAX`] the next one starts only
-/// after a failure. A future that never starts is dropped without having been polled. Which one has won can be told by the
-/// value.
+/// RFC 8305 ("happy eyeballs") treats the addresses of a host this way, and asyncio has an internal
+/// function of this name. With a delay of zero all futures start at once, as in
+/// [`first_ok`](super::first_ok). With [`Duration::MAX`] the next one starts only after a failure.
+/// A future that never starts is dropped without being polled. To learn which future won, let the
+/// value say so.
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops the futures, and the errors that are there already.
+/// If the future is dropped before it is ready, it drops the futures and the errors collected so
+/// far.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, or after it was ready. A panic of a future reaches whoever awaits the result.
+/// Panics when polled outside a loop, or after it was ready. A panic of one of the futures
+/// propagates to the code that awaits the result.
 ///
 /// # Examples
 ///
@@ -62,7 +66,7 @@ where
 pub struct StaggeredRace<F: Future<Output: Outcome>> {
     attempts: Attempts<F>,
     delay: Nanos,
-    /// Armed while there is a next one to start.
+    /// Armed while a future is left to start.
     timer: Option<Timer>,
 }
 
@@ -77,7 +81,8 @@ where
         self.attempts.unfinished.start_next();
     }
 
-    /// Ready when the next one is to start because the last one takes too long; never if there is none.
+    /// Ready when the last started future has used up its delay. Stays pending if no future is left
+    /// to start.
     fn poll_delay(&mut self, cx: &Context<'_>) -> Poll<()> {
         let unfinished = &self.attempts.unfinished;
         if unfinished.started() == unfinished.total() {
@@ -117,7 +122,7 @@ where
     }
 }
 
-// No future and no error is ever pinned in place: futures have boxes.
+// Futures are boxed and errors are never pinned, so nothing is pinned in place.
 impl<F: Future<Output: Outcome>> Unpin for StaggeredRace<F> {}
 
 impl<F: Future<Output: Outcome>> fmt::Debug for StaggeredRace<F> {

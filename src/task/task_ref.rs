@@ -1,13 +1,13 @@
-//! Tasks from outside: which there are, what they are called, who created them.
+//! Tasks seen from outside: which tasks exist, their names, and who created them.
 
 use std::fmt;
 use std::panic::Location;
 
 use crate::runtime::{self, TaskId};
 
-/// The task that is running; `None` where no loop runs, and in callbacks from other threads.
+/// Returns the running task, or `None` where no loop runs and in callbacks from other threads.
 ///
-/// Inside `run` that is main, as in asyncio.
+/// Inside `run` this is main, as in asyncio.
 ///
 /// # Examples
 ///
@@ -21,27 +21,29 @@ pub fn current_task() -> Option<TaskRef> {
     TaskId::current().map(|id| TaskRef { id })
 }
 
-/// The tasks of this thread's loop that have not ended, main among them.
+/// Returns the tasks of this thread's loop that have not ended, including main.
 ///
 /// # Panics
 ///
-/// If no loop runs on this thread.
+/// Panics if no loop runs on this thread.
 #[track_caller]
 pub fn all_tasks() -> Vec<TaskRef> {
     let Some(all) = TaskId::all() else { runtime::no_loop("`all_tasks`") };
     all.into_iter().map(|id| TaskRef { id }).collect()
 }
 
-/// A task from outside: it can be looked at and cancelled, not awaited. Plain data: keeps nothing alive.
+/// A reference to a task that can inspect and cancel it, but not await it. It is plain data and
+/// keeps nothing alive.
 ///
-/// Once its task has gone, a `TaskRef` names no task, and never one that came later.
+/// Once its task has gone, a `TaskRef` refers to no task; it never refers to a later one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[doc(alias = "AbortHandle")]
 pub struct TaskRef {
     id: TaskId,
 }
 
-/// Which task. Equal for the same task only: no later task of the process has the same key, however many there are.
+/// The identity of a task. Two keys are equal only for the same task: no later task of the process
+/// gets the same key, however many there are.
 ///
 /// The keys of one loop order its tasks by their creation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,23 +63,23 @@ impl TaskRef {
         Self { id }
     }
 
-    /// Which task this is.
+    /// The identity of this task.
     pub fn key(&self) -> TaskKey {
         TaskKey { id: self.id }
     }
 
-    /// The task's name. `Task-N` if it has gone, or lives on another thread. Like all that follows, it answers on the loop's own
-    /// thread, also between two runs of the loop.
+    /// The task's name, or `Task-N` if the task has gone or lives on another thread. This method
+    /// and the following ones work on the loop's own thread, also between two runs of the loop.
     pub fn name(&self) -> String {
         self.id.label().map_or_else(|| format!("Task-{}", self.id.number()), |label| label.name())
     }
 
-    /// Where it was created; `None` if it has gone or lives on another thread.
+    /// Where the task was created, or `None` if it has gone or lives on another thread.
     pub fn place(&self) -> Option<&'static Location<'static>> {
         self.id.place()
     }
 
-    /// The task that created it. `None` for main, and once the creator has gone.
+    /// The task that created this one. `None` for main, and once the creator has gone.
     pub fn parent(&self) -> Option<Self> {
         self.id.parent().map(|id| Self { id })
     }
@@ -87,7 +89,7 @@ impl TaskRef {
         self.id.is_finished()
     }
 
-    /// As [`Task::cancel`](crate::Task::cancel).
+    /// Cancels the task, like [`Task::cancel`](crate::Task::cancel).
     pub fn cancel(&self) -> bool {
         self.id.cancel()
     }
@@ -115,10 +117,10 @@ mod tests {
     use crate::sync::CapacityLimiter;
     use crate::{Runtime, create_task, yield_now};
 
-    /// The serials of wakers have 20 bits.
+    /// Serial numbers of wakers have 20 bits.
     const SERIALS: u64 = 1 << 20;
 
-    /// A task that has gone, and one that is created now whose slot and serial are the same.
+    /// Returns a task that has gone, and a new one with the same slot and serial number.
     async fn gone_and_successor() -> (TaskRef, crate::Task<()>) {
         let task = create_task(async { current_task().unwrap() });
         let gone = task.await.unwrap();

@@ -1,16 +1,17 @@
-//! A future that goes on as a cleanup when whoever awaits it goes.
+//! A future that finishes as a cleanup when the code awaiting it is dropped.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::runtime::{self, BoxedError, Place};
 
-/// Awaits a future. Dropped before it is ready, it leaves the rest as a cleanup of the current task.
+/// Awaits a future. If it is dropped before the future is ready, it leaves the rest of the future
+/// as a cleanup of the current task.
 #[must_use = "futures do nothing unless awaited"]
 pub(crate) struct ToItsEnd<F: Future + 'static> {
-    /// `None` once it is ready.
+    /// `None` once the future is ready.
     future: Option<Pin<Box<F>>>,
-    /// The output's error, for the report of a cleanup that has failed.
+    /// Extracts the output's error, for the report of a failed cleanup.
     error_of: fn(F::Output) -> Option<BoxedError>,
     place: Place,
 }
@@ -29,7 +30,7 @@ impl<F: Future + 'static> Future for ToItsEnd<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // Ready or panicked, it goes.
+        // The future is dropped here if it is ready or panics.
         let mut future = self.future.take().expect("polled only until it is ready");
         let polled = future.as_mut().poll(cx);
         if polled.is_pending() {

@@ -1,4 +1,4 @@
-//! `try_gather`: many futures of one kind at once, until the first error.
+//! `try_gather`: several futures of one type at once, until the first error.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -7,16 +7,19 @@ use std::task::{Context, Poll, ready};
 
 use super::gather::Crowd;
 
-/// Runs all futures at once, as [`gather`](super::gather) does, until one fails: then drops the others and gives that
-/// error. If all succeed, gives their values in the order of the arguments.
+/// Runs all futures at once, like [`gather`](super::gather), until one fails. Then it drops the
+/// others and returns that error. If all succeed, it returns their values in the order of the
+/// arguments.
 ///
-/// Asyncio's `gather` lets the others go on after the first error; here they are dropped before the error is seen.
+/// Asyncio's `gather` lets the others continue after the first error. Here they are dropped before
+/// the error is returned.
 ///
 /// # Tasks
 ///
-/// A [`Task`](crate::Task) gives a `Result` of its own: awaiting a task that fails is `Ok(Err(error))`, which `try_gather` takes for a success.
-/// So that the error of a task ends the gathering at once, turn the two into one with `?`; and so that it ends the other tasks,
-/// rather than only their handles, tie them with [`cancel_on_drop`](crate::Task::cancel_on_drop):
+/// A [`Task`](crate::Task) wraps its output in a `Result` of its own: awaiting a task that fails
+/// gives `Ok(Err(error))`, which `try_gather` counts as a success. To let the error of a task end
+/// the gathering at once, merge the two results with `?`. To end the other tasks as well, rather
+/// than only drop their handles, bind them with [`cancel_on_drop`](crate::Task::cancel_on_drop):
 ///
 /// ```
 /// use std::io;
@@ -33,15 +36,16 @@ use super::gather::Crowd;
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops the values that are there already.
+/// If the future is dropped before it is ready, it drops the values collected so far.
 ///
 /// # Errors
 ///
-/// The first error, by time.
+/// Returns the error that occurred first.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs. A panic of a future reaches whoever awaits the result.
+/// Panics when polled outside a loop. A panic of one of the futures propagates to the code that
+/// awaits the result.
 ///
 /// # Examples
 ///
@@ -67,11 +71,11 @@ pub struct TryGather<F: Future> {
 }
 
 impl<F: Future> TryGather<F> {
-    /// At most so many at once: the next one starts when one has ended.
+    /// Limits the number of futures that run at once: the next one starts when one has ended.
     ///
     /// # Panics
     ///
-    /// If `limit` is 0: nothing would ever start.
+    /// Panics if `limit` is 0, since nothing would ever start.
     pub fn limit(mut self, limit: usize) -> Self {
         self.crowd.set_limit(limit);
         self

@@ -1,4 +1,5 @@
-//! Futures of one kind that are polled together, each until it is ready: what `as_completed` and the races have in common.
+//! Futures of one type that are polled together until ready: the common part of `as_completed` and
+//! the races.
 
 use std::fmt;
 use std::mem;
@@ -9,11 +10,12 @@ use crate::runtime::{Gathering, Scope, drop_members};
 
 /// The futures that are not ready yet.
 pub(super) struct Unfinished<F> {
-    /// Each in a box of its own, so that it never moves; `None` where one was ready, and has been dropped.
+    /// Each future has its own box, so it never moves. `None` once it was ready and has been
+    /// dropped.
     futures: Vec<Option<Pin<Box<F>>>>,
-    /// How many start without being [told](Self::start_next) to.
+    /// How many futures start without a call of [`start_next`](Self::start_next).
     starting: usize,
-    /// How many of those run at once.
+    /// How many of the self-starting futures run at once.
     limit: usize,
     started: usize,
     left: usize,
@@ -38,7 +40,7 @@ impl<F: Future> Unfinished<F> {
         }
     }
 
-    /// Only the first one starts by itself.
+    /// Lets only the first future start by itself.
     pub(super) fn one_by_one(mut self) -> Self {
         self.starting = self.futures.len().min(1);
         self.started = self.starting;
@@ -51,23 +53,24 @@ impl<F: Future> Unfinished<F> {
         self.limit = limit;
     }
 
-    /// How many there were in the beginning.
+    /// The number of futures at the beginning.
     pub(super) fn total(&self) -> usize {
         self.futures.len()
     }
 
-    /// How many have not been ready.
+    /// The number of futures that have not been ready yet.
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// How many have been told to start, or started by themselves.
+    /// The number of futures that have started, by themselves or by a call.
     pub(super) fn started(&self) -> usize {
         self.started
     }
 
-    /// Polls those that were woken until one is ready: says which and with what, and has dropped it. `None`: none is left
-    /// that has started. On behalf of `what`, which needs a loop.
+    /// Polls the woken futures until one is ready. Drops that future and returns its index and
+    /// output. Returns `None` if no started future is left. The panic message names `what` if no
+    /// loop runs.
     pub(super) fn poll_next(
         &mut self,
         what: &str,
@@ -88,7 +91,7 @@ impl<F: Future> Unfinished<F> {
         })
     }
 
-    /// Starts one more, if there is one. After a first poll.
+    /// Starts one more future, if one is left. Has an effect only after the first poll.
     pub(super) fn start_next(&mut self) {
         if let Some(gathering) = &mut self.gathering {
             if self.started < self.futures.len() {
@@ -98,7 +101,7 @@ impl<F: Future> Unfinished<F> {
         }
     }
 
-    /// Drops all that are left, in their order.
+    /// Drops all remaining futures in order.
     pub(super) fn clear(&mut self) {
         self.gathering = None;
         self.starting = 0;

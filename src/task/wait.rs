@@ -1,4 +1,4 @@
-//! `wait`: for the tasks of a list, the first, the first that fails, or all.
+//! `wait`: waits for the first task of a list, the first that fails, or all.
 
 use std::any::Any;
 use std::fmt;
@@ -10,24 +10,29 @@ use std::time::Duration;
 use super::{MayFail, Task};
 use crate::runtime::{Timer, Watch, When, nanos};
 
-/// Waits for tasks of a list and gives those that have ended, taken out of it; the others stay in it. Asyncio's `wait`.
+/// Waits for the tasks in a list. Removes those that have ended from the list and returns them.
+/// Asyncio's `wait`.
 ///
-/// `until` says when that is: [`FirstCompleted`], [`FirstError`], [`All`]. It gives all that have ended by then, so it may
-/// be several, in the order of the list, and the others keep their order too. Await each for its output: it is there at once.
+/// `until` is one of [`FirstCompleted`], [`FirstError`] and [`All`]. The result has every task that
+/// has ended by then, so it may have more than `until` asked for. Both the result and the remaining
+/// list keep the original order. Awaiting a returned task gives its output at once.
 ///
-/// It never cancels a task. An empty list gives an empty one, after the other tasks have had a turn (asyncio raises `ValueError`).
-/// So `while !tasks.is_empty()` is the natural loop around it. Each call looks at the whole list, though: to take the results
-/// of many tasks one by one, a [`TaskSet`](crate::TaskSet) is the better place for them.
+/// `wait` never cancels a task. For an empty list it returns an empty list after the other tasks
+/// have had a turn (asyncio raises `ValueError`). This makes `while !tasks.is_empty()` the natural
+/// loop around it. Each call looks at the whole list, however: to take the results of many tasks
+/// one by one, use a [`TaskSet`](crate::TaskSet).
 ///
-/// [`Wait::timeout`] sets a time limit: after it, the wait gives those that have ended by then, and leaves the others.
+/// [`Wait::timeout`] sets a time limit. When it expires, the wait returns the tasks that have ended
+/// and leaves the others in the list.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it leaves the list as it was.
+/// If the future is dropped before it is ready, the list is unchanged.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, after it was ready, and where a task belongs to a loop of another thread.
+/// Panics when polled outside a loop, when polled after it was ready, and if a task belongs to
+/// another thread's loop.
 ///
 /// # Examples
 ///
@@ -59,11 +64,11 @@ pub fn wait<T, U: WaitUntil<T>>(tasks: &mut Vec<Task<T>>, until: U) -> Wait<'_, 
     Wait { tasks, is_enough: U::is_enough, stage: Stage::New, timeout: None, timer: None }
 }
 
-/// When [`wait`] is to end: [`FirstCompleted`], [`FirstError`] or [`All`].
+/// When [`wait`] ends: [`FirstCompleted`], [`FirstError`] or [`All`].
 ///
 /// # Examples
 ///
-/// A function that waits either way:
+/// A function that works with any of the three:
 ///
 /// ```
 /// use oneloop::task::{All, FirstCompleted, Task, WaitUntil};
@@ -83,19 +88,20 @@ pub fn wait<T, U: WaitUntil<T>>(tasks: &mut Vec<Task<T>>, until: U) -> Wait<'_, 
 /// });
 /// ```
 pub trait WaitUntil<T>: sealed::Sealed {
-    /// Whether the end of this task is the one that is waited for.
+    /// Whether the end of this task completes the wait.
     #[doc(hidden)]
     fn is_enough(ended: &Task<T>) -> bool;
 }
 
-/// [`wait`] until one task has ended, in whichever way.
+/// Makes [`wait`] end when one task has ended, in any way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "FIRST_COMPLETED")]
 pub struct FirstCompleted;
 
-/// [`wait`] until one task has ended with an `Err` or a panic; if none does, until all have. A cancelled one is no error.
+/// Makes [`wait`] end when one task has ended with an `Err` or a panic, or when all tasks have
+/// ended. A cancelled task does not count as an error.
 ///
-/// Asyncio's `FIRST_EXCEPTION`. The tasks give a `Result`, or `()`:
+/// Asyncio's `FIRST_EXCEPTION`. The tasks must give a `Result` or `()`:
 ///
 /// ```compile_fail,E0277
 /// async fn first(tasks: &mut Vec<oneloop::Task<u64>>) {
@@ -106,7 +112,7 @@ pub struct FirstCompleted;
 #[doc(alias = "FIRST_EXCEPTION")]
 pub struct FirstError;
 
-/// [`wait`] until all tasks have ended.
+/// Makes [`wait`] end when all tasks have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "ALL_COMPLETED")]
 pub struct All;
@@ -150,9 +156,9 @@ pub struct Wait<'a, T> {
 
 enum Stage {
     New,
-    /// The list is empty: the others have a turn.
+    /// The list is empty, so the wait only gives other tasks a turn.
     Yielding,
-    /// Each task is watched, at the place of its index.
+    /// Each task is watched under its index in the list.
     Waiting {
         watch: Watch,
         is_left: Vec<bool>,
@@ -162,8 +168,9 @@ enum Stage {
 }
 
 impl<T> Wait<'_, T> {
-    /// Waits no longer than `duration`, counted from the first poll: then it gives the tasks that have ended by then, perhaps none,
-    /// and leaves the others in the list. Asyncio's `wait(tasks, timeout=..)`.
+    /// Limits the wait to `duration`, counted from the first poll. When it expires, the wait
+    /// returns the tasks that have ended, perhaps none, and leaves the others in the list.
+    /// Asyncio's `wait(tasks, timeout=..)`.
     ///
     /// # Examples
     ///
@@ -184,7 +191,7 @@ impl<T> Wait<'_, T> {
         self
     }
 
-    /// Ready when the time limit has come.
+    /// Ready when the time limit expires.
     fn poll_timeout(&mut self, cx: &Context<'_>) -> Poll<()> {
         let Some(duration) = self.timeout else { return Poll::Pending };
         Timer::poll_in(&mut self.timer, When::After(nanos(duration)), cx, "`wait`")
@@ -203,7 +210,7 @@ impl<T> Wait<'_, T> {
         Poll::Ready(())
     }
 
-    /// Ready when enough has ended.
+    /// Ready when enough tasks have ended.
     fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<()> {
         let Stage::Waiting { watch, is_left, left } = &mut self.stage else {
             return Poll::Ready(());
@@ -249,7 +256,7 @@ impl<T> Future for Wait<'_, T> {
             Stage::Ready => panic!("a `wait` was polled after it was ready"),
             Stage::Yielding | Stage::Waiting { .. } => {}
         }
-        // Tasks that end with the time limit count.
+        // Checked before the timer, so that tasks ending exactly at the time limit count.
         if self.poll_ended(cx).is_pending() {
             ready!(self.poll_timeout(cx));
             self.timer = None;

@@ -1,19 +1,24 @@
-//! A buffer between those who put items in and those who take them out: the core of queues and of channels with a capacity.
+//! A buffer between tasks that put items in and tasks that take them out: the core of queues and of
+//! channels with a capacity.
 //!
-//! Items stay in the store until somebody takes them. Who waits is given a promise: of an item, or of room for one. So an item is
-//! never on its way to somebody who may be gone, items leave in the store's order whoever takes them, and a waiter that is dropped
-//! has only a promise to pass on.
+//! Items stay in the store until a task takes them. A waiter is given a promise: of an item, or of
+//! room for one. So no item is ever on its way to a task that may be gone, items leave in the
+//! store's order whichever task takes them, and a dropped waiter has only a promise to pass on.
 //!
-//! Invariants, whenever no method runs:
+//! Invariants, whenever no method is running:
 //!
-//! 1. `promised` counts the getters that were promised an item and have not run yet, `reserved` the putters that were promised
-//!    room. `promised <= len`, so each getter finds its item, unless `close_now` has taken all of them back.
-//! 2. While a getter waits, each item is promised; while a putter waits, all room is taken or reserved.
-//!    `promise_items` and `promise_room` keep it so, and are done with it before they wake anybody.
-//! 3. Nobody passes a line: without a promise only who finds the line empty takes an item, or room.
-//! 4. Closed, with nothing left: no getter waits.
+//! 1. `promised` counts the getters that were promised an item and have not run yet, and `reserved`
+//!    counts the putters that were promised room. `promised <= len`, so each getter finds its item,
+//!    unless `close_now` has taken all of them back.
+//! 2. While a getter waits, each item is promised. While a putter waits, all room is taken or
+//!    reserved. `promise_items` and `promise_room` maintain this, and finish before they wake any
+//!    task.
+//! 3. No task overtakes a line: without a promise, a task takes an item or room only if it finds
+//!    the line empty.
+//! 4. When the buffer is closed and empty, no getter waits.
 //!
-//! Comparisons in a priority queue are the code of others. To that code the store looks empty: who wants something there waits.
+//! Comparisons in a priority queue are foreign code. To that code the store looks empty: a task
+//! that wants an item there waits.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -25,15 +30,15 @@ use super::wait_list::WaitKey;
 
 pub(super) struct Buffer<T, S: Store<T>> {
     store: S,
-    /// How many items were ever taken out.
+    /// The number of items ever taken out.
     popped: Cell<u64>,
     /// How many items belong to getters that were woken and have not run yet.
     promised: Cell<usize>,
-    /// How many putters were woken, and have not run yet.
+    /// How many putters were woken and have not run yet.
     reserved: Cell<usize>,
     /// `usize::MAX` for no limit.
     capacity: usize,
-    /// The capacity; 0 once it is closed, so that who puts something in has one thing to check.
+    /// The capacity, or 0 once the buffer is closed, so that a putter has only one thing to check.
     limit: Cell<usize>,
     is_closed: Cell<bool>,
     /// The largest `len` so far.
@@ -43,16 +48,16 @@ pub(super) struct Buffer<T, S: Store<T>> {
     items: PhantomData<T>,
 }
 
-/// What a waiter is woken with.
+/// The answer with which a waiter is woken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Answer {
-    /// An item, or room for one; at first, what the waiter hopes for.
+    /// An item, or room for one. Also the initial value, before an answer.
     Promise,
-    /// There will be none.
+    /// No item or room will come.
     Closed,
 }
 
-/// Why an item was not taken in.
+/// Why an item was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Refusal {
     Full,
@@ -76,7 +81,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         }
     }
 
-    /// How many items are there, promised ones included.
+    /// The number of items in the buffer, including promised ones.
     pub(super) fn len(&self) -> usize {
         self.store.len()
     }
@@ -89,32 +94,33 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.is_closed.get()
     }
 
-    /// How many items were ever put in.
+    /// The number of items ever put in.
     pub(super) fn pushed(&self) -> u64 {
         self.popped.get() + self.len() as u64
     }
 
-    /// The most items that were there at once.
+    /// The largest number of items held so far.
     pub(super) fn peak(&self) -> usize {
         self.peak.get()
     }
 
-    /// How many wait for an item.
+    /// The number of tasks that wait for an item.
     pub(super) fn waiting_getters(&self) -> usize {
         self.getters.len()
     }
 
-    /// How many wait for room.
+    /// The number of tasks that wait for room.
     pub(super) fn waiting_putters(&self) -> usize {
         self.putters.len()
     }
 
-    /// Whether an item would have to wait for room. It has to where others wait: there is no room then.
+    /// Whether an item would have to wait for room. This holds whenever putters wait, because then
+    /// there is no free room.
     pub(super) fn is_full(&self) -> bool {
         self.len() + self.reserved.get() >= self.capacity
     }
 
-    /// Puts an item in, or gives it back.
+    /// Puts an item in, or returns it.
     #[inline]
     pub(super) fn try_put(&self, item: T) -> Result<(), (T, Refusal)> {
         if self.len() + self.reserved.get() >= self.limit.get() {
@@ -125,7 +131,8 @@ impl<T, S: Store<T>> Buffer<T, S> {
         Ok(())
     }
 
-    /// Puts the item in when there is room. Whoever lets `waiter` go calls [`leave_putters`](Self::leave_putters).
+    /// Puts the item in once there is room. A caller that abandons `waiter` calls
+    /// [`leave_putters`](Self::leave_putters).
     ///
     /// The error is the item, if the buffer is closed.
     #[inline]
@@ -162,7 +169,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         if answer == Answer::Promise {
             self.reserved.set(self.reserved.get() - 1);
         }
-        // It may have been closed after the promise.
+        // The buffer may have been closed after the promise.
         if self.is_closed() {
             return Poll::Ready(Err(wanted));
         }
@@ -178,7 +185,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         cx: &Context<'_>,
     ) -> Poll<Result<(), T>> {
         let waker = cx.waker().clone();
-        // Once more: the clone may have run code that took something out.
+        // Try again, because the clone may have run code that took something out.
         match self.try_put(wanted) {
             Ok(()) => Poll::Ready(Ok(())),
             Err((wanted, Refusal::Closed)) => Poll::Ready(Err(wanted)),
@@ -190,7 +197,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         }
     }
 
-    /// Gives up the wait for room, and passes on what was promised.
+    /// Gives up the wait for room and passes the promise on, if there is one.
     pub(super) fn leave_putters(&self, waiter: WaitKey) {
         if let Left::Granted(Answer::Promise) = self.putters.leave(waiter) {
             self.reserved.set(self.reserved.get() - 1);
@@ -198,7 +205,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         }
     }
 
-    /// Takes the next item, unless it is promised. Where others wait, all are.
+    /// Takes the next item unless it is promised. While getters wait, all items are promised.
     #[inline]
     pub(super) fn try_get(&self) -> Option<T> {
         if self.len() <= self.promised.get() {
@@ -207,13 +214,13 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.pop()
     }
 
-    /// Whether no item will come any more.
+    /// Whether no further item will come.
     pub(super) fn is_drained(&self) -> bool {
         self.is_closed.get() && self.len() == 0
     }
 
-    /// Takes the next item when there is one; `None` when there will be none. Whoever lets `waiter` go calls
-    /// [`leave_getters`](Self::leave_getters).
+    /// Takes the next item once there is one. Returns `None` if no further item will come. A caller
+    /// that abandons `waiter` calls [`leave_getters`](Self::leave_getters).
     #[inline]
     pub(super) fn poll_get(
         &self,
@@ -252,7 +259,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
             return Poll::Ready(None);
         }
         let waker = cx.waker().clone();
-        // Once more: the clone may have run code that put something in.
+        // Try again, because the clone may have run code that put something in.
         if let Poll::Ready(end) = self.poll_at_once() {
             return Poll::Ready(end);
         }
@@ -260,7 +267,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         Poll::Pending
     }
 
-    /// What a getter gets that does not wait.
+    /// The result for a getter that does not wait.
     fn poll_at_once(&self) -> Poll<Option<T>> {
         match self.try_get() {
             None if !self.is_drained() => Poll::Pending,
@@ -268,7 +275,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         }
     }
 
-    /// Gives up the wait for an item, and passes on what was promised.
+    /// Gives up the wait for an item and passes the promise on, if there is one.
     pub(super) fn leave_getters(&self, waiter: WaitKey) {
         if let Left::Granted(Answer::Promise) = self.getters.leave(waiter) {
             self.end_promise();
@@ -276,7 +283,8 @@ impl<T, S: Store<T>> Buffer<T, S> {
         }
     }
 
-    /// Takes nothing in any more. Who waits for room is told so; who waits for an item, when no item is left.
+    /// Refuses further items. Waiting putters are told at once, waiting getters once no item is
+    /// left.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         self.limit.set(0);
@@ -284,7 +292,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.end_getters();
     }
 
-    /// As [`close`](Self::close), and takes all items out, promised ones too.
+    /// Like [`close`](Self::close), and also takes all items out, including promised ones.
     pub(super) fn close_now(&self) -> Vec<T> {
         self.is_closed.set(true);
         self.limit.set(0);
@@ -306,7 +314,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         }
     }
 
-    /// `None` only inside of a comparison that is made for a change of the store.
+    /// Returns `None` only inside a comparison made for a change of the store.
     #[inline]
     fn pop(&self) -> Option<T> {
         let item = self.store.pop()?;
@@ -315,7 +323,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
             self.promise_room();
         }
         if !self.getters.is_empty() {
-            // After a comparison that wanted something.
+            // A comparison may have put items in, or started to wait for one.
             self.promise_items();
             self.end_getters();
         }
@@ -326,7 +334,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.promised.set(self.promised.get() - 1);
     }
 
-    /// Promises items that nobody was promised to those who wait.
+    /// Promises the unpromised items to waiting getters.
     fn promise_items(&self) {
         let promise = |_: &mut Answer| {
             let can = self.promised.get() < self.len();
@@ -338,7 +346,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.getters.grant_while(promise);
     }
 
-    /// Promises room that nobody was promised to those who wait.
+    /// Promises the unreserved room to waiting putters.
     fn promise_room(&self) {
         let promise = |_: &mut Answer| {
             let can = self.len() + self.reserved.get() < self.capacity;
@@ -350,7 +358,7 @@ impl<T, S: Store<T>> Buffer<T, S> {
         self.putters.grant_while(promise);
     }
 
-    /// Tells those who wait for an item that none will come, if that is so.
+    /// If no further item will come, tells the waiting getters.
     fn end_getters(&self) {
         if self.is_drained() {
             self.getters.grant_all(|answer| *answer = Answer::Closed);

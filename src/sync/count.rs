@@ -1,4 +1,4 @@
-//! How many ends of one kind a channel has.
+//! The number of ends of one kind that a channel has.
 
 use std::cell::Cell;
 
@@ -13,12 +13,12 @@ impl Count {
         self.0.get()
     }
 
-    /// An end is made.
+    /// Records a new end.
     pub(super) fn add(&self) {
         self.0.set(self.0.get() + 1);
     }
 
-    /// An end goes. Whether it was the last.
+    /// Records that an end is gone. Returns whether it was the last.
     #[must_use = "the other side waits for the last one to go"]
     pub(super) fn remove(&self) -> bool {
         let left = self.0.get() - 1;

@@ -1,12 +1,13 @@
-//! Why nothing was sent or received: the errors that the channels share.
+//! The errors of sending and receiving that the channels share.
 //!
-//! An error of a sender carries the item, which is not lost. `Debug` and `Display` do not show it, so any item will do.
+//! Errors of a sender carry the item, so it is not lost. `Debug` and `Display` do not show it, so
+//! the item may have any type.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The item was not sent: no receiver is left, or the channel was closed.
+/// The item was not sent because no receiver is left, or because the channel was closed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub(super) T);
 
@@ -35,7 +36,7 @@ impl<T> fmt::Display for SendError<T> {
 
 impl<T> Error for SendError<T> {}
 
-/// The item is dropped.
+/// Drops the item.
 impl<T> From<SendError<T>> for io::Error {
     fn from(error: SendError<T>) -> Self {
         Self::new(io::ErrorKind::BrokenPipe, error.to_string())
@@ -54,7 +55,7 @@ impl<T> TrySendError<T> {
         Self { item, is_full }
     }
 
-    /// Whether there is no room now: waiting may help.
+    /// Whether the channel is full for now, so that waiting may help.
     pub fn is_full(&self) -> bool {
         self.is_full
     }
@@ -88,7 +89,7 @@ impl<T> fmt::Display for TrySendError<T> {
 
 impl<T> Error for TrySendError<T> {}
 
-/// Nothing will be received any more: no sender is left, or the channel was closed.
+/// No further item will arrive: no sender is left, or the channel was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecvError(());
 
@@ -120,12 +121,12 @@ impl TryRecvError {
     pub(crate) const EMPTY: Self = Self { is_empty: true };
     pub(crate) const CLOSED: Self = Self { is_empty: false };
 
-    /// Whether nothing is there now: waiting may help.
+    /// Whether the channel is empty for now, so that waiting may help.
     pub fn is_empty(&self) -> bool {
         self.is_empty
     }
 
-    /// Whether nothing will come any more: no sender is left, or the channel was closed.
+    /// Whether no further item will arrive: no sender is left, or the channel was closed.
     pub fn is_closed(&self) -> bool {
         !self.is_empty
     }

@@ -1,18 +1,21 @@
-//! A line of waiters, with the borrows inside: what every primitive of this folder stands on.
+//! A line of waiters that manages its own borrows: the basis of all primitives in this folder.
 //!
-//! How to build one on it:
+//! To build a primitive on it:
 //!
-//! - Its future holds an `Option<WaitKey>`. The first poll tries without waiting, but only if the [`Line`] is empty, or it would
-//!   overtake. If that fails it clones the waker, *tries again* (a clone is the code of others, which may have changed
-//!   everything), and then calls [`Line::join`] with the waiter's own data: how much it wants, room for what it gets.
-//! - Whoever has something to give calls [`Line::grant_if`] or [`Line::grant`]: the first waiter's data is changed, its
-//!   wait is over, and it is woken. What was granted belongs to it from this moment, although it has not run yet: nobody
-//!   else can take it.
-//! - A later poll calls [`Line::poll`], which is ready with the data once it was granted.
-//! - Its `drop` calls [`Line::leave`]. [`Left::Granted`]: it was given something that it never saw, so pass that on. [`Left::Waiting`]:
-//!   it may have stood in the way of those behind it, so look whether the new first one can be granted something.
+//! - The future holds an `Option<WaitKey>`. Its first poll tries without waiting, but only if the
+//!   [`Line`] is empty; otherwise it would overtake. If that fails it clones the waker, *tries
+//!   again* (the clone is foreign code, which may have changed everything), and then calls
+//!   [`Line::join`] with the waiter's own data: how much it wants, or room for the result.
+//! - Code that has something to give calls [`Line::grant_if`] or [`Line::grant`]: this changes the
+//!   first waiter's data, ends its wait and wakes it. The grant belongs to that waiter from this
+//!   moment, although it has not run yet: no other task can take it.
+//! - A later poll calls [`Line::poll`], which is ready with the data once something was granted.
+//! - The future's `drop` calls [`Line::leave`]. [`Left::Granted`]: the waiter was given something
+//!   that it never saw, so pass it on. [`Left::Waiting`]: the waiter may have blocked the ones
+//!   behind it, so check whether the new first waiter can be granted something.
 //!
-//! Closures that get a waiter's data run while the list is borrowed: they move values, and never call the code of others.
+//! Closures that receive a waiter's data run while the list is borrowed: they move values and never
+//! call foreign code.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Formatter};
@@ -24,18 +27,19 @@ use super::wait_list::{WaitKey, WaitList};
 
 pub(super) struct Line<T> {
     list: RefCell<WaitList<T>>,
-    /// How many wait. Beside the list, so that who finds nobody waiting borrows nothing.
+    /// The number of waiters. Kept outside the list, so that checking for an empty line borrows
+    /// nothing.
     len: Cell<usize>,
-    /// What tasks of one loop share stays on its thread: so nothing that has a line is `Send`.
+    /// State shared by tasks of one loop stays on its thread, so nothing that has a line is `Send`.
     _local: PhantomData<*const ()>,
 }
 
-/// What a waiter that goes leaves behind.
+/// The data of a waiter that left.
 #[must_use = "what was granted has to be passed on"]
 pub(super) enum Left<T> {
-    /// It had not been granted anything.
+    /// The waiter had not been granted anything.
     Waiting(T),
-    /// It had been, and did not know.
+    /// The waiter had been granted something and did not know.
     Granted(T),
 }
 
@@ -44,7 +48,7 @@ impl<T> Line<T> {
         Self { list: RefCell::new(WaitList::new()), len: Cell::new(0), _local: PhantomData }
     }
 
-    /// How many wait; those that were granted something do not.
+    /// The number of waiters, without the ones that were granted something.
     pub(super) fn len(&self) -> usize {
         self.len.get()
     }
@@ -53,7 +57,7 @@ impl<T> Line<T> {
         self.len.get() == 0
     }
 
-    /// Goes to the end of the line.
+    /// Joins the end of the line.
     pub(super) fn join(&self, value: T, waker: Waker) -> WaitKey {
         let mut list = self.list.borrow_mut();
         let key = list.push_back(value, waker);
@@ -61,15 +65,15 @@ impl<T> Line<T> {
         key
     }
 
-    /// Ready with the data of a waiter that was granted something, which then is no waiter any more; otherwise it goes on
-    /// waiting, with the waker of `cx`.
+    /// Ready with the data of a waiter that was granted something, which thereby leaves the line.
+    /// Otherwise the waiter continues to wait, with the waker of `cx`.
     pub(super) fn poll(&self, key: WaitKey, cx: &Context<'_>) -> Poll<T> {
         if let Some(value) = self.collect(key) {
             return Poll::Ready(value);
         }
         if !self.list.borrow().will_wake(key, cx.waker()) {
             let waker = cx.waker().clone();
-            // It may have been granted something meanwhile, and its former waker have been used up.
+            // The clone may have led to a grant, which used up the former waker.
             if let Some(value) = self.collect(key) {
                 return Poll::Ready(value);
             }
@@ -79,7 +83,7 @@ impl<T> Line<T> {
         Poll::Pending
     }
 
-    /// Takes a waiter that was granted something out.
+    /// Removes a waiter that was granted something.
     fn collect(&self, key: WaitKey) -> Option<T> {
         let mut list = self.list.borrow_mut();
         if list.is_waiting(key) {
@@ -87,12 +91,12 @@ impl<T> Line<T> {
         }
         let (value, waker) = list.remove(key);
         drop(list);
-        // It is there only if this poll comes before the wake.
+        // There is a waker only if this poll comes before the wake.
         drop(waker);
         Some(value)
     }
 
-    /// Takes a waiter out, in whatever state it is.
+    /// Removes a waiter in any state.
     pub(super) fn leave(&self, key: WaitKey) -> Left<T> {
         let mut list = self.list.borrow_mut();
         let was_waiting = list.is_waiting(key);
@@ -103,12 +107,12 @@ impl<T> Line<T> {
         if was_waiting { Left::Waiting(value) } else { Left::Granted(value) }
     }
 
-    /// Shows the first waiter's data.
+    /// Shows the first waiter's data to `look`.
     pub(super) fn front<R>(&self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.list.borrow_mut().front().map(look)
     }
 
-    /// Ends the wait of the first waiter, and wakes it. `false`: nobody waits.
+    /// Ends the wait of the first waiter and wakes it. Returns `false` if there is no waiter.
     pub(super) fn grant(&self, give: impl FnOnce(&mut T)) -> bool {
         self.grant_if(|value| {
             give(value);
@@ -116,18 +120,20 @@ impl<T> Line<T> {
         })
     }
 
-    /// As [`grant`](Self::grant), if `give` says so; otherwise the waiter stays the first.
+    /// Like [`grant`](Self::grant) if `give` returns `true`. Otherwise the waiter stays first.
     pub(super) fn grant_if(&self, give: impl FnOnce(&mut T) -> bool) -> bool {
         let mut give = Some(give);
         self.grant_while(|value| give.take().is_some_and(|give| give(value))) > 0
     }
 
-    /// As [`grant_if`](Self::grant_if) for one after another, until `give` says no. Returns how many were granted something.
+    /// Like [`grant_if`](Self::grant_if) for one waiter after another, until `give` returns
+    /// `false`. Returns the number of waiters that were granted something.
     ///
-    /// All of them were before the first is woken: who joins the line while they are woken has nothing to do with it.
+    /// All grants are made before the first wake, so tasks that join the line during the wakes are
+    /// not affected.
     pub(super) fn grant_while(&self, mut give: impl FnMut(&mut T) -> bool) -> usize {
         let mut list = self.list.borrow_mut();
-        // Mostly it is one, which then needs no place among those that are to be woken.
+        // Usually there is one waiter, which then skips the chain of entries to wake.
         let mut first = None;
         let mut count = 0;
         while list.front().is_some_and(&mut give) {
@@ -149,7 +155,7 @@ impl<T> Line<T> {
         count
     }
 
-    /// Ends the wait of all who wait now, in their order, and wakes them.
+    /// Ends the wait of all current waiters, in order, and wakes them.
     pub(super) fn grant_all(&self, mut give: impl FnMut(&mut T)) -> usize {
         self.grant_while(|value| {
             give(value);
@@ -157,7 +163,8 @@ impl<T> Line<T> {
         })
     }
 
-    /// Wakes `first` and all that are to be woken. A waker that panics does not keep the others asleep.
+    /// Wakes `first` and then all entries in the chain to wake. A waker that panics does not keep
+    /// the others asleep.
     fn wake_granted(&self, mut first: Option<Waker>) {
         let mut panic = None;
         let mut next = || first.take().or_else(|| self.list.borrow_mut().next_waker());

@@ -1,4 +1,4 @@
-//! `promise`: a result that many tasks await; what asyncio calls a `Future`.
+//! `promise`: a result that several tasks can await. Asyncio calls this a `Future`.
 
 use std::cell::{Cell, OnceCell};
 use std::error::Error;
@@ -10,17 +10,19 @@ use std::task::{Context, Poll};
 use super::wait_list::WaitKey;
 use super::watchers::Watchers;
 
-/// Makes a result that is not there yet: the [`Resolver`] sets it, once, and any number of tasks await the [`Promise`].
+/// Creates a result that is not there yet. The [`Resolver`] sets it once, and any number of tasks
+/// await the [`Promise`].
 ///
-/// This is asyncio's `loop.create_future()`, which has another name here because a future is something else in Rust: a
-/// promise is not run by awaiting it, and is awaited by reference. Where one task waits for one value, a
-/// [`oneshot`](crate::sync::oneshot) is enough, and gives the value itself.
+/// This is asyncio's `loop.create_future()`. It has another name because a future is something else
+/// in Rust: awaiting a promise runs nothing, and a promise is awaited by reference. If one task
+/// waits for one value, a [`oneshot`](crate::sync::oneshot) is enough, and gives the value itself.
 ///
-/// An exception is a `Result` in place of the value; to cancel is to drop the resolver.
+/// Instead of an exception, use a `Result` as the value. To cancel, drop the resolver.
 ///
 /// # Examples
 ///
-/// The program from Python's documentation: one task sets the result, and the others wait for it.
+/// The program from Python's documentation, in which one task sets the result and the others wait
+/// for it:
 ///
 /// ```
 /// use oneloop::sync::{Resolver, promise};
@@ -56,17 +58,17 @@ pub fn promise<T>() -> (Resolver<T>, Promise<T>) {
 
 struct Shared<T> {
     result: OnceCell<T>,
-    /// How many could still set it.
+    /// How many resolvers can still set the result.
     resolvers: Cell<usize>,
-    /// How many could still ask for it.
+    /// How many promises can still ask for the result.
     promises: Cell<usize>,
     watchers: Watchers,
-    /// Resolvers that wait until no promise is left.
+    /// Resolvers waiting until no promise is left.
     closing: Watchers,
 }
 
 impl<T> Shared<T> {
-    /// `None`: still to come.
+    /// Returns `None` while the result is still to come.
     fn outcome(&self) -> Option<Result<&T, BrokenPromise>> {
         match self.result.get() {
             Some(result) => Some(Ok(result)),
@@ -76,12 +78,12 @@ impl<T> Shared<T> {
     }
 }
 
-/// A result that many tasks can await; made by [`promise`].
+/// A result that several tasks can await; created by [`promise`].
 ///
-/// It is awaited by reference, any number of times, and gives a reference to the result, which lives as long as a promise or
-/// resolver does. Clones stand for the same result.
+/// It is awaited by reference, any number of times. Each await gives a reference to the result,
+/// which lives as long as some promise or resolver does. Clones refer to the same result.
 ///
-/// It stays on its thread:
+/// A promise stays on its thread:
 ///
 /// ```compile_fail,E0277
 /// let (_resolver, promise) = oneloop::sync::promise::<u8>();
@@ -94,12 +96,14 @@ pub struct Promise<T> {
     shared: Rc<Shared<T>>,
 }
 
-/// Sets the result of a [`Promise`], once; made by [`promise`].
+/// Sets the result of a [`Promise`], once; created by [`promise`].
 ///
-/// Clones may race for it: the first one sets it. If all of them are dropped before, those who wait get [`BrokenPromise`].
+/// Clones may compete: the first to set the result wins. If all resolvers are dropped without
+/// setting it, waiters get [`BrokenPromise`].
 ///
-/// Work whose result nobody wants need not be done: [`is_closed`](Self::is_closed) tells that every promise was dropped, as by tasks
-/// that were cancelled or timed out, and [`closed`](Self::closed) waits for that.
+/// A resolver can skip work whose result is no longer wanted: [`is_closed`](Self::is_closed) tells
+/// whether every promise was dropped, for example by tasks that were cancelled or timed out, and
+/// [`closed`](Self::closed) waits for that.
 ///
 /// ```compile_fail,E0277
 /// let (resolver, _promise) = oneloop::sync::promise::<u8>();
@@ -111,31 +115,32 @@ pub struct Resolver<T> {
 }
 
 impl<T> Promise<T> {
-    /// One more of this result.
+    /// Returns one more promise of this result.
     fn of(shared: &Rc<Shared<T>>) -> Self {
         shared.promises.set(shared.promises.get() + 1);
         Self { shared: Rc::clone(shared) }
     }
 
-    /// Waits for the result. Those who wait are woken in the order in which they came.
+    /// Waits for the result. Waiters are woken in order of arrival.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     ///
     /// # Errors
     ///
-    /// [`BrokenPromise`] if the resolvers are gone and have not set it. asyncio would wait for ever.
+    /// Returns [`BrokenPromise`] if all resolvers are gone without setting the result. In asyncio
+    /// the wait would never end.
     pub fn wait(&self) -> PromiseWait<'_, T> {
         PromiseWait { shared: &self.shared, waiter: None }
     }
 
-    /// The result, if it is there; asyncio's `result()`, whose `InvalidStateError` is `None`.
+    /// The result, if it is set. Asyncio's `result()`, with `None` in place of `InvalidStateError`.
     pub fn result(&self) -> Option<&T> {
         self.shared.result.get()
     }
 
-    /// Whether awaiting it would not wait: there is a result, or there will be none.
+    /// Whether an await would return at once: the result is set, or can never be set.
     #[doc(alias = "done")]
     pub fn is_done(&self) -> bool {
         self.shared.outcome().is_some()
@@ -143,11 +148,11 @@ impl<T> Promise<T> {
 }
 
 impl<T> Resolver<T> {
-    /// Sets the result and wakes all who wait for it; never waits.
+    /// Sets the result and wakes all waiters. Never waits.
     ///
     /// # Errors
     ///
-    /// The value, if there is a result already; asyncio's `InvalidStateError`.
+    /// Returns the value if the result is already set. Asyncio's `InvalidStateError`.
     ///
     /// # Examples
     ///
@@ -164,12 +169,14 @@ impl<T> Resolver<T> {
         Ok(())
     }
 
-    /// Whether every [`Promise`] was dropped, so that nobody waits for the result or can ask for it. Asyncio's `cancelled()`, for a
-    /// future that a task awaited. The result can still be set, and [`promise`](Self::promise) makes a new promise of it.
+    /// Whether every [`Promise`] was dropped, so that no task waits for the result or can ask for
+    /// it. Asyncio's `cancelled()`, for a future that a task awaited.
+    ///
+    /// The result can still be set, and [`promise`](Self::promise) creates a new promise of it.
     ///
     /// # Examples
     ///
-    /// A worker skips what its clients have given up:
+    /// A worker that skips jobs abandoned by their clients:
     ///
     /// ```
     /// use oneloop::sync::{Queue, Resolver, promise};
@@ -200,12 +207,12 @@ impl<T> Resolver<T> {
         self.shared.promises.get() == 0
     }
 
-    /// Waits until every [`Promise`] was dropped; at once if none is left. With [`select!`](crate::select), work stops when nobody
-    /// wants its result any more.
+    /// Waits until every [`Promise`] was dropped. Returns at once if none is left. With
+    /// [`select!`](crate::select), work can stop as soon as its result is no longer wanted.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     ///
     /// # Examples
     ///
@@ -230,7 +237,7 @@ impl<T> Resolver<T> {
         self.shared.result.get().is_some()
     }
 
-    /// A promise of this result.
+    /// Returns a promise of this result.
     pub fn promise(&self) -> Promise<T> {
         Promise::of(&self.shared)
     }
@@ -300,7 +307,7 @@ impl<T> Drop for PromiseWait<'_, T> {
     }
 }
 
-/// All [`Resolver`]s were dropped, and none had set the result.
+/// All [`Resolver`]s were dropped without setting the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BrokenPromise(());
 

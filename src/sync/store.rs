@@ -1,4 +1,4 @@
-//! In which order items leave a queue: the oldest, the youngest or the smallest first.
+//! The order in which items leave a queue: oldest, youngest or smallest first.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,28 +7,29 @@ use std::mem;
 
 use crate::runtime::{trim_list, trim_queue};
 
-/// In which order items leave a queue. There are three; it is not for others to implement.
+/// The order in which items leave a queue. There are three orders, and other crates cannot add any.
 pub trait Order<T>: Store<T> {}
 
 impl<T> Order<T> for Fifo<T> {}
 impl<T> Order<T> for Lifo<T> {}
 impl<T: Ord> Order<T> for Smallest<T> {}
 
-/// What a queue keeps its items in. Nothing is borrowed while the code of others runs, which only comparisons are.
+/// The storage for a queue's items. It borrows nothing while foreign code runs; only comparisons
+/// are foreign code.
 #[doc(hidden)]
 #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
 pub trait Store<T>: Default {
-    /// Adds an item. If this panics, no item is lost, the new one included.
+    /// Adds an item. If this panics, no item is lost, not even the new one.
     fn push(&self, item: T);
 
-    /// Takes the next item out. If this panics, no item is lost. `None` also inside of a comparison that is made for a change of
-    /// this store.
+    /// Takes the next item out. If this panics, no item is lost. Also returns `None` inside a
+    /// comparison made for a change of this store.
     fn pop(&self) -> Option<T>;
 
-    /// How many items there are, those included that are being compared.
+    /// The number of items, including items that are being compared.
     fn len(&self) -> usize;
 
-    /// Takes all items out, in their order where that takes no comparison.
+    /// Takes all items out, in order if that needs no comparison.
     fn clear(&self) -> Vec<T>;
 }
 
@@ -38,10 +39,10 @@ pub struct Fifo<T>(RefCell<VecDeque<T>>);
 /// Last in, first out.
 pub struct Lifo<T>(RefCell<Vec<T>>);
 
-/// The smallest first; of equal ones, the oldest.
+/// The smallest item first; of equal items, the oldest.
 ///
-/// The heap is out of its place while it is compared. To the code that compares it looks empty, and what that code puts in is
-/// brought in later.
+/// The heap is moved out of its cell while its items are compared. To the comparing code it looks
+/// empty, and items which that code puts in are merged later.
 pub struct Smallest<T> {
     heap: Cell<Heap<T>>,
     len: Cell<usize>,
@@ -114,7 +115,7 @@ impl<T> Default for Smallest<T> {
 
 impl<T: Ord> Store<T> for Smallest<T> {
     fn push(&self, item: T) {
-        // Counted first: a comparison that panics does not undo it.
+        // Counted first, because a comparison that panics does not undo the push.
         self.len.set(self.len.get() + 1);
         Lent::of(&self.heap).heap.push(item);
     }
@@ -136,7 +137,7 @@ impl<T: Ord> Store<T> for Smallest<T> {
     }
 }
 
-/// A heap that is out of its place; goes back when dropped, also by a panic.
+/// A heap that is out of its cell. It returns on drop, even during a panic.
 struct Lent<'a, T> {
     place: &'a Cell<Heap<T>>,
     heap: Heap<T>,
@@ -156,12 +157,13 @@ impl<T> Drop for Lent<'_, T> {
     }
 }
 
-/// A binary heap in which items change places only by swaps: whatever a comparison does, each item is in the list.
+/// A binary heap that moves items only by swaps, so every item stays in the list whatever a
+/// comparison does.
 struct Heap<T> {
     entries: Vec<Entry<T>>,
-    /// What came while the heap was out of its place, in the order in which it came.
+    /// Items that arrived while the heap was out of its cell, in order of arrival.
     late: VecDeque<T>,
-    /// How many have been inserted.
+    /// The number of items inserted so far.
     inserted: u64,
 }
 
@@ -187,7 +189,7 @@ impl<T: Ord> Heap<T> {
         if self.late.is_empty() {
             self.insert(item);
         } else {
-            // First of all it belongs to the heap, so that no panic loses it.
+            // Store the item before comparing, so that no panic loses it.
             self.late.push_back(item);
             self.bring_in();
         }
@@ -215,7 +217,7 @@ impl<T: Ord> Heap<T> {
         self.sift_up();
     }
 
-    /// Brings the last entry to its place.
+    /// Moves the last entry to its place.
     fn sift_up(&mut self) {
         let mut child = self.entries.len() - 1;
         while child > 0 {
@@ -228,7 +230,7 @@ impl<T: Ord> Heap<T> {
         }
     }
 
-    /// Brings the first entry to its place among the first `len`.
+    /// Moves the first entry to its place among the first `len`.
     fn sift_down(&mut self, len: usize) {
         let mut parent = 0;
         loop {
@@ -286,7 +288,8 @@ mod tests {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            // Tuples whose second part does not count: which of equal ones comes first shows.
+            // The second part is ignored by comparisons, so it shows which of equal items comes
+            // first.
             if random >> 20 & 7 < if step & 0x400 == 0 { 5 } else { 3 } {
                 let item = ByFirst(random >> 33 & 0xF, step);
                 store.push(item);

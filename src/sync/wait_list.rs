@@ -1,7 +1,8 @@
-//! Who waits for something, first come, first served: pure data.
+//! A first come, first served list of waiters, as pure data.
 //!
-//! A list over a slab, linked in both directions, so that a waiter in the middle leaves in constant time. What a waiter is granted
-//! is its own from that moment, so an entry goes through three states:
+//! The list is a slab of entries linked in both directions, so that a waiter in the middle leaves
+//! in constant time. A grant belongs to its waiter from the moment it is made, so an entry passes
+//! through three states:
 //!
 //! ```text
 //!   push_back() ──▶ waiting ──grant_front()──▶ granted, to be woken ──next_waker()──▶ granted
@@ -11,19 +12,21 @@
 //!
 //! `release_front()` takes both steps at once.
 //!
-//! Only those that wait stand in the line. Who is to be woken stands in a second one: so many can be granted something at once, and
-//! woken one by one when nothing is borrowed any more, whatever those that were woken first do meanwhile.
+//! The line itself has only waiting entries. Entries that are to be woken form a second chain. This
+//! allows many grants at once, followed by the wakes, one by one, when nothing is borrowed any
+//! more, whatever the first woken tasks do meanwhile.
 //!
-//! What may run the code of others, a waker, is handed to the caller, who has let go of the list when he touches it.
+//! Wakers can run foreign code, so the caller wakes or drops them after releasing the list.
 
 use std::task::Waker;
 
 use crate::runtime::{Slots, slot};
 
-/// No entry: the end of the links.
+/// No entry: the end of a chain.
 const NONE: u32 = u32::MAX;
 
-/// The entries keep a `T` each: what they want, or what they were granted. Allocates with its first entry.
+/// Each entry has a `T`: what the waiter wants, or what it was granted. The list allocates with its
+/// first entry.
 pub(crate) struct WaitList<T> {
     entries: Slots<Entry<T>>,
     waiting: Chain,
@@ -32,7 +35,7 @@ pub(crate) struct WaitList<T> {
 
 struct Entry<T> {
     value: T,
-    /// `None` once it was handed out.
+    /// `None` once the waker was handed out.
     waker: Option<Waker>,
     previous: u32,
     next: u32,
@@ -52,7 +55,7 @@ struct Chain {
     len: usize,
 }
 
-/// An entry of a list, until it is removed.
+/// Identifies an entry of a list until it is removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct WaitKey(u32);
 
@@ -61,7 +64,7 @@ impl<T> WaitList<T> {
         Self { entries: Slots::new(), waiting: Chain::EMPTY, to_wake: Chain::EMPTY }
     }
 
-    /// How many wait; those that were granted something do not.
+    /// The number of waiters, without the ones that were granted something.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len
     }
@@ -74,13 +77,14 @@ impl<T> WaitList<T> {
         WaitKey(slot)
     }
 
-    /// The one that has waited longest.
+    /// The entry that has waited longest.
     pub(crate) fn front(&mut self) -> Option<&mut T> {
-        // There is no slot `NONE`.
+        // No slot has the index `NONE`.
         self.entries.get_mut(self.waiting.front as usize).map(|entry| &mut entry.value)
     }
 
-    /// Ends the wait of the first: it keeps its slot, and is to be woken. `false`: nobody waits.
+    /// Ends the wait of the first entry, which keeps its slot and is to be woken. Returns `false`
+    /// if no entry is waiting.
     pub(crate) fn grant_front(&mut self) -> bool {
         let slot = self.waiting.front;
         if slot == NONE {
@@ -92,7 +96,7 @@ impl<T> WaitList<T> {
         true
     }
 
-    /// Ends the wait of the first, for the caller to wake it at once.
+    /// Ends the wait of the first entry. The caller must wake it at once.
     pub(crate) fn release_front(&mut self) -> Option<Waker> {
         let entry = self.entries.get_mut(self.waiting.front as usize)?;
         entry.state = State::Granted;
@@ -101,12 +105,12 @@ impl<T> WaitList<T> {
         waker
     }
 
-    /// Whether [`next_waker`](Self::next_waker) has one.
+    /// Whether [`next_waker`](Self::next_waker) has a waker.
     pub(crate) fn has_to_wake(&self) -> bool {
         self.to_wake.len > 0
     }
 
-    /// The waker of the next one that is to be woken.
+    /// The waker of the next entry to be woken.
     pub(crate) fn next_waker(&mut self) -> Option<Waker> {
         let slot = self.to_wake.front;
         if slot == NONE {
@@ -122,19 +126,19 @@ impl<T> WaitList<T> {
         self.entries[key.0 as usize].state == State::Waiting
     }
 
-    /// Whether what this entry would wake is what `waker` wakes.
+    /// Whether the entry's waker and `waker` wake the same task.
     pub(crate) fn will_wake(&self, key: WaitKey, waker: &Waker) -> bool {
         let known = self.entries[key.0 as usize].waker.as_ref();
         known.is_some_and(|known| known.will_wake(waker))
     }
 
-    /// The latest waker counts; the former one is for the caller to drop.
+    /// Replaces the entry's waker. Returns the former one for the caller to drop.
     #[must_use = "to drop it is user code"]
     pub(crate) fn set_waker(&mut self, key: WaitKey, waker: Waker) -> Option<Waker> {
         self.entry(key.0).waker.replace(waker)
     }
 
-    /// Takes an entry out, in whatever state it is, and frees its slot.
+    /// Removes an entry in any state and frees its slot.
     #[must_use = "to drop what it held is user code"]
     pub(crate) fn remove(&mut self, key: WaitKey) -> (T, Option<Waker>) {
         match self.entry(key.0).state {
@@ -166,7 +170,7 @@ impl Chain {
         self.len += 1;
     }
 
-    /// As `unlink` for the first, whose next one is known.
+    /// Like `unlink` for the first entry, whose successor is known.
     fn leave_front<T>(&mut self, next: u32, entries: &mut Slots<Entry<T>>) {
         self.front = next;
         match next {
@@ -198,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    /// Wakes nobody, but is one waker: those of `Waker::noop` need not be equal to each other.
+    /// Wakes no task, but stays equal to itself, which wakers of `Waker::noop` need not.
     struct Nobody;
 
     impl Wake for Nobody {
@@ -209,7 +213,7 @@ mod tests {
         Waker::from(Arc::new(Nobody))
     }
 
-    /// The same in plain lists.
+    /// The same behaviour with plain lists.
     #[derive(Default)]
     struct Model {
         waiting: Vec<(WaitKey, u32)>,
@@ -222,7 +226,7 @@ mod tests {
         (len > 0).then(|| list.remove(usize::try_from(random % len).unwrap()))
     }
 
-    /// The values of those that wait, in their order.
+    /// The values of the waiting entries, in order.
     fn waiting<T>(list: &WaitList<T>) -> impl Iterator<Item = &T> {
         let first = list.entries.get(list.waiting.front as usize);
         iter::successors(first, |entry| list.entries.get(entry.next as usize))

@@ -1,7 +1,7 @@
-//! Room for one waker: for ends that only one can wait at.
+//! A cell for one waker, for ends at which only one task can wait.
 //!
-//! Clone, wake and drop of a waker may be user code that comes back to the same cell. So a waker is taken out before
-//! anything of it runs, and nothing is borrowed meanwhile.
+//! Cloning, waking and dropping a waker can run user code that comes back to the same cell. So
+//! methods take the waker out of the cell before any of that, and borrow nothing meanwhile.
 
 use std::cell::Cell;
 use std::task::Waker;
@@ -11,9 +11,10 @@ use std::task::Waker;
 pub(crate) struct WakerCell(Cell<Option<Waker>>);
 
 impl WakerCell {
-    /// Makes `waker` the one that is woken.
+    /// Stores `waker` as the one to wake.
     ///
-    /// Whoever calls this looks at what it waits for afterwards: a clone may have run code that made it happen.
+    /// The caller must check what it waits for after this call, because the clone may have run code
+    /// that made it happen.
     pub(crate) fn register(&self, waker: &Waker) {
         let former = self.0.take();
         if former.as_ref().is_some_and(|former| former.will_wake(waker)) {
@@ -24,14 +25,14 @@ impl WakerCell {
         drop((former, between));
     }
 
-    /// Wakes who waits, if somebody does.
+    /// Wakes the stored waker, if there is one.
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             waker.wake();
         }
     }
 
-    /// Nobody waits any more.
+    /// Drops the stored waker.
     pub(crate) fn clear(&self) {
         drop(self.0.take());
     }

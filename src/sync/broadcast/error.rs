@@ -1,12 +1,12 @@
-//! Why nothing was received from a broadcast.
+//! Errors of receiving from a broadcast.
 
 use std::error::Error;
 use std::fmt;
 
-/// No item was received: the receiver was too slow and has missed some, or nothing will come any more.
+/// No item was received: the receiver was too slow and missed some, or no further item will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecvError {
-    /// 0 for the end.
+    /// 0 for the end of the channel.
     missed: u64,
 }
 
@@ -17,12 +17,13 @@ impl RecvError {
         Self { missed }
     }
 
-    /// How many items were dropped before this receiver got them. It goes on with the oldest that is there.
+    /// The number of items that were dropped before this receiver got them. The receiver continues
+    /// with the oldest remaining item.
     pub fn lagged(&self) -> Option<u64> {
         Some(self.missed).filter(|&missed| missed > 0)
     }
 
-    /// Whether all senders are gone, and their last item was received.
+    /// Whether all senders are gone and their last item was received.
     pub fn is_closed(&self) -> bool {
         self.missed == 0
     }
@@ -39,10 +40,10 @@ impl fmt::Display for RecvError {
 
 impl Error for RecvError {}
 
-/// No item was received at once.
+/// No item could be received at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TryRecvError {
-    /// `None`: nothing is there yet.
+    /// `None` if nothing has arrived yet.
     cause: Option<RecvError>,
 }
 
@@ -53,17 +54,17 @@ impl TryRecvError {
         Self { cause: Some(cause) }
     }
 
-    /// Whether nothing is there now: waiting may help.
+    /// Whether the channel is empty for now, so that waiting may help.
     pub fn is_empty(&self) -> bool {
         self.cause.is_none()
     }
 
-    /// How many items were dropped before this receiver got them.
+    /// The number of items that were dropped before this receiver got them.
     pub fn lagged(&self) -> Option<u64> {
         self.cause.and_then(|cause| cause.lagged())
     }
 
-    /// Whether all senders are gone, and their last item was received.
+    /// Whether all senders are gone and their last item was received.
     pub fn is_closed(&self) -> bool {
         self.cause.is_some_and(|cause| cause.is_closed())
     }

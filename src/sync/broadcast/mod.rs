@@ -1,10 +1,11 @@
-//! `broadcast`: each receiver gets every item that was sent after it subscribed.
+//! `broadcast`: each receiver gets every item sent after it subscribed.
 //!
-//! Items wait in a ring of fixed capacity until every receiver has had them. A sender never waits: when the ring is full, the oldest item
-//! makes room, and a receiver that had not got it yet is told how many it has missed, once, and goes on with the oldest that is there.
+//! Items wait in a ring of fixed capacity until every receiver has had them. A sender never waits:
+//! when the ring is full, the oldest item is dropped. A receiver that had not received it is told
+//! once how many items it missed, and continues with the oldest remaining item.
 //!
-//! Items are cloned, one clone for each receiver but the last. Both ends are local to a thread, and need no loop. asyncio has
-//! nothing like it.
+//! Items are cloned, once for each receiver except the last. Both ends are local to a thread and
+//! need no loop. Asyncio has no equivalent.
 //!
 //! # Examples
 //!
@@ -58,21 +59,22 @@ pub use super::error::SendError;
 use super::watchers::Watchers;
 
 struct Shared<T> {
-    /// Never borrowed while anybody's code runs: what leaves it is dropped or cloned outside.
+    /// Never borrowed while foreign code runs: items that leave the ring are dropped or cloned
+    /// outside.
     ring: RefCell<Ring<T>>,
     senders: Count,
     receivers: Count,
     /// Receivers that have had everything and wait for more.
     arrivals: Watchers,
-    /// Senders that wait for the last receiver to go.
+    /// Senders that wait until the last receiver is gone.
     departures: Watchers,
 }
 
-/// Makes a channel whose ring holds `capacity` items.
+/// Creates a channel whose ring holds `capacity` items.
 ///
 /// # Panics
 ///
-/// If `capacity` is 0.
+/// Panics if `capacity` is 0.
 #[track_caller]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(
@@ -90,20 +92,22 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     (Sender { shared }, receiver)
 }
 
-/// The end that sends. Clones send to the same receivers.
+/// The sending end. Clones send to the same receivers.
 #[must_use = "dropping it tells the receivers that no further item will come"]
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> Sender<T> {
-    /// Sends an item to all receivers, and returns how many there are; never waits.
+    /// Sends an item to all receivers and returns their number. Never waits.
     ///
-    /// If the ring is full, the oldest item is dropped, and those who had not got it learn that when they receive next.
+    /// If the ring is full, the oldest item is dropped. Receivers that had not received it learn so
+    /// at their next receive.
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the item, if there is no receiver. A later [`subscribe`](Self::subscribe) makes sending possible again.
+    /// Returns [`SendError`] with the item if there is no receiver. A later
+    /// [`subscribe`](Self::subscribe) makes sending possible again.
     pub fn send(&self, item: T) -> Result<usize, SendError<T>> {
         let receivers = self.shared.receivers.get();
         if receivers == 0 {
@@ -115,17 +119,17 @@ impl<T> Sender<T> {
         Ok(receivers)
     }
 
-    /// A new receiver, for what is sent from now on.
+    /// Returns a new receiver, which gets the items sent from now on.
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver::new(Rc::clone(&self.shared))
     }
 
-    /// How many receivers there are.
+    /// The number of receivers.
     pub fn receiver_count(&self) -> usize {
         self.shared.receivers.get()
     }
 
-    /// How many items wait for the slowest receiver.
+    /// The number of items that wait for the slowest receiver.
     pub fn len(&self) -> usize {
         self.shared.ring.borrow().len()
     }
@@ -139,7 +143,7 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     pub async fn closed(&self) {
         self.shared.departures.until(|| (self.receiver_count() == 0).then_some(())).await;
     }

@@ -12,13 +12,13 @@ use super::ring::Found;
 use super::{Sender, Shared};
 use crate::sync::wait_list::WaitKey;
 
-/// The end that receives: every item that is sent after it was made.
+/// The receiving end. It gets every item sent after it was created.
 ///
-/// It is a `Stream` of items and, where it was too slow, of errors that say how many it has missed.
+/// It is a `Stream` of items and, if it was too slow, of errors that say how many items it missed.
 #[must_use = "a receiver that is dropped gets nothing"]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
-    /// Which item is next, counted from the first that was ever sent.
+    /// The position of the next item, counted from the first item ever sent.
     position: u64,
     waiter: Option<WaitKey>,
 }
@@ -30,57 +30,60 @@ impl<T> Receiver<T> {
         Self { shared, position, waiter: None }
     }
 
-    /// A new receiver, for what is sent from now on.
+    /// Returns a new receiver, which gets the items sent from now on.
     pub fn resubscribe(&self) -> Self {
         Self::new(Rc::clone(&self.shared))
     }
 
-    /// A new sender.
+    /// Returns a new sender.
     pub fn sender(&self) -> Sender<T> {
         self.shared.senders.add();
         Sender { shared: Rc::clone(&self.shared) }
     }
 
-    /// How many items are to be received, those that were missed included.
+    /// The number of items still to be received, including missed ones.
     pub fn len(&self) -> usize {
         let waiting = self.shared.ring.borrow().end() - self.position;
         usize::try_from(waiting).unwrap_or(usize::MAX)
     }
 
-    /// Whether nothing is to be received now.
+    /// Whether there is nothing to receive now.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl<T: Clone> Receiver<T> {
-    /// The next item; waits while there is none.
+    /// Receives the next item, waiting while there is none.
     ///
     /// # Cancel safety
     ///
-    /// No item is lost.
+    /// Dropping the future loses no item.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]: it was too slow, and so many items are lost to it, once; or it has had everything and all senders are gone.
+    /// Returns [`RecvError`] if the receiver was too slow: the error gives the number of items it
+    /// missed, and is returned once. Also returns [`RecvError`] if the receiver has had everything
+    /// and all senders are gone.
     pub fn recv(&mut self) -> Recv<'_, T> {
         Recv { receiver: self }
     }
 
-    /// As [`recv`](Self::recv), under the name of streams: `None` for the end.
+    /// Like [`recv`](Self::recv), under the name that streams use. Returns `None` at the end.
     ///
     /// # Cancel safety
     ///
-    /// No item is lost.
+    /// Dropping the future loses no item.
     pub async fn next(&mut self) -> Option<Result<T, RecvError>> {
         Some(self.recv().await).filter(|result| !is_end(result))
     }
 
-    /// The next item, if there is one; never waits.
+    /// Receives the next item if there is one. Never waits.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`]: nothing is there, it was too slow, or all senders are gone.
+    /// Returns [`TryRecvError`] if there is no item, the receiver was too slow, or all senders are
+    /// gone.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         match take_next(&self.shared, &mut self.position) {
             Some(result) => result.map_err(TryRecvError::of),
@@ -94,11 +97,11 @@ impl<T: Clone> Receiver<T> {
     }
 }
 
-/// What a receiver at `position` gets; `None` if it has to wait.
+/// The result for a receiver at `position`, or `None` if it has to wait.
 fn take_next<T: Clone>(shared: &Shared<T>, position: &mut u64) -> Option<Result<T, RecvError>> {
     let found = shared.ring.borrow_mut().next(position);
     match found {
-        // The last one gets the item itself.
+        // The last receiver gets the item itself instead of a clone.
         Found::Item(item) => Some(Ok(Rc::unwrap_or_clone(item))),
         Found::Lagged(missed) => Some(Err(RecvError::of_lag(missed))),
         Found::Nothing if shared.senders.get() == 0 => Some(Err(RecvError::CLOSED)),

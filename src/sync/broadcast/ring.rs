@@ -1,8 +1,9 @@
-//! The items of a broadcast that somebody has still to get.
+//! The items of a broadcast that some receiver has still to get.
 //!
-//! Positions count all items ever sent. A receiver is no more than the position of the next item it gets, so the item at a position
-//! still has to go to those receivers whose position is not beyond it. Their number grows from the front to the back; so only
-//! the first item can be the one that the last receiver gets.
+//! Positions count all items ever sent. A receiver is represented only by the position of the next
+//! item it gets, so an item has still to go to the receivers whose position is not beyond it. The
+//! number of these receivers grows from front to back, so only the first item can be one that goes
+//! to its last receiver.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -17,18 +18,18 @@ pub(super) struct Ring<T> {
 }
 
 struct Slot<T> {
-    /// Shared with receivers that are cloning it, which must not hold a borrow meanwhile.
+    /// Shared with receivers that are cloning it, because they must not hold a borrow meanwhile.
     item: Rc<T>,
-    /// How many receivers have not got it.
+    /// How many receivers have not received the item yet.
     missing: usize,
 }
 
-/// What is at a position.
+/// The content at a position.
 pub(super) enum Found<T> {
     Item(Rc<T>),
-    /// So many items were dropped; the position has moved to the first that is there.
+    /// This many items were dropped. The position has moved to the first remaining item.
     Lagged(u64),
-    /// It is still to come.
+    /// The item is still to come.
     Nothing,
 }
 
@@ -41,12 +42,12 @@ impl<T> Ring<T> {
         self.slots.len()
     }
 
-    /// The position of the next item that is sent.
+    /// The position of the next item to be sent.
     pub(super) fn end(&self) -> u64 {
         self.first + self.slots.len() as u64
     }
 
-    /// Adds an item; the one that makes room for it is for the caller to drop.
+    /// Adds an item. Returns the item that was evicted to make room, for the caller to drop.
     #[must_use = "to drop it is user code"]
     pub(super) fn push(&mut self, item: T, missing: usize) -> Option<Rc<T>> {
         let oldest = if self.slots.len() == self.capacity { self.pop() } else { None };
@@ -54,7 +55,7 @@ impl<T> Ring<T> {
         oldest
     }
 
-    /// What a receiver at `position` gets, which moves on.
+    /// Returns the result for a receiver at `position`, and moves the position on.
     pub(super) fn next(&mut self, position: &mut u64) -> Found<T> {
         let Some(index) = position.checked_sub(self.first) else {
             let missed = self.first - *position;
@@ -70,7 +71,8 @@ impl<T> Ring<T> {
         item.map_or(Found::Nothing, Found::Item)
     }
 
-    /// A receiver at `position` goes. What nobody else has to get is for the caller to drop.
+    /// Removes a receiver at `position`. Returns the items that no other receiver needs, for the
+    /// caller to drop.
     #[must_use = "to drop it is user code"]
     pub(super) fn leave(&mut self, position: u64) -> Vec<Rc<T>> {
         let index = usize::try_from(position.saturating_sub(self.first)).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! What is between the ends of a channel: a buffer, or a rendezvous where there is no room.
+//! The storage between the ends of a channel: a buffer, or a rendezvous if the capacity is 0.
 
 use std::task::{Context, Poll};
 
@@ -7,13 +7,13 @@ use super::super::store::Fifo;
 use super::rendezvous::Rendezvous;
 use crate::sync::wait_list::WaitKey;
 
-/// Both have the same methods; what they do is said in `buffer.rs`.
+/// Both variants have the same methods, which are documented in `buffer.rs`.
 pub(super) enum Flow<T> {
     Buffer(Buffer<T, Fifo<T>>),
     Rendezvous(Rendezvous<T>),
 }
 
-/// Calls the same on either.
+/// Calls the same method on either variant.
 macro_rules! either {
     ($flow:expr, $either:ident => $call:expr) => {
         match $flow {
@@ -72,7 +72,7 @@ impl<T> Flow<T> {
         either!(self, either => either.close());
     }
 
-    /// Closes it and drops what is in it.
+    /// Closes the channel and drops its items.
     pub(super) fn clear(&self) {
         match self {
             Self::Buffer(buffer) => drop(buffer.close_now()),
@@ -99,7 +99,7 @@ impl<T> Flow<T> {
         }
     }
 
-    /// The most items that were in it at once.
+    /// The largest number of items held so far.
     pub(super) fn peak(&self) -> usize {
         either!(self, either => either.peak())
     }

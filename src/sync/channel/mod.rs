@@ -1,4 +1,5 @@
-//! `channel`: a queue with two ends, which closes when the last sender or the last receiver is gone; Trio's memory channel.
+//! `channel`: a queue with two ends that closes when the last sender or the last receiver is gone.
+//! Trio's memory channel.
 
 mod ends;
 mod flow;

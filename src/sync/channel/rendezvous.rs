@@ -1,11 +1,13 @@
-//! A channel without room: an item goes from the one who sends straight to the one who receives.
+//! A channel without capacity: each item goes straight from a sender to a receiver.
 //!
-//! A sender waits in its line with the item, until a receiver takes it from there. Only an item of `try_send`, which has nobody who
-//! could wait, lies in `loose`: it was sent because a receiver was waiting, but that one may be gone before it runs.
+//! A sender waits in its line with the item until a receiver takes it. Only items of `try_send`,
+//! which has no future that could wait, are kept in `loose`: such an item was sent because a
+//! receiver was waiting, but that receiver may be gone before it runs.
 //!
-//! Who waits for an item is given a promise, as in `buffer.rs`: `offers()` counts the items, and `promised` of them belong to receivers
-//! that were woken and have not run yet. While a receiver waits, each item is promised. One thing is different: a sender that is dropped
-//! takes its item away, promised or not. So a woken receiver may find nothing; then it joins the line again.
+//! A receiver that waits is given a promise of an item, as in `buffer.rs`: `offers()` counts the
+//! items, and `promised` of them belong to receivers that were woken and have not run yet. While a
+//! receiver waits, every item is promised. One thing differs: a sender that is dropped takes its
+//! item away, promised or not. So a woken receiver may find nothing; then it joins the line again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -19,20 +21,20 @@ use crate::sync::wait_list::WaitKey;
 pub(super) struct Rendezvous<T> {
     putters: Line<Offer<T>>,
     getters: Line<Answer>,
-    /// Items of `try_send`. Moved in and out, and nothing else.
+    /// Items of `try_send`. While this is borrowed, items are only moved in and out.
     loose: RefCell<VecDeque<Offer<T>>>,
     promised: Cell<usize>,
-    /// The most items that were loose at once.
+    /// The largest number of loose items so far.
     peak: Cell<usize>,
-    /// The number of the next offer.
+    /// The number that the next offer gets.
     next: Cell<u64>,
     is_closed: Cell<bool>,
 }
 
 struct Offer<T> {
-    /// `None` once a receiver has taken it.
+    /// `None` once a receiver has taken the item.
     item: Option<T>,
-    /// Which offer came first.
+    /// Orders offers by age.
     number: u64,
 }
 
@@ -49,7 +51,7 @@ impl<T> Rendezvous<T> {
         }
     }
 
-    /// How many items were sent and wait for a receiver that was woken.
+    /// The number of items that were sent and are kept for a woken receiver.
     pub(super) fn len(&self) -> usize {
         self.loose.borrow().len()
     }
@@ -80,7 +82,7 @@ impl<T> Rendezvous<T> {
         Offer { item: Some(item), number }
     }
 
-    /// Sends to a receiver that waits and was promised nothing, or gives the item back.
+    /// Sends to a waiting receiver that was promised nothing, or returns the item.
     pub(super) fn try_put(&self, item: T) -> Result<(), (T, Refusal)> {
         if self.is_closed() {
             return Err((item, Refusal::Closed));
@@ -94,7 +96,8 @@ impl<T> Rendezvous<T> {
         Ok(())
     }
 
-    /// Offers the item until a receiver has taken it. Whoever lets `waiter` go calls [`leave_putters`](Self::leave_putters).
+    /// Offers the item until a receiver has taken it. A caller that abandons `waiter` calls
+    /// [`leave_putters`](Self::leave_putters).
     pub(super) fn poll_put(
         &self,
         item: &mut Option<T>,
@@ -116,13 +119,13 @@ impl<T> Rendezvous<T> {
         Poll::Pending
     }
 
-    /// Takes the offer back; if it was not taken, the item is dropped.
+    /// Withdraws the offer, and drops the item if no receiver took it.
     pub(super) fn leave_putters(&self, waiter: WaitKey) {
         let (Left::Waiting(offer) | Left::Granted(offer)) = self.putters.leave(waiter);
         drop(offer);
     }
 
-    /// Takes the oldest item, unless it is promised.
+    /// Takes the oldest item unless it is promised.
     pub(super) fn try_get(&self) -> Option<T> {
         if self.offers() <= self.promised.get() || !self.getters.is_empty() {
             return None;
@@ -130,13 +133,13 @@ impl<T> Rendezvous<T> {
         self.take()
     }
 
-    /// Whether no item will come any more.
+    /// Whether no further item will come.
     pub(super) fn is_drained(&self) -> bool {
         self.is_closed() && self.offers() == 0
     }
 
-    /// Takes the oldest item when there is one; `None` when there will be none. Whoever lets `waiter` go calls
-    /// [`leave_getters`](Self::leave_getters).
+    /// Takes the oldest item once there is one. Returns `None` if no further item will come. A
+    /// caller that abandons `waiter` calls [`leave_getters`](Self::leave_getters).
     pub(super) fn poll_get(
         &self,
         waiter: &mut Option<WaitKey>,
@@ -156,7 +159,7 @@ impl<T> Rendezvous<T> {
             return Poll::Ready(end);
         }
         let waker = cx.waker().clone();
-        // Once more: the clone may have run code that sent something.
+        // Try again, because the clone may have run code that sent something.
         if let Poll::Ready(end) = self.poll_at_once() {
             return Poll::Ready(end);
         }
@@ -164,7 +167,7 @@ impl<T> Rendezvous<T> {
         Poll::Pending
     }
 
-    /// What a receiver gets that does not wait.
+    /// The result for a receiver that does not wait.
     fn poll_at_once(&self) -> Poll<Option<T>> {
         match self.try_get() {
             None if !self.is_drained() => Poll::Pending,
@@ -172,7 +175,7 @@ impl<T> Rendezvous<T> {
         }
     }
 
-    /// Gives up the wait for an item, and passes on what was promised.
+    /// Gives up the wait for an item and passes the promise on, if there is one.
     pub(super) fn leave_getters(&self, waiter: WaitKey) {
         if let Left::Granted(Answer::Promise) = self.getters.leave(waiter) {
             self.promised.set(self.promised.get() - 1);
@@ -180,21 +183,21 @@ impl<T> Rendezvous<T> {
         }
     }
 
-    /// As [`close`](Self::close), and takes the items out that were sent.
+    /// Like [`close`](Self::close), and also takes the loose items out.
     pub(super) fn close_now(&self) -> impl Iterator<Item = T> + use<T> {
         let items = self.loose.take();
         self.close();
         items.into_iter().filter_map(|offer| offer.item)
     }
 
-    /// Takes nothing in any more. Senders that wait get their items back.
+    /// Refuses further items. Waiting senders get their items back.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         self.putters.grant_all(|_| ());
         self.end_getters();
     }
 
-    /// The oldest item, wherever it is.
+    /// Takes the oldest item, loose or offered by a waiting sender.
     fn take(&self) -> Option<T> {
         let item = if self.is_loose_older() {
             let mut loose = self.loose.borrow_mut();
@@ -217,7 +220,7 @@ impl<T> Rendezvous<T> {
         self.putters.front(|offer| loose < offer.number).unwrap_or(true)
     }
 
-    /// Promises items that nobody was promised to those who wait.
+    /// Promises the unpromised items to waiting receivers.
     fn promise(&self) {
         let offers = self.offers();
         self.getters.grant_while(|_| {
@@ -229,7 +232,7 @@ impl<T> Rendezvous<T> {
         });
     }
 
-    /// Tells those who wait for an item that none will come, if that is so.
+    /// If no further item will come, tells the waiting receivers.
     fn end_getters(&self) {
         if self.is_drained() {
             self.getters.grant_all(|answer| *answer = Answer::Closed);

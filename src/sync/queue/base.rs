@@ -1,4 +1,4 @@
-//! `BaseQueue`: what the queues of all orders do.
+//! `BaseQueue`: the behaviour common to queues of all orders.
 
 use std::cell::Cell;
 use std::fmt::{self, Debug, Formatter};
@@ -9,11 +9,11 @@ use super::super::watchers::Watchers;
 use super::error::{TryGetError, TryPutError};
 use super::futures::{Get, Put, QueueStream};
 
-/// A queue: first in, first out; asyncio's `Queue`. The methods are those of [`BaseQueue`].
+/// A first-in, first-out queue. Asyncio's `Queue`. Its methods are those of [`BaseQueue`].
 ///
 /// # Examples
 ///
-/// The program from Python's documentation: three workers share twenty jobs.
+/// The program from Python's documentation, in which three workers share twenty jobs:
 ///
 /// ```
 /// use oneloop::sync::Queue;
@@ -52,7 +52,7 @@ use super::futures::{Get, Put, QueueStream};
 /// ```
 pub type Queue<T> = BaseQueue<T, Fifo<T>>;
 
-/// A queue from which the youngest item is taken first; asyncio's `LifoQueue`.
+/// A queue that returns the youngest item first. Asyncio's `LifoQueue`.
 ///
 /// # Examples
 ///
@@ -65,13 +65,15 @@ pub type Queue<T> = BaseQueue<T, Fifo<T>>;
 /// ```
 pub type LifoQueue<T> = BaseQueue<T, Lifo<T>>;
 
-/// A queue from which the smallest item is taken first, and of equal ones the oldest; asyncio's `PriorityQueue`.
+/// A queue that returns the smallest item first, and the oldest of equal items. Asyncio's
+/// `PriorityQueue`.
 ///
-/// For the largest first, put [`Reverse`](std::cmp::Reverse) items in. Pairs of a priority and something else compare by the
-/// something else too, where the priorities are equal.
+/// To get the largest item first, wrap items in [`Reverse`](std::cmp::Reverse). Pairs of a priority
+/// and a second value compare by the second value when their priorities are equal.
 ///
-/// A comparison may use the queue it is made for. What it puts in comes in afterwards; to get something, it finds the queue empty.
-/// If it panics, no item is lost, but those that are there may come in another order.
+/// A comparison may use the queue for which it is made. An item it puts comes in afterwards. To a
+/// `get` inside the comparison the queue looks empty. If a comparison panics, no item is lost, but
+/// the order of the remaining items may change.
 ///
 /// # Examples
 ///
@@ -84,16 +86,17 @@ pub type LifoQueue<T> = BaseQueue<T, Lifo<T>>;
 /// ```
 pub type PriorityQueue<T> = BaseQueue<T, Smallest<T>>;
 
-/// A queue of one of three orders: [`Queue`], [`LifoQueue`], [`PriorityQueue`].
+/// A queue with one of three orders: [`Queue`], [`LifoQueue`] or [`PriorityQueue`].
 ///
-/// Tasks share it by reference or in an `Rc`. It has no ends: whoever has it can put and get. For a channel that ends with its
-/// senders, see [`channel`](fn@crate::sync::channel).
+/// Tasks share it by reference or in an `Rc`. It has no separate ends: all holders can put and get.
+/// For a channel that ends with its senders, see [`channel`](fn@crate::sync::channel).
 ///
-/// Those who wait are served first come, first served, and directly: an item that was put for a waiting [`get`](Self::get) is its own, and
-/// [`try_get`](Self::try_get) cannot take it first, as asyncio's `get_nowait` can. The same holds for room. Which item it is, is
-/// decided when the getter runs: the first in the order of the queue.
+/// Waiters are served directly, first come, first served. An item that was put for a waiting
+/// [`get`](Self::get) belongs to that `get`; [`try_get`](Self::try_get) cannot take it first,
+/// unlike asyncio's `get_nowait`. The same holds for room. Which item the waiter gets is decided
+/// when it runs: the first in the order of the queue.
 ///
-/// It is for one thread:
+/// A queue is for use on one thread:
 ///
 /// ```compile_fail,E0277
 /// let queue = oneloop::sync::Queue::<u8>::unbounded();
@@ -106,21 +109,21 @@ pub type PriorityQueue<T> = BaseQueue<T, Smallest<T>>;
 /// ```
 pub struct BaseQueue<T, O: Order<T>> {
     buffer: Buffer<T, O>,
-    /// How many items are done with: taken and `task_done`, or handed out by `close_now`.
+    /// The number of finished items: taken and `task_done`, or returned by `close_now`.
     done: Cell<u64>,
-    /// How often all items were done with.
+    /// How many times all items were finished.
     rounds: Cell<u64>,
     joins: Watchers,
 }
 
 impl<T, O: Order<T>> BaseQueue<T, O> {
-    /// A queue for up to `capacity` items: with more, [`put`](Self::put) waits.
+    /// Creates a queue for up to `capacity` items. When it is full, [`put`](Self::put) waits.
     ///
-    /// asyncio's queues have no limit unless told so; here one says [`unbounded`](Self::unbounded).
+    /// Queues in asyncio are unlimited by default. Here, use [`unbounded`](Self::unbounded).
     ///
     /// # Panics
     ///
-    /// If `capacity` is 0.
+    /// Panics if `capacity` is 0.
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(
@@ -130,7 +133,8 @@ impl<T, O: Order<T>> BaseQueue<T, O> {
         Self::with_capacity(capacity)
     }
 
-    /// A queue without a limit: [`put`](Self::put) never waits. If items come faster than they go, it takes all memory.
+    /// Creates a queue without a limit, so that [`put`](Self::put) never waits. If items arrive
+    /// faster than they are taken, the queue grows until memory runs out.
     pub fn unbounded() -> Self {
         Self::with_capacity(usize::MAX)
     }
@@ -140,16 +144,17 @@ impl<T, O: Order<T>> BaseQueue<T, O> {
         Self { buffer, done: Cell::new(0), rounds: Cell::new(0), joins: Watchers::new() }
     }
 
-    /// Puts an item in; waits while the queue is full.
+    /// Puts an item in, waiting while the queue is full.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it was ready, it has not put, and the item is dropped with it. To keep the item, wait with
-    /// [`try_put`](Self::try_put), which gives it back.
+    /// If the future is dropped before it is ready, nothing is put and the item is dropped with it.
+    /// To keep the item, use [`try_put`](Self::try_put), which returns it.
     ///
     /// # Errors
     ///
-    /// [`PutError`](super::PutError) with the item, if the queue is closed, also while this waits.
+    /// Returns [`PutError`](super::PutError) with the item if the queue is closed, even if that
+    /// happens during the wait.
     ///
     /// # Examples
     ///
@@ -170,37 +175,39 @@ impl<T, O: Order<T>> BaseQueue<T, O> {
         Put::new(&self.buffer, item)
     }
 
-    /// Puts an item in, if there is room that nobody waits for; asyncio's `put_nowait`.
+    /// Puts an item in if there is room that no task is waiting for. Asyncio's `put_nowait`.
     ///
     /// # Errors
     ///
-    /// [`TryPutError`] with the item, if the queue is full or closed.
+    /// Returns [`TryPutError`] with the item if the queue is full or closed.
     #[doc(alias = "put_nowait")]
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         self.buffer.try_put(item).map_err(|(item, refusal)| TryPutError { item, refusal })
     }
 
-    /// Takes the next item out; waits while there is none. `None`: the queue is closed and drained.
+    /// Takes the next item out, waiting while there is none. Returns `None` if the queue is closed
+    /// and drained.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it was ready, it has taken nothing. An item that was meant for it is there for the next one.
+    /// If the future is dropped before it is ready, it has taken nothing. An item meant for it goes
+    /// to the next waiter.
     pub fn get(&self) -> Get<'_, T, O> {
         Get::new(&self.buffer)
     }
 
-    /// Takes the next item out, if there is one that nobody waits for; asyncio's `get_nowait`.
+    /// Takes the next item out if there is one that no task is waiting for. Asyncio's `get_nowait`.
     ///
     /// # Errors
     ///
-    /// [`TryGetError`], if there is none now, or the queue is closed and drained.
+    /// Returns [`TryGetError`] if there is no such item now, or if the queue is closed and drained.
     #[doc(alias = "get_nowait")]
     pub fn try_get(&self) -> Result<T, TryGetError> {
         let is_closed = || self.buffer.is_drained();
         self.buffer.try_get().ok_or_else(|| TryGetError { is_closed: is_closed() })
     }
 
-    /// The items as a `Stream`, which ends when the queue is closed and drained.
+    /// Returns the items as a `Stream`, which ends when the queue is closed and drained.
     ///
     /// # Examples
     ///
@@ -225,35 +232,37 @@ impl<T, O: Order<T>> BaseQueue<T, O> {
         QueueStream::new(&self.buffer)
     }
 
-    /// How many items are there; asyncio's `qsize`. Those that a woken [`get`](Self::get) is about to take count.
+    /// The number of items in the queue, including items that a woken [`get`](Self::get) is about
+    /// to take. Asyncio's `qsize`.
     #[doc(alias = "qsize")]
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Whether no item is there.
+    /// Whether the queue has no items.
     #[doc(alias = "empty")]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether a [`put`](Self::put) would wait for room. Room that a woken `put` is about to use is none.
+    /// Whether a [`put`](Self::put) would wait for room. Room that a woken `put` is about to use
+    /// counts as taken.
     #[doc(alias = "full")]
     pub fn is_full(&self) -> bool {
         self.buffer.is_full()
     }
 
-    /// How many items there may be; `None` for no limit.
+    /// The maximum number of items, or `None` if there is no limit.
     #[doc(alias = "maxsize")]
     pub fn capacity(&self) -> Option<usize> {
         Some(self.buffer.capacity()).filter(|&capacity| capacity != usize::MAX)
     }
 
-    /// Says that the work on an item that was taken is done, for [`join`](Self::join).
+    /// Marks the work on one item that was taken as done, for [`join`](Self::join).
     ///
     /// # Panics
     ///
-    /// If it is called more often than items were put. The queue goes on as before.
+    /// Panics if it is called more often than items were put. The queue continues as before.
     #[track_caller]
     pub fn task_done(&self) {
         assert!(
@@ -263,32 +272,35 @@ impl<T, O: Order<T>> BaseQueue<T, O> {
         self.finish(1);
     }
 
-    /// Waits until each item that was put is done with: taken, and [`task_done`](Self::task_done) called for it. Ready at once if
-    /// nothing was put.
+    /// Waits until all items that were put are finished: each was taken, and
+    /// [`task_done`](Self::task_done) was called for it. Returns at once if nothing was put.
     ///
-    /// It needs to be so at one moment. What is put after that, before this runs again, is not waited for.
+    /// It is enough that this is so at one moment. Items put after that moment, but before the
+    /// waiting task runs again, do not extend the wait.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     pub async fn join(&self) {
         let start = self.rounds.get();
         let is_done = || (self.unfinished() == 0 || self.rounds.get() != start).then_some(());
         self.joins.until(is_done).await;
     }
 
-    /// Closes the queue: nothing can be put any more, also by those who wait in [`put`](Self::put). What is there can still be
-    /// taken; then [`get`](Self::get) gives `None`. Closing twice does nothing.
+    /// Closes the queue: nothing more can be put, not even by tasks already waiting in
+    /// [`put`](Self::put). Remaining items can still be taken; then [`get`](Self::get) returns
+    /// `None`. Closing the queue twice has no effect.
     #[doc(alias = "shutdown")]
     pub fn close(&self) {
         self.buffer.close();
     }
 
-    /// Closes the queue and takes all items out, those included that a woken [`get`](Self::get) had not taken yet; asyncio's
-    /// `shutdown(immediate=True)`.
+    /// Closes the queue and takes all items out, including items that a woken [`get`](Self::get)
+    /// has not taken yet. Asyncio's `shutdown(immediate=True)`.
     ///
-    /// They count as done, so [`join`](Self::join) waits only for items that were taken before. They come in the order of the
-    /// queue; those of a [`PriorityQueue`] in no order.
+    /// These items count as done, so [`join`](Self::join) waits only for items that were taken
+    /// earlier. They come in the order of the queue, except for a [`PriorityQueue`], which returns
+    /// them in no particular order.
     ///
     /// # Examples
     ///
@@ -307,18 +319,18 @@ impl<T, O: Order<T>> BaseQueue<T, O> {
     pub fn close_now(&self) -> Vec<T> {
         let items = self.buffer.close_now();
         let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
-        // Items may have been called done before they were taken.
+        // `task_done` may have been called for items that were not taken yet.
         self.finish(count.min(self.unfinished()));
         items
     }
 
-    /// Whether the queue was closed. There may be items left.
+    /// Whether the queue was closed. Items may remain.
     #[doc(alias = "is_shutdown")]
     pub fn is_closed(&self) -> bool {
         self.buffer.is_closed()
     }
 
-    /// How many items were put and are not done with.
+    /// The number of items that were put and are not finished.
     fn unfinished(&self) -> u64 {
         self.buffer.pushed() - self.done.get()
     }

@@ -1,6 +1,7 @@
-//! Why nothing was put into a queue, or taken out of it.
+//! Errors of putting items into a queue and of taking them out.
 //!
-//! An error of a putter carries the item, which is not lost. `Debug` and `Display` do not show it, so any item will do.
+//! Errors of `put` carry the item, so it is not lost. `Debug` and `Display` do not show it, so the
+//! item may have any type.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +9,7 @@ use std::io;
 
 use super::super::buffer::Refusal;
 
-/// The item was not put: the queue is closed; asyncio's `QueueShutDown`.
+/// The item was not put because the queue is closed. Asyncio's `QueueShutDown`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "QueueShutDown")]
 pub struct PutError<T>(pub(super) T);
@@ -34,14 +35,14 @@ impl<T> fmt::Display for PutError<T> {
 
 impl<T> Error for PutError<T> {}
 
-/// The item is dropped.
+/// Drops the item.
 impl<T> From<PutError<T>> for io::Error {
     fn from(error: PutError<T>) -> Self {
         Self::new(io::ErrorKind::BrokenPipe, error.to_string())
     }
 }
 
-/// The item could not be put at once; asyncio's `QueueFull` and `QueueShutDown`.
+/// The item could not be put at once. Asyncio's `QueueFull` and `QueueShutDown`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "QueueFull")]
 pub struct TryPutError<T> {
@@ -50,7 +51,7 @@ pub struct TryPutError<T> {
 }
 
 impl<T> TryPutError<T> {
-    /// Whether there is no room now: waiting may help.
+    /// Whether the queue is full for now, so that waiting may help.
     pub fn is_full(&self) -> bool {
         self.refusal == Refusal::Full
     }
@@ -83,7 +84,7 @@ impl<T> fmt::Display for TryPutError<T> {
 
 impl<T> Error for TryPutError<T> {}
 
-/// No item could be taken at once; asyncio's `QueueEmpty` and `QueueShutDown`.
+/// No item could be taken at once. Asyncio's `QueueEmpty` and `QueueShutDown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "QueueEmpty")]
 pub struct TryGetError {
@@ -91,7 +92,7 @@ pub struct TryGetError {
 }
 
 impl TryGetError {
-    /// Whether nothing is there now: waiting may help.
+    /// Whether the queue is empty for now, so that waiting may help.
     pub fn is_empty(&self) -> bool {
         !self.is_closed
     }

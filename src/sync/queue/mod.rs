@@ -1,6 +1,6 @@
-//! `Queue`, `LifoQueue` and `PriorityQueue`: work for other tasks, as asyncio has them.
+//! `Queue`, `LifoQueue` and `PriorityQueue`: queues of work for other tasks, as in asyncio.
 //!
-//! The three are one type, [`BaseQueue`], with another order of the items each.
+//! The three are one type, [`BaseQueue`], each with another order of the items.
 
 mod base;
 mod error;

@@ -67,7 +67,7 @@ pub(crate) use handles::source_handle::check_loop;
 #[cfg(test)]
 pub(crate) use handles::task::skip_task_numbers;
 pub(crate) use handles::task::{TaskHandle, TaskId, create, create_at};
-pub(crate) use handles::timer::{Timer, deadline, is_overdue, is_virtual, now};
+pub(crate) use handles::timer::{Timer, deadline, is_overdue, is_virtual, next_deadline, now};
 pub(crate) use handles::watch::Watch;
 pub(crate) use limit::{around, around_token, tokens_moved};
 pub(crate) use reactor::{

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe, Location};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{Task, create_task};
@@ -58,7 +59,9 @@ pub fn call_soon(f: impl FnOnce() + 'static) -> CallHandle {
 #[doc(alias = "call_at")]
 pub fn call_later(delay: Duration, f: impl FnOnce() + 'static) -> CallHandle {
     let deadline = runtime::now().saturating_add(nanos(delay));
-    let mut timer = None;
+    // Armed now, so that of two equal deadlines the earlier call comes first. The task takes the waker's place.
+    let nobody = Context::from_waker(Waker::noop());
+    let mut timer = Timer::arm(When::At(deadline), &nobody, "`call_later`");
     let expired =
         poll_fn(move |cx| Timer::poll_in(&mut timer, When::At(deadline), cx, "`call_later`"));
     let place = Location::caller();

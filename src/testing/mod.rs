@@ -27,6 +27,8 @@ use crate::time;
 /// processes either. Timers that are due at the very end have
 /// expired, and the tasks that they woke have run once.
 ///
+/// A duration that goes beyond the end of the clock, such as `Duration::MAX`, moves time until no timer is left.
+///
 /// # Cancel safety
 ///
 /// Dropped half way, it leaves the clock where it stands.
@@ -51,15 +53,29 @@ use crate::time;
 /// ```
 pub async fn advance(duration: Duration) {
     match runtime::is_virtual() {
-        Some(true) => {
-            runtime::ask_for(runtime::nanos(duration));
-            time::sleep(duration).await;
-            // Who went to sleep after us, until the same moment, comes after us too.
-            task::yield_now().await;
+        Some(true) if runtime::now().checked_add(runtime::nanos(duration)).is_none() => {
+            advance_to_the_end().await;
         }
+        Some(true) => advance_by(duration).await,
         Some(false) => panic!(
             "`advance` needs virtual time: use `#[oneloop::test(virtual_time)]` or `Builder::virtual_time(true)`"
         ),
         None => runtime::no_loop("`advance`"),
+    }
+}
+
+async fn advance_by(duration: Duration) {
+    runtime::ask_for(runtime::nanos(duration));
+    time::sleep(duration).await;
+    // Who went to sleep after us, until the same moment, comes after us too.
+    task::yield_now().await;
+}
+
+/// The clock cannot stand at its end: no later moment could be waited for.
+async fn advance_to_the_end() {
+    // Tasks that have not been polled yet arm their timers.
+    task::yield_now().await;
+    while let Some(deadline) = runtime::next_deadline() {
+        advance_by(Duration::from_nanos(deadline.saturating_sub(runtime::now()))).await;
     }
 }

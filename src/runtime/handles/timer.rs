@@ -135,6 +135,11 @@ pub(crate) fn now() -> Nanos {
     with(|state| state.clock.now()).unwrap_or_else(real_now)
 }
 
+/// When the next timer of this thread's loop is due, or a moment shortly before.
+pub(crate) fn next_deadline() -> Option<Nanos> {
+    with(State::next_deadline).flatten()
+}
+
 /// When the limits around the code that calls this end it, if there are any.
 pub(crate) fn deadline() -> Option<Nanos> {
     let deadline = limit::current();

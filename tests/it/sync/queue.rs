@@ -487,3 +487,13 @@ fn a_stream_keeps_its_place_in_the_line_until_it_is_dropped() {
     assert_eq!(get.wakes(), 1);
     assert_eq!(get.ready(), Some(1));
 }
+
+#[test]
+fn items_that_were_called_done_before_they_were_taken_are_done_once() {
+    let queue = Queue::unbounded();
+    queue.try_put(1).unwrap();
+    queue.try_put(2).unwrap();
+    queue.task_done();
+    assert_eq!(queue.close_now(), [1, 2]);
+    at_once(queue.join());
+}

@@ -1,6 +1,9 @@
 //! `Semaphore`: no barging, no overtaking, no permit lost or made up.
 
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use oneloop::sync::Semaphore;
@@ -184,4 +187,37 @@ async fn tasks_with_time_limits_lose_no_permit() {
     let tasks: Vec<_> = tasks.collect();
     gather(tasks).await;
     assert_eq!((semaphore.available_permits(), semaphore.n_waiting()), (3, 0));
+}
+
+thread_local! {
+    /// Who was woken, in that order, and what the first of them gives back.
+    static WOKEN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static SHARED: RefCell<Option<Rc<Semaphore>>> = const { RefCell::new(None) };
+}
+
+struct Noting(usize);
+
+impl Wake for Noting {
+    fn wake(self: Arc<Self>) {
+        WOKEN.with_borrow_mut(|woken| woken.push(self.0));
+        if self.0 == 0 {
+            let shared = SHARED.take().expect("the first is woken once");
+            shared.add_permits(1);
+        }
+    }
+}
+
+#[test]
+fn who_is_granted_something_by_a_wake_is_woken_after_those_before_it() {
+    let semaphore = Rc::new(Semaphore::new(0));
+    SHARED.set(Some(Rc::clone(&semaphore)));
+    let mut waiters: Vec<_> =
+        (0..4).map(|_| Box::pin(Rc::clone(&semaphore).acquire_owned())).collect();
+    for (number, waiter) in waiters.iter_mut().enumerate() {
+        let waker = Waker::from(Arc::new(Noting(number)));
+        let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    semaphore.add_permits(3);
+    assert_eq!(WOKEN.take(), [0, 1, 2, 3]);
 }

@@ -18,6 +18,18 @@ fn the_initial_value_counts_as_seen() {
 }
 
 #[test]
+fn a_receiver_that_subscribes_has_seen_the_value_of_that_moment() {
+    let (sender, _receiver) = watch::channel(0);
+    sender.send(1);
+    let mut late = sender.subscribe();
+    assert!(!late.has_changed());
+    by_hand(late.changed()).pending();
+    sender.send(2);
+    at_once(late.changed()).unwrap();
+    assert_eq!(*late.borrow(), 2);
+}
+
+#[test]
 fn only_the_latest_value_is_seen() {
     let (sender, mut receiver) = watch::channel(0);
     sender.send(1);

@@ -54,6 +54,30 @@ async fn advance_includes_what_is_due_at_its_end_whoever_was_armed_first() {
     assert!(task.is_finished());
 }
 
+#[oneloop::test(virtual_time)]
+async fn a_call_comes_before_a_sleep_that_began_later_and_ends_with_it() {
+    let log = Log::new();
+    let (first, last) = (log.clone(), log.clone());
+    call_later(SECOND, move || first.push("call"));
+    sleep(SECOND).await;
+    last.push("sleep");
+    assert_eq!(log.take(), ["call", "sleep"]);
+}
+
+#[oneloop::test(virtual_time)]
+async fn advance_by_the_longest_duration_returns_when_no_timer_is_left() {
+    let start = now();
+    let task = create_task(async {
+        sleep(HOUR).await;
+        sleep(HOUR).await;
+    });
+    advance(Duration::MAX).await;
+    assert!(task.is_finished());
+    assert_eq!(now() - start, 2 * HOUR);
+    sleep(HOUR).await;
+    assert_eq!(now() - start, 3 * HOUR, "time goes on");
+}
+
 #[test]
 #[should_panic(expected = "`advance` needs virtual time")]
 fn advance_refuses_to_wait_in_real_time() {

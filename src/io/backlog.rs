@@ -1,4 +1,4 @@
-//! What waits to be sent, and what is to be done about it: pure data, which knows no stream and no loop.
+//! A writer's unsent data and the next step for it: pure data that knows no stream and no loop.
 //!
 //! ```text
 //!   Open --end--> Ending --(all is sent)--> Ended
@@ -6,7 +6,7 @@
 //!      +---close----+-----------------------+--> Closing --(all is sent)--> Closed
 //! ```
 //!
-//! A failure, in any phase, ends the sending; what was `Closing` is `Closed` then.
+//! A failure ends the sending in any phase; it turns `Closing` into `Closed`.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -18,24 +18,24 @@ use super::error::Failure;
 pub(super) struct Backlog {
     queue: Buffer,
     phase: Phase,
-    /// The stream may keep back some of what it has taken.
+    /// The stream may have buffered some of the data it took.
     pub(super) needs_flush: bool,
-    /// A task sends what waits.
+    /// A task is sending the queue.
     pub(super) has_flusher: bool,
-    /// More than `high` was in the queue, and not yet as little as `low`.
+    /// The queue exceeded `high` and has not yet fallen to `low`.
     is_paused: bool,
     high: usize,
     low: usize,
     failed: Option<Failed>,
-    /// How many writes came too late.
+    /// Number of writes that came too late.
     dropped: u32,
 }
 
 struct Failed {
     failure: Failure,
-    /// Some of what had been taken in was not sent.
+    /// Some data that had been accepted was not sent.
     has_lost: bool,
-    /// Somebody has been given it.
+    /// A caller has received the failure.
     is_told: Cell<bool>,
 }
 
@@ -48,7 +48,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// What is to be done next.
+/// The next operation on the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     Send,
@@ -74,7 +74,7 @@ impl Backlog {
         }
     }
 
-    // What is known.
+    // Queries.
 
     pub(super) fn len(&self) -> usize {
         self.queue.len()
@@ -88,22 +88,22 @@ impl Backlog {
         self.is_paused
     }
 
-    /// Something waits, and nobody drives the stream yet.
+    /// Data waits, and no task drives the stream yet.
     pub(super) fn is_waiting(&self) -> bool {
         !self.queue.is_empty() && !self.has_flusher
     }
 
-    /// Nothing waits, and nobody else drives the stream.
+    /// No data waits, and no task drives the stream.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty() && !self.has_flusher
     }
 
-    /// More data is of no use.
+    /// Writing more data has no effect.
     pub(super) fn is_closing(&self) -> bool {
         self.phase >= Phase::Closing || self.failed.is_some()
     }
 
-    /// The low-water mark and the high-water mark.
+    /// Returns the low-water mark and the high-water mark.
     pub(super) fn limits(&self) -> (usize, usize) {
         (self.low, self.high)
     }
@@ -124,25 +124,25 @@ impl Backlog {
         }
     }
 
-    /// For whoever asks for it.
+    /// Returns the failure to a caller, and marks it as told.
     pub(super) fn failure(&self) -> Option<io::Error> {
         let failed = self.failed.as_ref()?;
         failed.is_told.set(true);
         Some(failed.failure.error())
     }
 
-    /// Whether somebody has been given the failure.
+    /// Whether a caller has received the failure.
     pub(super) fn is_told(&self) -> bool {
         self.failed.as_ref().is_some_and(|failed| failed.is_told.get())
     }
 
-    /// The failure, if nobody has been given it, and whether data was lost by it.
+    /// Returns the failure if no caller has received it, and whether it lost data.
     pub(super) fn unseen_failure(&self) -> Option<(io::Error, bool)> {
         let failed = self.failed.as_ref().filter(|failed| !failed.is_told.get())?;
         Some((failed.failure.error(), failed.has_lost || self.dropped > 0))
     }
 
-    /// Why nothing more can be written.
+    /// Why further writes are refused.
     pub(super) fn refusal(&self) -> Option<io::Error> {
         let why = match self.phase {
             _ if self.failed.is_some() => return self.failure(),
@@ -153,44 +153,44 @@ impl Backlog {
         Some(io::Error::new(ErrorKind::BrokenPipe, why))
     }
 
-    /// What became of what was written: an error, if some of it was dropped.
+    /// The result of all writes so far: an error if some data was dropped.
     pub(super) fn outcome(&self) -> io::Result<()> {
         let was_dropped = self.failed.is_some() || self.dropped > 0;
         self.refusal().filter(|_| was_dropped).map_or(Ok(()), Err)
     }
 
-    // What happens.
+    // Transitions.
 
     pub(super) fn set_limits(&mut self, high: usize, low: usize) {
         (self.high, self.low) = (high, low);
         self.note_level();
     }
 
-    /// Puts `data` behind what waits.
+    /// Appends `data` to the queue.
     pub(super) fn append(&mut self, data: &[u8]) {
         self.queue.append(data);
         self.note_level();
     }
 
-    /// What waits, for as long as it is lent to the stream.
+    /// Takes the queue while it is lent to the stream.
     pub(super) fn take(&mut self) -> Buffer {
         mem::take(&mut self.queue)
     }
 
-    /// What is left of it, in front of what came in meanwhile.
+    /// Puts the rest of the queue back, in front of data that came in meanwhile.
     pub(super) fn put_back(&mut self, mut queue: Buffer) {
         queue.append(self.queue.data());
         self.queue = queue;
         self.note_level();
     }
 
-    /// Goes on to `phase`, if that is not behind it.
+    /// Advances to `phase`, unless that lies behind the current phase.
     pub(super) fn advance(&mut self, phase: Phase) {
         let cannot_send = phase == Phase::Closing && self.failed.is_some();
         self.phase = self.phase.max(if cannot_send { Phase::Closed } else { phase });
     }
 
-    /// Nothing of what waits can be sent; it is returned, to be dropped.
+    /// Records a failure. Returns the queue, which can no longer be sent, for the caller to drop.
     pub(super) fn fail(&mut self, failure: Failure) -> Buffer {
         let has_lost = !self.queue.is_empty() || self.needs_flush;
         self.failed = Some(Failed { failure, has_lost, is_told: Cell::new(false) });
@@ -201,14 +201,14 @@ impl Backlog {
         self.take()
     }
 
-    /// Closes it at once. What waits is returned, to be dropped.
+    /// Closes at once. Returns the queue for the caller to drop.
     pub(super) fn abort(&mut self) -> Buffer {
         self.phase = Phase::Closed;
         self.is_paused = false;
         self.take()
     }
 
-    /// A write came too late. Returns how many have.
+    /// Counts a write that came too late. Returns the count.
     pub(super) fn note_dropped(&mut self) -> u32 {
         self.dropped = self.dropped.saturating_add(1);
         self.dropped

@@ -1,17 +1,21 @@
-//! Bytes that came in at the back and go out at the front: pure data, for readers and writers.
+//! A queue of bytes, filled at the back and emptied at the front: pure data, for readers and
+//! writers.
 //!
-//! All costs are linear in the bytes that pass through: they are moved only when at least as many have gone before them.
+//! All costs are linear in the bytes that pass through: bytes are moved only after at least as many
+//! have left in front of them.
 
 use std::mem;
 
 use super::chunks::{CHUNK, give_chunk, take_chunk};
 
-/// What is left of a stream that waits is copied out of its large buffer, up to this size.
+/// When a stream waits, its remaining data is copied out of the large buffer if it is no longer
+/// than this.
 const PARKED_MAX: usize = 16 * 1024;
 
 #[derive(Default)]
 pub(super) struct Buffer {
-    /// Initialised throughout: a chunk, a larger one that had to grow, or no more than the data, while the stream waits.
+    /// Initialised throughout. Either a chunk, a larger buffer that had to grow, or exactly the
+    /// data, while the stream waits.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -34,7 +38,7 @@ impl Buffer {
         self.start == self.end
     }
 
-    /// The first `len` bytes, which are no longer part of the data.
+    /// Removes the first `len` bytes and returns them.
     pub(super) fn take(&mut self, len: usize) -> &[u8] {
         let taken = self.start..self.start + len;
         self.consume(len);
@@ -46,7 +50,8 @@ impl Buffer {
         self.start += len;
     }
 
-    /// As [`Buffer::take`], as a vector of its own; without a copy if that would be a large one.
+    /// Like [`Buffer::take`], but returns a separate vector. A large vector is handed over without
+    /// copying.
     pub(super) fn take_vec(&mut self, len: usize) -> Vec<u8> {
         if len < CHUNK || self.start > 0 || len < self.len() {
             return self.take(len).to_vec();
@@ -60,7 +65,8 @@ impl Buffer {
         bytes
     }
 
-    /// Where the next bytes go: never empty. What is read into it counts after [`Buffer::filled`].
+    /// Returns the room for the next bytes, which is never empty. Bytes read into it count as data
+    /// after [`Buffer::filled`].
     pub(super) fn room(&mut self) -> &mut [u8] {
         if self.bytes.len() < CHUNK {
             self.unpark();
@@ -73,13 +79,13 @@ impl Buffer {
         &mut self.bytes[self.end..]
     }
 
-    /// The first `len` bytes of the room are data.
+    /// Makes the first `len` bytes of the room data.
     pub(super) fn filled(&mut self, len: usize) {
         assert!(len <= self.bytes.len() - self.end, "the room has an end");
         self.end += len;
     }
 
-    /// Puts `data` behind what is there.
+    /// Appends `data`.
     pub(super) fn append(&mut self, data: &[u8]) {
         if data.is_empty() {
             return;
@@ -98,7 +104,7 @@ impl Buffer {
         self.end = end;
     }
 
-    /// Nothing will happen for a while: keeps no more memory than the data needs.
+    /// Shrinks the memory to the size of the data, for a stream that will wait for a while.
     pub(super) fn park(&mut self) {
         let len = self.len();
         if len <= PARKED_MAX && len < self.bytes.len() {
@@ -108,7 +114,7 @@ impl Buffer {
         }
     }
 
-    /// Moves what was parked into a large buffer.
+    /// Moves the parked data into a large buffer.
     fn unpark(&mut self) {
         let mut chunk = take_chunk();
         let len = self.len();
@@ -116,7 +122,8 @@ impl Buffer {
         *self = Self { bytes: chunk, start: 0, end: len };
     }
 
-    /// Moves the data to the front, if half of the buffer is used up and it costs no more than was consumed before.
+    /// Moves the data to the front, if half of the buffer is used up and the move costs no more
+    /// than was consumed before.
     fn make_room(&mut self) {
         let len = self.len();
         if len == 0 || (self.end > self.bytes.len() / 2 && len <= self.start) {
@@ -136,7 +143,7 @@ impl Drop for Buffer {
 mod tests {
     use super::*;
 
-    /// Numbers that look random.
+    /// Returns pseudo-random numbers.
     fn next(seed: &mut u64) -> usize {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         usize::try_from(*seed >> 40).unwrap_or(0)
@@ -186,7 +193,7 @@ mod tests {
             let len = buffer.room().len();
             assert!(len > 0);
             buffer.filled(len);
-            // A part of a line is left.
+            // A part of a line remains.
             buffer.consume(buffer.len() - 1000);
         }
         assert_eq!(buffer.bytes.len(), CHUNK);

@@ -1,4 +1,4 @@
-//! `copy` and `copy_bidirectional`: from one stream to another, until the end.
+//! `copy` and `copy_bidirectional`: copy one stream to another until the end.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -10,18 +10,20 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::buffer::Buffer;
 use crate::runtime::poll_budget;
 
-/// Copies from `reader` to `writer`, until the end of the former; gives the number of bytes.
+/// Copies `reader` to `writer` until `reader` ends. Returns the number of bytes copied.
 ///
-/// Both may be references: `&mut`, or `&` of a socket. What was copied is flushed, at the latest while nothing comes in. The writer is not
-/// closed. While nothing comes in, no buffer is held.
+/// Both may be references: `&mut`, or `&` of a socket. Copied bytes are flushed, at the latest
+/// while the reader waits for more. The writer is not closed. No buffer is held while the reader
+/// waits.
 ///
 /// # Cancel safety
 ///
-/// None: what was read and not yet written is lost with the future.
+/// Not cancel safe: bytes that were read but not yet written are lost with the future.
 ///
 /// # Errors
 ///
-/// Those of the two streams; `WriteZero` if the writer takes nothing. How much was copied then is unknown.
+/// Any error of the two streams; `WriteZero` if the writer accepts no bytes. After an error, the
+/// number of bytes copied is unknown.
 ///
 /// # Examples
 ///
@@ -43,21 +45,22 @@ where
     poll_fn(|cx| transfer.poll(cx, &mut reader, &mut writer)).await
 }
 
-/// Copies between two connections in both directions, until both have ended; gives the number of bytes from `a` to `b`, and from `b` to
-/// `a`. It is what a proxy does.
+/// Copies between two connections in both directions, as a proxy does, until both have ended.
+/// Returns the number of bytes copied from `a` to `b`, and from `b` to `a`.
 ///
-/// The end of one direction is passed on, as [`write_eof`](super::StreamWriter::write_eof) does, and the other goes on: a client that
-/// has sent its request and closed its side still gets the answer.
+/// The end of one direction is passed on, like [`write_eof`](super::StreamWriter::write_eof), while
+/// the other direction goes on: a client that has sent its request and closed its side still
+/// receives the answer.
 ///
-/// There is no limit on the time: a peer that neither sends nor closes keeps it waiting.
+/// There is no time limit: a peer that neither sends nor closes can delay this forever.
 ///
 /// # Cancel safety
 ///
-/// None: what was read and not yet written is lost with the future.
+/// Not cancel safe: bytes that were read but not yet written are lost with the future.
 ///
 /// # Errors
 ///
-/// The first of either connection ends both directions.
+/// The first error of either connection ends both directions.
 ///
 /// # Examples
 ///
@@ -101,13 +104,13 @@ where
     .await
 }
 
-/// One direction.
+/// One direction of a copy.
 struct Transfer {
     buffer: Buffer,
     copied: u64,
-    /// The writer may keep back some of what it has taken.
+    /// The writer may have buffered some of the data it took.
     needs_flush: bool,
-    /// Whether the end is passed on.
+    /// Whether to pass on the end by closing the writer.
     closes: bool,
     stage: Stage,
 }
@@ -129,7 +132,7 @@ impl Transfer {
         }
     }
 
-    /// Also after it was ready, when it does nothing any more.
+    /// May be called again after it was ready; it then does nothing.
     fn poll<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -166,7 +169,7 @@ impl Transfer {
         reader: Pin<&mut impl AsyncRead>,
         writer: Pin<&mut impl AsyncWrite>,
     ) -> Poll<io::Result<()>> {
-        // Two streams that are always ready must not keep the others from running.
+        // Two streams that are always ready must not starve other tasks.
         ready!(poll_budget(cx));
         let Poll::Ready(read) = reader.poll_read(cx, self.buffer.room()) else {
             self.buffer.park();

@@ -1,4 +1,5 @@
-//! What all that stands on a bare descriptor asks of it and does with it. It must not know who reads or writes it.
+//! Operations on a bare descriptor, shared by all types that are built on one. This file must not
+//! know who reads or writes it.
 
 use std::fs::{File, FileType};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
@@ -11,11 +12,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::runtime::{Direction, FdSource, Moved};
 
-/// A descriptor that the loop waits for, with the methods of the standard library to read and write it.
+/// A descriptor that the loop waits for, read and written with the standard library's methods.
 pub(super) type Descriptor = FdSource<File>;
 
-/// Prepares what can be waited for: a pipe, a socket or a character device that is open for `direction`. In non-blocking mode
-/// afterwards.
+/// Prepares a descriptor that can be waited for, which must be a pipe, a socket or a character
+/// device open for `direction`. Sets it to non-blocking mode.
 pub(super) fn prepare(fd: OwnedFd, direction: Direction) -> io::Result<File> {
     let file = File::from(fd);
     let kind = file.metadata()?.file_type();
@@ -49,10 +50,11 @@ pub(super) fn flags(fd: impl AsFd) -> io::Result<OFlag> {
     Ok(OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?))
 }
 
-/// Says what a registration is refused for, where the kernel's word for it explains nothing.
+/// Explains why a registration was refused, where the kernel's own message explains nothing.
 pub(super) fn explain(error: io::Error, what: &str) -> io::Error {
     let message = match error.raw_os_error().map(Errno::from_raw) {
-        // Of epoll, for regular files and for devices that never make anybody wait, such as /dev/null.
+        // epoll returns this for regular files, and for devices that are always ready, such as
+        // /dev/null.
         Some(Errno::EPERM) => {
             "what it stands for is always ready, so there is nothing to wait for: use `fs::File`"
         }
@@ -64,7 +66,7 @@ pub(super) fn explain(error: io::Error, what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, format!("cannot make a {what}: {message}"))
 }
 
-/// Sets or clears `O_NONBLOCK`, for all who share what the descriptor stands for.
+/// Sets or clears `O_NONBLOCK`, for everyone who shares the open file.
 pub(super) fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> io::Result<()> {
     let former = flags(&fd)?;
     let mut flags = former;
@@ -75,18 +77,19 @@ pub(super) fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> io::Result<()
     Ok(())
 }
 
-/// Whether the other side has gone, for good or for now.
+/// Whether the other side has hung up, for good or for now.
 pub(super) fn has_hung_up(fd: impl AsFd) -> io::Result<bool> {
     Ok(state(fd, PollFlags::empty())?.intersects(PollFlags::POLLERR | PollFlags::POLLHUP))
 }
 
-/// Whether an operation in this direction would not have to wait, as the kernel sees it now.
+/// Whether an operation in this direction would complete without waiting, according to the kernel
+/// right now.
 pub(super) fn is_ready(fd: impl AsFd, direction: Direction) -> io::Result<bool> {
     let wanted = match direction {
         Direction::Read => PollFlags::POLLIN,
         Direction::Write => PollFlags::POLLOUT,
     };
-    // The end and an error are something to be found, too.
+    // The end of the stream and errors count as readiness too.
     Ok(!state(fd, wanted)?.is_empty())
 }
 
@@ -100,7 +103,8 @@ fn state(fd: impl AsFd, wanted: PollFlags) -> io::Result<PollFlags> {
     Ok(found)
 }
 
-// Only an operation that says `WouldBlock` has emptied a pipe or a device: what was written in pieces is read in pieces.
+// Only `WouldBlock` shows that a pipe or device is drained: data written in pieces is read in
+// pieces.
 
 pub(super) fn read(io: &Descriptor, buf: &mut [u8]) -> io::Result<Moved<usize>> {
     Ok(Moved { value: (&io.0).read(buf)?, is_short: false })
@@ -121,10 +125,11 @@ pub(super) fn write_vectored(io: &Descriptor, bufs: &[IoSlice<'_>]) -> io::Resul
     Ok(Moved { value: (&io.0).write_vectored(bufs)?, is_short: false })
 }
 
-/// The most that [`append`] reads at once.
+/// The most bytes that [`append`] reads at once.
 const APPEND_MAX: u64 = 64 * 1024;
 
-/// Appends what is there to `buf`; whether that was the end. What was read before an error is in `buf` too.
+/// Appends the available bytes to `buf`, and returns whether the end was reached. Bytes read before
+/// an error stay in `buf`.
 pub(super) fn append(io: &Descriptor, buf: &mut Vec<u8>) -> io::Result<Moved<bool>> {
     let len = (&io.0).take(APPEND_MAX).read_to_end(buf)?;
     Ok(Moved { value: (len as u64) < APPEND_MAX, is_short: false })

@@ -1,4 +1,4 @@
-//! `duplex`: a connection in memory.
+//! `duplex`: an in-memory connection.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,16 +16,17 @@ use super::error::IncompleteRead;
 use super::{StreamReader, StreamWriter, Transport};
 use crate::runtime::poll_budget;
 
-/// A connection in memory: what is written to one end is read from the other. For tests, and between parts of a program.
+/// Creates an in-memory connection: bytes written to one end are read from the other. Useful in
+/// tests, and between parts of a program.
 ///
-/// Each direction holds `capacity` bytes at most, and a write waits for room; memory is used for what is on its way. Nothing depends on
-/// the operating system, and no loop is needed.
+/// Each direction holds at most `capacity` bytes, and a write waits for room. Memory is used only
+/// for bytes in transit. The connection does not depend on the operating system and needs no loop.
 ///
-/// From tokio and Trio, which have it under other names.
+/// tokio and Trio have the same under other names.
 ///
 /// # Panics
 ///
-/// If `capacity` is 0: nothing could ever be written.
+/// Panics if `capacity` is 0, because nothing could ever be written.
 ///
 /// # Examples
 ///
@@ -53,22 +54,25 @@ pub fn duplex(capacity: usize) -> (DuplexStream, DuplexStream) {
     (one, DuplexStream { incoming: there, outgoing: back })
 }
 
-/// One end of a connection in memory; see [`duplex`].
+/// One end of an in-memory connection; see [`duplex`].
 ///
-/// All methods take `&self`, so one task may read while another writes. It is `Send`: the ends may be on different threads.
+/// All methods take `&self`, so one task may read while another writes. The type is `Send`: the two
+/// ends may live on different threads.
 ///
-/// Dropping it closes both directions: the other end reads what is on its way and then the end, and cannot write any more.
+/// Dropping it closes both directions. The other end reads the bytes in transit and then the end of
+/// the stream, and can no longer write.
 pub struct DuplexStream {
     incoming: Arc<Line>,
     outgoing: Arc<Line>,
 }
 
 impl DuplexStream {
-    /// Reads what is there, waiting for something if need be; 0 is the end.
+    /// Reads the available bytes, waiting for some if there are none. Returns 0 at the end of the
+    /// stream.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
@@ -89,11 +93,12 @@ impl DuplexStream {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has read an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has read an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// [`IncompleteRead`] if the other end closes before; and as [`read`](Self::read).
+    /// [`IncompleteRead`] if the other end closes first; otherwise the errors of
+    /// [`read`](Self::read).
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < buf.len() {
@@ -108,11 +113,12 @@ impl DuplexStream {
         Ok(())
     }
 
-    /// Writes what there is room for, waiting for some if need be; returns how many bytes.
+    /// Writes as many bytes as there is room for, waiting for room if there is none. Returns the
+    /// number of bytes written.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has written nothing.
+    /// If dropped before it is ready, it has written nothing.
     ///
     /// # Errors
     ///
@@ -133,11 +139,11 @@ impl DuplexStream {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has written an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has written an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// The errors of [`write`](Self::write).
     pub async fn write_all(&self, data: &[u8]) -> io::Result<()> {
         let mut rest = data;
         while !rest.is_empty() {
@@ -147,13 +153,15 @@ impl DuplexStream {
         Ok(())
     }
 
-    /// Closes this direction: the other end reads what is on its way and then the end, and can still be read from.
+    /// Closes this direction. The other end reads the bytes in transit and then the end of the
+    /// stream. This end can still read what the other end writes.
     pub fn shutdown(&self) {
         self.outgoing.end();
     }
 
-    /// A reader and a writer with buffers, as a [`TcpStream`](crate::net::TcpStream::into_streams) gives them. Closing the writer
-    /// closes the connection.
+    /// Splits the connection into a buffered reader and writer, like
+    /// [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). Closing the writer closes
+    /// the connection.
     #[track_caller]
     pub fn into_streams(self) -> (StreamReader, StreamWriter) {
         let stream = Rc::new(self);
@@ -161,7 +169,7 @@ impl DuplexStream {
         (StreamReader::new(ReadEnd { stream }), StreamWriter::of(Box::pin(end), Location::caller()))
     }
 
-    /// Closes both directions, for this end and for the other.
+    /// Closes both directions, for both ends.
     fn close(&self) {
         self.outgoing.end();
         self.incoming.stop_reading();
@@ -174,7 +182,7 @@ impl Drop for DuplexStream {
     }
 }
 
-/// A future that waits at one end of a line, and takes its entry back when it is dropped.
+/// A future that waits at one end of a line. Dropping it removes its entry.
 struct Waiting<'a> {
     line: &'a Line,
     end: End,
@@ -189,7 +197,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// One task at a time reads through this trait: the last one that polls is the one that is woken.
+/// Only one task at a time can read through this trait: the last task to poll is the one woken.
 impl AsyncRead for &DuplexStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -204,7 +212,7 @@ impl AsyncRead for &DuplexStream {
     }
 }
 
-/// One task at a time writes through this trait: the last one that polls is the one that is woken.
+/// Only one task at a time can write through this trait: the last task to poll is the one woken.
 impl AsyncWrite for &DuplexStream {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -228,7 +236,7 @@ impl AsyncWrite for &DuplexStream {
     }
 }
 
-/// Passes the trait on to the reference to the stream.
+/// Implements the trait by forwarding to a reference to the stream.
 macro_rules! read_by_reference {
     ($type:ty) => {
         impl AsyncRead for $type {
@@ -243,7 +251,7 @@ macro_rules! read_by_reference {
     };
 }
 
-/// As `read_by_reference`.
+/// Like `read_by_reference`, for writing.
 macro_rules! write_by_reference {
     ($type:ty) => {
         impl AsyncWrite for $type {
@@ -271,12 +279,12 @@ write_by_reference!(DuplexStream);
 read_by_reference!(ReadEnd);
 write_by_reference!(WriteEnd);
 
-/// What a `StreamReader` reads.
+/// The end that a `StreamReader` reads from.
 struct ReadEnd {
     stream: Rc<DuplexStream>,
 }
 
-/// What a `StreamWriter` writes to.
+/// The end that a `StreamWriter` writes to.
 struct WriteEnd {
     stream: Rc<DuplexStream>,
 }

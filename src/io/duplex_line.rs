@@ -1,9 +1,11 @@
-//! One direction of a `duplex`: bytes that somebody writes and somebody else reads.
+//! One direction of a `duplex`: bytes written at one end and read at the other.
 //!
-//! Nothing runs under the lock but its own code: wakers are cloned, woken and dropped outside.
+//! Only this module's own code runs under the lock: wakers are cloned, woken and dropped outside
+//! it.
 //!
-//! Whoever has waited longest is woken first, and alone: who has done an operation wakes one at the other end and, if the line
-//! allows another operation at its own end, one there. So any number of futures at one end cost no more than they do.
+//! The longest-waiting future is woken first, and alone. A finished operation wakes one waiter at
+//! the other end and, if the line allows another operation at its own end, one waiter there. A
+//! crowd of futures at one end therefore costs no more than its operations do.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read};
@@ -20,7 +22,7 @@ pub(super) struct Line {
 struct State {
     data: VecDeque<u8>,
     writing: Writing,
-    /// Nobody reads what is written.
+    /// The reading end is gone.
     is_deaf: bool,
     readers: Waiting,
     writers: Waiting,
@@ -31,23 +33,24 @@ enum Writing {
     #[default]
     Open,
     Ended,
-    /// What was not read is lost.
+    /// Unread data is lost.
     Reset,
 }
 
-/// Those who wait at one end, each under a name of its own, in the order in which they came.
+/// The futures that wait at one end, each under its own name, in order of arrival.
 #[derive(Default)]
 struct Waiting {
     entries: BTreeMap<Name, Waker>,
     last: u64,
 }
 
-/// Tells one that waits from another.
+/// Identifies a waiter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Name(u64);
 
 impl Name {
-    /// For callers without a place for a name, as `poll_read`: the last one who polls is woken.
+    /// For callers with no place to keep a name, such as `poll_read`: the last caller to poll is
+    /// woken.
     pub(super) const POLL: Self = Self(0);
 }
 
@@ -62,7 +65,7 @@ impl Line {
         Self { capacity, state: Mutex::default() }
     }
 
-    /// Reads what is there; waits as `name` if nothing is.
+    /// Reads the available bytes; waits as `name` if there are none.
     pub(super) fn poll_read(
         &self,
         name: &mut Option<Name>,
@@ -72,7 +75,7 @@ impl Line {
         self.poll(End::Read, name, cx, |state| state.read(buf))
     }
 
-    /// Writes what there is room for; waits as `name` if there is none.
+    /// Writes as many bytes as there is room for; waits as `name` if there is no room.
     pub(super) fn poll_write(
         &self,
         name: &mut Option<Name>,
@@ -94,7 +97,8 @@ impl Line {
             let mut state = self.lock();
             if let Some(result) = operation(&mut state) {
                 let own = name.and_then(|name| state.at(end).remove(name));
-                // It waits no longer, so its drop has nothing to pass on. That of the traits has no drop.
+                // The future waits no longer, so its drop has nothing to pass on. Callers through
+                // the traits have no such drop and keep their name.
                 *name = name.filter(|&name| name == Name::POLL);
                 let woken =
                     [state.next(end.other(), self.capacity), state.next(end, self.capacity)];
@@ -118,7 +122,7 @@ impl Line {
         }
     }
 
-    /// Whoever waited under this name does not wait any more. If it has been woken, another one may go on in its place.
+    /// Removes the waiter `name`. If it has already been woken, wakes another waiter in its place.
     pub(super) fn forget(&self, end: End, name: Name) {
         let mut state = self.lock();
         let former = state.at(end).remove(name);
@@ -128,7 +132,7 @@ impl Line {
         woken.into_iter().for_each(wake);
     }
 
-    /// No more is written; what is there can still be read.
+    /// Ends the writing. Bytes already written can still be read.
     pub(super) fn end(&self) {
         self.change(|state| {
             if state.writing == Writing::Open {
@@ -137,7 +141,7 @@ impl Line {
         });
     }
 
-    /// No more is written, and what is there is lost: whoever reads gets an error.
+    /// Ends the writing and discards unread bytes: readers get an error.
     pub(super) fn reset(&self) {
         self.change(|state| {
             state.writing = Writing::Reset;
@@ -145,7 +149,7 @@ impl Line {
         });
     }
 
-    /// No more is read: whoever writes gets an error.
+    /// Ends the reading: writers get an error.
     pub(super) fn stop_reading(&self) {
         self.change(|state| {
             state.is_deaf = true;
@@ -167,14 +171,14 @@ impl Line {
 }
 
 impl State {
-    /// `None`: there is nothing to read yet.
+    /// Returns `None` if there is nothing to read yet.
     fn read(&mut self, buf: &mut [u8]) -> Option<io::Result<usize>> {
         if self.is_deaf {
             Some(Ok(0))
         } else if !self.data.is_empty() {
             let result = read_all(&mut self.data, buf);
             if self.data.is_empty() {
-                // While nothing is on its way, it takes no memory.
+                // An empty line holds no memory.
                 self.data = VecDeque::new();
             }
             Some(result)
@@ -187,7 +191,7 @@ impl State {
         }
     }
 
-    /// `None`: there is no room yet.
+    /// Returns `None` if there is no room yet.
     fn write(&mut self, data: &[u8], capacity: usize) -> Option<io::Result<usize>> {
         if self.is_deaf || self.writing != Writing::Open {
             return Some(Err(ErrorKind::BrokenPipe.into()));
@@ -197,7 +201,7 @@ impl State {
         (len > 0).then_some(Ok(len))
     }
 
-    /// Who is woken next at this end, if an operation there need not wait.
+    /// The next waiter to wake at this end, if an operation there need not wait.
     fn next(&mut self, end: End, capacity: usize) -> Option<Woken> {
         let is_over = self.is_deaf || self.writing != Writing::Open;
         let is_ready = match end {
@@ -215,7 +219,7 @@ impl State {
     }
 }
 
-/// The data may lie in two parts.
+/// Reads from both halves of the deque, since the data may be split in two.
 fn read_all(data: &mut VecDeque<u8>, buf: &mut [u8]) -> io::Result<usize> {
     let len = data.read(buf)?;
     Ok(len + data.read(&mut buf[len..])?)
@@ -236,7 +240,7 @@ impl Waiting {
         set.is_some_and(|set| set.will_wake(waker))
     }
 
-    /// Makes `waker` the one that is woken under the name, which is given if there is none. Returns the former one.
+    /// Stores `waker` under the name, allocating a name if there is none. Returns the former waker.
     fn set(&mut self, name: &mut Option<Name>, waker: Waker) -> Option<Waker> {
         let name = *name.get_or_insert_with(|| {
             self.last += 1;
@@ -249,7 +253,8 @@ impl Waiting {
         self.entries.remove(&name)
     }
 
-    /// The first one. Behind one without a name of its own, which may never poll again, comes another one.
+    /// Takes the first waiter. If that is the unnamed one, which may never poll again, takes
+    /// another as well.
     fn next(&mut self) -> Option<Woken> {
         let (name, first) = self.entries.pop_first()?;
         let second = if name == Name::POLL { self.entries.pop_first() } else { None };

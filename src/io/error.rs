@@ -1,13 +1,13 @@
-//! What can be wrong with what was read, and what is remembered of an error that has to be given again.
+//! Errors of reads, and the record of an error that has to be returned again.
 
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-/// The stream ended before all that was asked for was there; asyncio's `IncompleteReadError`.
+/// The stream ended before all requested bytes had arrived; asyncio's `IncompleteReadError`.
 ///
-/// It lies in an [`io::Error`] of the kind `UnexpectedEof`: [`IncompleteRead::of`] finds it, and
-/// `error.downcast::<IncompleteRead>()` takes it out.
+/// It is carried in an [`io::Error`] of kind `UnexpectedEof`. [`IncompleteRead::of`] borrows it,
+/// and `error.downcast::<IncompleteRead>()` takes it out.
 ///
 /// # Examples
 ///
@@ -26,15 +26,16 @@ use std::io::{self, ErrorKind};
 #[non_exhaustive]
 #[doc(alias = "IncompleteReadError")]
 pub struct IncompleteRead {
-    /// What was there; it is not in the reader any more.
+    /// The bytes that had arrived. They are no longer in the reader.
     pub partial: Vec<u8>,
-    /// How many bytes were asked for; `None` if that is not known, as for a separator.
+    /// The number of bytes requested, or `None` if that is unknown, as for a separator.
     pub expected: Option<usize>,
 }
 
-/// A separator is too far away: the reader's limit of bytes comes before it; asyncio's `LimitOverrunError`.
+/// The reader's limit was reached before a separator was found; asyncio's `LimitOverrunError`.
 ///
-/// It lies in an [`io::Error`] of the kind `InvalidData`: [`LimitOverrun::of`] finds it. The data is still in the reader.
+/// It is carried in an [`io::Error`] of kind `InvalidData`; [`LimitOverrun::of`] borrows it. The
+/// data is still in the reader.
 ///
 /// # Examples
 ///
@@ -56,26 +57,27 @@ pub struct IncompleteRead {
 #[non_exhaustive]
 #[doc(alias = "LimitOverrunError")]
 pub struct LimitOverrun {
-    /// So many bytes can be read without touching a separator, or the beginning of one.
+    /// The number of bytes that can be read without touching a separator or the beginning of one.
     pub consumed: usize,
     pub(super) limit: usize,
 }
 
 impl IncompleteRead {
-    /// For parsers that read from a stream themselves, as [`StreamReader::read_more`](super::StreamReader::read_more) shows: the
-    /// stream ended after `partial`, where `expected` bytes were asked for, or a number that is not known.
+    /// Creates the error for a parser that reads from a stream itself, as
+    /// [`StreamReader::read_more`](super::StreamReader::read_more) shows. The stream ended after
+    /// `partial`; `expected` bytes were requested, or an unknown number.
     pub fn new(partial: impl Into<Vec<u8>>, expected: Option<usize>) -> Self {
         Self { partial: partial.into(), expected }
     }
 
-    /// The one that lies in `error`, if that is the reason.
+    /// Returns the `IncompleteRead` inside `error`, if there is one.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 }
 
 impl LimitOverrun {
-    /// The one that lies in `error`, if that is the reason.
+    /// Returns the `LimitOverrun` inside `error`, if there is one.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -116,7 +118,7 @@ impl From<LimitOverrun> for io::Error {
     }
 }
 
-/// What is remembered of an error, to be given again.
+/// A copy of an error, kept so that it can be returned again.
 pub(super) enum Failure {
     OfKernel(i32),
     Other(ErrorKind, String),

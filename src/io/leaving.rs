@@ -1,4 +1,5 @@
-//! What a writer that is dropped has still to send: the loop sends it, as an errand that no task waits for.
+//! Sends what a dropped writer still has queued: the loop does it as an errand that no task waits
+//! for.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +14,8 @@ use crate::runtime::{
 };
 
 impl Outgoing {
-    /// The writer is dropped: has the loop send what waits, and then ends this direction.
+    /// Called when the writer is dropped. Has the loop send the queued data and then end this
+    /// direction.
     pub(super) fn leave(self: Rc<Self>) {
         self.is_held.set(false);
         self.stop_flusher();
@@ -26,14 +28,15 @@ impl Outgoing {
         leave_errand(Leaving { outgoing: self, time, limit: None }, place);
     }
 
-    /// Ready when what a dropped writer has left was sent, or given up. One task at a time can wait here.
+    /// Ready when a dropped writer's data has been sent or given up. One task at a time can wait
+    /// here.
     pub(super) fn poll_left(&self, cx: &Context<'_>) -> Poll<()> {
         self.left.register(cx.waker());
         if self.is_leaving.get() { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// An error that nobody was given, and that somebody should be. A peer that disconnects after it has received everything
-    /// is not an error.
+    /// Returns an error that no caller has received but that must be reported. A peer that
+    /// disconnects after receiving everything is not an error.
     fn unseen_failure(&self) -> Option<io::Error> {
         let (error, has_lost) = self.backlog().unseen_failure()?;
         (has_lost || !is_of_connection(error.kind())).then_some(error)
@@ -47,7 +50,7 @@ impl Outgoing {
         }
     }
 
-    /// Closes the connection, in which something waits, so that the peer can tell; and reports it.
+    /// Resets the connection, so that the peer notices that data is missing, and reports the loss.
     fn give_up(&self, late: &Late) {
         let peer = self.peer();
         let what = match self.backlog().len() {
@@ -71,14 +74,14 @@ impl Outgoing {
         report_unsent(self.place, message);
     }
 
-    /// For reports: the peer of a connection that can be reset.
+    /// The peer of a connection that can be reset, for reports.
     fn peer(&self) -> Option<String> {
         let addr = self.with_transport(|transport| transport.peer_addr())?.ok()?;
         Some(format!("peer {addr}"))
     }
 }
 
-/// Why there is no more time to send what is left.
+/// Why the remaining data can no longer be sent.
 enum Late {
     Limit(Nanos),
     Hurried(&'static str),
@@ -86,7 +89,8 @@ enum Late {
     NoLoop,
 }
 
-/// The errand: sends what is left, for a limited time. Dropped before, it gives up.
+/// The errand: sends the remaining data for a limited time. If dropped before it has finished, it
+/// gives up.
 struct Leaving {
     outgoing: Rc<Outgoing>,
     time: Nanos,
@@ -109,7 +113,7 @@ impl Future for Leaving {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // Of what it does itself it need not be told.
+        // The errand must not wake itself for the progress it makes here.
         this.outgoing.waiter.clear();
         let late = if this.outgoing.poll_drive(cx).is_ready() {
             None
@@ -140,7 +144,7 @@ impl Drop for Leaving {
     }
 }
 
-/// For people: "5 s", "200 ms".
+/// Formats a time for people: "5 s", "200 ms".
 fn in_words(time: Nanos) -> String {
     let time = Duration::from_nanos(time);
     match (time.as_secs(), time.subsec_nanos()) {

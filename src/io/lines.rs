@@ -1,4 +1,4 @@
-//! `Lines`: the lines of a reader, as strings.
+//! `Lines`: a reader's lines, as strings.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,9 +12,10 @@ use super::stream_reader::text;
 
 /// The lines of a [`StreamReader`]; see [`StreamReader::lines`]. Also a [`Stream`].
 ///
-/// A line comes without its `\n`, or `\r\n`. One that is no UTF-8 is an error of the kind `InvalidData`, which has its bytes
-/// ([`FromUtf8Error`](std::string::FromUtf8Error)), and the next line follows. After any other error there are no more
-/// lines; [`into_reader`](Self::into_reader) gives the reader back, which has all that was not read.
+/// Each line comes without its `\n` or `\r\n`. A line that is not UTF-8 yields an error of kind
+/// `InvalidData` that contains its bytes ([`FromUtf8Error`](std::string::FromUtf8Error)), and the
+/// next line follows. After any other error there are no more lines.
+/// [`into_reader`](Self::into_reader) returns the reader with all unread bytes.
 ///
 /// # Examples
 ///
@@ -43,16 +44,16 @@ impl Lines {
         Self { reader, has_failed: false }
     }
 
-    /// The next line; `None` at the end, and after an error of the stream.
+    /// Returns the next line, or `None` at the end and after an error of the stream.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     pub async fn next(&mut self) -> Option<io::Result<String>> {
         poll_fn(|cx| self.poll_line(cx)).await
     }
 
-    /// The reader, with what was not read.
+    /// Returns the reader, with all unread bytes.
     pub fn into_reader(self) -> StreamReader {
         self.reader
     }

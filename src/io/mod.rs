@@ -1,14 +1,17 @@
-//! The I/O traits and types that oneloop's signatures use, in one place; streams, pipes, and whatever else has a descriptor.
+//! I/O traits and types: everything that oneloop's signatures use, plus streams, pipes and other
+//! descriptors.
 //!
-//! oneloop's own types have inherent methods, so no trait has to be imported to use them. They implement these traits for
-//! code that is generic over streams.
+//! oneloop's own types have inherent methods, so using them needs no trait import. They also
+//! implement these traits, for code that is generic over streams.
 //!
-//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: lines and messages in, writes that need not wait out. [`copy`] and
-//! [`copy_bidirectional`] pass streams on, [`split_streams`] makes a reader and a writer of any stream, and [`duplex`] is a connection in
-//! memory.
+//! [`StreamReader`] and [`StreamWriter`] are asyncio's streams: they read lines and messages, and
+//! write without having to wait. [`copy`] and [`copy_bidirectional`] forward streams,
+//! [`split_streams`] turns any stream into a reader and a writer, and [`duplex`] is an in-memory
+//! connection.
 //!
-//! [`stdin`], [`stdout`] and [`stderr`] are those of the process, [`pipe`] has pipes and named pipes, and [`AsyncFd`] waits for any
-//! other descriptor; [`add_reader`] and [`add_writer`] are asyncio's callbacks for one.
+//! [`stdin`], [`stdout`] and [`stderr`] are the process's standard streams. [`pipe`] contains pipes
+//! and named pipes. [`AsyncFd`] waits for any other descriptor; [`add_reader`] and [`add_writer`]
+//! are asyncio's callbacks for one.
 //!
 //! # Examples
 //!

@@ -1,30 +1,32 @@
-//! Where the newlines are: a search that looks at each byte once, however the data comes and however often somebody asks.
+//! Finds newlines, looking at each byte once, however the data arrives and however often a caller
+//! asks.
 //!
-//! The standard library offers no fast search for a byte, and `unsafe` or another crate is too much for it. So it goes by blocks,
-//! in loops without a way out that the compiler turns into vector instructions, and at last by words.
+//! The standard library has no fast search for a byte, and this alone justifies neither `unsafe`
+//! nor another crate. The search therefore goes by blocks, in loops without early exit that the
+//! compiler turns into vector instructions, and finally by words.
 
 const BLOCK: usize = 64;
-/// Short lines end in the first of these.
+/// Short lines end within the first block of this size.
 const PART: usize = 16;
-/// A word with the lowest bit of each byte.
+/// A word in which the lowest bit of each byte is set.
 const ONES: u64 = u64::MAX / 0xff;
 
-/// Finds the newlines in the data of a reader, which comes in at the back and goes out at the front.
+/// Finds newlines in a reader's data, which arrives at the back and leaves at the front.
 #[derive(Default)]
 pub(super) struct Newlines {
-    /// So much at the front has none.
+    /// How many bytes at the front contain no newline.
     searched: usize,
 }
 
 impl Newlines {
-    /// The place of the first newline.
+    /// Returns the position of the first newline.
     pub(super) fn first(&mut self, data: &[u8]) -> Option<usize> {
         let found = position(b'\n', &data[self.searched..]);
         self.searched += found.unwrap_or(data.len() - self.searched);
         found.map(|_| self.searched)
     }
 
-    /// So much has gone at the front.
+    /// Notes that `len` bytes have left at the front.
     pub(super) fn consume(&mut self, len: usize) {
         self.searched = self.searched.saturating_sub(len);
     }
@@ -34,7 +36,7 @@ impl Newlines {
     }
 }
 
-/// The place of the first `byte`.
+/// Returns the position of the first `byte`.
 #[inline]
 pub(super) fn position(byte: u8, data: &[u8]) -> Option<usize> {
     let mut rest = data;
@@ -62,7 +64,7 @@ fn has<const N: usize>(block: &[u8; N], byte: u8) -> bool {
 fn position_by_words(byte: u8, data: &[u8]) -> Option<usize> {
     let mut rest = data;
     while let Some((word, after)) = rest.split_first_chunk() {
-        // A byte that is equal becomes zero, and the first zero is the first byte to borrow.
+        // An equal byte becomes zero, and the first zero byte is the first to borrow.
         let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
         let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
         if zeros != 0 {
@@ -82,7 +84,8 @@ mod tests {
     #[test]
     fn a_position_is_found_in_blocks_and_behind_them() {
         for len in 0..200 {
-            // Bytes that differ in one bit from what is sought, and those from which a borrow goes on.
+            // Bytes that differ from the searched one in one bit, and bytes through which a borrow
+            // propagates.
             for other in [0, 2, 3, 0x80, 0x81, 0xff] {
                 let mut data = vec![other; len];
                 assert_eq!(position(1, &data), None);
@@ -98,7 +101,7 @@ mod tests {
     fn no_byte_is_looked_at_twice() {
         let mut newlines = Newlines::default();
         assert_eq!((newlines.first(b"abc"), newlines.searched()), (None, 3));
-        // What was searched is not what it was: nobody looks.
+        // The searched bytes differ now, but are not looked at again.
         assert_eq!(newlines.first(b"\n\n\ndef\n"), Some(6));
         assert_eq!(newlines.first(b"\n\n\ndef\n"), Some(6), "as often as it is asked");
         newlines.consume(2);

@@ -1,9 +1,11 @@
-//! What a `StreamWriter` and the task that sends on its behalf share: the stream, and what waits to be sent.
+//! State shared by a `StreamWriter` and the task that sends on its behalf: the stream and its
+//! unsent data.
 //!
-//! 1. Data goes straight to the stream while nothing waits; else it joins the queue.
-//! 2. One task at a time drives the stream: the flusher, which is there as long as something waits. Where no loop can run one,
-//!    whoever waits drives it. So the stream's one waker is never taken away from somebody who counts on it.
-//! 3. Nothing is borrowed while the stream, or a waker, runs: these may be user code.
+//! 1. Data goes straight to the stream while nothing is queued; otherwise it joins the queue.
+//! 2. One task at a time drives the stream: the flusher, which exists as long as data is queued.
+//!    Where no loop can run a flusher, the waiting task drives the stream. The stream has only one
+//!    waker, so this keeps one task from replacing the waker that another relies on.
+//! 3. Nothing is borrowed while the stream or a waker runs, because either may be user code.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::io::{self, ErrorKind};
@@ -24,41 +26,43 @@ use crate::runtime::{
 use crate::sync::WakerCell;
 
 pub(super) struct Outgoing {
-    /// Not there while it is lent to an operation of its own.
+    /// `None` while it is lent to one of its own operations.
     transport: Cell<Option<Pin<Box<dyn Transport>>>>,
     backlog: RefCell<Backlog>,
     flusher: Cell<Option<TaskHandle>>,
-    /// Who waits until something has been sent: the writer's methods take it by `&mut`, so there is one at most.
+    /// Waits until some data has been sent. The writer's methods take `&mut self`, so there is at
+    /// most one waiter.
     pub(super) waiter: WakerCell,
     pub(super) large_write: Cell<LargeWrite>,
-    /// Some of the large write has been sent.
+    /// A part of the large write has been sent.
     pub(super) has_sent_part: Cell<bool>,
-    /// One has ended after a part, so the stream must not end as if it were complete.
+    /// A large write ended after a part, so the stream must not end as if it were complete.
     pub(super) is_torn: Cell<bool>,
-    /// Whether the writer is still there. Otherwise an errand drives the stream, as long as something is left to be sent.
+    /// Whether the writer still exists. If not, an errand drives the stream until all data is sent.
     pub(super) is_held: Cell<bool>,
-    /// The errand has not ended.
+    /// The errand is still running.
     pub(super) is_leaving: Cell<bool>,
-    /// Who waits for the end of the errand.
+    /// Waits for the end of the errand.
     pub(super) left: WakerCell,
-    /// The stream takes the writes of one poll together.
+    /// The stream sends the writes of one poll together.
     combines: bool,
-    /// The poll in which the last write was.
+    /// The number of the poll that made the last write.
     last_write: Cell<u64>,
-    /// What was written last goes out when the poll has ended.
+    /// The latest writes go out when the poll has ended.
     is_enlisted: Cell<bool>,
-    /// Where the writer was made, and in which process.
+    /// Where the writer was created, and in which process.
     pub(super) place: Place,
     process: OwnProcess,
 }
 
-/// A stream, as it is lent.
+/// A lent stream.
 type Lent<'a> = Pin<&'a mut (dyn Transport + 'static)>;
 
-/// The log hears of writes that are dropped when there are so many, if nobody was told before; asyncio has the same number.
+/// The number of dropped writes after which one line is logged, unless the failure was already
+/// returned to a caller; asyncio uses the same number.
 const DROPPED_TO_LOG: u32 = 5;
 
-/// What is written together is sent when it is so much, also before the poll has ended.
+/// Writes that are sent together go out at this size even before the poll ends.
 pub(super) const TOGETHER: usize = 64 * 1024;
 
 impl Outgoing {
@@ -104,10 +108,11 @@ impl Outgoing {
         self.backlog().has_flusher
     }
 
-    // What is asked for.
+    // Requests.
 
-    /// Sends what the stream takes now, and queues the rest. Of several writes in one poll only the first goes out at once; the
-    /// others go together, when the poll has ended ([`AfterPoll`]), when somebody waits here, or when they are many.
+    /// Sends as much as the stream accepts now, and queues the rest. Only the first of several
+    /// writes in one poll goes out at once. The others go out together: when the poll ends
+    /// ([`AfterPoll`]), when a method waits, or when they become large.
     pub(super) fn write(self: &Rc<Self>, data: &[u8]) {
         if self.combines && self.has_written_in_this_poll() {
             return self.write_later(data);
@@ -118,7 +123,7 @@ impl Outgoing {
         self.start_flusher();
     }
 
-    /// Whether this is not the first write of the poll that runs now. The next one is not, in any case.
+    /// Whether the current poll has already written. Also records that it now has.
     fn has_written_in_this_poll(&self) -> bool {
         let Some(poll) = runtime::poll_number() else { return false };
         self.is_enlisted.get() || self.last_write.replace(poll) == poll
@@ -133,14 +138,14 @@ impl Outgoing {
         }
     }
 
-    /// Sends what was written in this poll and not sent yet.
+    /// Sends data that was written in this poll and is still unsent.
     pub(super) fn send_together(self: &Rc<Self>) {
         if self.is_enlisted.get() {
             self.drive_now();
         }
     }
 
-    /// Puts `data` behind what waits. What comes too late is dropped, and counted.
+    /// Appends `data` to the queue. Data that comes too late is dropped and counted.
     pub(super) fn queue(&self, data: &[u8]) {
         if data.is_empty() {
             return;
@@ -152,24 +157,25 @@ impl Outgoing {
         }
     }
 
-    /// Ends the writing, or closes the stream, when all has been sent.
+    /// Ends the writing, or closes the stream, once all data has been sent.
     pub(super) fn advance(self: &Rc<Self>, phase: Phase) {
         self.advance_backlog(phase);
         self.drive_now();
     }
 
-    /// As [`advance`](Self::advance), where the caller drives the stream.
+    /// Like [`advance`](Self::advance), for callers that drive the stream themselves.
     pub(super) fn advance_backlog(&self, phase: Phase) {
         self.reset_if_torn();
         let was_closed = self.phase() == Phase::Closed;
         self.backlog.borrow_mut().advance(phase);
         if self.phase() == Phase::Closed && !was_closed {
-            // It cannot be sent any more.
+            // The queue can no longer be sent.
             self.with_transport(Transport::abort);
         }
     }
 
-    /// The peer must not take what it has got of a write that ended half way for all there is.
+    /// Resets the connection after a write that ended half way, so that the peer does not mistake
+    /// the part for the whole.
     fn reset_if_torn(&self) {
         if self.is_torn.get() && self.phase() != Phase::Closed {
             let message =
@@ -177,20 +183,20 @@ impl Outgoing {
             let failure = Failure::Other(ErrorKind::ConnectionAborted, message.to_owned());
             self.stop_flusher();
             drop(self.backlog.borrow_mut().fail(failure));
-            // Whoever gave up the write knows.
+            // The code that gave up the write knows about the failure.
             drop(self.backlog().failure());
             self.abort();
         }
     }
 
-    /// Does what can be done without waiting; a flusher does the rest.
+    /// Does all work that needs no waiting; a flusher does the rest.
     pub(super) fn drive_now(self: &Rc<Self>) {
         if !self.has_flusher() && self.poll_drive(&mut no_context()).is_pending() {
             self.start_flusher();
         }
     }
 
-    /// Drops what waits, and closes at once.
+    /// Drops the queue and closes at once.
     pub(super) fn abort(&self) {
         if self.phase() == Phase::Closed {
             return;
@@ -208,19 +214,19 @@ impl Outgoing {
 
     // Waiting.
 
-    /// Ready when the queue is no longer too full.
+    /// Ready once the queue is no longer too full.
     pub(super) fn poll_drained(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_until(cx, |backlog| !backlog.is_paused()))?;
         Poll::Ready(self.backlog().outcome())
     }
 
-    /// Ready when the stream has taken all.
+    /// Ready once the stream has accepted all data.
     pub(super) fn poll_flushed(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_until(cx, |backlog| backlog.is_idle() && !backlog.needs_flush))?;
         Poll::Ready(self.backlog().outcome())
     }
 
-    /// Ready when it has come as far as `phase`.
+    /// Ready once `phase` has been reached.
     pub(super) fn poll_phase(
         self: &Rc<Self>,
         cx: &mut Context<'_>,
@@ -229,7 +235,7 @@ impl Outgoing {
         self.poll_until(cx, |backlog| backlog.phase() >= phase)
     }
 
-    /// Writes from the caller's memory as soon as nothing waits any more.
+    /// Writes from the caller's memory once the queue is empty.
     pub(super) fn poll_write(
         self: &Rc<Self>,
         cx: &mut Context<'_>,
@@ -253,7 +259,8 @@ impl Outgoing {
         Poll::Ready(written)
     }
 
-    /// Has the kernel copy some of a file as soon as nothing waits any more. `None`: it cannot.
+    /// Lets the kernel copy a part of a file once the queue is empty. Returns `None` if the kernel
+    /// cannot.
     pub(super) fn poll_copy(
         self: &Rc<Self>,
         cx: &mut Context<'_>,
@@ -299,7 +306,7 @@ impl Outgoing {
 
     // Sending.
 
-    /// Ready when there is nothing to do any more.
+    /// Ready once there is no more work.
     pub(super) fn poll_drive(&self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(step) = self.backlog().next_step() else { return Poll::Ready(()) };
@@ -354,7 +361,7 @@ impl Outgoing {
         sent
     }
 
-    /// Returns what the stream does not take at once.
+    /// Returns the data that the stream does not accept at once.
     fn send_now<'a>(&self, data: &'a [u8]) -> &'a [u8] {
         let mut rest = data;
         let send = |mut transport: Lent<'_>| {
@@ -374,7 +381,7 @@ impl Outgoing {
         rest
     }
 
-    /// The connection is lost for writing.
+    /// Records that the connection is lost for writing.
     fn fail(&self, error: &io::Error) {
         let queue = self.backlog.borrow_mut().fail(Failure::of(error));
         drop(queue);
@@ -384,7 +391,7 @@ impl Outgoing {
         self.waiter.wake();
     }
 
-    /// As [`fail`](Self::fail), where the caller gets the error.
+    /// Like [`fail`](Self::fail), for callers that return the error.
     fn fail_told(&self, error: &io::Error) {
         self.fail(error);
         drop(self.backlog().failure());
@@ -404,7 +411,7 @@ impl Outgoing {
         }
     }
 
-    /// Lends the stream to `f`. `None`: the stream itself is what calls this.
+    /// Lends the stream to `f`. Returns `None` if the stream itself is the caller.
     pub(super) fn with_transport<R>(&self, f: impl FnOnce(Lent<'_>) -> R) -> Option<R> {
         let mut loan = Loan { transport: Some(self.transport.take()?), from: self };
         let result = loan.transport.as_mut().map(|transport| f(transport.as_mut()));
@@ -424,7 +431,7 @@ impl Outgoing {
         }
         let flusher = Flusher { outgoing: Rc::clone(self) };
         let handle = runtime::create_at(self.place, flusher, None, false);
-        // A loop that ends refuses tasks.
+        // A loop that is ending refuses tasks.
         if !handle.is_finished() {
             self.flusher.set(Some(handle));
             self.backlog.borrow_mut().has_flusher = true;
@@ -450,7 +457,8 @@ impl AfterPoll for Outgoing {
     }
 }
 
-/// Cut off with data that waits: the peer must not take what it has for all there is.
+/// If data is still queued, resets the connection, so that the peer does not mistake a part for the
+/// whole. A forked child leaves the connection to its parent.
 impl Drop for Outgoing {
     fn drop(&mut self) {
         let is_cut_off = self.backlog.get_mut().len() > 0 && !self.is_inherited();
@@ -460,7 +468,7 @@ impl Drop for Outgoing {
     }
 }
 
-/// The stream while it is lent. By a panic it goes back too, but it is not asked again.
+/// A lent stream. A panic returns it too, but it is not used again.
 struct Loan<'a> {
     transport: Option<Pin<Box<dyn Transport>>>,
     from: &'a Outgoing,
@@ -476,7 +484,7 @@ impl Drop for Loan<'_> {
     }
 }
 
-/// The task that sends what waits.
+/// The task that sends the queue.
 struct Flusher {
     outgoing: Rc<Outgoing>,
 }
@@ -489,7 +497,7 @@ impl Future for Flusher {
     }
 }
 
-/// It has done all, or was cancelled: whoever waits drives the stream from now on.
+/// The flusher has finished or was cancelled; from now on a waiting task drives the stream.
 impl Drop for Flusher {
     fn drop(&mut self) {
         drop(self.outgoing.take_flusher());
@@ -502,14 +510,15 @@ fn at_least_one(written: usize, data: &[u8]) -> io::Result<usize> {
     if written == 0 { Err(ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
 
-/// The others of a system call that reads a file and writes to a connection may be those of the file.
+/// Whether an error is the connection's. When a system call reads a file and writes to a
+/// connection, other errors may come from the file.
 pub(super) fn is_of_connection(kind: ErrorKind) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
 
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
-/// For what is tried without waiting: nobody is woken.
+/// A context for attempts that do not wait: it wakes no task.
 pub(super) fn no_context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }

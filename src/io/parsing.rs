@@ -1,4 +1,4 @@
-//! What a `StreamReader` has for parsers: the bytes as they come, in its own buffer.
+//! Methods of `StreamReader` for parsers, which work on the bytes in the reader's own buffer.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,18 +7,19 @@ use std::task::{Context, Poll, ready};
 use super::StreamReader;
 
 impl StreamReader {
-    /// Reads what is there, at most `max` bytes, waiting for the first of them if need be; nothing is the end. The bytes lie in the
-    /// reader's buffer, so they are not copied.
+    /// Reads the available bytes, at most `max`, waiting for the first byte if there is none.
+    /// Returns an empty slice at the end. The bytes are a slice of the reader's buffer, so they are
+    /// not copied.
     ///
-    /// Asyncio's `read(n)`. With a `max` of 0 it returns nothing, without waiting.
+    /// Asyncio's `read(n)`. If `max` is 0, it returns an empty slice without waiting.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// Any error of the stream.
     ///
     /// # Examples
     ///
@@ -44,18 +45,20 @@ impl StreamReader {
         Ok(self.take(len))
     }
 
-    /// Reads more into the [buffer](Self::buffer), behind what is there, and waits for it; returns how many bytes came. 0 is the
-    /// end.
+    /// Reads more bytes into the [buffer](Self::buffer), after those already there, waiting until
+    /// some arrive. Returns how many arrived: 0 at the end.
     ///
-    /// It is for parsers: look at the buffer, read more as long as the message is incomplete, then [`consume`](Self::consume) it.
+    /// It is meant for parsers: look at the buffer, read more as long as the message is incomplete,
+    /// then [`consume`](Self::consume) the message.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// [`LimitOverrun`] if more bytes than the limit are in the buffer already: nothing is read. Those of the stream.
+    /// [`LimitOverrun`] if the buffer already holds more bytes than the limit; nothing is read. Any
+    /// error of the stream.
     ///
     /// # Examples
     ///
@@ -95,11 +98,11 @@ impl StreamReader {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
-    /// Takes `len` bytes off the front of the [buffer](Self::buffer), as if they had been read.
+    /// Removes `len` bytes from the front of the [buffer](Self::buffer), as if they had been read.
     ///
     /// # Panics
     ///
-    /// If fewer are in the buffer.
+    /// Panics if the buffer holds fewer than `len` bytes.
     #[track_caller]
     pub fn consume(&mut self, len: usize) {
         let buffered = self.buffer().len();
@@ -107,7 +110,7 @@ impl StreamReader {
         self.take(len);
     }
 
-    /// How many bytes are there, `max` at most; 0 at the end.
+    /// Ready with the number of available bytes, at most `max`; 0 at the end.
     fn poll_some(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<usize>> {
         ready!(self.poll_served(cx));
         if max > 0 && self.buffer().is_empty() {

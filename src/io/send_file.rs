@@ -1,6 +1,7 @@
-//! `StreamWriter::send_file`, and what it has in common with those of sockets: how a file goes out in chunks.
+//! `StreamWriter::send_file`, and the part that it shares with the sockets' `send_file`: sending a
+//! file in chunks.
 //!
-//! How the kernel is made to copy a chunk itself, the layers above know.
+//! The layers above know how to make the kernel copy a chunk.
 
 use std::error::Error;
 use std::fmt;
@@ -18,33 +19,39 @@ use super::outgoing::Outgoing;
 use super::writer_control::LargeWrite;
 use crate::task::yield_now;
 
-/// How much goes at a time, and so how much of a file is read from a disk, at most, while nothing else can run.
+/// The size of a chunk. It bounds how much of a file is read from disk while the loop can run
+/// nothing else.
 const CHUNK: usize = 256 * 1024;
 
 impl StreamWriter {
-    /// Sends a part of `file`, or all of it (`..`), behind what was written before, waiting for room as need be; returns how many bytes
-    /// were sent. That is less than the range has if the file ends before, and 0 if it does not even reach the range. Asyncio's
+    /// Sends a part of `file`, or all of it (`..`), after the data written before, waiting for room
+    /// as necessary. Returns the number of bytes sent. That is less than the length of the range if
+    /// the file ends first, and 0 if the file ends before the range starts. Asyncio's
     /// `loop.sendfile`.
     ///
-    /// The range counts from the beginning of the file; the file's own position is neither used nor changed. To a connection of TCP or of
-    /// Unix sockets the kernel copies the bytes itself, as for [`TcpStream::send_file`](crate::net::TcpStream::send_file); where it
-    /// cannot, and to all else that a writer is made of, they are read and written in chunks of 256 KiB. Either way a chunk that is not in
-    /// memory is read from the disk meanwhile, and the loop with it is held up for so long; from a slow disk, let
-    /// [`to_thread`](crate::thread::to_thread) read it.
+    /// The range counts from the beginning of the file; the file's own position is neither used nor
+    /// changed. To a TCP or Unix connection the kernel copies the bytes itself, as for
+    /// [`TcpStream::send_file`](crate::net::TcpStream::send_file). Where it cannot, and for all
+    /// other streams, the bytes are read and written in chunks of 256 KiB. Either way, a chunk that
+    /// is not in memory is read from disk, which blocks the loop for that time. For a slow disk,
+    /// let [`to_thread`](crate::thread::to_thread) read the file.
     ///
-    /// A server that closes its connections lets the file go out first, as it does with [`write_all`](Self::write_all).
+    /// A server that closes its connections lets the file go out first, as it does with
+    /// [`write_all`](Self::write_all).
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has sent an unknown part. What was written before is sent nevertheless. If some of the
-    /// file has been sent, the writer ends with a reset of the connection, so that the peer does not take it for the whole. An error
+    /// Not cancel safe: if dropped before it is ready, it has sent an unknown part of the file.
+    /// Data written before is still sent. If a part of the file has been sent, the writer ends by
+    /// resetting the connection, so that the peer does not mistake the part for the whole. An error
     /// after a part was sent has the same effect.
     ///
     /// # Errors
     ///
-    /// A [`SendFileError`] inside, which says how much was sent: as [`drain`](Self::drain); `BrokenPipe` after
-    /// [`write_eof`](Self::write_eof) and [`close`](Self::close); those of the file, as for one without positions, like a pipe, after which
-    /// the writer is as it was.
+    /// All errors contain a [`SendFileError`], which says how much was sent. The cause is an error
+    /// of [`drain`](Self::drain); `BrokenPipe` after [`write_eof`](Self::write_eof) and
+    /// [`close`](Self::close); or an error of the file, for example because it has no positions,
+    /// like a pipe. After an error of the file the writer is unchanged.
     ///
     /// # Examples
     ///
@@ -85,16 +92,17 @@ impl StreamWriter {
     }
 }
 
-/// Where a file goes to.
+/// The destination of a file.
 pub(crate) trait FileTarget {
-    /// Has the kernel copy some of `chunk`; how many bytes, 0 at the end of the file. `None`: it cannot.
+    /// Lets the kernel copy a part of `chunk`. Returns the number of bytes, 0 at the end of the
+    /// file, or `None` if the kernel cannot.
     fn copy(&self, chunk: &Chunk<'_>) -> impl Future<Output = io::Result<Option<usize>>>;
 
-    /// Writes some of `data`.
+    /// Writes a part of `data`.
     fn write(&self, data: &[u8]) -> impl Future<Output = io::Result<usize>>;
 }
 
-/// A writer, behind what it has queued.
+/// A writer; the file follows its queued data.
 struct Queued<'a>(&'a Rc<Outgoing>);
 
 impl FileTarget for Queued<'_> {
@@ -107,7 +115,7 @@ impl FileTarget for Queued<'_> {
     }
 }
 
-/// From the first byte to the one behind the last.
+/// Converts `range` to the first byte and the byte after the last.
 pub(crate) fn bounds(range: &impl RangeBounds<u64>) -> Range<u64> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
@@ -122,7 +130,7 @@ pub(crate) fn bounds(range: &impl RangeBounds<u64>) -> Range<u64> {
     start..end
 }
 
-/// Sends what `file` has in `range`.
+/// Sends the bytes of `file` that lie in `range`.
 pub(crate) async fn send_file(
     target: impl FileTarget,
     file: impl AsFd,
@@ -141,7 +149,8 @@ pub(crate) async fn send_file(
         };
         match result {
             Ok(Some(())) if at == before => break,
-            // A chunk takes as long as a task may run; a peer that is quick would let many follow.
+            // A chunk takes as long as a task may run, and a fast peer would let many follow at
+            // once.
             Ok(Some(())) => yield_now().await,
             Ok(None) => way = Way::Reading(Vec::new()),
             Err(cause) => return Err(SendFileError { sent: at - start, cause }.into()),
@@ -152,11 +161,12 @@ pub(crate) async fn send_file(
 
 enum Way {
     Native,
-    /// And writing, with a buffer for a chunk.
+    /// Reads and writes, with a buffer for one chunk.
     Reading(Vec<u8>),
 }
 
-/// Writes all of what was read, counting in `at` what is written: nothing at the end of the file.
+/// Writes all of `data`, which was read from the file and is empty at its end. Adds each written
+/// byte to `at`.
 async fn write(target: &impl FileTarget, data: io::Result<&[u8]>, at: &mut u64) -> io::Result<()> {
     let mut rest = data?;
     while !rest.is_empty() {
@@ -171,7 +181,7 @@ async fn write(target: &impl FileTarget, data: io::Result<&[u8]>, at: &mut u64) 
     Ok(())
 }
 
-/// What goes at a time.
+/// The part of a file sent at a time.
 pub(crate) struct Chunk<'a> {
     pub(crate) file: BorrowedFd<'a>,
     pub(crate) at: u64,
@@ -179,7 +189,7 @@ pub(crate) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// As the type that a system call wants.
+    /// The offset, as the type that a system call expects.
     pub(crate) fn offset<T: TryFrom<u64>>(&self) -> io::Result<T> {
         T::try_from(self.at).map_err(|_| {
             io::Error::new(ErrorKind::InvalidInput, format!("no file has an offset of {}", self.at))
@@ -206,8 +216,10 @@ pub(crate) fn no_positions() -> io::Error {
     )
 }
 
-/// A file was not sent to its end. It is inside the `io::Error` that [`StreamWriter::send_file`] gives, and those of
-/// [`TcpStream`](crate::net::TcpStream::send_file) and [`UnixStream`](crate::net::UnixStream::send_file).
+/// A file was not sent to its end. This error is inside the `io::Error` that
+/// [`StreamWriter::send_file`] returns, and the `send_file` of
+/// [`TcpStream`](crate::net::TcpStream::send_file) and
+/// [`UnixStream`](crate::net::UnixStream::send_file).
 #[derive(Debug)]
 pub struct SendFileError {
     sent: u64,
@@ -215,7 +227,8 @@ pub struct SendFileError {
 }
 
 impl SendFileError {
-    /// How many bytes went to the kernel before. The peer need not have got them.
+    /// Returns the number of bytes that the kernel accepted before the error. The peer may not have
+    /// received all of them.
     pub fn sent(&self) -> u64 {
         self.sent
     }

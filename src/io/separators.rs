@@ -1,47 +1,51 @@
-//! The search for separators in data that comes in pieces: linear, whatever the data and wherever the pieces end.
+//! Searches for separators in data that arrives in pieces. The search is linear, whatever the data
+//! and however it is split.
 
 use super::newlines::position;
 
-/// Searches for several separators at once; the match that ends first counts.
+/// Searches for several separators at once. The match that ends first wins.
 pub(super) struct Search {
     matchers: Vec<Matcher>,
-    /// How much of the data has been looked at.
+    /// How many bytes of the data have been searched.
     searched: usize,
 }
 
-/// Where a separator was found.
+/// The position of a separator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Found {
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-/// The algorithm of Knuth, Morris and Pratt: no byte is looked at twice.
+/// The Knuth-Morris-Pratt algorithm: it looks at no byte twice.
 struct Matcher {
     separator: Vec<u8>,
-    /// For each length of a beginning, the length of the longest shorter one that it ends with.
+    /// For each length of a prefix, the length of its longest proper prefix that is also its
+    /// suffix.
     fallback: Vec<usize>,
-    /// So much of the separator stands at the end of what was searched.
+    /// How many bytes of the separator match the end of the searched data.
     matched: usize,
 }
 
-/// The matchers take turns, so that the one of a rare separator does not search all the data for each match of a frequent
-/// one. The turns become longer, so that they do not count.
+/// The matchers take turns, so that the matcher of a rare separator does not search all the data
+/// for each match of a frequent one. Each turn is longer than the last, so that the cost of
+/// switching stays small.
 const FIRST_TURN: usize = 128;
 
 impl Search {
-    /// `None`: there is no separator, or an empty one.
+    /// Returns `None` if there are no separators, or one is empty.
     pub(super) fn new(separators: impl IntoIterator<Item: AsRef<[u8]>>) -> Option<Self> {
         let mut matchers: Vec<Matcher> = separators
             .into_iter()
             .map(|separator| Matcher::new(separator.as_ref()))
             .collect::<Option<_>>()?;
-        // Where two end at the same place, the shorter one counts.
+        // If two separators end at the same place, the shorter one wins.
         matchers.sort_by_key(|matcher| matcher.separator.len());
         (!matchers.is_empty()).then_some(Self { matchers, searched: 0 })
     }
 
-    /// Goes on where the last call, for a beginning of the same data, stopped.
+    /// Continues where the last call stopped. That call must have been given a prefix of the same
+    /// data.
     pub(super) fn find(&mut self, data: &[u8]) -> Option<Found> {
         let mut turn = FIRST_TURN;
         while self.searched < data.len() {
@@ -64,14 +68,14 @@ impl Search {
                     let start = found_end - matcher.separator.len();
                     first = Some(Found { start, end: found_end });
                 }
-                // A match that ends further back is of no interest.
+                // A match that ends further back cannot win.
                 end = found_end;
             }
         }
         first
     }
 
-    /// So many bytes of the data that was searched belong to no separator, whatever comes.
+    /// How many bytes of the searched data cannot be part of a separator, whatever follows.
     pub(super) fn clear(&self) -> usize {
         let longest = self.matchers.last().map_or(0, |matcher| matcher.separator.len());
         (self.searched + 1).saturating_sub(longest)
@@ -85,7 +89,7 @@ impl Matcher {
         }
         let mut matcher =
             Self { separator: separator.to_vec(), fallback: vec![0; separator.len()], matched: 0 };
-        // The separator without its first byte is searched for the separator.
+        // Search the separator, without its first byte, for the separator itself.
         for (at, &byte) in separator.iter().enumerate().skip(1) {
             matcher.step(byte);
             matcher.fallback[at] = matcher.matched;
@@ -94,7 +98,7 @@ impl Matcher {
         Some(matcher)
     }
 
-    /// How many bytes of `data` it takes to the end of the separator.
+    /// Returns how many bytes of `data` lead up to the end of the separator.
     fn find(&mut self, data: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < data.len() {

@@ -1,4 +1,5 @@
-//! `split_streams`: any stream that is read and written through one object, as a reader and a writer.
+//! `split_streams`: turns any stream that is read and written through one object into a reader and
+//! a writer.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -12,13 +13,16 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{StreamReader, StreamWriter, Transport};
 
-/// A reader and a writer of `stream`, with buffers, as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams) gives
-/// them; for streams that cannot be split otherwise, such as those of TLS.
+/// Splits `stream` into a buffered reader and writer, like
+/// [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). Use it for streams that cannot
+/// be split otherwise, such as TLS streams.
 ///
-/// Closing the writer, and dropping it, closes `stream` when all has been sent; after [`close`](StreamWriter::close) the reader is at the
-/// end. `stream` is dropped when both are gone, or at once by [`abort`](StreamWriter::abort).
+/// Closing or dropping the writer closes `stream` once all data has been sent. After
+/// [`close`](StreamWriter::close), the reader is at the end. `stream` is dropped when both halves
+/// are gone, or at once by [`abort`](StreamWriter::abort).
 ///
-/// A stream may have room for one waker only: whatever wakes it wakes the reader and the writer.
+/// A stream may have room for only one waker, so every wake-up of `stream` wakes both the reader
+/// and the writer.
 ///
 /// # Examples
 ///
@@ -56,16 +60,16 @@ where
     (reader, StreamWriter::of(Box::pin(WriteEnd(both)), Location::caller()))
 }
 
-/// What the two ends share.
+/// State shared by the two ends.
 struct Both<S> {
-    /// Not there while it is lent to one of them; and after an abort.
+    /// `None` while it is lent to one end, and after an abort.
     stream: Cell<Option<Pin<Box<S>>>>,
-    /// Wakes both.
+    /// Wakes both ends.
     waker: Waker,
     wakers: Arc<Wakers>,
-    /// Nothing can be written any more.
+    /// The stream accepts no more data.
     is_ended: Cell<bool>,
-    /// Nor read: the reader is at the end.
+    /// The stream is closed for reading too: the reader is at the end.
     is_closed: Cell<bool>,
 }
 
@@ -85,14 +89,15 @@ impl<S> Both<S> {
         poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
         keep(place, cx.waker());
-        // Nothing is borrowed meanwhile: the stream is somebody else's code. If it panics, it is lost.
+        // Nothing is borrowed while the stream runs, because it is foreign code. If it panics, it
+        // is lost.
         let Some(mut stream) = self.stream.take() else { return Poll::Ready(Err(is_gone())) };
         let polled = poll(stream.as_mut(), &mut Context::from_waker(&self.waker));
         self.stream.set(Some(stream));
         polled
     }
 
-    /// The reader, which may wait, sees the end.
+    /// Makes the reader see the end, and wakes it if it waits.
     fn end_reading(&self) {
         self.is_closed.set(true);
         self.waker.wake_by_ref();
@@ -112,7 +117,7 @@ fn keep(place: &Mutex<Option<Waker>>, waker: &Waker) {
     drop(former);
 }
 
-/// Wakers are cloned, woken and dropped outside the lock.
+/// Locks `place`. Wakers are cloned, woken and dropped outside the lock.
 fn lock(place: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
     place.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -132,10 +137,10 @@ impl Wake for Wakers {
     }
 }
 
-/// What the `StreamReader` reads.
+/// The end that the `StreamReader` reads from.
 struct ReadEnd<S>(Rc<Both<S>>);
 
-/// What the `StreamWriter` writes to.
+/// The end that the `StreamWriter` writes to.
 struct WriteEnd<S>(Rc<Both<S>>);
 
 impl<S: AsyncRead> AsyncRead for ReadEnd<S> {
@@ -174,7 +179,7 @@ impl<S: AsyncWrite> AsyncWrite for WriteEnd<S> {
 
 impl<S: AsyncWrite> Transport for WriteEnd<S> {
     fn poll_close_both(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Closed already after `write_eof`; not everything can be closed twice.
+        // `write_eof` may have closed it already, and not every stream can be closed twice.
         if !self.0.is_ended.get() {
             ready!(self.as_mut().poll_close(cx))?;
         }

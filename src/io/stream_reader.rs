@@ -1,4 +1,4 @@
-//! `StreamReader`: bytes, lines and messages out of a stream.
+//! `StreamReader`: reads bytes, lines and messages from a stream.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,22 +15,27 @@ use super::newlines::Newlines;
 use super::separators::Search;
 use crate::runtime::poll_budget;
 
-/// Reads a stream: by bytes, by lines, by messages. Asyncio's `StreamReader`.
+/// Reads a stream by bytes, lines or messages. Asyncio's `StreamReader`.
 ///
-/// It reads ahead, into a buffer, and [`readline`](Self::readline) and [`readuntil`](Self::readuntil) lend what they found there,
-/// without a copy. While it waits, the buffer holds no more than what has come in: an idle connection costs a few bytes.
+/// The reader reads ahead into a buffer. [`readline`](Self::readline) and
+/// [`readuntil`](Self::readuntil) return slices of that buffer, without copying. While the reader
+/// waits, the buffer holds no more than the unread bytes, so an idle connection costs only a few
+/// bytes.
 ///
-/// It is made of anything that implements [`AsyncRead`]; connections give one together with the
-/// [`StreamWriter`](super::StreamWriter), as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). It belongs to its thread.
+/// A reader can be made from anything that implements [`AsyncRead`]. Connections provide one
+/// together with the [`StreamWriter`](super::StreamWriter), as
+/// [`TcpStream::into_streams`](crate::net::TcpStream::into_streams) does. A reader belongs to its
+/// thread.
 ///
-/// The end is final: after it, the stream is not asked again; for a file that grows, make another reader, as the example `tail_files`
-/// does. So is an error of the kernel, such as `ConnectionReset`: what came in
-/// before it can still be read, and then each read gives the error again.
+/// The end is final: once it has been seen, the stream is not read again. For a file that grows,
+/// create another reader, as the example `tail_files` does. An error of the kernel, such as
+/// `ConnectionReset`, is final too: bytes that arrived before it can still be read, and after them
+/// each read returns the error again.
 ///
 /// # Cancel safety
 ///
-/// Every method may be dropped before it is ready and loses nothing, because what was read lies in the reader until a
-/// method returns it.
+/// Every method may be dropped before it is ready without losing data, because bytes stay in the
+/// reader until a method returns them.
 ///
 /// # Examples
 ///
@@ -68,19 +73,19 @@ struct Source {
 enum State {
     Open,
     AtEnd,
-    /// With an error of the kernel, which may give it only once.
+    /// Holds an error of the kernel, which may report it only once.
     Failed(i32),
 }
 
-/// How far away a separator may be, if nothing else is said.
+/// The default limit of bytes before a separator.
 const LIMIT: usize = 64 * 1024;
 
-/// A read into a buffer at least as large goes past the reader's own; for smaller ones a copy costs less than further
-/// system calls.
+/// Reads into a buffer at least this large bypass the reader's own buffer. For smaller reads, a
+/// copy costs less than more system calls.
 const DIRECT_MIN: usize = 8 * 1024;
 
 impl StreamReader {
-    /// A reader of `source`, with a limit of 64 KiB.
+    /// Creates a reader of `source` with a limit of 64 KiB.
     pub fn new(source: impl AsyncRead + 'static) -> Self {
         let source = Source { stream: Box::pin(source), state: State::Open };
         Self { source, buffer: Buffer::default(), limit: LIMIT, newlines: Newlines::default() }
@@ -88,23 +93,26 @@ impl StreamReader {
 
     /// Sets how many bytes may come before a separator; asyncio's `limit`.
     ///
-    /// It bounds what [`readline`](Self::readline), [`readuntil`](Self::readuntil) and [`lines`](Self::lines) collect in memory on behalf of
-    /// a peer. What [`readexactly`](Self::readexactly) and [`read_to_end`](Self::read_to_end) collect is up to their caller.
+    /// The limit bounds the memory that [`readline`](Self::readline),
+    /// [`readuntil`](Self::readuntil) and [`lines`](Self::lines) use on behalf of a peer. It does
+    /// not apply to [`readexactly`](Self::readexactly) and [`read_to_end`](Self::read_to_end),
+    /// whose callers decide how much to collect.
     #[must_use = "it gives the reader back"]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Reads what is there, at most `buf.len()` bytes, waiting for the first of them if need be; 0 is the end.
+    /// Reads the available bytes, at most `buf.len()`, waiting for the first byte if there is none.
+    /// Returns 0 at the end.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// Any error of the stream.
     pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_into(cx, buf)).await
     }
@@ -113,25 +121,27 @@ impl StreamReader {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it puts back what it has read.
+    /// If dropped before it is ready, it puts back the bytes it has read.
     ///
     /// # Errors
     ///
-    /// [`IncompleteRead`] if the stream ends before. Those of the stream; then what was read is put back.
+    /// [`IncompleteRead`] if the stream ends first. Any error of the stream; the bytes read so far
+    /// are put back.
     pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
         let mut filling = Filling { reader: self, buf, filled: 0 };
         poll_fn(|cx| filling.poll(cx)).await
     }
 
-    /// Reads `n` bytes. The limit does not apply to them; memory grows with what comes in, not with what is asked for.
+    /// Reads exactly `n` bytes. The limit does not apply. Memory grows with the bytes that arrive,
+    /// not with `n`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// [`IncompleteRead`] if the stream ends before. Those of the stream.
+    /// [`IncompleteRead`] if the stream ends first. Any error of the stream.
     pub async fn readexactly(&mut self, n: usize) -> io::Result<Vec<u8>> {
         let collected = poll_fn(|cx| self.poll_collect(cx, n)).await?;
         let bytes = self.take_vec(collected);
@@ -141,19 +151,20 @@ impl StreamReader {
         Ok(bytes)
     }
 
-    /// Reads a line, with its newline. A last line may have none, and nothing at all is the end.
+    /// Reads a line, including its newline. The last line may lack one. An empty slice marks the
+    /// end.
     ///
-    /// The line lies in the reader's buffer; `to_vec()` keeps it beyond the next read.
+    /// The line is a slice of the reader's buffer; use `to_vec()` to keep it beyond the next read.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// [`LimitOverrun`] if more bytes than the limit come before the newline: nothing is read. Asyncio throws them away, as
-    /// [`skip_line`](Self::skip_line) does.
-    /// Those of the stream; the beginning of a line stays in the reader.
+    /// [`LimitOverrun`] if more bytes than the limit come before the newline; nothing is read.
+    /// (Asyncio discards those bytes, as [`skip_line`](Self::skip_line) does.) Any error of the
+    /// stream; the beginning of a line stays in the reader.
     ///
     /// # Examples
     ///
@@ -181,30 +192,32 @@ impl StreamReader {
         Ok(self.take(len))
     }
 
-    /// Reads up to `separator`, and it as well. It lies in the reader's buffer.
+    /// Reads up to and including `separator`. The result is a slice of the reader's buffer.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// [`LimitOverrun`] if more bytes than the limit come before the separator: nothing is read. [`IncompleteRead`] if the stream
-    /// ends before. `InvalidInput` if the separator is empty. Those of the stream.
+    /// [`LimitOverrun`] if more bytes than the limit come before the separator; nothing is read.
+    /// [`IncompleteRead`] if the stream ends first. `InvalidInput` if the separator is empty. Any
+    /// error of the stream.
     #[doc(alias = "read_until")]
     pub async fn readuntil(&mut self, separator: impl AsRef<[u8]>) -> io::Result<&[u8]> {
         self.read_until(Search::new([separator])).await
     }
 
-    /// As [`readuntil`](Self::readuntil), up to one of several separators: the one that ends first. Asyncio's tuple of separators.
+    /// Like [`readuntil`](Self::readuntil), but stops at the first of several separators: the one
+    /// that ends first. Asyncio's tuple of separators.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// As [`readuntil`](Self::readuntil); `InvalidInput` also if there is no separator.
+    /// The errors of [`readuntil`](Self::readuntil); also `InvalidInput` if `separators` is empty.
     ///
     /// # Examples
     ///
@@ -233,68 +246,71 @@ impl StreamReader {
         Ok(self.take(len))
     }
 
-    /// Reads all up to the end. Nothing bounds how much that is.
+    /// Reads everything up to the end, without any limit.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// Those of the stream; what came before stays in the reader.
+    /// Any error of the stream; the bytes that came before it stay in the reader.
     pub async fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let len = poll_fn(|cx| self.poll_collect(cx, usize::MAX)).await?;
         Ok(self.take_vec(len))
     }
 
-    /// Reads all up to the end, as text.
+    /// Reads everything up to the end, as text.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// As [`read_to_end`](Self::read_to_end); `InvalidData`, with a [`FromUtf8Error`](std::string::FromUtf8Error) in it that has the bytes,
-    /// if they are not UTF-8.
+    /// The errors of [`read_to_end`](Self::read_to_end). `InvalidData` if the bytes are not UTF-8;
+    /// the error contains a [`FromUtf8Error`](std::string::FromUtf8Error), which holds the bytes.
     pub async fn read_to_string(&mut self) -> io::Result<String> {
         text(self.read_to_end().await?)
     }
 
-    /// The lines as a stream of strings, without their newlines.
+    /// Turns the reader into a stream of its lines, as strings without newlines.
     pub fn lines(self) -> Lines {
         Lines::of(self)
     }
 
-    /// Whether the end has been seen and all before it has been read.
+    /// Whether the end has been seen and all bytes before it have been read.
     ///
-    /// Only a read sees the end: after the last byte this is `false` until one has.
+    /// Only a read can see the end: after the last byte, this stays `false` until a further read.
     #[doc(alias = "is_eof")]
     pub fn at_eof(&self) -> bool {
         matches!(self.source.state, State::AtEnd) && self.buffer.is_empty()
     }
 
-    /// What has come in and was not yet read. [`read_more`](Self::read_more) adds to it, [`consume`](Self::consume) takes off it.
+    /// Returns the bytes that have arrived but are not yet read. [`read_more`](Self::read_more)
+    /// adds to them, and [`consume`](Self::consume) removes some.
     pub fn buffer(&self) -> &[u8] {
         self.buffer.data()
     }
 
-    /// The stream, and what was read from it ahead.
+    /// Returns the stream and the bytes that were read ahead from it.
     pub fn into_parts(mut self) -> (Pin<Box<dyn AsyncRead>>, Vec<u8>) {
         let len = self.buffer.len();
         (self.source.stream, self.buffer.take_vec(len))
     }
 
-    /// Throws away what is left of the line, with its newline, however long it is; returns how many bytes that were. 0 at the end of
-    /// the stream. After a [`LimitOverrun`] the next line can be read so.
+    /// Discards the rest of the line, including its newline, however long it is. Returns the number
+    /// of bytes discarded: 0 at the end of the stream. After a [`LimitOverrun`], this skips to the
+    /// next line.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has thrown away a part of the line, and can be called again for the rest.
+    /// If dropped before it is ready, it has discarded a part of the line. Call it again to discard
+    /// the rest.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// Any error of the stream.
     ///
     /// # Examples
     ///
@@ -335,14 +351,15 @@ impl StreamReader {
         self.buffer.take_vec(len)
     }
 
-    /// What is served from the buffer takes its bit of the poll's budget: a loop over many short lines must not keep the others
-    /// from running. Where the buffer is empty, the read that fills it does.
+    /// Charges a read that is served from the buffer to the poll's budget, so that a loop over many
+    /// short lines does not starve other tasks. If the buffer is empty, the read that fills it is
+    /// charged instead.
     #[inline]
     pub(super) fn poll_served(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.buffer.is_empty() { Poll::Ready(()) } else { poll_budget(cx) }
     }
 
-    /// The length of the next line, newline included; 0 at the end.
+    /// Ready with the length of the next line, including its newline; 0 at the end.
     pub(super) fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.poll_served(cx));
         loop {
@@ -361,7 +378,7 @@ impl StreamReader {
         self.take(len)
     }
 
-    /// How far the first separator goes.
+    /// Discards up to and including the first newline, adding the bytes to `skipped`.
     fn poll_skip_line(&mut self, cx: &mut Context<'_>, skipped: &mut u64) -> Poll<io::Result<()>> {
         ready!(self.poll_served(cx));
         loop {
@@ -395,7 +412,8 @@ impl StreamReader {
         if consumed > limit { Err(LimitOverrun { consumed, limit }.into()) } else { Ok(()) }
     }
 
-    /// Ready when `n` bytes are in the buffer, or all that come; says how many these are, `n` at most.
+    /// Ready once the buffer holds `n` bytes, or everything up to the end. Returns how many bytes
+    /// that is, at most `n`.
     fn poll_collect(&mut self, cx: &mut Context<'_>, n: usize) -> Poll<io::Result<usize>> {
         ready!(self.poll_served(cx));
         while self.buffer.len() < n {
@@ -425,9 +443,9 @@ impl StreamReader {
         Poll::Ready(Ok(len))
     }
 
-    /// Reads more into the buffer; 0 is the end.
+    /// Reads more into the buffer. Returns 0 at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // A stream that is always ready, or at its end, must not keep the others from running.
+        // A stream that is always ready, or at its end, must not starve other tasks.
         ready!(poll_budget(cx));
         if !matches!(self.source.state, State::Open) {
             return self.source.poll_read(cx, &mut []);
@@ -442,7 +460,7 @@ impl StreamReader {
 }
 
 impl Source {
-    /// Reads from the stream, as long as it has not ended.
+    /// Reads from the stream, unless it has ended.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.state {
             State::Open => {}
@@ -468,7 +486,7 @@ impl Source {
     }
 }
 
-/// A buffer of the caller's that is being filled; what is in it goes back to the reader unless it becomes full.
+/// A caller's buffer that is being filled. Its bytes go back to the reader unless it becomes full.
 struct Filling<'a> {
     reader: &'a mut StreamReader,
     buf: &'a mut [u8],
@@ -495,14 +513,15 @@ impl Filling<'_> {
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
         if self.filled > 0 {
-            // As long as some is missing, all that the reader had is here: nothing is in its buffer, and nothing was searched.
+            // As long as bytes are missing, every byte that the reader had is in `buf`: the
+            // reader's own buffer is empty, and nothing has been searched.
             debug_assert!(self.reader.buffer.is_empty() && self.reader.newlines.searched() == 0);
             self.reader.buffer = Buffer::of(self.buf[..self.filled].to_vec());
         }
     }
 }
 
-/// The bytes as text; if they are none, the error has them.
+/// Converts `bytes` to text. If they are not UTF-8, the error contains them.
 pub(super) fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }

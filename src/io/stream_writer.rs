@@ -1,4 +1,4 @@
-//! `StreamWriter`: bytes into a stream, sent by the loop.
+//! `StreamWriter`: writes bytes to a stream; the loop sends them.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -18,27 +18,35 @@ use super::transport::{Plain, Transport};
 use super::writer_control::LargeWrite;
 use crate::runtime::{Place, poll_budget};
 
-/// Writes to a stream: what does not go out at once is sent by the loop. Asyncio's `StreamWriter`.
+/// Writes to a stream; the loop sends any bytes that do not go out at once. Asyncio's
+/// `StreamWriter`.
 ///
-/// [`write`](Self::write) does not wait: it sends what the kernel takes now, and a task of the loop sends the rest. Of several writes to a
-/// connection between two `await`s that wait, the first goes out at once and the others together: when the task's poll has ended, at
-/// [`drain`](Self::drain), or at 64 KiB. So that memory does
-/// not grow while a peer reads slowly, [`drain`](Self::drain) waits while much is left, or [`write_all`](Self::write_all) does both.
+/// [`write`](Self::write) does not wait: it sends what the kernel accepts now, and a task of the
+/// loop sends the rest. If a task writes to a connection several times between two `await`s that
+/// wait, the first write goes out at once. The others go out together when the task's poll ends, at
+/// [`drain`](Self::drain), or when they reach 64 KiB. To keep memory from growing while a peer
+/// reads slowly, call [`drain`](Self::drain), which waits while much data is left, or
+/// [`write_all`](Self::write_all), which does both.
 ///
-/// It is made of anything that implements [`AsyncWrite`]; connections give one together with the
-/// [`StreamReader`](super::StreamReader), as [`TcpStream::into_streams`](crate::net::TcpStream::into_streams). It belongs to its thread.
+/// A writer can be made from anything that implements [`AsyncWrite`]. Connections provide one
+/// together with the [`StreamReader`](super::StreamReader), as
+/// [`TcpStream::into_streams`](crate::net::TcpStream::into_streams) does. A writer belongs to its
+/// thread.
 ///
-/// After an error of the stream, what waits and what is written later is dropped; [`drain`](Self::drain) and the other methods that wait
-/// give the error, each time. What the peer has sent can still be read. An error by which data was lost, and which nobody was given, is
+/// After an error of the stream, queued data and all later writes are dropped.
+/// [`drain`](Self::drain) and the other waiting methods return the error, each time. Data that the
+/// peer has sent can still be read. If an error lost data and no method has returned it, it is
 /// reported when the writer is dropped ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
 ///
-/// Dropping it leaves what is not sent yet to the loop, which sends it and then ends this direction, as [`write_eof`](Self::write_eof)
-/// does; the connection is closed when its reader is gone too. No task waits for that: a [`timeout`](crate::timeout()) around the
-/// writer returns on time. The end of [`run`](crate::run) waits, and so does
-/// [`Server::shutdown`](crate::net::Server::shutdown). All dropped writers send side by side, each for as long as
-/// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout) allows, 5 s by default. Then the connection is reset, so that the peer
-/// does not take what it has for all there is, and the loss is
-/// [reported](crate::Builder::on_unhandled): "peer 192.0.2.1:80 did not take the last 4096 bytes within 5 s; the connection was reset".
+/// Dropping the writer leaves unsent data to the loop, which sends it and then ends this direction,
+/// as [`write_eof`](Self::write_eof) does. The connection closes once its reader is gone too. No
+/// task waits for this: a [`timeout`](crate::timeout()) around the writer returns on time. The end
+/// of [`run`](crate::run) does wait, and so does
+/// [`Server::shutdown`](crate::net::Server::shutdown). All dropped writers send concurrently, each
+/// for at most [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 s by default. After
+/// that, the connection is reset, so that the peer does not mistake a part for the whole, and the
+/// loss is [reported](crate::Builder::on_unhandled): "peer 192.0.2.1:80 did not take the last 4096
+/// bytes within 5 s; the connection was reset".
 ///
 /// # Examples
 ///
@@ -71,16 +79,16 @@ pub struct StreamWriter {
 }
 
 impl StreamWriter {
-    /// A writer to `target`.
+    /// Creates a writer to `target`.
     ///
-    /// What `target` keeps in a buffer of its own is flushed with each write. [`close`](Self::close) and
-    /// [`write_eof`](Self::write_eof) close it.
+    /// Each write also flushes `target`'s own buffer. [`close`](Self::close) and
+    /// [`write_eof`](Self::write_eof) close `target`.
     #[track_caller]
     pub fn new(target: impl AsyncWrite + 'static) -> Self {
         Self::of(Box::pin(Plain::of(target)), Location::caller())
     }
 
-    /// A writer to a connection, made by the code at `place`.
+    /// Creates a writer to a connection, recording `place` as its place of creation.
     pub(crate) fn of(transport: Pin<Box<dyn Transport>>, place: Place) -> Self {
         Self { outgoing: Outgoing::new(transport, place) }
     }
@@ -89,24 +97,27 @@ impl StreamWriter {
         &self.outgoing
     }
 
-    /// Writes `data`, without waiting: what the kernel does not take now is copied and sent by the loop.
+    /// Writes `data` without waiting. The bytes that the kernel does not accept now are copied, and
+    /// the loop sends them.
     ///
-    /// After the connection was lost or closed, it is dropped; [`drain`](Self::drain) says so.
+    /// After the connection was lost or closed, `data` is dropped, and [`drain`](Self::drain)
+    /// returns an error.
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// Panics after [`write_eof`](Self::write_eof).
     #[track_caller]
     pub fn write(&mut self, data: impl AsRef<[u8]>) {
         self.check_eof();
         self.outgoing.write(data.as_ref());
     }
 
-    /// Writes each of `lines`, as [`write`](Self::write) would, but together. It adds no newlines, in spite of the name.
+    /// Writes each of `lines`, like [`write`](Self::write), but sends them together. Despite its
+    /// name, it adds no newlines.
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// Panics after [`write_eof`](Self::write_eof).
     #[track_caller]
     pub fn writelines(&mut self, lines: impl IntoIterator<Item = impl AsRef<[u8]>>) {
         self.check_eof();
@@ -119,35 +130,39 @@ impl StreamWriter {
         self.outgoing.drive_now();
     }
 
-    /// Waits while more is left to be sent than the high-water mark, until no more is left than the low-water mark.
+    /// Waits if more data is queued than the high-water mark, until no more is queued than the
+    /// low-water mark.
     ///
-    /// It counts as an operation even if it need not wait: a loop of `write` and `drain` lets others run.
+    /// A call counts as an operation even if it does not wait, so a loop of `write` and `drain`
+    /// lets other tasks run.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing: the loop goes on sending.
+    /// Dropping it changes nothing: the loop goes on sending.
     ///
     /// # Errors
     ///
-    /// That of an earlier write, such as `BrokenPipe` or `ConnectionReset`; `BrokenPipe` too if something was written after
-    /// [`close`](Self::close).
+    /// The error of an earlier write, such as `BrokenPipe` or `ConnectionReset`. Also `BrokenPipe`
+    /// if data was written after [`close`](Self::close).
     pub async fn drain(&mut self) -> io::Result<()> {
         self.outgoing.send_together();
         poll_fn(poll_budget).await;
         poll_fn(|cx| self.outgoing.poll_drained(cx)).await
     }
 
-    /// Writes all of `data`: [`write`](Self::write) and [`drain`](Self::drain). Much data is not copied, but sent as the peer reads it.
+    /// Writes all of `data`: [`write`](Self::write) followed by [`drain`](Self::drain). Large data
+    /// is not copied, but sent as the peer reads it.
     ///
     /// # Cancel safety
     ///
-    /// As much as the high-water mark allows is taken as a whole and sent, even if this is dropped before it is ready. Of more data, a
-    /// part may have been sent when this is dropped. Then the writer ends with a reset of the connection, however it ends, so
-    /// that the peer does not take the part for all; [`wait_closed`](Self::wait_closed) gives `ConnectionAborted`.
+    /// Data up to the high-water mark is accepted as a whole and sent, even if this is dropped
+    /// before it is ready. For larger data, a part may have been sent when this is dropped. In that
+    /// case the writer always ends by resetting the connection, so that the peer does not mistake
+    /// the part for the whole, and [`wait_closed`](Self::wait_closed) returns `ConnectionAborted`.
     ///
     /// # Errors
     ///
-    /// As [`drain`](Self::drain); `BrokenPipe` after [`write_eof`](Self::write_eof).
+    /// The errors of [`drain`](Self::drain); `BrokenPipe` after [`write_eof`](Self::write_eof).
     pub async fn write_all(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
         let mut rest = data.as_ref();
         let (_, high) = self.outgoing.backlog().limits();
@@ -166,93 +181,100 @@ impl StreamWriter {
         self.drain().await
     }
 
-    /// Waits until the stream has taken all that was written.
+    /// Waits until the stream has accepted all written data.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing: the loop goes on sending.
+    /// Dropping it changes nothing: the loop goes on sending.
     ///
     /// # Errors
     ///
-    /// As [`drain`](Self::drain).
+    /// The errors of [`drain`](Self::drain).
     pub async fn flush(&mut self) -> io::Result<()> {
         self.outgoing.send_together();
         poll_fn(poll_budget).await;
         poll_fn(|cx| self.outgoing.poll_flushed(cx)).await
     }
 
-    /// Ends this direction when all has been sent: the peer reads the end, and can still be read from.
+    /// Ends this direction once all data has been sent: the peer reads the end of the stream. Its
+    /// data can still be read.
     #[doc(alias = "shutdown")]
     pub fn write_eof(&mut self) {
         self.outgoing.advance(Phase::Ending);
     }
 
-    /// Whether [`write_eof`](Self::write_eof) can end one direction alone: always, for what a writer can be made of now.
+    /// Whether [`write_eof`](Self::write_eof) can end one direction alone. Always `true` for
+    /// everything that a writer can currently be made from.
     pub fn can_write_eof(&self) -> bool {
         true
     }
 
-    /// Closes both directions of the connection when all has been sent: its reader sees the end as well. This waits for nothing;
-    /// [`wait_closed`](Self::wait_closed) does.
+    /// Closes both directions of the connection once all data has been sent; the connection's
+    /// reader sees the end as well. This does not wait; [`wait_closed`](Self::wait_closed) does.
     pub fn close(&mut self) {
         self.outgoing.advance(Phase::Closing);
     }
 
-    /// Whether it is closed or about to be, or the connection is lost.
+    /// Whether the writer is closed or about to be closed, or the connection is lost.
     pub fn is_closing(&self) -> bool {
         self.outgoing.send_together();
         self.outgoing.backlog().is_closing()
     }
 
-    /// Waits until all has been sent and the connection is closed. It [closes](Self::close) it, if that has not been done.
+    /// Waits until all data has been sent and the connection is closed. [Closes](Self::close) it
+    /// first if necessary.
     ///
-    /// A peer that does not read can make it wait without end: use [`timeout`](crate::timeout), and [`abort`](Self::abort).
+    /// A peer that does not read can delay this forever: use [`timeout`](crate::timeout) and
+    /// [`abort`](Self::abort).
     ///
     /// # Cancel safety
     ///
-    /// It goes on being closed.
+    /// Dropping it does not stop the closing.
     ///
     /// # Errors
     ///
-    /// As [`drain`](Self::drain): not all could be sent.
+    /// The errors of [`drain`](Self::drain), if some data could not be sent.
     pub async fn wait_closed(&mut self) -> io::Result<()> {
         self.close();
         poll_fn(|cx| self.outgoing.poll_phase(cx, Phase::Closed)).await
     }
 
-    /// Closes the connection at once. What was not sent is dropped, and a TCP peer sees a reset.
+    /// Closes the connection at once. Unsent data is dropped, and a TCP peer sees a reset.
     pub fn abort(&mut self) {
         self.outgoing.abort();
     }
 
-    /// The address of the peer, which is known also after the end of the connection.
+    /// Returns the peer's address, which remains known after the connection has ended.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if it is no IP connection. `NotConnected` if it had ended before the writer was made.
+    /// `Unsupported` if this is not an IP connection. `NotConnected` if the connection had ended
+    /// before the writer was created.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         let addr = self.outgoing.with_transport(|transport| transport.peer_addr());
         addr.unwrap_or_else(|| Err(ErrorKind::NotConnected.into()))
     }
 
-    /// The address of this side.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if it is no IP connection. `NotConnected` if it is closed.
+    /// `Unsupported` if this is not an IP connection. `NotConnected` if it is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let addr = self.outgoing.with_transport(|transport| transport.local_addr());
         addr.unwrap_or_else(|| Err(ErrorKind::NotConnected.into()))
     }
 
-    /// Lends the connection's descriptor to `f`: for options that are not here, as with `SockRef` of the crate socket2, or to ask who
-    /// the peer is. Asyncio's `get_extra_info("socket")`.
+    /// Lends the connection's descriptor to `f`, to set options that this type does not offer, for
+    /// example with `SockRef` from the crate socket2, or to find out who the peer is. Asyncio's
+    /// `get_extra_info("socket")`.
     ///
-    /// Reading, writing and closing are this writer's and its reader's own: what `f` takes from there, they do not get.
+    /// Leave reading, writing and closing to this writer and its reader: bytes that `f` takes from
+    /// the descriptor do not reach them.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if the writer was made of something else than a connection. `NotConnected` if it is closed.
+    /// `Unsupported` if the writer was not made from a connection. `NotConnected` if it is closed.
     ///
     /// # Examples
     ///
@@ -285,22 +307,24 @@ impl StreamWriter {
         result.ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
-    /// How many bytes wait to be sent; asyncio's `transport.get_write_buffer_size`.
+    /// Returns the number of bytes waiting to be sent; asyncio's `transport.get_write_buffer_size`.
     pub fn write_buffer_size(&self) -> usize {
         self.outgoing.send_together();
         self.outgoing.backlog().len()
     }
 
-    /// The low-water mark and the high-water mark, in bytes: 16 KiB and 64 KiB unless said otherwise.
+    /// Returns the low-water mark and the high-water mark, in bytes. The defaults are 16 KiB and 64
+    /// KiB.
     pub fn write_buffer_limits(&self) -> (usize, usize) {
         self.outgoing.backlog().limits()
     }
 
-    /// Sets with how many bytes to be sent [`drain`](Self::drain) begins to wait, and with how many it stops.
+    /// Sets the number of queued bytes above which [`drain`](Self::drain) starts to wait (`high`),
+    /// and the number at which it stops (`low`).
     ///
     /// # Panics
     ///
-    /// If `low` is more than `high`.
+    /// Panics if `low` is greater than `high`.
     #[track_caller]
     pub fn set_write_buffer_limits(&mut self, high: usize, low: usize) {
         assert!(
@@ -338,7 +362,7 @@ impl AsyncWrite for StreamWriter {
         self.outgoing.poll_flushed(cx)
     }
 
-    /// Ends this direction, as [`StreamWriter::write_eof`].
+    /// Ends this direction, like [`StreamWriter::write_eof`].
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.outgoing.advance(Phase::Ending);
         ready!(self.outgoing.poll_phase(cx, Phase::Ended))?;

@@ -1,4 +1,4 @@
-//! What a `StreamWriter` writes to: any `AsyncWrite`, and what only connections can do besides.
+//! The target of a `StreamWriter`: any `AsyncWrite`, plus operations that only connections have.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -13,19 +13,21 @@ use super::send_file::Chunk;
 
 /// A stream to write to. `poll_close` ends its direction; a connection can still be read from.
 ///
-/// The layers above implement it for their connections; `Plain` makes one of anything else.
+/// The layers above implement this trait for their connections. `Plain` implements it for any other
+/// `AsyncWrite`.
 pub(crate) trait Transport: AsyncWrite {
-    /// Writes what it takes now. Nobody is woken when it takes more.
+    /// Writes as much as the stream accepts now. Wakes no task when it accepts more.
     fn try_write(self: Pin<&mut Self>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write(&mut Context::from_waker(Waker::noop()), data)
     }
 
-    /// Whether the writes of one poll are sent together: each write is a system call.
+    /// Whether the writes of one poll are sent together, because each write is a system call.
     fn combines(&self) -> bool {
         false
     }
 
-    /// Has the kernel copy some of `chunk`; how many bytes, 0 at the end of the file. `None`: it cannot.
+    /// Lets the kernel copy a part of `chunk`. Returns the number of bytes, 0 at the end of the
+    /// file, or `None` if the kernel cannot.
     fn poll_copy(
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
@@ -34,38 +36,40 @@ pub(crate) trait Transport: AsyncWrite {
         Poll::Ready(Ok(None))
     }
 
-    /// Closes both directions: a reader of the same connection sees the end. All was written and flushed before.
+    /// Closes both directions: a reader of the same connection sees the end. All data must have
+    /// been written and flushed.
     fn poll_close_both(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_close(cx)
     }
 
-    /// Closes it at once. What was not sent is lost, and the peer can tell that from an orderly end, if there is a way.
+    /// Closes at once. Unsent data is lost. If the stream has a way to tell, the peer can
+    /// distinguish this from an orderly end.
     fn abort(self: Pin<&mut Self>) {}
 
-    /// The address of the peer, also after the end of the connection.
+    /// Returns the peer's address, also after the connection has ended.
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Err(no_address())
     }
 
-    /// The address of this side.
+    /// Returns the local address.
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Err(no_address())
     }
 
-    /// Lends its descriptor to `f`, which is called if this is no error.
+    /// Lends the descriptor to `f`, which is called unless an error is returned.
     fn with_fd(&self, _f: &mut dyn FnMut(BorrowedFd<'_>)) -> io::Result<()> {
         let what = "what is written to here is no connection with a descriptor";
         Err(io::Error::new(ErrorKind::Unsupported, what))
     }
 }
 
-/// The error of what is no connection of IP.
+/// The error of streams that are not IP connections.
 pub(crate) fn no_address() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "what is written to here has no IP address")
 }
 
 pin_project! {
-    /// Something to write to that is no connection.
+    /// A writer that is not a connection.
     pub(super) struct Plain<W> {
         #[pin]
         writer: W,
@@ -94,7 +98,8 @@ impl<W: AsyncWrite> AsyncWrite for Plain<W> {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
-        // Once for the end of writing, and once for the end of all: not everything can be closed twice.
+        // This is called once for the end of writing and once for the end of everything, but not
+        // every writer can be closed twice.
         if !*this.is_closed {
             ready!(this.writer.poll_close(cx))?;
             *this.is_closed = true;

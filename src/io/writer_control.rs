@@ -1,4 +1,4 @@
-//! `WriterControl`: closes a `StreamWriter` that somebody else holds.
+//! `WriterControl`: closes a `StreamWriter` owned by other code.
 
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use super::StreamWriter;
 use super::backlog::Phase;
 use super::outgoing::Outgoing;
 
-/// What a server keeps of the writers that its handlers have. It keeps nothing open.
+/// A server's handle to a writer that a request handler owns. It keeps nothing open.
 #[derive(Clone)]
 pub(crate) struct WriterControl {
     outgoing: Weak<Outgoing>,
@@ -18,7 +18,8 @@ impl WriterControl {
         Self { outgoing: Rc::downgrade(outgoing) }
     }
 
-    /// As [`StreamWriter::close`], after a write that is half done. `false`: the writer is gone, and what it has left is on its way.
+    /// Like [`StreamWriter::close`], but after any write that is half done. Returns `false` if the
+    /// writer is gone and its remaining data is on its way.
     pub(crate) fn close(&self) -> bool {
         let held = self.outgoing.upgrade().filter(|outgoing| outgoing.is_held());
         if let Some(outgoing) = held.as_ref().filter(|outgoing| !outgoing.is_inherited()) {
@@ -32,17 +33,18 @@ impl WriterControl {
         held.is_some()
     }
 
-    /// Whether the writer is gone, and the loop sends what it has left.
+    /// Whether the writer is gone and the loop is sending its remaining data.
     pub(crate) fn is_leaving(&self) -> bool {
         self.outgoing.upgrade().is_some_and(|outgoing| outgoing.is_leaving.get())
     }
 
-    /// Ready when the writer is there, or what it has left has been sent or given up.
+    /// Ready while the writer exists, and once its remaining data has been sent or given up.
     pub(crate) fn poll_left(&self, cx: &Context<'_>) -> Poll<()> {
         self.outgoing.upgrade().map_or(Poll::Ready(()), |outgoing| outgoing.poll_left(cx))
     }
 
-    /// As [`StreamWriter::abort`], also where the writer is gone and has left something to be sent.
+    /// Like [`StreamWriter::abort`], but also works after the writer is gone, while its remaining
+    /// data is being sent.
     pub(crate) fn abort(&self) {
         if let Some(outgoing) = self.outgoing.upgrade().filter(|outgoing| !outgoing.is_inherited())
         {
@@ -51,19 +53,19 @@ impl WriterControl {
     }
 }
 
-/// Whether the owner of a writer is about to write data that does not go through the queue, which a close from outside would
-/// cut in two.
+/// Whether the writer's owner is writing data that bypasses the queue. A close from outside would
+/// cut such a write in two.
 #[derive(Clone, Copy, Default)]
 pub(super) enum LargeWrite {
     #[default]
     None,
     Underway,
-    /// And then it is to be closed.
+    /// A close follows the write.
     BeforeClose,
 }
 
 impl LargeWrite {
-    /// It is under way until what this returns is dropped.
+    /// Marks a large write as under way until the returned guard is dropped.
     pub(super) fn begin(outgoing: &Rc<Outgoing>) -> EndOfLargeWrite {
         outgoing.large_write.set(Self::Underway);
         outgoing.has_sent_part.set(false);
@@ -77,7 +79,7 @@ pub(super) struct EndOfLargeWrite {
 }
 
 impl EndOfLargeWrite {
-    /// All has been sent.
+    /// Marks all data as sent.
     pub(super) fn complete(mut self) {
         self.is_complete = true;
     }
@@ -96,7 +98,7 @@ impl Drop for EndOfLargeWrite {
 }
 
 impl StreamWriter {
-    /// What closes the writer from outside.
+    /// Returns a handle that closes the writer from outside.
     pub(crate) fn control(&self) -> WriterControl {
         WriterControl::of(self.outgoing())
     }

@@ -1,7 +1,7 @@
-//! The calls that a thread makes because the descriptor cannot be waited for.
+//! Blocking calls that a thread makes because the descriptor cannot be waited for.
 //!
-//! They have threads of their own, not those of [`to_thread`](crate::thread::to_thread): a read of a terminal may never end, and
-//! must hold up neither other calls nor the end of the loop.
+//! They have threads of their own, not those of [`to_thread`](crate::thread::to_thread): a read of
+//! a terminal may never return, and must delay neither other calls nor the end of the loop.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,7 @@ use nix::unistd::{read, write};
 
 use super::channel::Standard;
 
-/// Makes a call on a new thread, which nobody waits for.
+/// Makes a call on a new, detached thread.
 pub(super) fn call(standard: Standard, call: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let name = format!("oneloop-{}", standard.name().to_lowercase());
     let spawned = thread::Builder::new().name(name).spawn(call);
@@ -23,17 +23,17 @@ pub(super) fn call(standard: Standard, call: impl FnOnce() + Send + 'static) -> 
     })
 }
 
-/// Reads into `buf`, as long as it takes.
+/// Reads into `buf`, blocking for as long as it takes.
 pub(super) fn read_some(standard: Standard, buf: &mut [u8]) -> io::Result<usize> {
     let read = |fd: BorrowedFd<'_>| insist(fd, PollFlags::POLLIN, |fd| read(fd, buf));
     match standard.with_fd(read) {
-        // Closed meanwhile.
+        // Closed in the meantime.
         Err(Errno::EBADF) => Ok(0),
         result => Ok(result?),
     }
 }
 
-/// Writes all of `data`, as long as it takes.
+/// Writes all of `data`, blocking for as long as it takes.
 pub(super) fn write_all(standard: Standard, data: &[u8]) -> io::Result<()> {
     let mut rest = data;
     while !rest.is_empty() {
@@ -48,7 +48,8 @@ pub(super) fn write_all(standard: Standard, data: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Repeats an operation that a signal interrupts; and waits for `event` where somebody else has set non-blocking mode.
+/// Repeats an operation that a signal interrupts, and waits for `event` if other code has set
+/// non-blocking mode.
 fn insist<R>(
     fd: BorrowedFd<'_>,
     event: PollFlags,
@@ -58,7 +59,7 @@ fn insist<R>(
         match operation(fd) {
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => {
-                // Interrupted or not: the operation says what is the case.
+                // Whether the wait was interrupted does not matter: the operation itself tells.
                 poll(&mut [PollFd::new(fd, event)], PollTimeout::NONE).ok();
             }
             result => return result,

@@ -1,12 +1,12 @@
-//! How a standard descriptor is read or written without changing the mode that others share.
+//! Reads and writes a standard descriptor without changing the mode that it shares with others.
 //!
-//! | it is | so |
+//! | descriptor | method |
 //! |---|---|
-//! | a pipe, a named pipe, a terminal | it is opened anew, in non-blocking mode: what that stands for is ours alone |
-//! | a socket, which cannot be opened anew | each call says by itself that it must not wait |
-//! | a file, and a device like `/dev/null`, to be written to | a little is written at once, as `println!` does; for more a thread waits |
-//! | a file to be read, and what cannot be opened anew, as the terminal of another user | a thread waits |
-//! | closed, or open for the other direction only | nothing is there, and what is written is thrown away, as in the standard library |
+//! | a pipe, a named pipe, a terminal | it is reopened in non-blocking mode, which gives an open file of our own |
+//! | a socket, which cannot be reopened | each call is itself non-blocking |
+//! | a file, or a device like `/dev/null`, for writing | small data is written at once, as `println!` does; for more, a thread waits |
+//! | a file for reading, or anything that cannot be reopened, such as another user's terminal | a thread waits |
+//! | closed, or open for the other direction only | reads find the end, and writes are discarded, as in the standard library |
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal};
@@ -24,7 +24,7 @@ use socket2::SockRef;
 use crate::io::descriptor::{self, Descriptor};
 use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 
-/// One of the three.
+/// One of the three standard descriptors.
 #[derive(Clone, Copy)]
 pub(super) enum Standard {
     Input,
@@ -35,17 +35,17 @@ pub(super) enum Standard {
 pub(super) enum Channel {
     /// The loop waits.
     Waited(Registration<Descriptor>),
-    /// The loop waits, and each call says that it must not.
+    /// The loop waits, and each call is itself non-blocking.
     Socket(Registration<Descriptor>),
     /// A thread waits.
     Blocking,
-    /// A thread waits, unless it is little that is to be written: that takes less time than a thread would.
+    /// A thread waits, except for a small write, which takes less time than starting a thread.
     File,
     Closed,
 }
 
 impl Standard {
-    /// What its handle is called.
+    /// The name of its handle's type.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Input => "Stdin",
@@ -71,7 +71,7 @@ impl Standard {
 }
 
 impl Channel {
-    /// Finds out what the descriptor is now.
+    /// Determines the kind of the descriptor at this moment.
     pub(super) fn open(standard: Standard) -> io::Result<Self> {
         standard.with_fd(|fd| {
             if !is_open(fd, standard.direction())? {
@@ -92,7 +92,8 @@ impl Channel {
         })
     }
 
-    /// A thread does where the kernel refuses: it needs no descriptor, and no rights but those that the process has.
+    /// Registers the file, or lets a thread wait if the kernel refuses: a thread needs no further
+    /// descriptor and no further rights.
     fn register(
         file: io::Result<File>,
         standard: Standard,
@@ -112,7 +113,7 @@ impl Channel {
     }
 }
 
-/// Whether it is a device like `/dev/null`, which never makes anybody wait.
+/// Whether it is a device like `/dev/null`, which is always ready.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_memory(stat: &FileStat) -> bool {
     major(stat.st_rdev) == 1
@@ -129,15 +130,15 @@ fn is_open(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
         Err(error) if error.raw_os_error() == Some(Errno::EBADF as i32) => return Ok(false),
         Err(error) => return Err(error),
     };
-    // A pipe that was opened anew the other way round would take what belongs to its reader.
+    // A pipe reopened for the opposite direction would take data that belongs to its reader.
     Ok(match direction {
         Direction::Read => mode != OFlag::O_WRONLY,
         Direction::Write => mode != OFlag::O_RDONLY,
     })
 }
 
-/// Opens what the descriptor stands for once more, which gives an open file with a mode of its own. Only Linux does so; where
-/// such a name only duplicates the descriptor, the mode would be that of all.
+/// Opens the descriptor's file once more, which gives an open file with its own mode. Only Linux
+/// does so: where such a path merely duplicates the descriptor, the mode would be shared.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_anew(fd: BorrowedFd<'_>, stat: &FileStat, standard: Standard) -> io::Result<File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -150,7 +151,7 @@ fn open_anew(fd: BorrowedFd<'_>, stat: &FileStat, standard: Standard) -> io::Res
     let file = options.custom_flags(flags.bits()).open(path)?;
     let opened = fstat(&file)?;
     let identity = |stat: &FileStat| (stat.st_dev, stat.st_ino, stat.st_rdev);
-    // The near end of a pseudo terminal: to open it makes a new one, under the same name.
+    // The multiplexer of pseudo terminals: opening it creates a new terminal under the same name.
     let is_multiplexer = stat.st_rdev == makedev(5, 2);
     if identity(&opened) != identity(stat) || is_multiplexer {
         return Err(Errno::ENXIO.into());
@@ -163,8 +164,8 @@ fn open_anew(_: BorrowedFd<'_>, _: &FileStat, _: Standard) -> io::Result<File> {
     Err(Errno::ENXIO.into())
 }
 
-/// Reads from a socket in whatever mode. It must not be read from between the question and the call, which others who share
-/// it would do.
+/// Reads from a socket in either mode. If others share the socket and read from it between the
+/// check and the read, the read may block.
 pub(super) fn read_socket(io: &Descriptor, buf: &mut [u8]) -> io::Result<Moved<usize>> {
     if descriptor::is_ready(&io.0, Direction::Read)? {
         descriptor::read(io, buf)
@@ -173,7 +174,7 @@ pub(super) fn read_socket(io: &Descriptor, buf: &mut [u8]) -> io::Result<Moved<u
     }
 }
 
-/// Writes to a socket in whatever mode.
+/// Writes to a socket in either mode.
 pub(super) fn write_socket(io: &Descriptor, buf: &[u8]) -> io::Result<Moved<usize>> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     Ok(Moved { value: SockRef::from(&io.0).send_with_flags(buf, flags)?, is_short: false })

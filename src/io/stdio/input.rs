@@ -1,5 +1,5 @@
-//! What the process has read of its standard input and nobody has taken yet. There is one for all handles and loops, so that nothing is
-//! lost when a handle or a future goes.
+//! Standard input that the process has read but no caller has taken yet. All handles and loops
+//! share it, so that nothing is lost when a handle or a future is dropped.
 
 use std::io;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use super::waiters::{WaiterId, Waiters};
 use crate::io::buffer::Buffer;
 use crate::io::newlines::Newlines;
 
-/// How much is read at once, at most.
+/// The most bytes read at once.
 pub(super) const READ_MAX: usize = 64 * 1024;
 
 static INPUT: LazyLock<Mutex<Input>> = LazyLock::new(Mutex::default);
@@ -20,14 +20,15 @@ static INPUT: LazyLock<Mutex<Input>> = LazyLock::new(Mutex::default);
 pub(super) struct Input {
     ahead: Buffer,
     newlines: Newlines,
-    /// A thread is about to read.
+    /// A thread is about to read, or reading.
     is_reading: bool,
-    /// How the thread has ended, other than with data: at the end of the input, or with an error. Whoever sees it first takes it.
+    /// How the thread's read ended, if not with data: at the end of the input, or with an error.
+    /// The first caller to see it takes it.
     end: Option<io::Result<()>>,
     waiters: Waiters,
 }
 
-/// No user code runs while it is locked, and no call that waits.
+/// Locks the input. No user code and no blocking call runs while it is locked.
 pub(super) fn input() -> MutexGuard<'static, Input> {
     INPUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -46,12 +47,12 @@ impl Input {
         self.ahead.take(len)
     }
 
-    /// The length of the first line, with its end, if that has come.
+    /// Returns the length of the first line, including its newline, if the newline has arrived.
     pub(super) fn line_len(&mut self) -> Option<usize> {
         self.newlines.first(self.ahead.data()).map(|newline| newline + 1)
     }
 
-    /// Appends what `read` reads, `want` bytes at most. 0: it was the end.
+    /// Appends the bytes that `read` reads, at most `want`. Returns 0 at the end.
     pub(super) fn fill(
         &mut self,
         want: usize,
@@ -64,18 +65,19 @@ impl Input {
         Ok(filled)
     }
 
-    /// Nobody reads on at once: keeps no more memory than needed.
+    /// Releases unneeded memory, for a pause between reads.
     pub(super) fn park(&mut self) {
         self.ahead.park();
     }
 }
 
-/// What somebody wants of the input: `None` if there is not enough of it. The flag says that no more will come.
+/// Takes a caller's part of the input, or returns `None` if there is not enough. The flag says that
+/// no more input will come.
 pub(super) trait Take<R>: FnMut(&mut Input, bool) -> io::Result<Option<R>> {}
 
 impl<R, F: FnMut(&mut Input, bool) -> io::Result<Option<R>>> Take<R> for F {}
 
-/// Takes, or lets a thread read `want` bytes and waits for it.
+/// Takes from the input; or has a thread read `want` bytes, and waits for it.
 pub(super) fn poll_blocking<R>(
     id: WaiterId,
     cx: &Context<'_>,
@@ -104,7 +106,7 @@ pub(super) fn poll_blocking<R>(
     Poll::Pending
 }
 
-/// On a thread of its own.
+/// Runs on a thread of its own.
 fn read(want: usize) {
     let mut chunk = vec![0; want.min(READ_MAX)];
     let result = blocking::read_some(Standard::Input, &mut chunk);
@@ -122,7 +124,7 @@ fn read(want: usize) {
     }
 }
 
-/// Somebody who may wait in [`poll_blocking`], until dropped.
+/// A caller that may wait in [`poll_blocking`], until this is dropped.
 pub(super) struct Waiting {
     pub(super) id: WaiterId,
 }

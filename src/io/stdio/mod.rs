@@ -1,7 +1,8 @@
 //! Standard input, output and error.
 //!
-//! A process shares its standard descriptors with others: the shell, the programs beside it in a pipeline. Non-blocking mode belongs to what
-//! is shared, so setting it would break the others. [`channel`] says what is done instead.
+//! A process shares its standard descriptors with others: the shell, and the other programs in a
+//! pipeline. Non-blocking mode belongs to the shared open file, so setting it would break them.
+//! [`channel`] lists the alternatives used instead.
 
 mod blocking;
 mod channel;

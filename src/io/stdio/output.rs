@@ -1,4 +1,4 @@
-//! What a thread writes to standard output or error, one piece after the other.
+//! Pieces that a thread writes to standard output or error, one after the other.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,22 +11,22 @@ use super::channel::Standard;
 use super::waiters::{WaiterId, Waiters};
 use crate::runtime::{BoxedCleanup, LoopLocal, local};
 
-/// How much is written at once, at most.
+/// The most bytes written at once.
 const WRITE_MAX: usize = 1024 * 1024;
 
-/// For output and error. They stand for the process, so there is one of each.
+/// Standard output and standard error. They belong to the process, so there is one of each.
 static OUTPUTS: [Mutex<Output>; 2] = [const { Mutex::new(Output::new()) }; 2];
 
 struct Output {
-    /// Pieces are counted; one at a time is under way.
+    /// Pieces are numbered; at most one is being written.
     started: u64,
     finished: u64,
-    /// What has become of a piece, until somebody has seen it.
+    /// The error of a piece, until a caller has taken it.
     failure: Option<(u64, io::Error)>,
     waiters: Waiters,
 }
 
-/// Names a piece.
+/// Identifies a piece.
 #[derive(Clone, Copy)]
 pub(super) struct Piece {
     standard: Standard,
@@ -34,7 +34,7 @@ pub(super) struct Piece {
     pub(super) len: usize,
 }
 
-/// No user code runs while it is locked, and no call that waits.
+/// Locks an output. No user code and no blocking call runs while it is locked.
 fn output(standard: Standard) -> MutexGuard<'static, Output> {
     let index = usize::from(matches!(standard, Standard::Error));
     OUTPUTS[index].lock().unwrap_or_else(PoisonError::into_inner)
@@ -46,7 +46,7 @@ impl Output {
     }
 }
 
-/// Waits until nothing is under way. The error is that of a piece that nobody has waited for.
+/// Waits until no piece is being written. An error is that of a piece that no caller waited for.
 pub(super) fn poll_idle(
     standard: Standard,
     id: WaiterId,
@@ -55,7 +55,7 @@ pub(super) fn poll_idle(
     poll_when_idle(standard, id, cx, |_| Ok(()))
 }
 
-/// Lets a thread write what begins `data`, as soon as nothing else is under way.
+/// Has a thread write the beginning of `data`, once no other piece is being written.
 pub(super) fn poll_start(
     standard: Standard,
     id: WaiterId,
@@ -94,7 +94,7 @@ fn poll_when_idle<R>(
     wait(output, id, waker)
 }
 
-/// Waits for a piece.
+/// Waits until a piece has been written.
 pub(super) fn poll_finished(piece: Piece, id: WaiterId, cx: &Context<'_>) -> Poll<io::Result<()>> {
     let waker = cx.waker().clone();
     let mut output = output(piece.standard);
@@ -112,7 +112,7 @@ fn wait<R>(mut output: MutexGuard<'_, Output>, id: WaiterId, waker: Waker) -> Po
     Poll::Pending
 }
 
-/// On a thread of its own.
+/// Runs on a thread of its own.
 fn write(standard: Standard, number: u64, data: &[u8]) {
     let result = blocking::write_all(standard, data);
     let mut output = output(standard);
@@ -127,7 +127,7 @@ fn write(standard: Standard, number: u64, data: &[u8]) {
     }
 }
 
-/// Somebody who may wait here, until dropped.
+/// A caller that may wait here, until this is dropped.
 pub(super) struct Waiting {
     standard: Standard,
     pub(super) id: WaiterId,
@@ -146,7 +146,8 @@ impl Drop for Waiting {
     }
 }
 
-/// Kept in each loop that has let a thread write: what was written has arrived when the loop has ended.
+/// Kept in each loop that has started a writing thread, so that the loop ends only after the data
+/// has been written.
 struct FinishAtEnd;
 
 impl LoopLocal for FinishAtEnd {

@@ -15,15 +15,18 @@ use super::input::{Input, READ_MAX, Take, Waiting, input, poll_blocking};
 use crate::io::descriptor::{self, Descriptor};
 use crate::runtime::{Direction, Moved};
 
-/// Standard input. A terminal, a pipe, a socket and a file each work, and keep their mode, which the shell and other programs
-/// share.
+/// Returns a handle to standard input. Terminals, pipes, sockets and files all work, and keep their
+/// mode, which the shell and other programs share.
 ///
-/// The loop waits for terminals, pipes and sockets; for files, and the little that it cannot wait for, a thread does, whose
-/// read nobody waits for at the end.
+/// The loop waits for terminals, pipes and sockets. A thread waits for files and the few other
+/// descriptors that the loop cannot wait for; the end of the loop does not wait for that thread's
+/// read.
 ///
-/// There may be any number of handles, one after the other or at the same time; each piece of the input goes to one of them. What
-/// was read and not taken, by a [`read_line`](Stdin::read_line) or by a read that was dropped, is kept for the next one, whichever handle
-/// that has. What [`std::io::stdin`] has read ahead is not seen here, nor what a [`StreamReader`](crate::io::StreamReader) keeps.
+/// There may be any number of handles, one after another or at the same time; each piece of the
+/// input goes to one of them. Bytes that were read but not taken, by a
+/// [`read_line`](Stdin::read_line) or a dropped read, are kept for the next read of any handle.
+/// Bytes that [`std::io::stdin`] or a [`StreamReader`](crate::io::StreamReader) has read ahead are
+/// not seen here.
 ///
 /// # Examples
 ///
@@ -59,31 +62,35 @@ pub fn stdin() -> Stdin {
     Stdin { channel: OnceLock::new(), waiting: Waiting::new() }
 }
 
-/// A handle of standard input; see [`stdin`].
+/// A handle to standard input; see [`stdin`].
 ///
-/// All methods take `&self`. It belongs to the loop on which it is first used. Dropping it loses nothing.
+/// All methods take `&self`. A handle belongs to the loop on which it is first used. Dropping it
+/// loses no data.
 pub struct Stdin {
-    /// Made when it is first needed.
+    /// Created on first use.
     channel: OnceLock<Channel>,
-    /// For callers that have no place for an identity, as `poll_read`.
+    /// For callers with no place to keep an identity, such as `poll_read`.
     waiting: Waiting,
 }
 
-/// [`Stdin::read_line`] takes lines that are shorter, without their newlines.
+/// [`Stdin::read_line`] accepts only lines shorter than this, not counting the newline.
 const LINE_MAX: usize = 1024 * 1024;
 
 impl Stdin {
-    /// Reads what is there, waiting for something if need be; returns how many bytes. 0: it was the end, or `buf` is empty.
+    /// Reads the available bytes, waiting for some if there are none. Returns the number of bytes
+    /// read: 0 at the end, or if `buf` is empty.
     ///
-    /// A terminal gives a line when it is complete; on it, Ctrl-D says that this is the end, and further reads ask again.
+    /// A terminal yields a line once it is complete. There, Ctrl-D signals the end, and further
+    /// reads ask again.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it loses nothing.
+    /// If dropped before it is ready, it loses no data.
     ///
     /// # Errors
     ///
-    /// Those of the kernel; if no loop runs here; and on another thread than the loop's.
+    /// Any error of the kernel. Also fails if no loop runs here, or on another thread than the
+    /// loop's.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -92,18 +99,22 @@ impl Stdin {
         self.take(want, move |input: &mut Input, is_end| Ok(take_into(input, is_end, buf))).await
     }
 
-    /// Appends a line to `line`, with the `\n` at its end; returns how many bytes. 0: it was the end. The last line may have no `\n`.
+    /// Appends a line, including its `\n`, to `line`. Returns the number of bytes read: 0 at the
+    /// end. The last line may lack the `\n`.
     ///
-    /// As [`std::io::Stdin::read_line`]. It reads ahead, up to 64 KiB, which the next read finds, of any handle.
+    /// Like [`std::io::Stdin::read_line`]. It reads ahead, up to 64 KiB; the next read of any
+    /// handle finds those bytes.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it loses nothing: what there is of the line is kept.
+    /// If dropped before it is ready, it loses no data: the beginning of the line is kept.
     ///
     /// # Errors
     ///
-    /// `InvalidData` if the line is not UTF-8; it is lost then. `InvalidData` if it has 1 MiB or more before its end; it can be
-    /// [read](Self::read) then, and a [`StreamReader`](crate::io::StreamReader) has a limit of your choice. As [`read`](Self::read).
+    /// `InvalidData` if the line is not UTF-8; the line is then lost. `InvalidData` if the line has
+    /// 1 MiB or more before its end. Such a line can still be [read](Self::read), and a
+    /// [`StreamReader`](crate::io::StreamReader) has a limit of your choice. Otherwise the errors
+    /// of [`read`](Self::read).
     ///
     /// # Examples
     ///
@@ -123,15 +134,16 @@ impl Stdin {
         self.take(READ_MAX, |input: &mut Input, is_end| take_line(input, is_end, line)).await
     }
 
-    /// Appends all to `buf`, until the end; returns how many bytes. There is no limit: what comes is kept.
+    /// Appends everything up to the end to `buf`. Returns the number of bytes read. There is no
+    /// limit: all arriving bytes are kept.
     ///
     /// # Cancel safety
     ///
-    /// What was read is in `buf`, also when it is dropped before it is ready.
+    /// The bytes read are in `buf`, even if this is dropped before it is ready.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub async fn read_to_end(&self, buf: &mut Vec<u8>) -> io::Result<usize> {
         let start = buf.len();
         let take_all = |input: &mut Input, is_end: bool| {
@@ -143,13 +155,13 @@ impl Stdin {
         Ok(buf.len() - start)
     }
 
-    /// Whether it is a terminal.
+    /// Whether standard input is a terminal.
     pub fn is_terminal(&self) -> bool {
         io::stdin().is_terminal()
     }
 
     async fn take<R>(&self, want: usize, mut take: impl Take<R>) -> io::Result<R> {
-        // Others may have read it already.
+        // Other callers may already have read the input.
         if let Some(taken) = take(&mut input(), false)? {
             return Ok(taken);
         }
@@ -164,14 +176,14 @@ impl Stdin {
         };
         let mut fill = |io: &_| fill_and_take(io, read, want, &mut take);
         loop {
-            // One read at a time, so that an input without end holds nobody up.
+            // One read at a time, so that an endless input starves no other task.
             if let Some(taken) = registration.when_ready(Direction::Read, &mut fill).await? {
                 return Ok(taken);
             }
         }
     }
 
-    /// As [`Stdin::take`], for the trait.
+    /// Like [`Stdin::take`], for the trait.
     fn poll_take<R>(
         &self,
         cx: &mut Context<'_>,
@@ -211,7 +223,8 @@ type ReadFrom = fn(&Descriptor, &mut [u8]) -> io::Result<Moved<usize>>;
 const READ: ReadFrom = descriptor::read;
 const READ_SOCKET: ReadFrom = read_socket;
 
-/// Reads once, unless others have read meanwhile, and takes. `None`: it was not enough.
+/// Reads once, unless others have read in the meantime, and takes. Returns `None` if that was not
+/// enough.
 fn fill_and_take<R>(
     io: &Descriptor,
     read: ReadFrom,
@@ -250,7 +263,7 @@ fn take_into(input: &mut Input, is_end: bool, buf: &mut [u8]) -> Option<usize> {
 fn take_line(input: &mut Input, is_end: bool, line: &mut String) -> io::Result<Option<usize>> {
     let newline = input.line_len();
     let len = newline.unwrap_or(input.len());
-    // Without its newline, and however much of it came at once.
+    // The limit ignores the newline, and how much of the line came in one read.
     if len - usize::from(newline.is_some()) >= LINE_MAX {
         let message = "a line of more than 1 MiB: `StreamReader` has a limit of your choice";
         return Err(io::Error::new(ErrorKind::InvalidData, message));
@@ -266,7 +279,7 @@ fn take_line(input: &mut Input, is_end: bool, line: &mut String) -> io::Result<O
     Ok(Some(len))
 }
 
-/// One task at a time reads through this trait: the last one that polls is the one that is woken.
+/// Only one task at a time can read through this trait: the last task to poll is the one woken.
 impl AsyncRead for &Stdin {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -282,7 +295,7 @@ impl AsyncRead for &Stdin {
     }
 }
 
-/// As for a reference to it.
+/// Behaves like the implementation for `&Stdin`.
 impl AsyncRead for Stdin {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -303,7 +316,8 @@ impl fmt::Debug for Stdin {
 mod tests {
     use super::*;
 
-    /// Takes a line of `len` bytes that comes in pieces of `piece` bytes; its length, if it is not too long.
+    /// Takes a line of `len` bytes that arrives in pieces of `piece` bytes. Returns its length,
+    /// unless it is too long.
     fn take(len: usize, newline: &str, piece: usize) -> Option<usize> {
         let mut text = vec![b'x'; len];
         text.extend_from_slice(newline.as_bytes());

@@ -15,15 +15,17 @@ use super::output::{Waiting, poll_finished, poll_idle, poll_start};
 use crate::io::descriptor;
 use crate::runtime::{Direction, check_loop, poll_budget};
 
-/// Standard output. A terminal, a pipe, a socket and a file each work, and keep their mode, which the shell and other programs
-/// share.
+/// Returns a handle to standard output. Terminals, pipes, sockets and files all work, and keep
+/// their mode, which the shell and other programs share.
 ///
-/// The loop waits for terminals, pipes and sockets. To a file, up to 16 KiB are written at once, as `println!` would; for more, and
-/// for the little that the loop cannot wait for, a thread waits.
+/// The loop waits for terminals, pipes and sockets. Up to 16 KiB are written to a file at once, as
+/// `println!` would. For more, and for the few other descriptors that the loop cannot wait for, a
+/// thread waits.
 ///
-/// Nothing is kept back: each write is one system call, so many small ones are better put together, or go through a
-/// [`StreamWriter`](crate::io::StreamWriter). What was printed by `print!` before comes first, which may take the time that the
-/// reader takes. Tasks that write at the same time are not kept apart where the reader is slow.
+/// Writes are not buffered: each is one system call, so combine many small ones, or send them
+/// through a [`StreamWriter`](crate::io::StreamWriter). Output printed earlier by `print!` comes
+/// first, which may take as long as its reader takes. If the reader is slow, the output of tasks
+/// that write at the same time may be interleaved.
 ///
 /// # Examples
 ///
@@ -42,7 +44,7 @@ pub fn stdout() -> Stdout {
     Stdout { sink: Sink::new(Standard::Output) }
 }
 
-/// Standard error, as [`stdout`] is standard output.
+/// Returns a handle to standard error. Otherwise like [`stdout`].
 ///
 /// # Examples
 ///
@@ -56,29 +58,31 @@ pub fn stderr() -> Stderr {
     Stderr { sink: Sink::new(Standard::Error) }
 }
 
-/// A handle of standard output; see [`stdout`].
+/// A handle to standard output; see [`stdout`].
 ///
-/// All methods take `&self`. It belongs to the loop on which it is first used. Dropping it closes nothing.
+/// All methods take `&self`. A handle belongs to the loop on which it is first used. Dropping it
+/// closes nothing.
 pub struct Stdout {
     sink: Sink,
 }
 
-/// A handle of standard error; see [`stderr`].
+/// A handle to standard error; see [`stderr`].
 ///
-/// All methods take `&self`. It belongs to the loop on which it is first used. Dropping it closes nothing.
+/// All methods take `&self`. A handle belongs to the loop on which it is first used. Dropping it
+/// closes nothing.
 pub struct Stderr {
     sink: Sink,
 }
 
-/// As much goes to a file without a thread, which would take longer than the write.
+/// Writes to a file up to this size are made directly: starting a thread would take longer.
 const AT_ONCE_MAX: usize = 16 * 1024;
 
-/// One of the two.
+/// Standard output or standard error.
 struct Sink {
     standard: Standard,
-    /// Made when it is first needed.
+    /// Created on first use.
     channel: OnceLock<Channel>,
-    /// For callers that have no place for an identity, as `poll_write`.
+    /// For callers with no place to keep an identity, such as `poll_write`.
     waiting: Waiting,
 }
 
@@ -148,7 +152,7 @@ impl Sink {
         }
     }
 
-    /// Behind what a thread writes, if one does.
+    /// Writes directly, after any piece that a thread is writing.
     fn poll_write_at_once(
         &self,
         waiting: &Waiting,
@@ -165,15 +169,16 @@ impl Sink {
     fn poll_flush(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         match self.channel()? {
             Channel::File | Channel::Blocking => poll_idle(self.standard, self.waiting.id, cx),
-            // The kernel has everything already.
+            // The kernel already has all the data.
             Channel::Waited(_) | Channel::Socket(_) | Channel::Closed => Poll::Ready(Ok(())),
         }
     }
 
-    /// What the standard library keeps back comes first.
+    /// Returns the channel. Flushes the standard library's buffer first, since that output was
+    /// printed earlier.
     fn channel(&self) -> io::Result<&Channel> {
         if matches!(self.standard, Standard::Output) {
-            // It will say itself what is wrong, to whoever uses it next.
+            // The standard library reports the error itself, to its next user.
             io::stdout().flush().ok();
         }
         if let Some(channel) = self.channel.get() {
@@ -187,16 +192,19 @@ impl Sink {
 macro_rules! output {
     ($type:ty, $std:path, $name:literal) => {
         impl $type {
-            /// Writes what is taken now, waiting for room if need be; returns how many bytes.
+            /// Writes as many bytes as are accepted now, waiting for room if there is none. Returns
+            /// the number of bytes written.
             ///
             /// # Cancel safety
             ///
-            /// Dropped before it is ready, it has written nothing; to a file, nothing or all.
+            /// If dropped before it is ready, it has written nothing; to a file, nothing or
+            /// everything.
             ///
             /// # Errors
             ///
-            /// `BrokenPipe` when the reader is gone; those of the kernel, also of an earlier write that nobody has waited for;
-            /// if no loop runs here; and on another thread than the loop's.
+            /// `BrokenPipe` once the reader is gone. Any other error of the kernel, including that
+            /// of an earlier write that no caller waited for. Also fails if no loop runs here, or
+            /// on another thread than the loop's.
             pub async fn write(&self, buf: &[u8]) -> io::Result<usize> {
                 self.sink.write(buf).await
             }
@@ -205,23 +213,26 @@ macro_rules! output {
             ///
             /// # Cancel safety
             ///
-            /// None: dropped before it is ready, it has written an unknown part.
+            /// Not cancel safe: if dropped before it is ready, it has written an unknown number of
+            /// bytes.
             ///
             /// # Errors
             ///
-            /// As [`write`](Self::write). How much was written then is unknown.
+            /// The errors of [`write`](Self::write). After an error, the number of bytes written is
+            /// unknown.
             pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
                 self.sink.write_all(buf).await
             }
 
-            /// Whether it is a terminal.
+            /// Whether this stream is a terminal.
             pub fn is_terminal(&self) -> bool {
                 $std().is_terminal()
             }
         }
 
-        /// One task at a time writes through this trait: the last one that polls is the one that is woken. What a thread writes counts
-        /// as written at once; `flush` waits for it, and so does the end of the loop. `close` flushes, and closes nothing.
+        /// Only one task at a time can write through this trait: the last task to poll is the one
+        /// woken. Bytes handed to a thread count as written at once; `flush` waits for them, and so
+        /// does the end of the loop. `close` flushes, and closes nothing.
         impl AsyncWrite for &$type {
             fn poll_write(
                 self: Pin<&mut Self>,
@@ -240,7 +251,7 @@ macro_rules! output {
             }
         }
 
-        /// As for a reference to it.
+        /// Behaves like the implementation for a reference.
         impl AsyncWrite for $type {
             fn poll_write(
                 self: Pin<&mut Self>,

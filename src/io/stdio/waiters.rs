@@ -1,12 +1,13 @@
-//! Who waits, on whichever thread, for a call that another thread makes: pure data, to stand behind a lock.
+//! Tasks, on any thread, that wait for a call made by another thread: pure data, to be kept behind
+//! a lock.
 //!
-//! Wakers go in and come out, and are cloned, woken and dropped outside: they may be anybody's code.
+//! Wakers are cloned, woken and dropped outside the lock, because they may be foreign code.
 
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
-/// Names somebody who waits: at one place at a time.
+/// Identifies a waiter, which waits in one place at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct WaiterId(u64);
 
@@ -27,7 +28,7 @@ impl Waiters {
         Self { waiting: Vec::new() }
     }
 
-    /// Gives back the waker that the same one has waited with before.
+    /// Adds a waiter. Returns its former waker.
     #[must_use = "it is to be dropped outside the lock"]
     pub(super) fn wait(&mut self, id: WaiterId, waker: Waker) -> Option<Waker> {
         let former = self.forget(id);
@@ -41,7 +42,7 @@ impl Waiters {
         Some(self.waiting.swap_remove(at).1)
     }
 
-    /// All of them; they wait no longer.
+    /// Takes all waiters, which then no longer wait.
     #[must_use = "they are to be woken outside the lock"]
     pub(super) fn take(&mut self) -> Vec<(WaiterId, Waker)> {
         mem::take(&mut self.waiting)

@@ -1,4 +1,4 @@
-//! `add_reader` and `add_writer`: a function that is called while a descriptor is ready.
+//! `add_reader` and `add_writer`: call a function while a descriptor is ready.
 
 use std::fmt;
 use std::io;
@@ -8,19 +8,20 @@ use super::{AsyncFd, Interest};
 use crate::runtime::{self, TaskId};
 use crate::task::yield_now;
 
-/// Calls `callback` whenever there is something to read from `fd`, or its end; asyncio's `loop.add_reader`.
+/// Calls `callback` whenever `fd` has data to read, or its end; asyncio's `loop.add_reader`.
 ///
-/// While that is so it is called over and over, each time after all else that is runnable, until it has read what there is or is
-/// removed: drop the [`FdCallback`] for that, which the callback may do itself. It runs as a task of its own; if it panics,
-/// the panic is reported and it is removed.
+/// While that holds, `callback` is called repeatedly, each time after all other runnable tasks,
+/// until it has read everything or is removed. To remove it, drop the [`FdCallback`]; the callback
+/// itself may do so. It runs as a task of its own. If it panics, the panic is reported and the
+/// callback is removed.
 ///
-/// What is watched is a duplicate of the descriptor, whose mode is left as it is. So any number of callbacks may
-/// watch one descriptor, for either direction; and what it stands for stays open until they are removed. A task
-/// that awaits [`AsyncFd::readable`] is mostly the shorter way.
+/// The loop watches a duplicate of the descriptor and leaves its mode unchanged. Any number of
+/// callbacks may therefore watch one descriptor, in either direction, and the open file stays open
+/// until they are removed. A task that awaits [`AsyncFd::readable`] is usually simpler.
 ///
 /// # Errors
 ///
-/// As [`AsyncFd::new`], and if the process has no descriptors left.
+/// The errors of [`AsyncFd::new`]. Also fails if the process has no descriptors left.
 ///
 /// # Examples
 ///
@@ -52,12 +53,12 @@ pub fn add_reader(fd: impl AsFd, callback: impl FnMut() + 'static) -> io::Result
     add(fd.as_fd(), Interest::Read, callback)
 }
 
-/// Calls `callback` whenever there is room to write to `fd`, which mostly is the case; asyncio's `loop.add_writer`. As
-/// [`add_reader`] otherwise.
+/// Calls `callback` whenever `fd` has room to write, which is most of the time; asyncio's
+/// `loop.add_writer`. Otherwise like [`add_reader`].
 ///
 /// # Errors
 ///
-/// As [`add_reader`].
+/// The errors of [`add_reader`].
 #[track_caller]
 #[doc(alias = "remove_writer")]
 pub fn add_writer(fd: impl AsFd, callback: impl FnMut() + 'static) -> io::Result<FdCallback> {
@@ -78,11 +79,11 @@ fn add(
     let call = async move {
         while is_ready(&fd, interest).await {
             callback();
-            // The others, and the loop itself, come first.
+            // Other tasks, and the loop itself, come first.
             yield_now().await;
         }
     };
-    // The handle goes at once, so that a panic is reported when it happens.
+    // The task's handle is dropped at once, so that a panic is reported when it happens.
     let name = format!("callback of descriptor {number}");
     let task = runtime::create(call, Some(name), false).id();
     Ok(FdCallback { task })
@@ -93,20 +94,22 @@ async fn is_ready(fd: &AsyncFd<OwnedFd>, interest: Interest) -> bool {
         Interest::Write => fd.writable().await,
         Interest::Read | Interest::Both => fd.readable().await,
     };
-    // It is used in its own loop, and the kernel has nothing to complain about in a descriptor that it has registered.
+    // This runs in the descriptor's own loop, and the kernel does not fail for a descriptor that it
+    // has registered.
     ready.is_ok()
 }
 
-/// A callback that waits for a descriptor; see [`add_reader`]. Dropped, it is removed, and not called any more.
+/// A callback that waits for a descriptor; see [`add_reader`]. Dropping it removes the callback,
+/// which is then not called again.
 #[must_use = "dropped, it removes the callback"]
 pub struct FdCallback {
     task: TaskId,
 }
 
 impl FdCallback {
-    /// Whether it will not be called any more: it has panicked, or the loop has ended.
+    /// Whether the callback will not be called again, because it panicked or the loop has ended.
     ///
-    /// On another thread than the loop's it says so, too.
+    /// Also returns `true` on another thread than the loop's.
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
     }

@@ -1,4 +1,5 @@
-//! Any descriptor: waiting until it is ready, and operations that wait; with a callback in the place of a task, if need be.
+//! Any descriptor: waits for readiness, runs operations that wait, or calls a callback instead of
+//! resuming a task.
 
 mod callback;
 mod registered;

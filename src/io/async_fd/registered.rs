@@ -1,4 +1,4 @@
-//! `AsyncFd`: any descriptor, waited for by the loop.
+//! `AsyncFd`: any descriptor that the loop waits for.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -10,16 +10,19 @@ use nix::fcntl::OFlag;
 use crate::io::descriptor;
 use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 
-/// Any descriptor that can be waited for: a terminal, a device, an inotify, timer or event descriptor, a socket of a kind that
-/// oneloop has no type for, the connection of a C library.
+/// Any descriptor that can be waited for: a terminal, a device, an inotify, timer or event
+/// descriptor, a kind of socket that oneloop has no type for, or the connection of a C library.
 ///
-/// `T` owns the descriptor or borrows it: `AsyncFd::new(&socket)`. With [`read_with`](Self::read_with) and
-/// [`write_with`](Self::write_with) any system call waits until it can be done, as asyncio's `loop.sock_recv` and its kin do.
-/// Where another library does the calls, [`readable`](Self::readable) and [`writable`](Self::writable) say when. Where `&T`
-/// can read and write, as `&File` does, this implements [`AsyncRead`](crate::io::AsyncRead) and [`AsyncWrite`](crate::io::AsyncWrite).
+/// `T` owns the descriptor or borrows it: `AsyncFd::new(&socket)`. With
+/// [`read_with`](Self::read_with) and [`write_with`](Self::write_with), any system call waits until
+/// it can proceed, like asyncio's `loop.sock_recv` and its relatives. If another library makes the
+/// calls, [`readable`](Self::readable) and [`writable`](Self::writable) tell when to. If `&T` can
+/// read and write, as `&File` can, `AsyncFd` implements [`AsyncRead`](crate::io::AsyncRead) and
+/// [`AsyncWrite`](crate::io::AsyncWrite).
 ///
-/// It belongs to the loop on which it was made: it is `Send` if `T` is, and may be dropped anywhere; used elsewhere, each method
-/// gives an error that says so. Dropping it drops `T`, after the loop has forgotten it.
+/// An `AsyncFd` belongs to the loop on which it was created. It is `Send` if `T` is, and may be
+/// dropped anywhere, but on another thread each method returns an error that says so. Dropping it
+/// removes it from the loop and then drops `T`.
 ///
 /// # Examples
 ///
@@ -42,33 +45,37 @@ use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 pub struct AsyncFd<T: AsFd> {
     registration: Registration<FdSource<T>>,
     interest: Interest,
-    /// It was in blocking mode before, and is again when it is taken out.
+    /// The descriptor was in blocking mode before, and returns to it when it is taken out.
     was_blocking: bool,
 }
 
-/// What an [`AsyncFd`] is to wait for.
+/// The directions that an [`AsyncFd`] waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interest {
     /// Data to read, or the end.
     Read,
     /// Room to write.
     Write,
-    /// Both, each on its own.
+    /// Both directions, independently of each other.
     Both,
 }
 
 const WHAT: &str = "AsyncFd";
 
 impl<T: AsFd> AsyncFd<T> {
-    /// Registers `io` with this thread's loop, for both directions, and sets it to non-blocking mode.
+    /// Registers `io` with this thread's loop for both directions, and sets it to non-blocking
+    /// mode.
     ///
-    /// All feel that mode who share what the descriptor stands for: other processes that have inherited it, and duplicates. It
-    /// stays on when this is dropped, since those may need it by now; [`into_inner`](Self::into_inner) gives the former one back.
+    /// The mode affects everyone who shares the open file: duplicates, and other processes that
+    /// inherited it. It remains set when this is dropped, because those may rely on it by then;
+    /// [`into_inner`](Self::into_inner) restores the former mode.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for what there is nothing to wait for, such as a regular file (use [`fs`](crate::fs)), and for a descriptor
-    /// that is registered already: share its `AsyncFd`, or register a duplicate. If no loop runs here, or the kernel refuses.
+    /// `InvalidInput` if there is nothing to wait for, as with a regular file (use
+    /// [`fs`](crate::fs)), or if the descriptor is already registered; in that case share its
+    /// `AsyncFd`, or register a duplicate. Also fails if no loop runs here, or if the kernel
+    /// refuses.
     ///
     /// # Examples
     ///
@@ -92,11 +99,12 @@ impl<T: AsFd> AsyncFd<T> {
         Self::with_interest(io, Interest::Both)
     }
 
-    /// As [`new`](Self::new), for one direction, so that nothing wakes the loop in the other one.
+    /// Like [`new`](Self::new), but for the directions in `interest`. Events of the other direction
+    /// do not wake the loop.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// The errors of [`new`](Self::new).
     pub fn with_interest(io: T, interest: Interest) -> io::Result<Self> {
         let was_blocking = !descriptor::flags(&io)?.contains(OFlag::O_NONBLOCK);
         let mut registered = Self::watch(io, interest)?;
@@ -107,15 +115,15 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(registered)
     }
 
-    /// As [`with_interest`](Self::with_interest), and leaves the mode of the descriptor as it is: for one that another library reads
-    /// and writes, or other processes.
+    /// Like [`with_interest`](Self::with_interest), but leaves the descriptor's mode unchanged. Use
+    /// it for a descriptor that another library or other processes read and write.
     ///
-    /// In blocking mode an operation for which nothing is ready holds up the whole loop: call it only when
-    /// [`readable`](Self::readable) or [`writable`](Self::writable) has said that it is.
+    /// In blocking mode, an operation that finds nothing ready blocks the whole loop. Call one only
+    /// after [`readable`](Self::readable) or [`writable`](Self::writable) has returned.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// The errors of [`new`](Self::new).
     pub fn watch(io: T, interest: Interest) -> io::Result<Self> {
         let interests = match interest {
             Interest::Read => Interests::Read,
@@ -127,16 +135,18 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(Self { registration, interest, was_blocking: false })
     }
 
-    /// What was registered. To close it, drop the `AsyncFd`.
+    /// Returns the registered value. To close it, drop the `AsyncFd`.
     pub fn get_ref(&self) -> &T {
         &self.registration.io().0
     }
 
-    /// Takes it off its loop, in the mode that it had before; duplicates have that, too.
+    /// Removes the value from its loop and restores the mode it had before, which applies to
+    /// duplicates too.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; it is dropped then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the value is then
+    /// dropped.
     pub fn into_inner(self) -> io::Result<T> {
         let io = self.registration.into_inner()?.0;
         if self.was_blocking {
@@ -145,65 +155,70 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(io)
     }
 
-    /// Waits until a read would not have to wait: for data, the end, or an error. As the kernel says at that moment, however much
-    /// was read meanwhile, and by whom.
+    /// Waits until a read would not block: for data, the end, or an error. The answer is the
+    /// kernel's at that moment, regardless of earlier reads, whether made through this type or not.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is registered for writing only. Those of the kernel; and on another thread than the loop's.
+    /// `InvalidInput` if it is registered for writing only. Any error of the kernel. Also fails on
+    /// another thread than the loop's.
     pub async fn readable(&self) -> io::Result<()> {
         self.operate(Direction::Read, is_ready(Direction::Read)).await
     }
 
-    /// Waits until a write would not have to wait, as [`readable`](Self::readable) does for a read.
+    /// Waits until a write would not block, like [`readable`](Self::readable) for reads.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is registered for reading only. Those of the kernel; and on another thread than the loop's.
+    /// `InvalidInput` if it is registered for reading only. Any error of the kernel. Also fails on
+    /// another thread than the loop's.
     pub async fn writable(&self) -> io::Result<()> {
         self.operate(Direction::Write, is_ready(Direction::Write)).await
     }
 
-    /// [`readable`](Self::readable) for a future written by hand. The last one who polls is the one who is woken.
+    /// [`readable`](Self::readable) for hand-written futures. The last task to poll is the one
+    /// woken.
     ///
     /// # Errors
     ///
-    /// As [`readable`](Self::readable).
+    /// The errors of [`readable`](Self::readable).
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(Direction::Read)?;
         self.registration.poll_io(Direction::Read, cx, is_ready(Direction::Read))
     }
 
-    /// [`writable`](Self::writable) for a future written by hand. The last one who polls is the one who is woken.
+    /// [`writable`](Self::writable) for hand-written futures. The last task to poll is the one
+    /// woken.
     ///
     /// # Errors
     ///
-    /// As [`writable`](Self::writable).
+    /// The errors of [`writable`](Self::writable).
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(Direction::Write)?;
         self.registration.poll_io(Direction::Write, cx, is_ready(Direction::Write))
     }
 
-    /// Does `operation`, which reads, as soon as it does not give `WouldBlock`. It is tried at once, and again when there is
-    /// something to read.
+    /// Runs `operation`, which reads, until it returns something other than `WouldBlock`. The first
+    /// attempt is made at once, and each further one when there is something to read.
     ///
-    /// Until then it must have done nothing: as each system call on a descriptor in non-blocking mode.
+    /// When `operation` returns `WouldBlock`, it must have had no effect, as is true of system
+    /// calls on a descriptor in non-blocking mode.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has done nothing.
+    /// If dropped before it is ready, it has had no effect.
     ///
     /// # Errors
     ///
-    /// Those of `operation`, and as [`readable`](Self::readable).
+    /// The errors of `operation` and of [`readable`](Self::readable).
     #[doc(alias = "async_io")]
     pub async fn read_with<R>(
         &self,
@@ -212,18 +227,19 @@ impl<T: AsFd> AsyncFd<T> {
         self.operate(Direction::Read, |io| moved(operation(&io.0))).await
     }
 
-    /// Does `operation`, which writes, as soon as it does not give `WouldBlock`. It is tried at once, and again when there is
-    /// room.
+    /// Runs `operation`, which writes, until it returns something other than `WouldBlock`. The
+    /// first attempt is made at once, and each further one when there is room.
     ///
-    /// Until then it must have done nothing: as each system call on a descriptor in non-blocking mode.
+    /// When `operation` returns `WouldBlock`, it must have had no effect, as is true of system
+    /// calls on a descriptor in non-blocking mode.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has done nothing.
+    /// If dropped before it is ready, it has had no effect.
     ///
     /// # Errors
     ///
-    /// Those of `operation`, and as [`writable`](Self::writable).
+    /// The errors of `operation` and of [`writable`](Self::writable).
     #[doc(alias = "async_io")]
     pub async fn write_with<R>(
         &self,
@@ -232,11 +248,12 @@ impl<T: AsFd> AsyncFd<T> {
         self.operate(Direction::Write, |io| moved(operation(&io.0))).await
     }
 
-    /// Does `operation`, which reads, if there may be something to read. Never waits.
+    /// Runs `operation`, which reads, if there may be something to read. Never waits.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is nothing; those of `operation`, and as [`readable`](Self::readable).
+    /// `WouldBlock` if there is nothing to read; otherwise the errors of `operation` and of
+    /// [`readable`](Self::readable).
     #[doc(alias = "try_io")]
     pub fn try_read_with<R>(
         &self,
@@ -246,11 +263,12 @@ impl<T: AsFd> AsyncFd<T> {
         self.registration.try_io(Direction::Read, |io| moved(operation(&io.0)))
     }
 
-    /// Does `operation`, which writes, if there may be room. Never waits.
+    /// Runs `operation`, which writes, if there may be room. Never waits.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none; those of `operation`, and as [`writable`](Self::writable).
+    /// `WouldBlock` if there is no room; otherwise the errors of `operation` and of
+    /// [`writable`](Self::writable).
     #[doc(alias = "try_io")]
     pub fn try_write_with<R>(
         &self,
@@ -260,7 +278,7 @@ impl<T: AsFd> AsyncFd<T> {
         self.registration.try_io(Direction::Write, |io| moved(operation(&io.0)))
     }
 
-    /// For the traits.
+    /// Runs `operation` for the traits.
     pub(super) fn poll_operation<R>(
         &self,
         direction: Direction,
@@ -280,7 +298,7 @@ impl<T: AsFd> AsyncFd<T> {
         self.registration.when_ready(direction, operation).await
     }
 
-    /// No event would ever come.
+    /// Refuses a direction that is not registered, whose events would never come.
     fn check(&self, direction: Direction) -> io::Result<()> {
         let message = match (self.interest, direction) {
             (Interest::Read, Direction::Write) => "this AsyncFd is registered for reading only",
@@ -291,7 +309,7 @@ impl<T: AsFd> AsyncFd<T> {
     }
 }
 
-/// An operation that asks the kernel for the readiness itself.
+/// Returns an operation that asks the kernel for readiness.
 fn is_ready<T: AsFd>(direction: Direction) -> impl FnMut(&FdSource<T>) -> io::Result<Moved<()>> {
     move |io| {
         if descriptor::is_ready(&io.0, direction)? {
@@ -301,7 +319,8 @@ fn is_ready<T: AsFd>(direction: Direction) -> impl FnMut(&FdSource<T>) -> io::Re
     }
 }
 
-/// Only `WouldBlock` has emptied a descriptor of which nothing is known.
+/// Wraps the result of an operation on an unknown kind of descriptor. Only `WouldBlock` shows that
+/// such a descriptor is drained.
 fn moved<R>(result: io::Result<R>) -> io::Result<Moved<R>> {
     Ok(Moved { value: result?, is_short: false })
 }

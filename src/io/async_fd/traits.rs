@@ -1,4 +1,5 @@
-//! futures-io's traits for what can read and write through a shared reference, as `File` and the standard library's sockets can.
+//! futures-io's traits for types that read and write through a shared reference, as `File` and the
+//! standard library's sockets do.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
@@ -10,7 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::AsyncFd;
 use crate::runtime::Direction;
 
-/// One task at a time reads through this trait: the last one that polls is the one that is woken.
+/// Only one task at a time can read through this trait: the last task to poll is the one woken.
 impl<T: AsFd> AsyncRead for &AsyncFd<T>
 where
     for<'a> &'a T: Read,
@@ -38,8 +39,8 @@ where
     }
 }
 
-/// One task at a time writes through this trait: the last one that polls is the one that is woken. `close` flushes; the descriptor is
-/// closed when `T` is dropped.
+/// Only one task at a time can write through this trait: the last task to poll is the one woken.
+/// `close` flushes; the descriptor is closed when `T` is dropped.
 impl<T: AsFd> AsyncWrite for &AsyncFd<T>
 where
     for<'a> &'a T: Write,
@@ -69,7 +70,7 @@ where
     }
 }
 
-/// As for a reference to it.
+/// Behaves like the implementation for `&AsyncFd`.
 impl<T: AsFd> AsyncRead for AsyncFd<T>
 where
     for<'a> &'a T: Read,
@@ -91,7 +92,7 @@ where
     }
 }
 
-/// As for a reference to it.
+/// Behaves like the implementation for `&AsyncFd`.
 impl<T: AsFd> AsyncWrite for AsyncFd<T>
 where
     for<'a> &'a T: Write,

@@ -1,4 +1,5 @@
-//! What the ends of a pipe stand on: a descriptor that the loop waits for, or one that never makes anybody wait.
+//! The descriptor under the end of a pipe: one that the loop waits for, or one that is always
+//! ready.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -19,7 +20,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// Registers `fd`, which is open for `direction` and can be waited for.
+    /// Registers `fd`, which must be open for `direction` and of a kind that can be waited for.
     pub(super) fn adopt(
         fd: OwnedFd,
         direction: Direction,
@@ -28,7 +29,7 @@ impl End {
     ) -> io::Result<Self> {
         let file = descriptor::prepare(fd, direction)?;
         let is_device = file.metadata()?.file_type().is_char_device();
-        // The registration keeps what it refuses.
+        // A refused registration keeps its descriptor, so a spare is needed.
         let spare = if is_device { Some(file.try_clone()?) } else { None };
         match (Registration::new(FdSource(file), interests, what), spare) {
             (Ok(registration), _) => Ok(Self::Waited(registration)),
@@ -100,12 +101,13 @@ impl End {
     }
 }
 
-/// What epoll says of devices that are always ready.
+/// Whether `error` is epoll's answer for a device that is always ready.
 fn is_never_waited_for(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::EPERM as i32)
 }
 
-/// What a device refuses it refuses for good: that it hangs up, say.
+/// Runs `operation` on a device. If the device refuses it, for example after it hung up, the
+/// refusal is final.
 fn poll_ready<T>(
     io: &Descriptor,
     cx: &mut Context<'_>,

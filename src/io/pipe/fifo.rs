@@ -1,4 +1,4 @@
-//! Named pipes: made, and opened.
+//! Creates and opens named pipes.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
@@ -15,11 +15,12 @@ use nix::unistd::mkfifo;
 use super::{Receiver, Sender};
 use crate::time::sleep;
 
-/// Makes a named pipe, with the permissions of `mode`, such as `0o600`, less those that the process's `umask` takes away.
+/// Creates a named pipe with the permissions `mode`, such as `0o600`, minus those that the
+/// process's `umask` removes.
 ///
 /// # Errors
 ///
-/// `AlreadyExists` if there is something at `path`; those of the kernel. Each names the path.
+/// `AlreadyExists` if `path` exists; any other error of the kernel. Each error names the path.
 ///
 /// # Examples
 ///
@@ -48,33 +49,35 @@ pub fn create_fifo(path: impl AsRef<Path>, mode: u32) -> io::Result<()> {
     mkfifo(path, mode).map_err(|errno| with_path(errno, "make the named pipe", path))
 }
 
-/// Opens a named pipe to read from, whether somebody has it open for writing or not.
+/// Opens a named pipe for reading, whether or not it is already open for writing.
 ///
-/// The first read waits for a writer; the end comes when all writers are gone. Then this receiver stays at the end until there
-/// is another writer. To wait for one, open the pipe again, before the old receiver is dropped, so that a new writer finds
-/// a reader all the time.
+/// The first read waits for a writer. The end comes when all writers are gone, and this receiver
+/// stays at the end until there is another writer. To wait for another writer, open the pipe again
+/// before dropping the old receiver, so that a new writer finds a reader at all times.
 ///
 /// # Errors
 ///
-/// `InvalidInput` if `path` is no named pipe; those of the kernel. Each names the path.
+/// `InvalidInput` if `path` is not a named pipe; any error of the kernel. Each error names the
+/// path.
 pub fn open_receiver(path: impl AsRef<Path>) -> io::Result<Receiver> {
     let path = path.as_ref();
     let file = open(OpenOptions::new().read(true), path)?;
     Receiver::before_writers(file)
 }
 
-/// Opens a named pipe to write to, as soon as somebody has it open for reading.
+/// Opens a named pipe for writing, as soon as it is open for reading.
 ///
-/// The kernel does not tell when that is, so it tries again, after a millisecond at first and then less and less often, at least
-/// twenty times a second.
+/// The kernel sends no notification of that, so this function retries: after one millisecond at
+/// first and then less and less often, but at least twenty times a second.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it has opened nothing.
+/// If dropped before it is ready, it has opened nothing.
 ///
 /// # Errors
 ///
-/// `InvalidInput` if `path` is no named pipe; those of the kernel. Each names the path.
+/// `InvalidInput` if `path` is not a named pipe; any error of the kernel. Each error names the
+/// path.
 pub async fn open_sender(path: impl AsRef<Path>) -> io::Result<Sender> {
     let mut pause = PAUSE_MIN;
     loop {
@@ -90,17 +93,17 @@ pub async fn open_sender(path: impl AsRef<Path>) -> io::Result<Sender> {
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// As [`open_sender`], without waiting.
+/// Like [`open_sender`], but does not wait.
 ///
 /// # Errors
 ///
-/// `WouldBlock` if nobody has the pipe open for reading; and as [`open_sender`].
+/// `WouldBlock` if the pipe is not open for reading; otherwise the errors of [`open_sender`].
 pub fn try_open_sender(path: impl AsRef<Path>) -> io::Result<Sender> {
     let path = path.as_ref();
     Sender::from_owned_fd(open(OpenOptions::new().write(true), path)?)
 }
 
-/// Opens what must be a named pipe, without waiting for somebody at its other end.
+/// Opens `path`, which must be a named pipe, without waiting for its other end to be opened.
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = match options.custom_flags(flags.bits()).open(path) {

@@ -1,4 +1,4 @@
-//! Pipes and named pipes: bytes that go one way, within a process or to another one.
+//! Pipes and named pipes: one-way byte streams, within a process or to another one.
 
 mod end;
 mod fifo;
@@ -13,15 +13,15 @@ pub use sender::Sender;
 
 use crate::runtime::pipe_ends;
 
-/// Makes a pipe. What is written to the [`Sender`] is read from the [`Receiver`], which comes to the end when the sender
-/// is dropped.
+/// Creates a pipe. Bytes written to the [`Sender`] are read from the [`Receiver`], which reaches
+/// the end when the sender is dropped.
 ///
-/// A pipe takes 64 KiB on Linux, then the sender waits. Children do not inherit it: an end that is meant for one goes there as
-/// [`into_blocking_fd`](Receiver::into_blocking_fd).
+/// On Linux, a pipe holds 64 KiB; beyond that, the sender waits. Children do not inherit the pipe:
+/// to pass an end to a child, use [`into_blocking_fd`](Receiver::into_blocking_fd).
 ///
 /// # Errors
 ///
-/// If no loop runs on this thread, or the process has no descriptors left.
+/// Fails if no loop runs on this thread, or if the process has no descriptors left.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! `Receiver`: the end of a pipe to read from.
+//! `Receiver`: the reading end of a pipe.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
@@ -12,11 +12,12 @@ use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
 use crate::runtime::{Direction, Interests};
 
-/// The end of a pipe to read from; of [`pipe`](super::pipe()), of [`open_receiver`](super::open_receiver), or of any descriptor
-/// that behaves like one.
+/// The reading end of a pipe: from [`pipe`](super::pipe()), from
+/// [`open_receiver`](super::open_receiver), or made from any descriptor that behaves like one.
 ///
-/// All methods take `&self`. It belongs to the loop on which it was made: it is `Send` and may be dropped anywhere; used
-/// elsewhere, each method gives an error that says so. Dropping it closes it, and whoever still writes gets `BrokenPipe`.
+/// All methods take `&self`. A receiver belongs to the loop on which it was created. It is `Send`
+/// and may be dropped anywhere, but on another thread each method returns an error that says so.
+/// Dropping it closes the pipe, and writers then get `BrokenPipe`.
 ///
 /// # Examples
 ///
@@ -44,23 +45,24 @@ pub struct Receiver {
 const WHAT: &str = "pipe::Receiver";
 
 impl Receiver {
-    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a character device, such as a terminal or
-    /// `/dev/zero`.
-    /// asyncio's `connect_read_pipe`.
+    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a
+    /// character device, such as a terminal or `/dev/zero`. asyncio's `connect_read_pipe`.
     ///
-    /// It is set to non-blocking mode, which all feel who share what it stands for: other processes that have inherited it, and
-    /// duplicates. On an error it is closed. For standard input there is [`stdin`](crate::io::stdin).
+    /// The descriptor is set to non-blocking mode. This affects everyone who shares the open file:
+    /// duplicates, and other processes that inherited it. On an error the descriptor is closed. For
+    /// standard input, use [`stdin`](crate::io::stdin).
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a regular file, a directory, or what is not open for reading. If no loop runs here, or the kernel refuses.
+    /// `InvalidInput` for a regular file, a directory, or a descriptor that is not open for
+    /// reading. Also fails if no loop runs here, or if the kernel refuses.
     pub fn from_owned_fd(fd: impl Into<OwnedFd>) -> io::Result<Self> {
         let registration = End::adopt(fd.into(), Direction::Read, Interests::Read, WHAT)?;
         Ok(Self { registration })
     }
 
-    /// As [`from_owned_fd`](Self::from_owned_fd), for a pipe that may not have had a writer yet, which a read would take for the
-    /// end: the first read waits for an event.
+    /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe that may not have had a writer yet.
+    /// A read would take that for the end, so the first read waits for an event.
     pub(super) fn before_writers(fd: OwnedFd) -> io::Result<Self> {
         let receiver = Self::from_owned_fd(fd)?;
         let nothing_yet = |_: &Descriptor| Err(ErrorKind::WouldBlock.into());
@@ -70,35 +72,38 @@ impl Receiver {
         }
     }
 
-    /// Takes the descriptor off its loop, as it is, in non-blocking mode.
+    /// Removes the descriptor from its loop. It stays in non-blocking mode.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the descriptor is closed then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the descriptor is then
+    /// closed.
     pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
         Ok(self.registration.into_inner()?.0.into())
     }
 
-    /// Takes the descriptor off its loop, in blocking mode, as other programs expect it: for the standard input of a child.
+    /// Removes the descriptor from its loop and sets it to blocking mode, as other programs expect
+    /// it; use it for the standard input of a child.
     ///
     /// # Errors
     ///
-    /// As [`into_owned_fd`](Self::into_owned_fd).
+    /// The errors of [`into_owned_fd`](Self::into_owned_fd).
     pub fn into_blocking_fd(self) -> io::Result<OwnedFd> {
         let fd = self.into_owned_fd()?;
         descriptor::set_nonblocking(&fd, false)?;
         Ok(fd)
     }
 
-    /// Reads what is there, waiting for something if need be; returns how many bytes. 0: all senders are gone, or `buf` is empty.
+    /// Reads the available bytes, waiting for some if there are none. Returns the number of bytes
+    /// read: 0 if all senders are gone, or if `buf` is empty.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// Those of the kernel; and on another thread than the loop's.
+    /// Any error of the kernel. Also fails on another thread than the loop's.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -106,15 +111,15 @@ impl Receiver {
         self.registration.when_ready(Direction::Read, |io| descriptor::read(io, buf)).await
     }
 
-    /// As [`read`](Self::read), into several buffers, one after the other.
+    /// Like [`read`](Self::read), but into several buffers, one after the other.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
@@ -128,11 +133,12 @@ impl Receiver {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has read an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has read an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// `UnexpectedEof` if the senders are gone before; and as [`read`](Self::read). How much was read then is unknown.
+    /// `UnexpectedEof` if the senders are gone first; otherwise the errors of [`read`](Self::read).
+    /// After an error, the number of bytes read is unknown.
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < buf.len() {
@@ -148,15 +154,16 @@ impl Receiver {
         Ok(())
     }
 
-    /// Appends all to `buf`, until the senders are gone; returns how many bytes. There is no limit: what comes is kept.
+    /// Appends everything to `buf` until all senders are gone. Returns the number of bytes read.
+    /// There is no limit: all arriving bytes are kept.
     ///
     /// # Cancel safety
     ///
-    /// What was read is in `buf`, also when it is dropped before it is ready.
+    /// The bytes read are in `buf`, even if this is dropped before it is ready.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub async fn read_to_end(&self, buf: &mut Vec<u8>) -> io::Result<usize> {
         let start = buf.len();
         let mut append = |io: &_| descriptor::append(io, buf);
@@ -164,11 +171,11 @@ impl Receiver {
         Ok(buf.len() - start)
     }
 
-    /// Reads what is there, without waiting.
+    /// Reads the available bytes without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if nothing is there; and as [`read`](Self::read).
+    /// `WouldBlock` if there are none; otherwise the errors of [`read`](Self::read).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -176,23 +183,23 @@ impl Receiver {
         self.registration.try_io(Direction::Read, |io| descriptor::read(io, buf))
     }
 
-    /// Waits until a read may give something: data, the end, or an error.
+    /// Waits until a read may yield data, the end, or an error.
     ///
-    /// It may be wrong: [`try_read`](Self::try_read) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_read`](Self::try_read) may still return `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn readable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Read).await
     }
 }
 
-/// One task at a time reads through this trait: the last one that polls is the one that is woken.
+/// Only one task at a time can read through this trait: the last task to poll is the one woken.
 impl AsyncRead for &Receiver {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -217,7 +224,7 @@ impl AsyncRead for &Receiver {
     }
 }
 
-/// As for a reference to it.
+/// Behaves like the implementation for `&Receiver`.
 impl AsyncRead for Receiver {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -1,4 +1,4 @@
-//! `Sender`: the end of a pipe to write to.
+//! `Sender`: the writing end of a pipe.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
@@ -12,15 +12,16 @@ use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
 use crate::runtime::{Direction, Interests, Moved};
 
-/// The end of a pipe to write to; of [`pipe`](super::pipe()), of [`open_sender`](super::open_sender), or of any descriptor that
-/// behaves like one.
+/// The writing end of a pipe: from [`pipe`](super::pipe()), from
+/// [`open_sender`](super::open_sender), or made from any descriptor that behaves like one.
 ///
-/// All methods take `&self`. It belongs to the loop on which it was made: it is `Send` and may be dropped anywhere; used
-/// elsewhere, each method gives an error that says so. Dropping it closes it, and the reader comes to the end once it has read all
-/// that was written. Through [`AsyncWrite`], `close` does so too.
+/// All methods take `&self`. A sender belongs to the loop on which it was created. It is `Send` and
+/// may be dropped anywhere, but on another thread each method returns an error that says so.
+/// Dropping it closes the pipe, and the reader reaches the end after reading all written bytes. So
+/// does `close` through [`AsyncWrite`].
 ///
-/// When the reader is gone, each write gives `BrokenPipe`, and [`closed`](Self::closed) waits for it. (Rust programs ignore the
-/// signal SIGPIPE, which would end them instead.)
+/// Once the reader is gone, each write returns `BrokenPipe`; [`closed`](Self::closed) waits for
+/// that moment. (Rust programs ignore the signal SIGPIPE, which would otherwise kill them.)
 ///
 /// # Examples
 ///
@@ -45,68 +46,76 @@ pub struct Sender {
 const WHAT: &str = "pipe::Sender";
 
 impl Sender {
-    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a character device, such as a terminal or
-    /// `/dev/null`.
-    /// asyncio's `connect_write_pipe`.
+    /// Registers a descriptor with this thread's loop: a pipe, a named pipe, a socket or a
+    /// character device, such as a terminal or `/dev/null`. asyncio's `connect_write_pipe`.
     ///
-    /// It is set to non-blocking mode, which all feel who share what it stands for: other processes that have inherited it, and
-    /// duplicates. On an error it is closed. For standard output there is [`stdout`](crate::io::stdout).
+    /// The descriptor is set to non-blocking mode. This affects everyone who shares the open file:
+    /// duplicates, and other processes that inherited it. On an error the descriptor is closed. For
+    /// standard output, use [`stdout`](crate::io::stdout).
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a regular file, a directory, or what is not open for writing. If no loop runs here, or the kernel refuses.
+    /// `InvalidInput` for a regular file, a directory, or a descriptor that is not open for
+    /// writing. Also fails if no loop runs here, or if the kernel refuses.
     pub fn from_owned_fd(fd: impl Into<OwnedFd>) -> io::Result<Self> {
-        // Nothing is read, but a reader that hangs up is an event of both directions, and of this one nothing else is: `closed`
-        // waits for it, and takes no readiness to write away from those who wait for that.
+        // A sender reads nothing, but a reader that hangs up is an event of both directions, and
+        // the only event of the reading direction. `closed` waits for that one, so it takes no
+        // write readiness away from tasks that write.
         let registration = End::adopt(fd.into(), Direction::Write, Interests::Both, WHAT)?;
         Ok(Self { registration: Some(registration) })
     }
 
-    /// Takes the descriptor off its loop, as it is, in non-blocking mode.
+    /// Removes the descriptor from its loop. It stays in non-blocking mode.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the descriptor is closed then. After it was closed through [`AsyncWrite`].
+    /// Fails on another thread than the loop's, or after the loop has ended; the descriptor is then
+    /// closed. Also fails after a close through [`AsyncWrite`].
     pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
         let registration = self.registration.ok_or_else(has_been_closed)?;
         Ok(registration.into_inner()?.0.into())
     }
 
-    /// Takes the descriptor off its loop, in blocking mode, as other programs expect it: for the standard output of a child.
+    /// Removes the descriptor from its loop and sets it to blocking mode, as other programs expect
+    /// it; use it for the standard output of a child.
     ///
     /// # Errors
     ///
-    /// As [`into_owned_fd`](Self::into_owned_fd).
+    /// The errors of [`into_owned_fd`](Self::into_owned_fd).
     pub fn into_blocking_fd(self) -> io::Result<OwnedFd> {
         let fd = self.into_owned_fd()?;
         descriptor::set_nonblocking(&fd, false)?;
         Ok(fd)
     }
 
-    /// Writes what the pipe takes, waiting for room if need be; returns how many bytes.
+    /// Writes as many bytes as the pipe accepts, waiting for room if there is none. Returns the
+    /// number of bytes written.
     ///
-    /// Up to 512 bytes (`PIPE_BUF`; 4096 on Linux) go in one piece, whoever else writes to the pipe.
+    /// Writes of up to 512 bytes (`PIPE_BUF`; 4096 on Linux) are atomic: other writers' bytes never
+    /// end up in between.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has written nothing.
+    /// If dropped before it is ready, it has written nothing.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the reader is gone; those of the kernel; and on another thread than the loop's.
+    /// `BrokenPipe` once the reader is gone; any other error of the kernel. Also fails on another
+    /// thread than the loop's.
     pub async fn write(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration()?.when_ready(Direction::Write, |io| descriptor::write(io, buf)).await
     }
 
-    /// As [`write`](Self::write), from several buffers, one after the other, with one system call.
+    /// Like [`write`](Self::write), but from several buffers, one after the other, with one system
+    /// call.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has written nothing.
+    /// If dropped before it is ready, it has written nothing.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// The errors of [`write`](Self::write).
     pub async fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let write = |io: &_| descriptor::write_vectored(io, bufs);
         self.registration()?.when_ready(Direction::Write, write).await
@@ -116,11 +125,12 @@ impl Sender {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has written an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has written an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write). How much was written then is unknown.
+    /// The errors of [`write`](Self::write). After an error, the number of bytes written is
+    /// unknown.
     pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
         let mut rest = buf;
         while !rest.is_empty() {
@@ -132,41 +142,41 @@ impl Sender {
         Ok(())
     }
 
-    /// Writes what the pipe takes now, without waiting.
+    /// Writes as many bytes as the pipe accepts now, without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it takes nothing; and as [`write`](Self::write).
+    /// `WouldBlock` if it accepts none; otherwise the errors of [`write`](Self::write).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration()?.try_io(Direction::Write, |io| descriptor::write(io, buf))
     }
 
-    /// Waits until a write may do something.
+    /// Waits until a write may make progress.
     ///
-    /// It may be wrong: [`try_write`](Self::try_write) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_write`](Self::try_write) may still return `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn writable(&self) -> io::Result<()> {
         self.registration()?.ready(Direction::Write).await
     }
 
-    /// Waits until nobody can read any more what is written. What asyncio tells a protocol as `connection_lost`.
+    /// Waits until no reader is left. asyncio reports this to a protocol as `connection_lost`.
     ///
     /// A named pipe may get another reader later.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn closed(&self) -> io::Result<()> {
         let hung_up = |io: &Descriptor| {
             if descriptor::has_hung_up(&io.0)? {
@@ -186,8 +196,8 @@ fn has_been_closed() -> io::Error {
     io::Error::new(ErrorKind::BrokenPipe, "this pipe::Sender has been closed")
 }
 
-/// One task at a time writes through this trait: the last one that polls is the one that is woken. `close` closes the
-/// descriptor, so that the reader comes to the end; what was written stays.
+/// Only one task at a time can write through this trait: the last task to poll is the one woken.
+/// `close` closes the descriptor, so the reader reaches the end after reading all written bytes.
 impl AsyncWrite for Sender {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -207,7 +217,7 @@ impl AsyncWrite for Sender {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The kernel has everything already.
+        // The kernel already has all the data.
         Poll::Ready(Ok(()))
     }
 
@@ -219,7 +229,7 @@ impl AsyncWrite for Sender {
 
 /// # Panics
 ///
-/// After it was closed through [`AsyncWrite`].
+/// Panics after a close through [`AsyncWrite`].
 impl AsFd for Sender {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.registration {
@@ -231,7 +241,7 @@ impl AsFd for Sender {
 
 /// # Panics
 ///
-/// After it was closed through [`AsyncWrite`].
+/// Panics after a close through [`AsyncWrite`].
 impl AsRawFd for Sender {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()

@@ -130,7 +130,7 @@ impl Future for Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        // A forked child leaves it to its parent.
+        // A forked child leaves the rest to its parent.
         if !self.outgoing.is_leaving.get() || self.outgoing.is_inherited() {
             return;
         }

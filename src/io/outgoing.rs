@@ -95,7 +95,7 @@ impl Outgoing {
         self.backlog().phase()
     }
 
-    /// Whether this is a forked child's copy: the stream is its parent's too.
+    /// Whether this is a forked child's copy, whose stream belongs to the parent too.
     pub(super) fn is_inherited(&self) -> bool {
         !self.process.is_current()
     }

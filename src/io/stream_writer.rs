@@ -372,7 +372,7 @@ impl AsyncWrite for StreamWriter {
 
 impl Drop for StreamWriter {
     fn drop(&mut self) {
-        // A forked child leaves it to its parent to send the rest and to end the stream.
+        // In a forked child, the parent sends the rest and ends the stream.
         if !self.outgoing.is_inherited() {
             Rc::clone(&self.outgoing).leave();
         }

@@ -13,9 +13,10 @@ use crate::net::accept::{Incoming, Listener, accept};
 use crate::net::options::at_first;
 use crate::runtime::{Interests, Registration};
 
-/// A socket that waits for connections.
+/// A socket that listens for connections.
 ///
-/// It belongs to the loop on which it was made; see [`TcpStream`]. Several tasks may accept from one listener.
+/// A listener belongs to the loop on which it was created; see [`TcpStream`]. Several tasks may
+/// accept from one listener.
 ///
 /// # Examples
 ///
@@ -41,20 +42,21 @@ pub struct TcpListener {
 const WHAT: &str = "TcpListener";
 
 impl TcpListener {
-    /// Listens at `addr`; at the first one that works, if it names several. Port 0 takes a free one, see
-    /// [`local_addr`](Self::local_addr).
+    /// Listens on `addr`; if it names several addresses, on the first one that works. Port 0 means
+    /// a free port; see [`local_addr`](Self::local_addr).
     ///
-    /// `SO_REUSEADDR` is on, so a server can be started again at once; and `TCP_NODELAY`, as in asyncio, so accepted streams send
-    /// small writes at once. For other options, [`builder`](Self::builder).
+    /// `SO_REUSEADDR` is on, so a server can be restarted at once. Like in asyncio, `TCP_NODELAY`
+    /// is on, so accepted streams send small writes at once. For other options, use
+    /// [`builder`](Self::builder).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    /// If dropped before it is ready, it leaves no socket behind. It waits only for a name look-up.
     ///
     /// # Errors
     ///
-    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or what the look-up of the name gave; with the address in the
-    /// message.
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or the error of a failed name look-up;
+    /// the message contains the address.
     ///
     /// # Examples
     ///
@@ -72,7 +74,7 @@ impl TcpListener {
         Self::builder().bind(addr).await
     }
 
-    /// A listener with options.
+    /// Returns a builder for a listener with options.
     ///
     /// # Examples
     ///
@@ -94,17 +96,19 @@ impl TcpListener {
 
     /// Waits for a connection.
     ///
-    /// Where the process, or the system, has no descriptors left, it waits (10 ms, then longer, 1 s at most) and tries again:
-    /// the connection stays in the backlog, and the first wait writes a line to the log. A connection that its
-    /// peer gave up meanwhile, or whose network failed, is passed over, as accept(2) asks.
+    /// If the process or the system has no descriptors left, this waits and tries again, after 10
+    /// ms at first and then less often, at most 1 s apart. The connection stays in the backlog
+    /// meanwhile, and the first such wait writes a line to the log. A connection that its peer has
+    /// given up, or whose network failed, is skipped, as accept(2) asks.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has accepted nothing.
+    /// If dropped before it is ready, it has accepted nothing.
     ///
     /// # Errors
     ///
-    /// Errors of the kernel that cannot pass, because the socket does not listen any more; and on another thread than the loop's.
+    /// Permanent errors of the kernel, because the socket no longer listens. Also fails on another
+    /// thread than the loop's.
     ///
     /// # Examples
     ///
@@ -126,25 +130,26 @@ impl TcpListener {
         accept(self).await
     }
 
-    /// The connections, one after the other, without end.
+    /// Returns the connections, one after the other, without end.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming::new(self)
     }
 
-    /// The address at which it listens.
+    /// Returns the address on which it listens.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.registration.io().local_addr()
     }
 
-    /// Registers a listener of the standard library with this thread's loop, in non-blocking mode.
+    /// Registers a listener of the standard library with this thread's loop, and sets it to
+    /// non-blocking mode.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or the kernel refuses.
+    /// Fails if no loop runs here, or the kernel refuses.
     pub fn from_std(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Self::register(ListenerSocket::from_std(listener))
@@ -154,11 +159,13 @@ impl TcpListener {
         Ok(Self { registration: Registration::new(listener, Interests::Read, WHAT)? })
     }
 
-    /// Takes the listener off its loop, in blocking mode, as the standard library makes them.
+    /// Removes the listener from its loop and sets it to blocking mode, the standard library's
+    /// default.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the listener is closed then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the listener is then
+    /// closed.
     pub fn into_std(self) -> io::Result<StdListener> {
         let listener = self.registration.into_inner()?;
         let listener = StdListener::from(OwnedFd::from(listener));
@@ -167,7 +174,7 @@ impl TcpListener {
     }
 }
 
-/// Options of a [`TcpListener`].
+/// Options for a [`TcpListener`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `bind`"]
 pub struct TcpListenerBuilder {
@@ -178,41 +185,43 @@ pub struct TcpListenerBuilder {
 }
 
 impl TcpListenerBuilder {
-    /// How many connections may wait to be accepted; 1024 unless said otherwise. The kernel has a limit of its own.
+    /// Sets how many connections may wait to be accepted. The default is 1024. The kernel has a
+    /// limit of its own.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
         self
     }
 
-    /// Whether accepted streams send small writes at once (`TCP_NODELAY`); on unless said otherwise, as in asyncio.
+    /// Whether accepted streams send small writes at once (`TCP_NODELAY`). On by default, as in
+    /// asyncio.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
         self
     }
 
-    /// Whether the address may be taken although old connections of a former listener linger (`SO_REUSEADDR`); on unless
-    /// said otherwise.
+    /// Whether the address may be bound while old connections of a former listener linger
+    /// (`SO_REUSEADDR`). On by default.
     pub fn reuse_address(mut self, reuse: bool) -> Self {
         self.reuse_address = reuse;
         self
     }
 
-    /// Whether several listeners may share the address, each of which has said so (`SO_REUSEPORT`). The kernel spreads connections
-    /// over them.
+    /// Whether several listeners may share the address (`SO_REUSEPORT`). Each of them must set
+    /// this. The kernel distributes connections among them.
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
         self
     }
 
-    /// Listens at `addr`.
+    /// Listens on `addr`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    /// If dropped before it is ready, it leaves no socket behind. It waits only for a name look-up.
     ///
     /// # Errors
     ///
-    /// As [`TcpListener::bind`].
+    /// The errors of [`TcpListener::bind`].
     pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let target = addr.target();
         let addrs = target.resolve().await?;
@@ -226,7 +235,7 @@ impl TcpListenerBuilder {
             socket.set_reuse_port(true)?;
         }
         if self.nodelay {
-            // Accepted streams take it over.
+            // Accepted streams inherit this option.
             socket.set_nodelay(true)?;
         }
         socket.bind_to(addr)?;

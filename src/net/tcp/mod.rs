@@ -1,4 +1,4 @@
-//! TCP: listeners and streams.
+//! TCP: listeners, streams, and sockets that are neither yet.
 
 mod listener;
 mod socket;

@@ -13,12 +13,15 @@ use socket2::{Domain, Protocol, SockRef, Socket};
 use super::{TcpListener, TcpStream};
 use crate::net::options::{self, explain};
 
-/// A TCP socket on which options are set before it [connects](Self::connect) or [listens](Self::listen).
+/// A TCP socket on which to set options before it [connects](Self::connect) or
+/// [listens](Self::listen).
 ///
-/// Nothing is on but what is set here; also `TCP_NODELAY`, which streams of [`TcpStream::connect`] have, is off. It
-/// belongs to no loop yet. Dropping it closes it.
+/// No option is on unless it is set here. In particular, `TCP_NODELAY`, which
+/// [`TcpStream::connect`] turns on, is off. The socket belongs to no loop yet. Dropping it closes
+/// it.
 ///
-/// To connect to a name with such options, [`Connector::configure`](crate::net::Connector::configure).
+/// To set such options while connecting to a name, use
+/// [`Connector::configure`](crate::net::Connector::configure).
 ///
 /// # Examples
 ///
@@ -45,40 +48,40 @@ pub struct TcpSocket {
 }
 
 impl TcpSocket {
-    /// A socket for IPv4.
+    /// Creates an IPv4 socket.
     ///
     /// # Errors
     ///
-    /// If the process or the system has no descriptors left.
+    /// Fails if the process or the system has no descriptors left.
     pub fn new_v4() -> io::Result<Self> {
         Ok(Self { socket: options::open(Domain::IPV4, Protocol::TCP)? })
     }
 
-    /// A socket for IPv6. Listening at all addresses, it may take connections of IPv4 as well, see
-    /// [`set_only_v6`](Self::set_only_v6).
+    /// Creates an IPv6 socket. When it listens on all addresses, it may accept IPv4 connections as
+    /// well; see [`set_only_v6`](Self::set_only_v6).
     ///
     /// # Errors
     ///
-    /// If the process or the system has no descriptors left, or the system has no IPv6.
+    /// Fails if the process or the system has no descriptors left, or the system has no IPv6.
     pub fn new_v6() -> io::Result<Self> {
         Ok(Self { socket: options::open(Domain::IPV6, Protocol::TCP)? })
     }
 
-    /// A socket of the family of `addr`. It is neither bound nor connected to it.
+    /// Creates a socket of the family of `addr`. The socket is neither bound nor connected to it.
     ///
     /// # Errors
     ///
-    /// As [`new_v4`](Self::new_v4) and [`new_v6`](Self::new_v6).
+    /// The errors of [`new_v4`](Self::new_v4) and [`new_v6`](Self::new_v6).
     pub fn for_addr(addr: SocketAddr) -> io::Result<Self> {
         if addr.is_ipv6() { Self::new_v6() } else { Self::new_v4() }
     }
 
-    /// Takes over a socket that was made elsewhere and neither connects nor listens yet: a descriptor, or what other crates
-    /// make. It is put in non-blocking mode.
+    /// Takes over a socket created elsewhere, such as a descriptor or another crate's type, that
+    /// neither connects nor listens yet. It is set to non-blocking mode.
     ///
     /// # Errors
     ///
-    /// If it is no stream socket of IPv4 or IPv6.
+    /// Fails if it is not an IPv4 or IPv6 stream socket.
     pub fn from_std(socket: impl Into<OwnedFd>) -> io::Result<Self> {
         let socket = Socket::from(socket.into());
         options::local_addr(&SockRef::from(&socket))?;
@@ -89,62 +92,66 @@ impl TcpSocket {
         Ok(Self { socket })
     }
 
-    /// Gives the socket to `addr`; port 0 takes a free one. Without it, the kernel chooses both.
+    /// Binds the socket to `addr`; port 0 means a free port. Without this, the kernel chooses both
+    /// address and port.
     ///
     /// # Errors
     ///
-    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`; with the address in the message.
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`; the message contains the address.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         self.bind_to(addr).map_err(|error| explain(&error, format_args!("cannot bind to {addr}")))
     }
 
-    /// As [`bind`](Self::bind), with the errors as the kernel gives them.
+    /// Like [`bind`](Self::bind), but returns the kernel's errors unchanged.
     pub(super) fn bind_to(&self, addr: SocketAddr) -> io::Result<()> {
         self.socket.bind(&addr.into())
     }
 
-    /// Connects to `addr`, without a time limit but the kernel's: use [`timeout`](crate::timeout).
+    /// Connects to `addr`. The only time limit is the kernel's; use [`timeout`](crate::timeout) for
+    /// another.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it closes the socket.
+    /// If dropped before it is ready, it closes the socket.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as `ConnectionRefused`, with the address in the message. If no loop runs here.
+    /// Any error of the kernel, such as `ConnectionRefused`; the message contains the address. Also
+    /// fails if no loop runs here.
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let connected = self.connect_to(addr).await;
         connected.map_err(|error| explain(&error, format_args!("cannot connect to {addr}")))
     }
 
-    /// As [`connect`](Self::connect), with the errors as the kernel gives them.
+    /// Like [`connect`](Self::connect), but returns the kernel's errors unchanged.
     pub(in crate::net) async fn connect_to(self, addr: SocketAddr) -> io::Result<TcpStream> {
         match self.socket.connect(&addr.into()) {
             Ok(()) => {}
-            // It goes on by itself, also after a signal.
+            // The connection attempt continues by itself, even after a signal.
             Err(error) if matches!(error.raw_os_error(), Some(EINPROGRESS | EINTR)) => {}
             Err(error) => return Err(error),
         }
         TcpStream::connected(self.socket.into()).await
     }
 
-    /// Waits for connections, of which `backlog` may wait to be accepted. The kernel has a limit of its own.
+    /// Listens for connections, of which `backlog` may wait to be accepted. The kernel has a limit
+    /// of its own.
     ///
-    /// Accepted streams have taken over `TCP_NODELAY`, keepalive, the sizes of buffers and the like.
+    /// Accepted streams inherit `TCP_NODELAY`, keepalive, buffer sizes and similar options.
     ///
     /// # Errors
     ///
-    /// `AddrInUse`, and other ones of the kernel. If no loop runs here.
+    /// `AddrInUse`, and any other error of the kernel. Also fails if no loop runs here.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         TcpListener::register(ListenerSocket::from_std(self.socket.into()))
     }
 
-    /// The address that it is bound to; port 0 if it is not.
+    /// Returns the address that the socket is bound to, with port 0 if it is not bound.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         options::local_addr(&self.sock())
     }
@@ -153,18 +160,18 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel, while asking.
+    /// Any error of the kernel while asking.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.take_error()
     }
 
     // Options.
 
-    /// Whether the address may be taken although old connections linger there (`SO_REUSEADDR`).
+    /// Whether the address may be bound while old connections linger there (`SO_REUSEADDR`).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     #[doc(alias = "set_reuseaddr")]
     pub fn set_reuse_address(&self, reuse: bool) -> io::Result<()> {
         self.socket.set_reuse_address(reuse)
@@ -174,17 +181,17 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn reuse_address(&self) -> io::Result<bool> {
         self.socket.reuse_address()
     }
 
-    /// Whether several sockets may have the address, each of which has said so (`SO_REUSEPORT`). The kernel spreads
-    /// connections over those that listen.
+    /// Whether several sockets may share the address (`SO_REUSEPORT`). Each of them must set this.
+    /// The kernel distributes connections among those that listen.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     #[doc(alias = "set_reuseport")]
     pub fn set_reuse_port(&self, reuse: bool) -> io::Result<()> {
         self.socket.set_reuse_port(reuse)
@@ -194,16 +201,16 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn reuse_port(&self) -> io::Result<bool> {
         self.socket.reuse_port()
     }
 
-    /// Sends small writes at once instead of collecting them (`TCP_NODELAY`).
+    /// Whether small writes are sent at once instead of being collected (`TCP_NODELAY`).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(nodelay)
     }
@@ -212,16 +219,16 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.socket.tcp_nodelay()
     }
 
-    /// Whether the kernel asks an idle peer now and then if it is still there (`SO_KEEPALIVE`).
+    /// Whether the kernel periodically probes an idle peer (`SO_KEEPALIVE`).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
         self.socket.set_keepalive(keepalive)
     }
@@ -230,13 +237,14 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn keepalive(&self) -> io::Result<bool> {
         self.socket.keepalive()
     }
 
-    /// Turns keepalive on: a peer that was idle for `idle` is asked every `interval`, and after `retries` questions without
-    /// an answer the connection fails. The kernel counts whole seconds: a fraction is rounded up.
+    /// Turns keepalive on. A peer that has been idle for `idle` is probed every `interval`, and the
+    /// connection fails after `retries` unanswered probes. The kernel counts whole seconds: a
+    /// fraction is rounded up.
     ///
     /// # Errors
     ///
@@ -251,11 +259,11 @@ impl TcpSocket {
         options::set_keepalive_times(&self.sock(), idle, interval, retries)
     }
 
-    /// What closing does with data that was not sent; see [`TcpStream::set_linger`].
+    /// Sets what closing does with unsent data; see [`TcpStream::set_linger`].
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         options::set_linger(&self.sock(), linger)
     }
@@ -264,17 +272,17 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket.linger()
     }
 
-    /// How many bytes the kernel may hold to be sent (`SO_SNDBUF`). Linux doubles it, and has a limit; without it, the size
-    /// adapts itself.
+    /// Sets how many unsent bytes the kernel may hold (`SO_SNDBUF`). Linux doubles the number and
+    /// caps it. If it is not set, the size adapts by itself.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
         self.socket.set_send_buffer_size(bytes)
     }
@@ -283,17 +291,18 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn send_buffer_size(&self) -> io::Result<usize> {
         self.socket.send_buffer_size()
     }
 
-    /// How many bytes the kernel may hold to be read (`SO_RCVBUF`). Linux doubles it, and has a limit; without it, the size
-    /// adapts itself. It has to be set before connecting, as the window that TCP offers depends on it.
+    /// Sets how many unread bytes the kernel may hold (`SO_RCVBUF`). Linux doubles the number and
+    /// caps it. If it is not set, the size adapts by itself. Set it before connecting, because the
+    /// window that TCP offers depends on it.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
         self.socket.set_recv_buffer_size(bytes)
     }
@@ -302,17 +311,17 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn recv_buffer_size(&self) -> io::Result<usize> {
         self.socket.recv_buffer_size()
     }
 
-    /// The type of service of packets (`IP_TOS`), or their traffic class (`IPV6_TCLASS`): eight bits, of which the upper six
-    /// are the DSCP.
+    /// Sets the packets' type of service (`IP_TOS`) or traffic class (`IPV6_TCLASS`): eight bits,
+    /// of which the upper six are the DSCP.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     #[doc(alias = "set_tclass_v6")]
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
         options::set_tos(&self.sock(), tos)
@@ -322,16 +331,16 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn tos(&self) -> io::Result<u32> {
         options::tos(&self.sock())
     }
 
-    /// How many hops packets may take.
+    /// Sets how many hops packets may take.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     #[doc(alias = "set_unicast_hops_v6")]
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         options::set_ttl(&self.sock(), ttl)
@@ -341,16 +350,17 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn ttl(&self) -> io::Result<u32> {
         options::ttl(&self.sock())
     }
 
-    /// Whether a socket of IPv6 leaves IPv4 alone (`IPV6_V6ONLY`), so that another one may have the same port there.
+    /// Whether an IPv6 socket leaves IPv4 alone (`IPV6_V6ONLY`), so that another socket may use the
+    /// same port there.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as on a socket of IPv4.
+    /// Any error of the kernel, for example on an IPv4 socket.
     pub fn set_only_v6(&self, only: bool) -> io::Result<()> {
         self.socket.set_only_v6(only)
     }
@@ -359,16 +369,18 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as on a socket of IPv4.
+    /// Any error of the kernel, for example on an IPv4 socket.
     pub fn only_v6(&self) -> io::Result<bool> {
         self.socket.only_v6()
     }
 
-    /// Sends and receives through this network interface only, such as `eth0` (`SO_BINDTODEVICE`); `None`: through any.
+    /// Sends and receives only through this network interface, such as `eth0` (`SO_BINDTODEVICE`).
+    /// `None` means any interface.
     ///
     /// # Errors
     ///
-    /// If there is no such interface, or the process must not (`PermissionDenied`); with its name in the message.
+    /// Fails if there is no such interface, or with `PermissionDenied` if the process may not do
+    /// this; the message contains the interface's name.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     pub fn bind_device(&self, interface: Option<&str>) -> io::Result<()> {
         options::bind_device(&self.sock(), interface)
@@ -391,7 +403,7 @@ impl AsRawFd for TcpSocket {
     }
 }
 
-/// The socket as it is, in non-blocking mode.
+/// Returns the socket unchanged, in non-blocking mode.
 impl From<TcpSocket> for OwnedFd {
     fn from(socket: TcpSocket) -> Self {
         socket.socket.into()

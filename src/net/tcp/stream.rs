@@ -17,14 +17,17 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 
 /// A TCP connection.
 ///
-/// All methods take `&self`: one task may read while another writes, through a shared reference, an `Rc`, or the halves of
-/// [`split`](Self::split). Two tasks may also wait in the same direction; an event wakes both, and who comes first
-/// gets the data.
+/// All methods take `&self`: one task may read while another writes, through a shared reference, an
+/// `Rc`, or the halves of [`split`](Self::split). Two tasks may also wait in the same direction. An
+/// event wakes both, and the first to run gets the data.
 ///
-/// The stream belongs to the loop on which it was made. It is `Send` and may be dropped anywhere; used elsewhere, each method gives
-/// an error that says so. To move a connection, [`into_std`](Self::into_std) here and [`from_std`](Self::from_std) there.
+/// A stream belongs to the loop on which it was created. It is `Send` and may be dropped anywhere,
+/// but on another thread each method returns an error that says so. To move a connection to another
+/// loop, call [`into_std`](Self::into_std) on the old one and [`from_std`](Self::from_std) on the
+/// new one.
 ///
-/// Dropping it closes the connection; what was written and not yet sent still goes out, by the kernel.
+/// Dropping it closes the connection. The kernel still sends data that was written but not yet
+/// sent.
 ///
 /// # Examples
 ///
@@ -50,10 +53,11 @@ pub struct TcpStream {
 pub(super) const WHAT: &str = "TcpStream";
 
 impl TcpStream {
-    /// A stream of a socket that connects already, once it has.
+    /// Returns the stream once `socket`, which is already connecting, has connected.
     pub(super) async fn connected(socket: StdStream) -> io::Result<Self> {
         let stream = Self::register(Socket::from_std(socket))?;
-        // Nothing has come yet, or the kernel is going to tell: the first read need not find out.
+        // Either nothing has arrived yet, or the kernel will report it, so the first read need not
+        // try.
         let nothing = |_: &Socket| Err::<Moved<()>, _>(ErrorKind::WouldBlock.into());
         stream.registration.try_io(Direction::Read, nothing).ok();
         let is_connected = |io: &Socket| {
@@ -62,7 +66,7 @@ impl TcpStream {
             }
             match io.peer_addr() {
                 Ok(_) => Ok(Moved { value: (), is_short: false }),
-                // Still on its way: the answer makes the socket writable.
+                // Still connecting. The socket becomes writable when the answer arrives.
                 Err(error) if error.kind() == ErrorKind::NotConnected => {
                     Err(ErrorKind::WouldBlock.into())
                 }
@@ -73,22 +77,25 @@ impl TcpStream {
         Ok(stream)
     }
 
-    /// Registers a stream of the standard library with this thread's loop, in non-blocking mode.
+    /// Registers a stream of the standard library with this thread's loop, and sets it to
+    /// non-blocking mode.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or the kernel refuses.
+    /// Fails if no loop runs here, or the kernel refuses.
     #[doc(alias = "connect_accepted_socket")]
     pub fn from_std(stream: StdStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Self::register(Socket::from_std(stream))
     }
 
-    /// Takes the stream off its loop, in blocking mode, as the standard library makes them.
+    /// Removes the stream from its loop and sets it to blocking mode, the standard library's
+    /// default.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the stream is closed then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the stream is then
+    /// closed.
     pub fn into_std(self) -> io::Result<StdStream> {
         let stream = self.registration.into_inner()?;
         let stream = StdStream::from(OwnedFd::from(stream));
@@ -102,16 +109,16 @@ impl TcpStream {
 
     // Reading.
 
-    /// Reads what is there, waiting for something if need be; returns how many bytes. 0: the peer has closed its side, or
-    /// `buf` is empty.
+    /// Reads the available bytes, waiting for some if there are none. Returns the number of bytes
+    /// read: 0 if the peer has closed its side, or if `buf` is empty.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// Those of the connection; and on another thread than the loop's.
+    /// Any error of the connection. Also fails on another thread than the loop's.
     #[doc(alias = "sock_recv")]
     #[doc(alias = "sock_recv_into")]
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -121,15 +128,15 @@ impl TcpStream {
         self.registration.when_ready(Direction::Read, |io| read(io, buf)).await
     }
 
-    /// As [`read`](Self::read), into several buffers, one after the other.
+    /// Like [`read`](Self::read), but into several buffers, one after the other.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if are_empty(bufs) {
             return Ok(0);
@@ -141,24 +148,25 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has read an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has read an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// `UnexpectedEof` if the peer closes its side before; and as [`read`](Self::read). How much was read then is unknown.
+    /// `UnexpectedEof` if the peer closes its side first; otherwise the errors of
+    /// [`read`](Self::read). After an error, the number of bytes read is unknown.
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
         connection::read_exact(&self.registration, buf).await
     }
 
-    /// As [`read`](Self::read), and the next read gives the same bytes again.
+    /// Like [`read`](Self::read), but the next read returns the same bytes again.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -167,11 +175,11 @@ impl TcpStream {
         self.registration.when_ready(Direction::Read, peek).await
     }
 
-    /// Reads what is there, without waiting.
+    /// Reads the available bytes without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if nothing is there; and as [`read`](Self::read).
+    /// `WouldBlock` if there are none; otherwise the errors of [`read`](Self::read).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -179,45 +187,48 @@ impl TcpStream {
         self.registration.try_io(Direction::Read, |io| read(io, buf))
     }
 
-    /// Waits until a read may give something: data, the end, or an error.
+    /// Waits until a read may yield data, the end, or an error.
     ///
-    /// It may be wrong: [`try_read`](Self::try_read) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_read`](Self::try_read) may still return `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn readable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Read).await
     }
 
     // Writing.
 
-    /// Writes what the kernel takes, waiting for room if need be; returns how many bytes.
+    /// Writes as many bytes as the kernel accepts, waiting for room if there is none. Returns the
+    /// number of bytes written.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has written nothing.
+    /// If dropped before it is ready, it has written nothing.
     ///
     /// # Errors
     ///
-    /// Those of the connection, as `BrokenPipe` when the peer is gone; and on another thread than the loop's.
+    /// Any error of the connection, such as `BrokenPipe` once the peer is gone. Also fails on
+    /// another thread than the loop's.
     pub async fn write(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Write, |io| write(io, buf)).await
     }
 
-    /// As [`write`](Self::write), from several buffers, one after the other, with one system call.
+    /// Like [`write`](Self::write), but from several buffers, one after the other, with one system
+    /// call.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has written nothing.
+    /// If dropped before it is ready, it has written nothing.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// The errors of [`write`](Self::write).
     pub async fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Write, |io| write_vectored(io, bufs)).await
     }
@@ -226,106 +237,108 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has written an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has written an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write). How much was written then is unknown.
+    /// The errors of [`write`](Self::write). After an error, the number of bytes written is
+    /// unknown.
     #[doc(alias = "sock_sendall")]
     pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
         connection::write_all(&self.registration, buf).await
     }
 
-    /// Writes what the kernel takes now, without waiting.
+    /// Writes as many bytes as the kernel accepts now, without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it takes nothing; and as [`write`](Self::write).
+    /// `WouldBlock` if it accepts none; otherwise the errors of [`write`](Self::write).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration.try_io(Direction::Write, |io| write(io, buf))
     }
 
-    /// Waits until a write may do something.
+    /// Waits until a write may make progress.
     ///
-    /// It may be wrong: [`try_write`](Self::try_write) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_write`](Self::try_write) may still return `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn writable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Write).await
     }
 
-    /// Closes one side of the connection, or both. After `Shutdown::Write` the peer reads the end, and can still be
-    /// read from; asyncio's `write_eof`. On a connection that has ended already it does nothing.
+    /// Closes one side of the connection, or both. After `Shutdown::Write`, the peer reads the end,
+    /// and this side can still read; asyncio's `write_eof`. Does nothing on a connection that has
+    /// already ended.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         connection::shutdown(self.io(), how)
     }
 
     // Halves.
 
-    /// A half to read from and one to write to, both borrowed.
+    /// Splits the stream into a reading and a writing half, both borrowed.
     pub fn split(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         halves::borrow(self)
     }
 
-    /// As [`split`](Self::split), for halves that go to different tasks. Dropping the half to write to closes the side; the
-    /// connection is closed when both are gone.
+    /// Like [`split`](Self::split), but for halves that go to different tasks. Dropping the writing
+    /// half closes that side. The connection closes when both halves are gone.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         halves::split(self)
     }
 
     // Options.
 
-    /// The address of this side.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io().local_addr()
     }
 
-    /// The address of the peer.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as `NotConnected`.
+    /// Any error of the kernel, such as `NotConnected`.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io().peer_addr()
     }
 
-    /// Sends small writes at once instead of collecting them (`TCP_NODELAY`).
+    /// Whether small writes are sent at once instead of being collected (`TCP_NODELAY`).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.io().set_nodelay(nodelay)
     }
 
-    /// Whether small writes are sent at once.
+    /// Returns whether small writes are sent at once.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.io().nodelay()
     }
 
-    /// How many hops packets may take.
+    /// Sets how many hops packets may take.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io().set_ttl(ttl)
     }
@@ -334,16 +347,16 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn ttl(&self) -> io::Result<u32> {
         self.io().ttl()
     }
 
-    /// Whether the kernel asks an idle peer now and then if it is still there (`SO_KEEPALIVE`).
+    /// Whether the kernel periodically probes an idle peer (`SO_KEEPALIVE`).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
         SockRef::from(self).set_keepalive(keepalive)
     }
@@ -352,18 +365,19 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn keepalive(&self) -> io::Result<bool> {
         SockRef::from(self).keepalive()
     }
 
-    /// What closing does with data that was not sent: `None`, the kernel sends it in the background; `Some(Duration::ZERO)`, it is thrown
-    /// away and the connection is reset. Another duration makes closing block the loop for so long at most. The kernel counts
-    /// whole seconds: a fraction is rounded up, so that only zero resets.
+    /// Sets what closing does with unsent data. With `None`, the kernel sends it in the background.
+    /// With `Some(Duration::ZERO)`, it is discarded and the connection is reset. With any other
+    /// duration, closing blocks the loop for up to that time. The kernel counts whole seconds: a
+    /// fraction is rounded up, so that only zero resets.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         options::set_linger(&SockRef::from(self), linger)
     }
@@ -372,7 +386,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self).linger()
     }
@@ -381,7 +395,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of the kernel, while asking.
+    /// Any error of the kernel while asking.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io().take_error()
     }
@@ -420,7 +434,7 @@ impl ByteStream for TcpStream {
     }
 
     fn reset_when_closed(&self) {
-        // A connection that has ended already has nothing to reset.
+        // A connection that has already ended has nothing to reset.
         self.set_linger(Some(Duration::ZERO)).ok();
     }
 }

@@ -1,7 +1,7 @@
-//! Datagrams in batches: `recv_batch`, `send_batch`, and the buffers for them.
+//! Datagrams in batches: `recv_batch`, `send_batch`, and their buffers.
 //!
-//! Two ways lead to the kernel, with the same semantics: `one_by_one` everywhere; `mmsg`, one system call for all, on Linux with the feature
-//! `udp-batch`.
+//! There are two implementations with the same semantics: `one_by_one` works everywhere, and `mmsg`
+//! makes one system call for a whole batch, on Linux with the feature `udp-batch`.
 
 use std::fmt;
 use std::io;
@@ -16,25 +16,28 @@ use super::one_by_one as way;
 use super::socket::whole;
 use crate::runtime::Direction;
 
-/// How many datagrams one call sends at most: some tens of microseconds, then others have their turn.
+/// The most datagrams that one call sends. It takes some tens of microseconds; then other tasks get
+/// a turn.
 const SENT_AT_ONCE: usize = 64;
 
-/// The most that one call receives, which is also what the kernel takes at once.
+/// The most datagrams that one call receives, which is also the kernel's limit.
 const RECEIVED_AT_ONCE: usize = 1024;
 
 impl UdpSocket {
-    /// Receives the datagrams that are there, as many as `batch` has room for, waiting for the first one if need be. They are in
-    /// `batch` then, whose former ones have gone; returns how many.
+    /// Receives the available datagrams, as many as `batch` has room for, waiting for the first one
+    /// if there is none. They replace the former contents of `batch`. Returns their number.
     ///
-    /// With the feature `udp-batch`, on Linux, it is one system call (`recvmmsg`); otherwise one for each datagram.
+    /// On Linux with the feature `udp-batch`, this is one system call (`recvmmsg`); otherwise one
+    /// for each datagram.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](Self::recv_from). An error behind the first datagram waits for the next call with this batch.
+    /// The errors of [`recv_from`](Self::recv_from). An error after the first datagram is returned
+    /// by the next call with this batch.
     ///
     /// # Examples
     ///
@@ -66,29 +69,32 @@ impl UdpSocket {
         self.registration.when_ready(Direction::Read, |io| whole(way::receive(io, batch))).await
     }
 
-    /// As [`recv_batch`](Self::recv_batch), without waiting.
+    /// Like [`recv_batch`](Self::recv_batch), but does not wait.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is nothing; and as [`recv_batch`](Self::recv_batch).
+    /// `WouldBlock` if there are no datagrams; otherwise the errors of
+    /// [`recv_batch`](Self::recv_batch).
     pub fn try_recv_batch(&self, batch: &mut Batch) -> io::Result<usize> {
         batch.begin()?;
         self.registration.try_io(Direction::Read, |io| whole(way::receive(io, batch)))
     }
 
-    /// Sends the first of the datagrams, as many as the kernel takes and 64 at most, waiting until it takes one; returns how many.
-    /// Called with the rest, again, until all are sent. On a connected socket, each has to be for its peer.
+    /// Sends the first of the datagrams, as many as the kernel accepts but at most 64, waiting
+    /// until it accepts one. Returns the number sent. Call it again with the rest until all are
+    /// sent. On a connected socket, each datagram must be for its peer.
     ///
-    /// With the feature `udp-batch`, on Linux, it is one system call (`sendmmsg`); otherwise one for each datagram.
+    /// On Linux with the feature `udp-batch`, this is one system call (`sendmmsg`); otherwise one
+    /// for each datagram.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UdpSocket::send_to), for the first datagram. An error of a later one ends the batch before it, and is seen
-    /// when that one is the first.
+    /// The errors of [`send_to`](UdpSocket::send_to), for the first datagram. If a later datagram
+    /// fails, the batch ends before it. Its error is returned once it is the first.
     ///
     /// # Examples
     ///
@@ -109,24 +115,26 @@ impl UdpSocket {
         self.registration.when_ready(Direction::Write, |io| whole(way::send(io, part))).await
     }
 
-    /// As [`send_batch`](Self::send_batch), without waiting.
+    /// Like [`send_batch`](Self::send_batch), but does not wait.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if the kernel takes nothing; and as [`send_batch`](Self::send_batch).
+    /// `WouldBlock` if the kernel accepts none; otherwise the errors of
+    /// [`send_batch`](Self::send_batch).
     pub fn try_send_batch(&self, datagrams: &[Datagram<'_>]) -> io::Result<usize> {
         let Some(part) = self.sendable(datagrams)? else { return Ok(0) };
         self.registration.try_io(Direction::Write, |io| whole(way::send(io, part)))
     }
 
-    /// What one call may send of them.
+    /// Returns the part of `datagrams` that one call may send.
     fn sendable<'a>(&self, datagrams: &'a [Datagram<'a>]) -> io::Result<Option<Outgoing<'a>>> {
         let Some(first) = datagrams.first() else { return Ok(None) };
         let part = &datagrams[..datagrams.len().min(SENT_AT_ONCE)];
         if !self.check_peer(first.addr)? {
             return Ok(Some(Outgoing { datagrams: part, to_peer: false }));
         }
-        // The first goes to the peer, so it is enough to compare the others with it. One that differs is the next call's error.
+        // The first goes to the peer, so comparing the others with it is enough. One that differs
+        // is the next call's error.
         let peer = (first.addr.ip(), first.addr.port());
         let is_other = |other: &Datagram<'_>| (other.addr.ip(), other.addr.port()) != peer;
         let end = part.iter().position(is_other).unwrap_or(part.len());
@@ -134,15 +142,15 @@ impl UdpSocket {
     }
 }
 
-/// What is to be sent by one call.
+/// The datagrams that one call sends.
 #[derive(Clone, Copy)]
 pub(super) struct Outgoing<'a> {
     pub(super) datagrams: &'a [Datagram<'a>],
-    /// The socket is connected to where they go.
+    /// The socket is connected to their destination.
     pub(super) to_peer: bool,
 }
 
-/// A datagram of a batch: some bytes, and where they come from or go to.
+/// A datagram of a batch: its bytes, and its sender or receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram<'a> {
     bytes: &'a [u8],
@@ -151,39 +159,40 @@ pub struct Datagram<'a> {
 }
 
 impl<'a> Datagram<'a> {
-    /// A datagram to be sent to `addr`.
+    /// Creates a datagram to send to `addr`.
     pub fn new(bytes: &'a [u8], addr: SocketAddr) -> Self {
         Self { bytes, addr, is_truncated: false }
     }
 
-    /// What is in it.
+    /// Returns its bytes.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Who has sent it, or who is to get it.
+    /// Returns the address of its sender, or of its receiver.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Whether it was longer than the batch allows, and its end has been cut off.
+    /// Whether it was longer than the batch allows, so that its end was cut off.
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
     }
 }
 
-/// Buffers for datagrams that are received together, to be used again and again; see [`UdpSocket::recv_batch`].
+/// Reusable buffers for datagrams that are received together; see [`UdpSocket::recv_batch`].
 pub struct Batch {
-    /// One slot after the other.
+    /// The slots, one after the other.
     buf: Box<[u8]>,
-    /// One byte longer than a datagram may be: who fills it is too long.
+    /// The size of a slot: one byte more than a datagram may have. A datagram that fills its slot
+    /// is too long.
     slot: usize,
     received: Vec<Received>,
-    /// What came behind the datagrams of the last call.
+    /// The error that followed the last call's datagrams.
     failure: Option<io::Error>,
 }
 
-/// A batch as it is filled.
+/// A batch that is being filled.
 pub(super) struct Slots<'a> {
     pub(super) free: slice::ChunksExactMut<'a, u8>,
     pub(super) received: &'a mut Vec<Received>,
@@ -197,12 +206,13 @@ pub(super) struct Received {
 }
 
 impl Batch {
-    /// Room for `count` datagrams of `size` bytes at most; what is longer is cut off, and [says so](Datagram::is_truncated). 65 535 bytes are enough
-    /// for all, 1500 for what comes over an Ethernet in one packet.
+    /// Creates a batch with room for `count` datagrams of at most `size` bytes. Longer datagrams
+    /// are cut off and [say so](Datagram::is_truncated). 65 535 bytes are enough for every
+    /// datagram, and 1500 for a single Ethernet packet.
     ///
     /// # Panics
     ///
-    /// If `count` is 0 or more than 1024.
+    /// Panics if `count` is 0 or greater than 1024.
     #[track_caller]
     pub fn new(count: usize, size: usize) -> Self {
         assert!(
@@ -214,33 +224,34 @@ impl Batch {
         Self { buf, slot, received: Vec::with_capacity(count), failure: None }
     }
 
-    /// The datagrams, in the order in which they came.
+    /// Returns the datagrams in the order in which they arrived.
     pub fn iter(&self) -> BatchIter<'_> {
         BatchIter { slots: self.buf.chunks_exact(self.slot), received: self.received.iter() }
     }
 
-    /// How many datagrams there are.
+    /// Returns the number of datagrams received.
     pub fn len(&self) -> usize {
         self.received.len()
     }
 
-    /// Whether nothing was received.
+    /// Whether there are no datagrams.
     pub fn is_empty(&self) -> bool {
         self.received.is_empty()
     }
 
-    /// How many datagrams it has room for.
+    /// Returns the number of datagrams that there is room for.
     pub fn capacity(&self) -> usize {
         self.buf.len() / self.slot
     }
 
-    /// Before a call: what is left of the last one goes.
+    /// Prepares for a call: discards the last call's datagrams, and returns the error that followed
+    /// them.
     fn begin(&mut self) -> io::Result<()> {
         self.received.clear();
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// The slots, to be filled from the first one on.
+    /// Returns the slots, to be filled from the first on.
     pub(super) fn slots(&mut self) -> Slots<'_> {
         Slots {
             free: self.buf.chunks_exact_mut(self.slot),

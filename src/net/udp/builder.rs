@@ -11,7 +11,7 @@ use super::UdpSocket;
 use crate::net::ToSocketAddrs;
 use crate::net::options::{self, at_first};
 
-/// Options of a [`UdpSocket`]; see [`UdpSocket::builder`].
+/// Options for a [`UdpSocket`]; see [`UdpSocket::builder`].
 #[derive(Debug, Clone, Default)]
 #[must_use = "a builder does nothing until `bind` or `connect`"]
 pub struct UdpSocketBuilder {
@@ -30,60 +30,64 @@ impl UdpSocketBuilder {
         Self::default()
     }
 
-    /// Whether several sockets may have the address (`SO_REUSEADDR`): each gets the datagrams of a multicast group, and only one of
-    /// them the others, so that anybody could take them. Off unless said otherwise; asyncio refuses it.
+    /// Whether several sockets may share the address (`SO_REUSEADDR`). Each of them receives the
+    /// datagrams of a multicast group, but only one receives other datagrams, so another program
+    /// could intercept them. Off by default; asyncio refuses it.
     pub fn reuse_address(mut self, reuse: bool) -> Self {
         self.reuse_address = reuse;
         self
     }
 
-    /// Whether several sockets of one user may have the address, each of which has said so (`SO_REUSEPORT`). The kernel spreads peers over them.
+    /// Whether several sockets of one user may share the address (`SO_REUSEPORT`). Each of them
+    /// must set this. The kernel distributes peers among them.
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
         self
     }
 
-    /// Whether it may send to all hosts of a network; asyncio's `allow_broadcast`.
+    /// Whether the socket may send to all hosts of a network; asyncio's `allow_broadcast`.
     pub fn broadcast(mut self, broadcast: bool) -> Self {
         self.broadcast = broadcast;
         self
     }
 
-    /// Whether a socket of IPv6 leaves IPv4 alone; the system decides unless said. Does nothing to one of IPv4.
+    /// Whether an IPv6 socket leaves IPv4 alone. The system decides by default. Has no effect on an
+    /// IPv4 socket.
     pub fn only_v6(mut self, only: bool) -> Self {
         self.only_v6 = Some(only);
         self
     }
 
-    /// How many bytes of datagrams may wait to be received (`SO_RCVBUF`); the kernel throws away what comes then. Linux doubles
-    /// it, and has a limit.
+    /// Sets how many bytes of received datagrams may wait (`SO_RCVBUF`); the kernel drops datagrams
+    /// beyond that. Linux doubles the number and caps it.
     pub fn recv_buffer_size(mut self, bytes: usize) -> Self {
         self.recv_buffer_size = Some(bytes);
         self
     }
 
-    /// How many bytes of datagrams may wait to be sent (`SO_SNDBUF`). Linux doubles it, and has a limit.
+    /// Sets how many bytes of datagrams may wait to be sent (`SO_SNDBUF`). Linux doubles the number
+    /// and caps it.
     pub fn send_buffer_size(mut self, bytes: usize) -> Self {
         self.send_buffer_size = Some(bytes);
         self
     }
 
-    /// Sends and receives through this network interface only, such as `eth0` (`SO_BINDTODEVICE`).
+    /// Sends and receives only through this network interface, such as `eth0` (`SO_BINDTODEVICE`).
     #[cfg(any(target_os = "android", target_os = "linux"))]
     pub fn device(mut self, interface: impl Into<String>) -> Self {
         self.device = Some(interface.into());
         self
     }
 
-    /// A socket at `addr`; at the first one that works, if it names several.
+    /// Creates a socket at `addr`; if it names several addresses, at the first one that works.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    /// If dropped before it is ready, it leaves no socket behind. It waits only for a name look-up.
     ///
     /// # Errors
     ///
-    /// As [`UdpSocket::bind`].
+    /// The errors of [`UdpSocket::bind`].
     pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         let target = addr.target();
         let addrs = target.resolve().await?;
@@ -94,28 +98,29 @@ impl UdpSocketBuilder {
         })
     }
 
-    /// A socket whose peer is at `addr`, and which itself is at any free port; asyncio's `remote_addr`. With the first
-    /// address that works, if `addr` names several.
+    /// Creates a socket on a free port, connected to the peer at `addr`; asyncio's `remote_addr`.
+    /// If `addr` names several addresses, the first one that works is used.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    /// If dropped before it is ready, it leaves no socket behind. It waits only for a name look-up.
     ///
     /// # Errors
     ///
-    /// As [`UdpSocket::connect`], and as [`UdpSocket::bind`].
+    /// The errors of [`UdpSocket::connect`] and of [`UdpSocket::bind`].
     pub async fn connect(self, addr: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         let target = addr.target();
         let addrs = target.resolve().await?;
         at_first(addrs, "connect to", |addr| {
-            // The kernel gives it a port only now: so nobody else's datagram is ever in it.
+            // The kernel assigns the port only now, so the socket never holds another sender's
+            // datagram.
             let socket = self.open(addr)?;
             socket.connect(&addr.into())?;
             UdpSocket::from_std(socket.into())
         })
     }
 
-    /// A socket for the family of `addr`.
+    /// Creates a socket for the family of `addr`.
     fn open(&self, addr: SocketAddr) -> io::Result<Socket> {
         let socket = options::open(Domain::for_address(addr), Protocol::UDP)?;
         if self.reuse_address {

@@ -1,4 +1,4 @@
-//! The datagrams of a `UdpSocket` as a stream.
+//! A `UdpSocket`'s datagrams as a stream.
 
 use std::fmt;
 use std::io;
@@ -10,12 +10,14 @@ use futures_core::Stream;
 
 use super::UdpSocket;
 
-/// The longest that IPv4 and IPv6 have, but for jumbograms.
+/// The longest datagram of IPv4 and IPv6, apart from jumbograms.
 const LONGEST: usize = 64 * 1024;
 
-/// The datagrams of a [`UdpSocket`] and who has sent them, one after the other; see [`UdpSocket::datagrams`].
+/// The datagrams of a [`UdpSocket`] and their senders, one after the other; see
+/// [`UdpSocket::datagrams`].
 ///
-/// Each is as long as it was sent. What asyncio's `DatagramProtocol` gets by `datagram_received` and `error_received`.
+/// No datagram is truncated. The stream yields what asyncio passes to a `DatagramProtocol` through
+/// `datagram_received` and `error_received`.
 #[must_use = "streams do nothing unless polled"]
 pub struct Datagrams<'a> {
     socket: &'a UdpSocket,
@@ -27,11 +29,11 @@ impl<'a> Datagrams<'a> {
         Self { socket, buf: vec![0; LONGEST].into_boxed_slice() }
     }
 
-    /// The next datagram. Never `None`; after an error it goes on.
+    /// Returns the next datagram. Never `None`; after an error, the stream goes on.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     pub async fn next(&mut self) -> Option<io::Result<(Vec<u8>, SocketAddr)>> {
         let received = self.socket.recv_from(&mut self.buf).await;
         Some(received.map(|(len, from)| (self.buf[..len].to_vec(), from)))

@@ -11,7 +11,8 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmm
 use super::batch::{Batch, Outgoing, Received, Slots};
 use super::one_by_one;
 
-/// Receives until the batch is full or nothing is left; at least one. The kernel keeps an error that comes after it.
+/// Receives at least one datagram, until the batch is full or nothing is left. The kernel keeps an
+/// error that comes after the first datagram.
 pub(super) fn receive(io: &Socket, batch: &mut Batch) -> io::Result<usize> {
     match receive_together(io, batch) {
         Err(error) if is_missing(error) => one_by_one::receive(io, batch),
@@ -20,7 +21,8 @@ pub(super) fn receive(io: &Socket, batch: &mut Batch) -> io::Result<usize> {
 }
 
 fn receive_together(io: &Socket, batch: &mut Batch) -> Result<usize, Errno> {
-    // The addresses and headers of one call, not kept for the next: their lengths and pointers are those of the last call.
+    // The addresses and headers serve one call only: afterwards they contain that call's lengths
+    // and pointers.
     let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(batch.capacity(), None);
     let Slots { free, received, .. } = batch.slots();
     let mut slots: Vec<_> = free.map(|slot| [IoSliceMut::new(slot)]).collect();
@@ -42,7 +44,7 @@ fn to_std(addr: &SockaddrStorage) -> Option<SocketAddr> {
     addr.as_sockaddr_in6().map(|addr| SocketAddr::V6((*addr).into()))
 }
 
-/// Sends until the kernel refuses one; at least one.
+/// Sends at least one datagram, until the kernel refuses one.
 pub(super) fn send(io: &Socket, outgoing: Outgoing<'_>) -> io::Result<usize> {
     match send_together(io, outgoing) {
         Err(error) if is_missing(error) => one_by_one::send(io, outgoing),
@@ -64,8 +66,8 @@ fn send_together(io: &Socket, outgoing: Outgoing<'_>) -> Result<usize, Errno> {
     Ok(sent.count())
 }
 
-/// A sandbox may know only the older calls, and refuse newer ones as it likes. Where the error means something else, the older
-/// call gives it too.
+/// Whether the call may be missing. A sandbox may know only the older calls, and refuse newer ones
+/// with various errors. If the error means something else, the older call returns it too.
 fn is_missing(error: Errno) -> bool {
     matches!(error, Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP)
 }

@@ -1,4 +1,4 @@
-//! Batches with one system call for each datagram: what works everywhere.
+//! Batches with one system call for each datagram, which works everywhere.
 
 use std::io::{self, ErrorKind};
 
@@ -7,7 +7,7 @@ use mio::net::UdpSocket as Socket;
 use super::batch::{Batch, Outgoing, Received, Slots};
 use super::socket::send as send_to_peer;
 
-/// Receives until the batch is full or nothing is left; at least one.
+/// Receives at least one datagram, until the batch is full or nothing is left.
 pub(super) fn receive(io: &Socket, batch: &mut Batch) -> io::Result<usize> {
     let Slots { free, received, failure } = batch.slots();
     for slot in free {
@@ -15,7 +15,8 @@ pub(super) fn receive(io: &Socket, batch: &mut Batch) -> io::Result<usize> {
             Ok((len, from)) => received.push(Received { len, from }),
             Err(error) if received.is_empty() => return Err(error),
             Err(error) => {
-                // What is there is not to be lost, nor is the error; a mere end is no error.
+                // Neither the received datagrams nor the error may be lost; `WouldBlock` and
+                // `Interrupted` merely end the batch.
                 let is_end = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
                 if !is_end {
                     *failure = Some(error);
@@ -27,7 +28,7 @@ pub(super) fn receive(io: &Socket, batch: &mut Batch) -> io::Result<usize> {
     Ok(batch.len())
 }
 
-/// Sends until the kernel refuses one; at least one.
+/// Sends at least one datagram, until the kernel refuses one.
 pub(super) fn send(io: &Socket, outgoing: Outgoing<'_>) -> io::Result<usize> {
     let mut sent = 0;
     for datagram in outgoing.datagrams {
@@ -39,7 +40,8 @@ pub(super) fn send(io: &Socket, outgoing: Outgoing<'_>) -> io::Result<usize> {
         match result {
             Ok(_) => sent += 1,
             Err(error) if sent == 0 => return Err(error),
-            // It will be the first of the next batch, and refused again, if the reason lasts.
+            // The refused datagram becomes the first of the next batch, and is refused again if the
+            // reason persists.
             Err(_) => break,
         }
     }

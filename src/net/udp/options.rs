@@ -1,4 +1,4 @@
-//! The options of a `UdpSocket` that can be set at any time.
+//! Options of a `UdpSocket` that can be set at any time.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,11 +10,11 @@ use crate::net::options;
 
 /// Options.
 impl UdpSocket {
-    /// Whether it may send to all hosts of a network (`SO_BROADCAST`).
+    /// Whether the socket may send to all hosts of a network (`SO_BROADCAST`).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.registration.io().set_broadcast(broadcast)
     }
@@ -23,16 +23,16 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn broadcast(&self) -> io::Result<bool> {
         self.registration.io().broadcast()
     }
 
-    /// How many hops a datagram to one receiver may take.
+    /// Sets how many hops a unicast datagram may take.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     #[doc(alias = "set_unicast_hops_v6")]
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         options::set_ttl(&SockRef::from(self), ttl)
@@ -42,17 +42,17 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn ttl(&self) -> io::Result<u32> {
         options::ttl(&SockRef::from(self))
     }
 
-    /// The type of service of datagrams (`IP_TOS`), or their traffic class (`IPV6_TCLASS`): eight bits, of which the upper six
-    /// are the DSCP.
+    /// Sets the datagrams' type of service (`IP_TOS`) or traffic class (`IPV6_TCLASS`): eight bits,
+    /// of which the upper six are the DSCP.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
         options::set_tos(&SockRef::from(self), tos)
     }
@@ -61,27 +61,27 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn tos(&self) -> io::Result<u32> {
         options::tos(&SockRef::from(self))
     }
 
-    /// How many bytes of datagrams may wait to be received; see
+    /// Returns how many bytes of received datagrams may wait; see
     /// [`UdpSocketBuilder::recv_buffer_size`](super::UdpSocketBuilder::recv_buffer_size).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn recv_buffer_size(&self) -> io::Result<usize> {
         SockRef::from(self).recv_buffer_size()
     }
 
-    /// How many bytes of datagrams may wait to be sent; see
+    /// Returns how many bytes of datagrams may wait to be sent; see
     /// [`UdpSocketBuilder::send_buffer_size`](super::UdpSocketBuilder::send_buffer_size).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn send_buffer_size(&self) -> io::Result<usize> {
         SockRef::from(self).send_buffer_size()
     }
@@ -90,57 +90,60 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel, while asking.
+    /// Any error of the kernel while asking.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.registration.io().take_error()
     }
 }
 
 /// Multicast: datagrams to a group of hosts. To receive them, bind to the group's port (with
-/// [`reuse_address`](super::UdpSocketBuilder::reuse_address), if several programs of this host do) and join the group; to send, no
-/// more is needed than the group's address.
+/// [`reuse_address`](super::UdpSocketBuilder::reuse_address), if several programs of this host do)
+/// and join the group. To send, only the group's address is needed.
 impl UdpSocket {
-    /// Joins the group `group`, at the interface that has the address `interface`; `0.0.0.0`: the system chooses one.
+    /// Joins `group` on the interface with the address `interface`. `0.0.0.0` lets the system
+    /// choose one.
     ///
     /// # Errors
     ///
-    /// If it is no group, or a member already; and other ones of the kernel.
+    /// Fails if `group` is not a multicast group, or if the socket is already a member. Any other
+    /// error of the kernel.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.registration.io().join_multicast_v4(&group, &interface)
     }
 
-    /// Leaves the group again. Dropping the socket leaves all.
+    /// Leaves the group. Dropping the socket leaves all groups.
     ///
     /// # Errors
     ///
-    /// If it is no member.
+    /// Fails if the socket is not a member.
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.registration.io().leave_multicast_v4(&group, &interface)
     }
 
-    /// Joins the group `group`, at the interface with the number `interface`; 0: the system chooses one.
+    /// Joins `group` on the interface with the index `interface`. 0 lets the system choose one.
     ///
     /// # Errors
     ///
-    /// As [`join_multicast_v4`](Self::join_multicast_v4).
+    /// The errors of [`join_multicast_v4`](Self::join_multicast_v4).
     pub fn join_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
         self.registration.io().join_multicast_v6(&group, interface)
     }
 
-    /// Leaves the group again. Dropping the socket leaves all.
+    /// Leaves the group. Dropping the socket leaves all groups.
     ///
     /// # Errors
     ///
-    /// If it is no member.
+    /// Fails if the socket is not a member.
     pub fn leave_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
         self.registration.io().leave_multicast_v6(&group, interface)
     }
 
-    /// Whether members on this host get what is sent to a group from here; they do unless said otherwise.
+    /// Whether members on this host receive the datagrams that this socket sends to a group. On by
+    /// default.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
         self.registration.io().set_multicast_loop_v4(on)
     }
@@ -149,16 +152,17 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
         self.registration.io().multicast_loop_v4()
     }
 
-    /// Whether members on this host get what is sent to a group from here; they do unless said otherwise.
+    /// Whether members on this host receive the datagrams that this socket sends to a group. On by
+    /// default.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
         self.registration.io().set_multicast_loop_v6(on)
     }
@@ -167,16 +171,17 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
         self.registration.io().multicast_loop_v6()
     }
 
-    /// How many hops a datagram to a group may take; 1, which is not beyond the local network, unless said otherwise.
+    /// Sets how many hops a datagram to a group may take. The default is 1, which keeps it within
+    /// the local network.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
         self.registration.io().set_multicast_ttl_v4(ttl)
     }
@@ -185,16 +190,17 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
         self.registration.io().multicast_ttl_v4()
     }
 
-    /// How many hops a datagram to a group may take; 1, which is not beyond the local network, unless said otherwise.
+    /// Sets how many hops a datagram to a group may take. The default is 1, which keeps it within
+    /// the local network.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_multicast_hops_v6(&self, hops: u32) -> io::Result<()> {
         SockRef::from(self).set_multicast_hops_v6(hops)
     }
@@ -203,25 +209,27 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn multicast_hops_v6(&self) -> io::Result<u32> {
         SockRef::from(self).multicast_hops_v6()
     }
 
-    /// Sends to groups through the interface that has the address `interface`; `0.0.0.0`: through one that the system chooses.
+    /// Sends datagrams to groups through the interface with the address `interface`. `0.0.0.0` lets
+    /// the system choose one.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as `AddrNotAvailable`.
+    /// Any error of the kernel, such as `AddrNotAvailable`.
     pub fn set_multicast_interface_v4(&self, interface: Ipv4Addr) -> io::Result<()> {
         SockRef::from(self).set_multicast_if_v4(&interface)
     }
 
-    /// Sends to groups through the interface with the number `interface`; 0: through one that the system chooses.
+    /// Sends datagrams to groups through the interface with the index `interface`. 0 lets the
+    /// system choose one.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn set_multicast_interface_v6(&self, interface: u32) -> io::Result<()> {
         SockRef::from(self).set_multicast_if_v6(interface)
     }

@@ -1,4 +1,5 @@
-//! `UdpSocket` for futures written by hand, and for system calls that it has no method for: what QUIC stands on.
+//! `UdpSocket` for hand-written futures and for system calls that it has no method for, as QUIC
+//! needs them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,13 +9,14 @@ use super::UdpSocket;
 use super::socket::{send, whole};
 use crate::runtime::Direction;
 
-/// For futures written by hand. One task at a time polls for each direction: the last one that polls is the one that is woken.
+/// Methods for hand-written futures. Only one task at a time can poll in each direction: the last
+/// task to poll is the one woken.
 impl UdpSocket {
-    /// As [`recv_from`](Self::recv_from).
+    /// Polls for [`recv_from`](Self::recv_from).
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](Self::recv_from).
+    /// The errors of [`recv_from`](Self::recv_from).
     pub fn poll_recv_from(
         &self,
         cx: &mut Context<'_>,
@@ -23,20 +25,20 @@ impl UdpSocket {
         self.registration.poll_io(Direction::Read, cx, |io| whole(io.recv_from(buf)))
     }
 
-    /// As [`recv`](Self::recv).
+    /// Polls for [`recv`](Self::recv).
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// The errors of [`recv`](Self::recv).
     pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.registration.poll_io(Direction::Read, cx, |io| whole(io.recv(buf)))
     }
 
-    /// As [`peek_from`](Self::peek_from).
+    /// Polls for [`peek_from`](Self::peek_from).
     ///
     /// # Errors
     ///
-    /// As [`peek_from`](Self::peek_from).
+    /// The errors of [`peek_from`](Self::peek_from).
     pub fn poll_peek_from(
         &self,
         cx: &mut Context<'_>,
@@ -45,11 +47,11 @@ impl UdpSocket {
         self.registration.poll_io(Direction::Read, cx, |io| whole(io.peek_from(buf)))
     }
 
-    /// As [`send_to`](Self::send_to).
+    /// Polls for [`send_to`](Self::send_to).
     ///
     /// # Errors
     ///
-    /// As [`send_to`](Self::send_to).
+    /// The errors of [`send_to`](Self::send_to).
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -59,48 +61,51 @@ impl UdpSocket {
         self.registration.poll_io(Direction::Write, cx, |_| whole(self.send_once(buf, addr)))
     }
 
-    /// As [`send`](Self::send).
+    /// Polls for [`send`](Self::send).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// The errors of [`send`](Self::send).
     pub fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.registration.poll_io(Direction::Write, cx, |io| whole(send(io, buf)))
     }
 
-    /// As [`readable`](Self::readable).
+    /// Polls for [`readable`](Self::readable).
     ///
     /// # Errors
     ///
-    /// As [`readable`](Self::readable).
+    /// The errors of [`readable`](Self::readable).
     #[doc(alias = "poll_recv_ready")]
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.registration.poll_direction(Direction::Read, cx)
     }
 
-    /// As [`writable`](Self::writable).
+    /// Polls for [`writable`](Self::writable).
     ///
     /// # Errors
     ///
-    /// As [`writable`](Self::writable).
+    /// The errors of [`writable`](Self::writable).
     #[doc(alias = "poll_send_ready")]
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.registration.poll_direction(Direction::Write, cx)
     }
 }
 
-/// For system calls that there is no method for, such as those that tell at which of several addresses a datagram has come in. Each has to do
-/// one call that does not block and say `WouldBlock` if the kernel does; the socket waits for its readiness then.
+/// Methods for system calls without a method of their own, such as one that tells which of several
+/// local addresses a datagram arrived at. The closure must make one non-blocking call and return
+/// `WouldBlock` if the kernel does; the socket then waits for readiness.
 impl UdpSocket {
-    /// Calls `receive` as soon as something may be there, again each time it says `WouldBlock`.
+    /// Calls `receive` as soon as there may be a datagram, and again each time it returns
+    /// `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has done nothing, if that is what `WouldBlock` means to `receive`.
+    /// If dropped before it is ready, it has had no effect, provided that `receive` has none when
+    /// it returns `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// Those of `receive`; and on another thread than the loop's.
+    /// The errors of `receive`. Also fails on another thread than the loop's.
     ///
     /// # Examples
     ///
@@ -128,15 +133,16 @@ impl UdpSocket {
         self.registration.when_ready(Direction::Read, |_| whole(receive(self))).await
     }
 
-    /// As [`recv_with`](Self::recv_with), for sending.
+    /// Like [`recv_with`](Self::recv_with), but for sending.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has done nothing, if that is what `WouldBlock` means to `send`.
+    /// If dropped before it is ready, it has had no effect, provided that `send` has none when it
+    /// returns `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// Those of `send`; and on another thread than the loop's.
+    /// The errors of `send`. Also fails on another thread than the loop's.
     pub async fn send_with<T>(
         &self,
         mut send: impl FnMut(&Self) -> io::Result<T>,
@@ -144,11 +150,11 @@ impl UdpSocket {
         self.registration.when_ready(Direction::Write, |_| whole(send(self))).await
     }
 
-    /// Calls `receive` if something may be there.
+    /// Calls `receive` if there may be a datagram.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if nothing is there; and as [`recv_with`](Self::recv_with).
+    /// `WouldBlock` if there is none; otherwise the errors of [`recv_with`](Self::recv_with).
     #[doc(alias = "try_io")]
     pub fn try_recv_with<T>(
         &self,
@@ -161,7 +167,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none; and as [`send_with`](Self::send_with).
+    /// `WouldBlock` if there is none; otherwise the errors of [`send_with`](Self::send_with).
     pub fn try_send_with<T>(&self, mut send: impl FnMut(&Self) -> io::Result<T>) -> io::Result<T> {
         self.registration.try_io(Direction::Write, |_| whole(send(self)))
     }

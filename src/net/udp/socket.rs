@@ -14,22 +14,25 @@ use crate::net::ToSocketAddrs;
 use crate::net::options::at_first;
 use crate::runtime::{Direction, Interests, Moved, Registration};
 
-/// A socket for datagrams of UDP.
+/// A UDP socket.
 ///
-/// Each `send` is one datagram and each `recv` takes one: they may be lost, come twice or in another order, but never in parts. Empty ones are real ones.
-/// asyncio has `create_datagram_endpoint`, and nothing to await; here both directions are awaited.
+/// Each `send` sends one datagram and each `recv` receives one. Datagrams may be lost, duplicated
+/// or reordered, but never arrive in parts. Empty datagrams are real ones. asyncio has
+/// `create_datagram_endpoint`, where nothing can be awaited; here, both directions are awaited.
 ///
-/// All methods take `&self`: one task may receive while another sends. Two tasks may also wait in the same direction; each
-/// datagram goes to one of them.
+/// All methods take `&self`: one task may receive while another sends. Two tasks may also wait in
+/// the same direction; each datagram goes to one of them.
 ///
-/// A datagram that is longer than the buffer is cut off without a word, as by the standard library; it never is an error, which a stranger could
-/// cause at will. Where that matters, let the buffer have one byte more than the longest datagram that is welcome: one
-/// that fills it is too long. A [`Batch`](super::Batch) does so by itself, and [`datagrams`](Self::datagrams) cuts nothing.
+/// A datagram longer than the buffer is silently truncated, as in the standard library. It is never
+/// an error, since any stranger could cause one at will. Where truncation matters, make the buffer
+/// one byte longer than the longest acceptable datagram: one that fills it is too long. A
+/// [`Batch`](super::Batch) does so by itself, and [`datagrams`](Self::datagrams) truncates nothing.
 ///
-/// An error is one of a datagram, not of the socket, which can be used on: on a connected socket `ConnectionRefused` says that nobody
-/// listens where an earlier datagram went.
+/// An error concerns one datagram, not the socket, which remains usable. On a connected socket, for
+/// example, `ConnectionRefused` says that nothing listens where an earlier datagram went.
 ///
-/// The socket belongs to the loop on which it was made, as a [`TcpStream`](crate::net::TcpStream) does. Dropping it closes it.
+/// The socket belongs to the loop on which it was created, like a
+/// [`TcpStream`](crate::net::TcpStream). Dropping it closes it.
 ///
 /// # Examples
 ///
@@ -54,35 +57,36 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 #[doc(alias = "DatagramProtocol")]
 pub struct UdpSocket {
     pub(super) registration: Registration<Socket>,
-    /// It has a peer, which only the kernel remembers.
+    /// The socket has a peer. Only the kernel remembers which.
     is_connected: AtomicBool,
 }
 
 const WHAT: &str = "UdpSocket";
 
 impl UdpSocket {
-    /// A socket at `addr`; at the first one that works, if it names several. Port 0 takes a free one, see
-    /// [`local_addr`](Self::local_addr).
+    /// Creates a socket at `addr`; if it names several addresses, at the first one that works. Port
+    /// 0 means a free port; see [`local_addr`](Self::local_addr).
     ///
-    /// For options, and for a client that does not care where it is, [`builder`](Self::builder).
+    /// For options, and for clients that need no particular address, use
+    /// [`builder`](Self::builder).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no socket behind. It waits only for the look-up of a name.
+    /// If dropped before it is ready, it leaves no socket behind. It waits only for a name look-up.
     ///
     /// # Errors
     ///
-    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or what the look-up of the name gave; with the address in the
-    /// message. If no loop runs here.
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, or the error of a failed name look-up;
+    /// the message contains the address. Also fails if no loop runs here.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         Self::builder().bind(addr).await
     }
 
-    /// A socket with options.
+    /// Returns a builder for a socket with options.
     ///
     /// # Examples
     ///
-    /// A client, at any free port:
+    /// A client on any free port:
     ///
     /// ```
     /// use oneloop::net::UdpSocket;
@@ -99,16 +103,18 @@ impl UdpSocket {
         UdpSocketBuilder::new()
     }
 
-    /// Chooses a peer: [`send`](Self::send) goes to it, and only datagrams from it are received. At the first address that works, if
-    /// `addr` names several. Nothing is sent, so this says nothing about whether somebody is there. It may be called again, for another peer.
+    /// Sets a peer: [`send`](Self::send) sends to it, and only datagrams from it are received. If
+    /// `addr` names several addresses, the first one that works is used. Nothing is sent, so
+    /// success does not mean that the peer exists. May be called again to change the peer.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has changed nothing.
+    /// If dropped before it is ready, it has changed nothing.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as `NetworkUnreachable`, with the address in the message; or what the look-up of the name gave.
+    /// Any error of the kernel, such as `NetworkUnreachable`, with the address in the message; or
+    /// the error of a failed name look-up.
     pub async fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
         let target = addr.target();
         let addrs = target.resolve().await?;
@@ -117,11 +123,12 @@ impl UdpSocket {
         Ok(())
     }
 
-    /// Registers a socket of the standard library with this thread's loop, in non-blocking mode.
+    /// Registers a socket of the standard library with this thread's loop, and sets it to
+    /// non-blocking mode.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or the kernel refuses.
+    /// Fails if no loop runs here, or the kernel refuses.
     pub fn from_std(socket: StdSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let is_connected = AtomicBool::new(socket.peer_addr().is_ok());
@@ -129,11 +136,13 @@ impl UdpSocket {
         Ok(Self { registration: Registration::new(socket, Interests::Both, WHAT)?, is_connected })
     }
 
-    /// Takes the socket off its loop, in blocking mode, as the standard library makes them.
+    /// Removes the socket from its loop and sets it to blocking mode, the standard library's
+    /// default.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the socket is closed then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the socket is then
+    /// closed.
     pub fn into_std(self) -> io::Result<StdSocket> {
         let socket = StdSocket::from(OwnedFd::from(self.registration.into_inner()?));
         socket.set_nonblocking(false)?;
@@ -142,112 +151,120 @@ impl UdpSocket {
 
     // Receiving.
 
-    /// Receives a datagram, waiting for one if need be; returns its length and who has sent it. 0: it is empty.
+    /// Receives a datagram, waiting for one if there is none. Returns its length and its sender. A
+    /// length of 0 means an empty datagram.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, after which the socket can be used on; and on another thread than the loop's.
+    /// Any error of the kernel, after which the socket remains usable. Also fails on another thread
+    /// than the loop's.
     #[doc(alias = "sock_recvfrom")]
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.registration.when_ready(Direction::Read, |io| whole(io.recv_from(buf))).await
     }
 
-    /// As [`recv_from`](Self::recv_from), on a [connected](Self::connect) socket, whose peer is known.
+    /// Like [`recv_from`](Self::recv_from), but for a [connected](Self::connect) socket, whose peer
+    /// is known.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](Self::recv_from); `ConnectionRefused` if nobody listens where an earlier datagram went.
+    /// The errors of [`recv_from`](Self::recv_from); `ConnectionRefused` if nothing listens where
+    /// an earlier datagram went.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Read, |io| whole(io.recv(buf))).await
     }
 
-    /// As [`recv_from`](Self::recv_from), and the next one gives the same datagram again.
+    /// Like [`recv_from`](Self::recv_from), but the next receive returns the same datagram again.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// As [`recv_from`](Self::recv_from).
+    /// The errors of [`recv_from`](Self::recv_from).
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.registration.when_ready(Direction::Read, |io| whole(io.peek_from(buf))).await
     }
 
-    /// As [`recv`](Self::recv), and the next one gives the same datagram again.
+    /// Like [`recv`](Self::recv), but the next receive returns the same datagram again.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// The errors of [`recv`](Self::recv).
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Read, |io| whole(io.peek(buf))).await
     }
 
-    /// Receives a datagram that is there, without waiting.
+    /// Like [`recv_from`](Self::recv_from), but does not wait.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none; and as [`recv_from`](Self::recv_from).
+    /// `WouldBlock` if there is no datagram; otherwise the errors of
+    /// [`recv_from`](Self::recv_from).
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.registration.try_io(Direction::Read, |io| whole(io.recv_from(buf)))
     }
 
-    /// Receives a datagram that is there, without waiting.
+    /// Like [`recv`](Self::recv), but does not wait.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none; and as [`recv`](Self::recv).
+    /// `WouldBlock` if there is no datagram; otherwise the errors of [`recv`](Self::recv).
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.registration.try_io(Direction::Read, |io| whole(io.recv(buf)))
     }
 
-    /// The datagrams, one after the other, without end, each as long as it was sent.
+    /// Returns the datagrams, one after the other, without end and without truncation.
     pub fn datagrams(&self) -> Datagrams<'_> {
         Datagrams::new(self)
     }
 
-    /// Waits until a datagram may be there, or an error.
+    /// Waits until there may be a datagram or an error.
     ///
-    /// It may be wrong: [`try_recv_from`](Self::try_recv_from) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_recv_from`](Self::try_recv_from) may still return
+    /// `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn readable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Read).await
     }
 
     // Sending.
 
-    /// Sends `buf` to `addr` as one datagram, waiting until the kernel has room for it; returns its length, which is that of
-    /// `buf`. If `addr` names several, to the first of the socket's family.
+    /// Sends `buf` to `addr` as one datagram, waiting until the kernel has room for it. Returns the
+    /// datagram's length, which is that of `buf`. If `addr` names several addresses, the first one
+    /// of the socket's family is used.
     ///
-    /// An address takes no time; a name is looked up each time.
+    /// A numeric address costs nothing; a name is looked up on each call.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` on a socket that is connected to somebody else. Those of the kernel, as for a datagram that is too long
-    /// (65 507 bytes are the most over IPv4), after which the socket can be used on. On another thread than the loop's.
+    /// `InvalidInput` on a socket that is connected to another peer. Any error of the kernel, for
+    /// example for a datagram that is too long (65 507 bytes are the maximum over IPv4); the socket
+    /// remains usable. Also fails on another thread than the loop's.
     ///
     /// # Examples
     ///
@@ -274,75 +291,78 @@ impl UdpSocket {
         self.registration.when_ready(Direction::Write, |_| whole(self.send_once(buf, to))).await
     }
 
-    /// Sends `buf` as one datagram to the peer of a [connected](Self::connect) socket, waiting until the kernel has room for
-    /// it; returns its length, which is that of `buf`.
+    /// Sends `buf` as one datagram to the peer of a [connected](Self::connect) socket, waiting
+    /// until the kernel has room for it. Returns the datagram's length, which is that of `buf`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// `NotConnected` if the socket has no peer. `ConnectionRefused` if nobody listens where an earlier datagram went; this one has not
-    /// been sent. As [`send_to`](Self::send_to).
+    /// `NotConnected` if the socket has no peer. `ConnectionRefused` if nothing listens where an
+    /// earlier datagram went; this datagram was not sent. Otherwise the errors of
+    /// [`send_to`](Self::send_to).
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Write, |io| whole(send(io, buf))).await
     }
 
-    /// Sends a datagram without waiting.
+    /// Like [`send_to`](Self::send_to), but does not wait.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if the kernel has no room for it; and as [`send_to`](Self::send_to).
+    /// `WouldBlock` if the kernel has no room for it; otherwise the errors of
+    /// [`send_to`](Self::send_to).
     pub fn try_send_to(&self, buf: &[u8], addr: SocketAddr) -> io::Result<usize> {
         self.registration.try_io(Direction::Write, |_| whole(self.send_once(buf, addr)))
     }
 
-    /// Sends a datagram without waiting.
+    /// Like [`send`](Self::send), but does not wait.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if the kernel has no room for it; and as [`send`](Self::send).
+    /// `WouldBlock` if the kernel has no room for it; otherwise the errors of [`send`](Self::send).
     pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration.try_io(Direction::Write, |io| whole(send(io, buf)))
     }
 
     /// Waits until the kernel may have room for a datagram.
     ///
-    /// It may be wrong: [`try_send_to`](Self::try_send_to) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_send_to`](Self::try_send_to) may still return
+    /// `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn writable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Write).await
     }
 
     // Addresses.
 
-    /// The address of this side.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.registration.io().local_addr()
     }
 
-    /// The address of the peer.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///
-    /// `NotConnected` if the socket has none; and those of the kernel.
+    /// `NotConnected` if the socket has no peer; any other error of the kernel.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.registration.io().peer_addr()
     }
 
-    /// The first address of the socket's family.
+    /// Returns the first address of the socket's family.
     fn choose(&self, addrs: &[SocketAddr]) -> io::Result<SocketAddr> {
         let local = self.local_addr()?;
         let is_reachable = |addr: &&SocketAddr| addr.is_ipv6() == local.is_ipv6();
@@ -354,7 +374,8 @@ impl UdpSocket {
         })
     }
 
-    /// Sends without waiting. Kernels differ in what they make of an address on a connected socket.
+    /// Sends without waiting. Kernels differ in how they treat an explicit address on a connected
+    /// socket.
     pub(super) fn send_once(&self, buf: &[u8], to: SocketAddr) -> io::Result<usize> {
         if self.check_peer(to)? {
             return send(self.registration.io(), buf);
@@ -362,13 +383,14 @@ impl UdpSocket {
         self.registration.io().send_to(buf, to)
     }
 
-    /// Whether `to` is the peer; an error if the peer is another one.
+    /// Whether `to` is the peer. Fails if the socket is connected to another peer.
     pub(super) fn check_peer(&self, to: SocketAddr) -> io::Result<bool> {
         if !self.is_connected.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let peer = self.peer_addr()?;
-        // The kernel does not give back all that an address of IPv6 may say.
+        // Only IP and port are compared, because the kernel does not return every part of an IPv6
+        // address.
         if (peer.ip(), peer.port()) == (to.ip(), to.port()) {
             return Ok(true);
         }
@@ -392,7 +414,8 @@ pub(super) fn send(io: &Socket, buf: &[u8]) -> io::Result<usize> {
     })
 }
 
-/// A datagram is never short, and says nothing of whether there are more.
+/// Marks a result as not short: a datagram is never short, and says nothing about whether more are
+/// waiting.
 pub(super) fn whole<T>(result: io::Result<T>) -> io::Result<Moved<T>> {
     result.map(|value| Moved { value, is_short: false })
 }

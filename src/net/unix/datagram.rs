@@ -15,11 +15,12 @@ use super::file::{self, FileOptions, SocketFile, explain, with_name};
 use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
 use crate::time::sleep;
 
-/// Messages between processes of one machine: whole, in their order, and none is lost on the way.
+/// A socket for messages between processes of one machine. Messages arrive whole and in order, and
+/// none is lost on the way.
 ///
-/// All methods take `&self`, so one task may receive while another sends. It belongs to the loop on which it was made; see
-/// [`TcpStream`](crate::net::TcpStream). Dropping it removes the file at its path, unless that has become another one
-/// meanwhile.
+/// All methods take `&self`, so one task may receive while another sends. A socket belongs to the
+/// loop on which it was created; see [`TcpStream`](crate::net::TcpStream). Dropping it removes the
+/// file at its path, unless another file has replaced it.
 ///
 /// # Examples
 ///
@@ -40,53 +41,56 @@ use crate::time::sleep;
 /// # std::io::Result::Ok(())
 /// ```
 pub struct UnixDatagram {
-    // Before the socket, as that of a listener.
+    // Before the socket, as in a listener.
     file: Option<SocketFile>,
     registration: Registration<FdSource<Socket>>,
 }
 
 const WHAT: &str = "UnixDatagram";
 
-/// How long a send waits for room at its receiver before it tries again; later up to the second one.
+/// How long a send waits before it retries while its receiver has no room. The pause grows up to
+/// the second value.
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LAST_PAUSE: Duration = Duration::from_millis(10);
 
 impl UnixDatagram {
-    /// A socket at `path`. The file of one that is no more is replaced, as [`UnixListener::bind`](super::UnixListener::bind) does.
+    /// Creates a socket at `path`. The file of a dead socket is replaced, as in
+    /// [`UnixListener::bind`](super::UnixListener::bind).
     ///
     /// # Errors
     ///
-    /// As [`UnixListener::bind`](super::UnixListener::bind).
+    /// The errors of [`UnixListener::bind`](super::UnixListener::bind).
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         let (socket, file) = file::bind(path.as_ref(), Type::DGRAM, &FileOptions::default())?;
         Ok(Self { file, ..Self::from_std(socket.into())? })
     }
 
-    /// A socket at `addr`: a path, or on Linux an abstract name, which is gone with the socket.
+    /// Creates a socket at `addr`: a path or, on Linux, an abstract name, which disappears with the
+    /// socket.
     ///
     /// # Errors
     ///
-    /// As [`bind`](Self::bind); `InvalidInput` for an address without a name.
+    /// The errors of [`bind`](Self::bind); `InvalidInput` for an unnamed address.
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
         let (socket, file) = file::bind_addr(addr, Type::DGRAM, &FileOptions::default())?;
         Ok(Self { file, ..Self::from_std(socket.into())? })
     }
 
-    /// A socket without an address, to send from.
+    /// Creates a socket without an address, to send from.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or no descriptors are left.
+    /// Fails if no loop runs here, or no descriptors are left.
     pub fn unbound() -> io::Result<Self> {
         let socket = Socket::unbound().map_err(|error| explain(&error, "cannot make a socket"));
         Self::from_std(socket?)
     }
 
-    /// Two sockets that are connected to each other.
+    /// Creates two sockets that are connected to each other.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or no descriptors are left.
+    /// Fails if no loop runs here, or no descriptors are left.
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(Self, Self)> {
         let pair = Socket::pair().map_err(|error| explain(&error, "cannot make a pair of sockets"));
@@ -94,42 +98,47 @@ impl UnixDatagram {
         Ok((Self::from_std(one)?, Self::from_std(other)?))
     }
 
-    /// From now on [`send`](Self::send) goes to `path`, and only what comes from there is received.
+    /// Connects to the socket at `path`: from now on, [`send`](Self::send) sends there, and only
+    /// messages from there are received.
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is no file, `ConnectionRefused` if it is nobody's, `PermissionDenied`; with the path in the message.
+    /// `NotFound` if there is no file, `ConnectionRefused` if no process has the socket open,
+    /// `PermissionDenied`; the message contains the path.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let connected = self.socket().connect(path);
         connected.map_err(|error| with_name(&error, "cannot connect to", path))
     }
 
-    /// As [`connect`](Self::connect), to a path or an abstract name.
+    /// Like [`connect`](Self::connect), but to a path or an abstract name.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), without a path in the message.
+    /// The errors of [`connect`](Self::connect), without a path in the message.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         self.socket().connect_addr(addr)
     }
 
-    /// Registers a socket of the standard library with this thread's loop, in non-blocking mode. Its file is left alone.
+    /// Registers a socket of the standard library with this thread's loop, and sets it to
+    /// non-blocking mode. Its file is never removed.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or the kernel refuses.
+    /// Fails if no loop runs here, or the kernel refuses.
     pub fn from_std(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let registration = Registration::new(FdSource(socket), Interests::Both, WHAT)?;
         Ok(Self { file: None, registration })
     }
 
-    /// Takes the socket off its loop, in blocking mode, as the standard library makes them. The file stays.
+    /// Removes the socket from its loop and sets it to blocking mode, the standard library's
+    /// default. The file stays.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the socket is closed then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the socket is then
+    /// closed.
     pub fn into_std(self) -> io::Result<Socket> {
         let FdSource(socket) = self.registration.into_inner()?;
         if let Some(file) = self.file {
@@ -141,32 +150,37 @@ impl UnixDatagram {
 
     // Sending.
 
-    /// Sends `buf` to the socket that this one is connected to, waiting for room if need be; returns how many bytes: all.
+    /// Sends `buf` to the socket that this one is connected to, waiting for room if there is none.
+    /// Returns the number of bytes sent, which is always all of them.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// `ConnectionRefused` or `ConnectionReset` if the receiver is gone, `NotConnected` if there never was one; and on another
-    /// thread than the loop's. On Linux a message that is longer than the send buffer is an error.
+    /// `ConnectionRefused` or `ConnectionReset` if the receiver is gone, `NotConnected` if there
+    /// never was one. On Linux, a message longer than the send buffer is an error. Also fails on
+    /// another thread than the loop's.
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Write, |io| moved(io.0.send(buf))).await
     }
 
-    /// Sends `buf` to the socket at `path`, waiting for room if need be; returns how many bytes: all.
+    /// Sends `buf` to the socket at `path`, waiting for room if there is none. Returns the number
+    /// of bytes sent, which is always all of them.
     ///
-    /// Who sends much to one receiver had better [`connect`](Self::connect): the kernel tells a connected socket when there is room, while
-    /// this has to try again, after 50 us and later after 10 ms at the most.
+    /// To send much to one receiver, [`connect`](Self::connect) to it instead: the kernel tells a
+    /// connected socket when there is room, while this method has to retry, after 50 us at first
+    /// and later at most 10 ms apart.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is no file, `ConnectionRefused` if it is nobody's; and as [`send`](Self::send).
+    /// `NotFound` if there is no file, `ConnectionRefused` if no process has the socket open;
+    /// otherwise the errors of [`send`](Self::send).
     ///
     /// # Examples
     ///
@@ -195,17 +209,18 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// As [`send_to`](Self::send_to), without a path in the message.
+    /// The errors of [`send_to`](Self::send_to), without a path in the message.
     pub async fn send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
         self.send_with(|socket| socket.send_to_addr(buf, addr)).await
     }
 
-    /// If the two are not connected, the kernel does not say when a receiver has room again. It even says that this socket is ready
-    /// after each attempt that fails, so that waiting for that would be to spin. So it tries again now and then.
+    /// Retries `send` with pauses while the receiver has no room. For sockets that are not
+    /// connected, the kernel does not tell when a receiver has room again. It even reports this
+    /// socket as ready after each failed attempt, so waiting for readiness would spin.
     async fn send_with(
         &self,
         mut send: impl FnMut(&Socket) -> io::Result<usize>,
@@ -228,7 +243,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room; and as [`send`](Self::send).
+    /// `WouldBlock` if there is no room; otherwise the errors of [`send`](Self::send).
     pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration.try_io(Direction::Write, |io| moved(io.0.send(buf)))
     }
@@ -237,112 +252,116 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room; and as [`send_to`](Self::send_to), without the path in the message.
+    /// `WouldBlock` if there is no room; otherwise the errors of [`send_to`](Self::send_to),
+    /// without the path in the message.
     pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        // Whatever is known of this socket: the room is the receiver's.
+        // This bypasses the known readiness of this socket, because the room is the receiver's.
         self.socket().send_to(buf, path)
     }
 
-    /// Waits until this socket may send. It may be wrong, and says nothing of the receiver.
+    /// Waits until this socket may send. False positives are possible, and the receiver may have no
+    /// room.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn writable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Write).await
     }
 
     // Receiving.
 
-    /// Receives a message, waiting for one if need be; returns its length. What does not fit into `buf` is lost.
+    /// Receives a message, waiting for one if there is none. Returns its length. Bytes that do not
+    /// fit into `buf` are lost.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as `ConnectionReset` if the peer of a connected socket has gone; and on another thread than the
-    /// loop's.
+    /// Any error of the kernel, such as `ConnectionReset` if the peer of a connected socket is
+    /// gone. Also fails on another thread than the loop's.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Read, |io| moved(io.0.recv(buf))).await
     }
 
-    /// As [`recv`](Self::recv), with the address of the sender, which has a name if it is bound.
+    /// Like [`recv`](Self::recv), but also returns the sender's address, which has a name if the
+    /// sender is bound.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// The errors of [`recv`](Self::recv).
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.registration.when_ready(Direction::Read, |io| moved(io.0.recv_from(buf))).await
     }
 
-    /// Receives a message, without waiting.
+    /// Receives a message without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none; and as [`recv`](Self::recv).
+    /// `WouldBlock` if there is none; otherwise the errors of [`recv`](Self::recv).
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.registration.try_io(Direction::Read, |io| moved(io.0.recv(buf)))
     }
 
-    /// As [`try_recv`](Self::try_recv), with the address of the sender.
+    /// Like [`try_recv`](Self::try_recv), but also returns the sender's address.
     ///
     /// # Errors
     ///
-    /// As [`try_recv`](Self::try_recv).
+    /// The errors of [`try_recv`](Self::try_recv).
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.registration.try_io(Direction::Read, |io| moved(io.0.recv_from(buf)))
     }
 
-    /// Waits until there may be a message, or an error.
+    /// Waits until there may be a message or an error.
     ///
-    /// It may be wrong: [`try_recv`](Self::try_recv) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_recv`](Self::try_recv) may still return `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn readable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Read).await
     }
 
-    // The rest.
+    // Everything else.
 
     /// Closes one direction, or both.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as `NotConnected`.
+    /// Any error of the kernel, such as `NotConnected`.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket().shutdown(how)
     }
 
-    /// The address of this socket.
+    /// Returns this socket's address.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket().local_addr()
     }
 
-    /// The address of the socket that this one is connected to.
+    /// Returns the address of the socket that this one is connected to.
     ///
     /// # Errors
     ///
-    /// Those of the kernel, as `NotConnected`.
+    /// Any error of the kernel, such as `NotConnected`.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket().peer_addr()
     }
@@ -351,7 +370,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of the kernel, while asking.
+    /// Any error of the kernel while asking.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket().take_error()
     }
@@ -366,7 +385,7 @@ impl UnixDatagram {
     }
 }
 
-/// Messages have edges: a short one says nothing about the next.
+/// Messages have boundaries: a short one says nothing about the next.
 fn moved<T>(result: io::Result<T>) -> io::Result<Moved<T>> {
     result.map(|value| Moved { value, is_short: false })
 }
@@ -389,7 +408,8 @@ impl fmt::Debug for UnixDatagram {
     }
 }
 
-/// The receiver has no room. macOS and the BSDs say so by `ENOBUFS`, which on Linux means that the kernel has no memory for the moment.
+/// Whether the receiver has no room. macOS and the BSDs return `ENOBUFS` for that; on Linux,
+/// `ENOBUFS` means that the kernel is out of memory for the moment.
 fn is_full(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(ENOBUFS)
 }

@@ -1,4 +1,4 @@
-//! Descriptors that are sent through Unix sockets.
+//! Sends descriptors through Unix sockets.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -14,25 +14,29 @@ use super::{UnixDatagram, UnixStream};
 use crate::net::connection::ByteStream;
 use crate::runtime::{Direction, EventSource, Moved, Registration};
 
-/// The most descriptors that go at once, a limit of Linux. Room for so many is always offered, so that none is lost.
+/// The most descriptors sent at once, a limit of Linux. A receive always offers room for this many,
+/// so that none is lost.
 const FDS_MAX: usize = 253;
 
-/// For them, and for what else the kernel may be asked to say, such as who sends.
+/// Space for the descriptors, and for other data that the kernel may add, such as the sender's
+/// credentials.
 const SPACE: usize = cmsg_space!(ScmRights(FDS_MAX)) + 256;
 
 impl UnixStream {
-    /// Sends what the kernel takes of `buf`, and with its first byte the descriptors `fds`; returns how many bytes. The peer has
-    /// them then as if it had opened them; here they stay open.
+    /// Sends as much of `buf` as the kernel accepts, and the descriptors `fds` with its first byte.
+    /// Returns the number of bytes sent. The peer can then use the descriptors as if it had opened
+    /// them; they stay open here.
     ///
-    /// At least one byte has to go along, and 253 descriptors at the most go at once.
+    /// At least one byte has to go along, and at most 253 descriptors can be sent at once.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for an empty `buf` or too many descriptors; and as [`write`](Self::write).
+    /// `InvalidInput` for an empty `buf` or too many descriptors; otherwise the errors of
+    /// [`write`](Self::write).
     ///
     /// # Examples
     ///
@@ -68,18 +72,19 @@ impl UnixStream {
         send(self.registration(), self.as_fd(), buf, fds).await
     }
 
-    /// Reads as [`read`](Self::read) does, and takes the descriptors that came with the data. Each closes when it is dropped, and
-    /// no program that this process executes inherits it.
+    /// Like [`read`](Self::read), but also returns the descriptors that came with the data. Each
+    /// closes when dropped, and programs that this process executes do not inherit it.
     ///
-    /// A plain `read` where descriptors are about to come closes them.
+    /// A plain `read` closes the descriptors that come with the data.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read). If the process has no room for the descriptors, they are lost, and the data with them.
+    /// The errors of [`read`](Self::read). Also fails if the process has no room for the
+    /// descriptors; they are then lost, together with the data.
     ///
     /// # Examples
     ///
@@ -109,28 +114,30 @@ impl UnixStream {
 }
 
 impl UnixDatagram {
-    /// Sends a message to the socket that this one is connected to, and with it the descriptors `fds`, 253 at the most.
+    /// Sends a message to the socket that this one is connected to, together with the descriptors
+    /// `fds`, at most 253.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing.
+    /// If dropped before it is ready, it has sent nothing.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for too many descriptors; and as [`send`](Self::send).
+    /// `InvalidInput` for too many descriptors; otherwise the errors of [`send`](Self::send).
     pub async fn send_fds(&self, buf: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
         send(self.registration(), self.as_fd(), buf, fds).await
     }
 
-    /// Receives a message, and the descriptors that came with it; see [`UnixStream::recv_fds`].
+    /// Receives a message and the descriptors that came with it; see [`UnixStream::recv_fds`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If dropped before it is ready, it has received nothing.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv). If the process has no room for the descriptors, they are lost, and the message with them.
+    /// The errors of [`recv`](Self::recv). Also fails if the process has no room for the
+    /// descriptors; they are then lost, together with the message.
     pub async fn recv_fds(&self, buf: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         recv(self.registration(), self.as_fd(), buf).await
     }
@@ -149,7 +156,7 @@ async fn send(
     let send = |_: &_| {
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        // It has room for as many as were allowed above.
+        // The buffer has room for the maximum checked above.
         control.push(SendAncillaryMessage::ScmRights(fds));
         let value = sendmsg(socket, &[IoSlice::new(buf)], &mut control, SendFlags::NOSIGNAL)?;
         Ok(Moved { value, is_short: false })

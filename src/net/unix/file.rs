@@ -1,4 +1,5 @@
-//! The file of a socket that is bound to a path: made, taken over from a socket that is no more, and removed.
+//! The file of a socket bound to a path: creates it, takes it over from a dead socket, and removes
+//! it.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata, Permissions};
@@ -12,10 +13,10 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::runtime::{Level, OwnProcess, log_line};
 
-/// What becomes of the file of a socket.
+/// How to handle the file of a socket.
 #[derive(Debug, Clone)]
 pub(super) struct FileOptions {
-    /// Its permissions; `None`: those that the umask leaves.
+    /// The file's permissions, or `None` for those that the umask leaves.
     pub(super) mode: Option<u32>,
     pub(super) remove_stale: bool,
     pub(super) remove_on_drop: bool,
@@ -27,17 +28,17 @@ impl Default for FileOptions {
     }
 }
 
-/// Where others make and remove the same file all the time, this many attempts have to do.
+/// The number of attempts, in case other processes keep creating and removing the same file.
 const ATTEMPTS: u32 = 8;
 
-/// Makes a socket at `path`. The file goes with what is returned beside it.
+/// Creates a socket at `path`. The returned `SocketFile` removes the file when dropped.
 pub(super) fn bind(
     path: &Path,
     kind: Type,
     options: &FileOptions,
 ) -> io::Result<(Socket, Option<SocketFile>)> {
     let bind = || {
-        // The standard library knows what is no path for a socket.
+        // The standard library knows which paths cannot name a socket.
         SocketAddr::from_pathname(path)?;
         if path.as_os_str().is_empty() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "the path is empty"));
@@ -62,7 +63,7 @@ pub(super) fn bind(
     bind().map_err(|error| with_name(&error, "cannot bind a socket to", path))
 }
 
-/// Makes a socket at `addr`. A path is bound as [`bind`] does.
+/// Creates a socket at `addr`. A path is bound as in [`bind`].
 pub(super) fn bind_addr(
     addr: &SocketAddr,
     kind: Type,
@@ -71,7 +72,7 @@ pub(super) fn bind_addr(
     match (addr.as_pathname(), abstract_name(addr)) {
         (Some(path), _) => bind(path, kind, options),
         (None, Some(name)) => {
-            // As the kernel has it: a NUL, and then the name.
+            // The kernel's form of an abstract name: a NUL, then the name.
             let name = [b"\0", name].concat();
             let addr = SockAddr::unix(Path::new(OsStr::from_bytes(&name)))?;
             let socket = Socket::new(Domain::UNIX, kind, None)?;
@@ -103,17 +104,17 @@ fn abstract_name(_addr: &SocketAddr) -> Option<&[u8]> {
     None
 }
 
-/// Says which path an error is about.
+/// Names the path that an error is about.
 pub(super) fn with_name(error: &io::Error, what: &str, path: &Path) -> io::Error {
     explain(error, &format!("{what} `{}`", path.display()))
 }
 
-/// `error` with what could not be done in front of it.
+/// Puts the failed operation `what` in front of `error`.
 pub(super) fn explain(error: &io::Error, what: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Removes a file that stands where a socket is to be, if it is that of a socket which is no more.
+/// Removes a file where a socket is to be created, if it belongs to a dead socket.
 fn clear(path: &Path, addr: &SockAddr, kind: Type, remove_stale: bool) -> io::Result<()> {
     let in_use = |what: &str| Err(io::Error::new(ErrorKind::AddrInUse, what.to_owned()));
     let Some(found) = found(fs::symlink_metadata(path))? else { return Ok(()) };
@@ -131,10 +132,10 @@ fn clear(path: &Path, addr: &SockAddr, kind: Type, remove_stale: bool) -> io::Re
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             return in_use("there is a socket of somebody else already");
         }
-        // Also where its backlog is full, or it is of another kind.
+        // This includes a socket with a full backlog, and a socket of another kind.
         _ => return in_use("somebody uses the socket there"),
     }
-    // Another one may have come meanwhile.
+    // Another file may have replaced it in the meantime.
     let again = self::found(fs::symlink_metadata(path))?;
     if again.is_some_and(|again| identity(&again) == identity(&found)) {
         self::found(fs::remove_file(path))?;
@@ -142,7 +143,7 @@ fn clear(path: &Path, addr: &SockAddr, kind: Type, remove_stale: bool) -> io::Re
     Ok(())
 }
 
-/// What was looked for, unless it is not there.
+/// Turns "not found" into `None`.
 fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -154,7 +155,8 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// The file of a socket, removed when this is dropped, if it is still the same file and the process no fork.
+/// The file of a socket. Dropping this removes the file, if it is still the same file and this
+/// process is not a fork.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -166,12 +168,12 @@ pub(super) struct SocketFile {
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
         let identity = identity(&fs::symlink_metadata(path)?);
-        // The working directory may change. Where it has gone, there is nothing to remove.
+        // The working directory may change. If it is gone, there is nothing to remove.
         let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Ok(Self { path, identity, process: Some(OwnProcess::current()) })
     }
 
-    /// Leaves the file where it is.
+    /// Leaves the file in place.
     pub(super) fn keep(mut self) {
         self.process = None;
     }

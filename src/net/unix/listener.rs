@@ -14,10 +14,11 @@ use super::file::{self, FileOptions, SocketFile};
 use crate::net::accept::{Incoming, Listener, accept};
 use crate::runtime::{Interests, Registration};
 
-/// A Unix socket that waits for connections: at a path, or on Linux at an abstract name.
+/// A Unix socket that listens for connections: at a path or, on Linux, at an abstract name.
 ///
-/// It belongs to the loop on which it was made; see [`TcpStream`](crate::net::TcpStream). Several tasks may accept from one
-/// listener. Dropping it removes the file at the path, unless that has become another one meanwhile.
+/// A listener belongs to the loop on which it was created; see
+/// [`TcpStream`](crate::net::TcpStream). Several tasks may accept from one listener. Dropping it
+/// removes the file at its path, unless another file has replaced it.
 ///
 /// # Examples
 ///
@@ -41,7 +42,7 @@ use crate::runtime::{Interests, Registration};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct UnixListener {
-    // Before the socket: whoever looks sees no file, or one at which somebody listens.
+    // Before the socket, so that a peer finds either no file or a listening socket.
     file: Option<SocketFile>,
     registration: Registration<ListenerSocket>,
 }
@@ -51,14 +52,16 @@ const WHAT: &str = "UnixListener";
 impl UnixListener {
     /// Listens at `path`.
     ///
-    /// The file of a socket at which nobody listens any more is replaced. Where somebody does, or the file is another one, it
-    /// stays, unlike with asyncio, which replaces every socket. To find that out, a connection is made there and closed at once.
-    /// For other options, [`builder`](Self::builder).
+    /// If `path` is a socket on which no process listens any more, its file is replaced. If the
+    /// socket is in use, or the file is not a socket, it stays; asyncio replaces every socket. To
+    /// find out, this makes a connection to the socket and closes it at once. For other options,
+    /// use [`builder`](Self::builder).
     ///
     /// # Errors
     ///
-    /// `AddrInUse` if somebody listens there or a file is in the way; `InvalidInput` if the path is too long (107 bytes on
-    /// Linux); `NotFound` or `PermissionDenied` for the directory; with the path in the message. And if no loop runs here.
+    /// `AddrInUse` if the socket is in use or another file is in the way; `InvalidInput` if the
+    /// path is too long (107 bytes on Linux); `NotFound` or `PermissionDenied` for the directory.
+    /// The message contains the path. Also fails if no loop runs here.
     ///
     /// # Examples
     ///
@@ -84,11 +87,11 @@ impl UnixListener {
         Self::builder().bind(path)
     }
 
-    /// Listens at `addr`: a path, or an abstract name, which is gone with the listener.
+    /// Listens at `addr`: a path, or an abstract name, which disappears with the listener.
     ///
     /// # Errors
     ///
-    /// As [`bind`](Self::bind); `InvalidInput` for an address without a name.
+    /// The errors of [`bind`](Self::bind); `InvalidInput` for an unnamed address.
     ///
     /// # Examples
     ///
@@ -112,7 +115,7 @@ impl UnixListener {
         Self::builder().bind_addr(addr)
     }
 
-    /// A listener with options.
+    /// Returns a builder for a listener with options.
     ///
     /// # Examples
     ///
@@ -132,41 +135,43 @@ impl UnixListener {
         UnixListenerBuilder { backlog: 1024, file: FileOptions::default() }
     }
 
-    /// Waits for a connection. The address is that of the peer: mostly without a name.
+    /// Waits for a connection. Returns it with the peer's address, which is usually unnamed.
     ///
-    /// Where the process, or the system, has no descriptors left, it waits and tries again, as
-    /// [`TcpListener::accept`](crate::net::TcpListener::accept) does.
+    /// If the process or the system has no descriptors left, this waits and tries again, like
+    /// [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has accepted nothing.
+    /// If dropped before it is ready, it has accepted nothing.
     ///
     /// # Errors
     ///
-    /// Errors of the kernel that cannot pass, because the socket does not listen any more; and on another thread than the loop's.
+    /// Permanent errors of the kernel, because the socket no longer listens. Also fails on another
+    /// thread than the loop's.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         accept(self).await
     }
 
-    /// The connections, one after the other, without end.
+    /// Returns the connections, one after the other, without end.
     pub fn incoming(&self) -> Incoming<'_, Self> {
         Incoming::new(self)
     }
 
-    /// The address at which it listens.
+    /// Returns the address at which it listens.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.registration.io().local_addr()
     }
 
-    /// Registers a listener of the standard library with this thread's loop, in non-blocking mode. Its file is left alone.
+    /// Registers a listener of the standard library with this thread's loop, and sets it to
+    /// non-blocking mode. Its file is never removed.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or the kernel refuses.
+    /// Fails if no loop runs here, or the kernel refuses.
     pub fn from_std(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = ListenerSocket::from_std(listener);
@@ -174,11 +179,13 @@ impl UnixListener {
         Ok(Self { file: None, registration })
     }
 
-    /// Takes the listener off its loop, in blocking mode, as the standard library makes them. The file stays.
+    /// Removes the listener from its loop and sets it to blocking mode, the standard library's
+    /// default. The file stays.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the listener is closed then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the listener is then
+    /// closed.
     pub fn into_std(self) -> io::Result<StdListener> {
         let listener = self.registration.into_inner()?;
         if let Some(file) = self.file {
@@ -209,7 +216,7 @@ impl Listener for UnixListener {
 
     fn take(io: &ListenerSocket) -> io::Result<(StreamSocket, SocketAddr)> {
         let (stream, addr) = io.accept()?;
-        // mio tells only of paths; an abstract name is to be asked for.
+        // mio reports only paths; an abstract name has to be requested.
         let addr = if addr.is_unnamed() { stream.peer_addr().unwrap_or(addr) } else { addr };
         Ok((stream, addr))
     }
@@ -219,7 +226,7 @@ impl Listener for UnixListener {
     }
 }
 
-/// Options of a [`UnixListener`].
+/// Options for a [`UnixListener`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `bind`"]
 pub struct UnixListenerBuilder {
@@ -228,26 +235,27 @@ pub struct UnixListenerBuilder {
 }
 
 impl UnixListenerBuilder {
-    /// How many connections may wait to be accepted; 1024 unless said otherwise. The kernel has a limit of its own.
+    /// Sets how many connections may wait to be accepted. The default is 1024. The kernel has a
+    /// limit of its own.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
         self
     }
 
-    /// The permissions of the file, as in `0o660`; unless said otherwise, what the umask of the process leaves. They are set
-    /// before anybody can connect.
+    /// Sets the file's permissions, as in `0o660`. By default, they are those that the process's
+    /// umask leaves. They are set before any peer can connect.
     pub fn mode(mut self, mode: u32) -> Self {
         self.file.mode = Some(mode);
         self
     }
 
-    /// Whether the file of a socket at which nobody listens any more is replaced; on unless said otherwise.
+    /// Whether to replace the file of a socket on which no process listens any more. On by default.
     pub fn remove_stale(mut self, remove: bool) -> Self {
         self.file.remove_stale = remove;
         self
     }
 
-    /// Whether the file goes with the listener; on unless said otherwise. Asyncio's `cleanup_socket`.
+    /// Whether dropping the listener removes the file. On by default. Asyncio's `cleanup_socket`.
     pub fn remove_on_drop(mut self, remove: bool) -> Self {
         self.file.remove_on_drop = remove;
         self
@@ -257,7 +265,7 @@ impl UnixListenerBuilder {
     ///
     /// # Errors
     ///
-    /// As [`UnixListener::bind`].
+    /// The errors of [`UnixListener::bind`].
     pub fn bind(self, path: impl AsRef<Path>) -> io::Result<UnixListener> {
         self.listen(file::bind(path.as_ref(), Type::STREAM, &self.file)?)
     }
@@ -266,7 +274,7 @@ impl UnixListenerBuilder {
     ///
     /// # Errors
     ///
-    /// As [`UnixListener::bind_addr`].
+    /// The errors of [`UnixListener::bind_addr`].
     pub fn bind_addr(self, addr: &SocketAddr) -> io::Result<UnixListener> {
         self.listen(file::bind_addr(addr, Type::STREAM, &self.file)?)
     }

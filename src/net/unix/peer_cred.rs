@@ -1,4 +1,4 @@
-//! Who is at the other end of a Unix socket.
+//! The credentials of a Unix socket's peer.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use nix::sys::socket::sockopt::PeerCredentials;
 
 use super::UnixStream;
 
-/// The process at the other end of a [`UnixStream`], as it was when the connection was made; see [`UnixStream::peer_cred`].
+/// The process at the other end of a [`UnixStream`], as it was when the connection was made; see
+/// [`UnixStream::peer_cred`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "UCred")]
 #[doc(alias = "SO_PEERCRED")]
@@ -18,13 +19,14 @@ pub struct PeerCred {
 }
 
 impl UnixStream {
-    /// Which process the peer is, and whose. The kernel says so, not the peer.
+    /// Returns the peer's process, user and group. They come from the kernel, not from the peer.
     ///
-    /// It is that process which called `connect`, `listen` or made the pair; another one may have the socket now.
+    /// The process is the one that called `connect` or `listen`, or created the pair; another
+    /// process may hold the socket by now.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     ///
     /// # Examples
     ///
@@ -40,24 +42,25 @@ impl UnixStream {
     /// ```
     pub fn peer_cred(&self) -> io::Result<PeerCred> {
         let cred = getsockopt(self, PeerCredentials)?;
-        // The kernel writes 0 for a process that cannot be seen from here.
+        // The kernel returns 0 for a process that is not visible from here.
         let pid = u32::try_from(cred.pid()).ok().filter(|&pid| pid != 0);
         Ok(PeerCred { pid, uid: cred.uid(), gid: cred.gid() })
     }
 }
 
 impl PeerCred {
-    /// The process; `None` if it cannot be seen from here, being outside of the container, say.
+    /// Returns the process ID, or `None` if the process is not visible from here, for example
+    /// because it is outside the container.
     pub fn pid(&self) -> Option<u32> {
         self.pid
     }
 
-    /// Its effective user.
+    /// Returns its effective user ID.
     pub fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// Its effective group.
+    /// Returns its effective group ID.
     pub fn gid(&self) -> u32 {
         self.gid
     }

@@ -20,8 +20,9 @@ use crate::time::sleep;
 
 /// A connection between processes of one machine.
 ///
-/// It is to be used as a [`TcpStream`](crate::net::TcpStream) is: all methods take `&self`, it belongs to the loop on which it
-/// was made, is `Send` and may be dropped anywhere. Dropping it closes the connection; the peer still reads what was written.
+/// It is used like a [`TcpStream`](crate::net::TcpStream): all methods take `&self`, it belongs to
+/// the loop on which it was created, is `Send`, and may be dropped anywhere. Dropping it closes the
+/// connection; the peer can still read all written data.
 ///
 /// # Examples
 ///
@@ -44,23 +45,25 @@ pub struct UnixStream {
 
 const WHAT: &str = "UnixStream";
 
-/// How long a connect waits for room in the backlog of a listener before it tries again; later up to the second one.
+/// How long a connect waits before it retries while the listener's backlog is full. The pause grows
+/// up to the second value.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
 impl UnixStream {
     /// Connects to the socket at `path`.
     ///
-    /// Where the listener's backlog is full, it waits for room, as a blocking connect does. There is no time limit: use
-    /// [`timeout`](crate::timeout).
+    /// If the listener's backlog is full, this waits for room, as a blocking connect does. There is
+    /// no time limit: use [`timeout`](crate::timeout).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has connected to nothing.
+    /// If dropped before it is ready, it has connected to nothing.
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is no file, `ConnectionRefused` if nobody listens, `PermissionDenied`; with the path in the message.
+    /// `NotFound` if there is no file, `ConnectionRefused` if no process listens,
+    /// `PermissionDenied`; the message contains the path.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let connected = async { Self::connect_addr(&SocketAddr::from_pathname(path)?).await };
@@ -71,16 +74,16 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has connected to nothing.
+    /// If dropped before it is ready, it has connected to nothing.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), without a path in the message.
+    /// The errors of [`connect`](Self::connect), without a path in the message.
     pub async fn connect_addr(addr: &SocketAddr) -> io::Result<Self> {
         let mut pause = FIRST_PAUSE;
         loop {
             match Socket::connect_addr(addr) {
-                // The kernel says nothing when there is room again.
+                // The kernel does not tell when there is room again.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(pause).await,
                 stream => return Self::register(stream?),
             }
@@ -88,11 +91,11 @@ impl UnixStream {
         }
     }
 
-    /// Both ends of a connection without a name.
+    /// Creates both ends of an unnamed connection.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or no descriptors are left.
+    /// Fails if no loop runs here, or no descriptors are left.
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(Self, Self)> {
         let pair = Socket::pair().map_err(|error| explain(&error, "cannot make a pair of sockets"));
@@ -100,21 +103,24 @@ impl UnixStream {
         Ok((Self::register(one)?, Self::register(other)?))
     }
 
-    /// Registers a stream of the standard library with this thread's loop, in non-blocking mode.
+    /// Registers a stream of the standard library with this thread's loop, and sets it to
+    /// non-blocking mode.
     ///
     /// # Errors
     ///
-    /// If no loop runs here, or the kernel refuses.
+    /// Fails if no loop runs here, or the kernel refuses.
     pub fn from_std(stream: StdStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Self::register(Socket::from_std(stream))
     }
 
-    /// Takes the stream off its loop, in blocking mode, as the standard library makes them.
+    /// Removes the stream from its loop and sets it to blocking mode, the standard library's
+    /// default.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, or after its end; the stream is closed then.
+    /// Fails on another thread than the loop's, or after the loop has ended; the stream is then
+    /// closed.
     pub fn into_std(self) -> io::Result<StdStream> {
         let stream = self.registration.into_inner()?;
         let stream = StdStream::from(OwnedFd::from(stream));
@@ -128,30 +134,30 @@ impl UnixStream {
 
     // Reading.
 
-    /// Reads what is there, waiting for something if need be; returns how many bytes. 0: the peer has closed its side, or
-    /// `buf` is empty.
+    /// Reads the available bytes, waiting for some if there are none. Returns the number of bytes
+    /// read: 0 if the peer has closed its side, or if `buf` is empty.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// Those of the connection, as `ConnectionReset` if the peer has gone without reading all; and on another thread than the
-    /// loop's.
+    /// Any error of the connection, such as `ConnectionReset` if the peer went away without reading
+    /// everything. Also fails on another thread than the loop's.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         connection::read_some(&self.registration, buf).await
     }
 
-    /// As [`read`](Self::read), into several buffers, one after the other.
+    /// Like [`read`](Self::read), but into several buffers, one after the other.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has read nothing.
+    /// If dropped before it is ready, it has read nothing.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if are_empty(bufs) {
             return Ok(0);
@@ -163,20 +169,21 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has read an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has read an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// `UnexpectedEof` if the peer closes its side before; and as [`read`](Self::read). How much was read then is unknown.
+    /// `UnexpectedEof` if the peer closes its side first; otherwise the errors of
+    /// [`read`](Self::read). After an error, the number of bytes read is unknown.
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
         connection::read_exact(&self.registration, buf).await
     }
 
-    /// Reads what is there, without waiting.
+    /// Reads the available bytes without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if nothing is there; and as [`read`](Self::read).
+    /// `WouldBlock` if there are none; otherwise the errors of [`read`](Self::read).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -184,45 +191,48 @@ impl UnixStream {
         self.registration.try_io(Direction::Read, |io| read(io, buf))
     }
 
-    /// Waits until a read may give something: data, the end, or an error.
+    /// Waits until a read may yield data, the end, or an error.
     ///
-    /// It may be wrong: [`try_read`](Self::try_read) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_read`](Self::try_read) may still return `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn readable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Read).await
     }
 
     // Writing.
 
-    /// Writes what the kernel takes, waiting for room if need be; returns how many bytes.
+    /// Writes as many bytes as the kernel accepts, waiting for room if there is none. Returns the
+    /// number of bytes written.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has written nothing.
+    /// If dropped before it is ready, it has written nothing.
     ///
     /// # Errors
     ///
-    /// Those of the connection, as `BrokenPipe` when the peer is gone; and on another thread than the loop's.
+    /// Any error of the connection, such as `BrokenPipe` once the peer is gone. Also fails on
+    /// another thread than the loop's.
     pub async fn write(&self, buf: &[u8]) -> io::Result<usize> {
         connection::write_some(&self.registration, buf).await
     }
 
-    /// As [`write`](Self::write), from several buffers, one after the other, with one system call.
+    /// Like [`write`](Self::write), but from several buffers, one after the other, with one system
+    /// call.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has written nothing.
+    /// If dropped before it is ready, it has written nothing.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// The errors of [`write`](Self::write).
     pub async fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.registration.when_ready(Direction::Write, |io| write_vectored(io, bufs)).await
     }
@@ -231,78 +241,80 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has written an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has written an unknown number of bytes.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write). How much was written then is unknown.
+    /// The errors of [`write`](Self::write). After an error, the number of bytes written is
+    /// unknown.
     pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
         connection::write_all(&self.registration, buf).await
     }
 
-    /// Writes what the kernel takes now, without waiting.
+    /// Writes as many bytes as the kernel accepts now, without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it takes nothing; and as [`write`](Self::write).
+    /// `WouldBlock` if it accepts none; otherwise the errors of [`write`](Self::write).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.registration.try_io(Direction::Write, |io| write(io, buf))
     }
 
-    /// Waits until a write may do something.
+    /// Waits until a write may make progress.
     ///
-    /// It may be wrong: [`try_write`](Self::try_write) can give `WouldBlock` after it.
+    /// False positives are possible: [`try_write`](Self::try_write) may still return `WouldBlock`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's.
+    /// Fails on another thread than the loop's.
     pub async fn writable(&self) -> io::Result<()> {
         self.registration.ready(Direction::Write).await
     }
 
-    /// Closes one side of the connection, or both. After `Shutdown::Write` the peer reads the end, and can still be
-    /// read from. On a connection that has ended already it does nothing.
+    /// Closes one side of the connection, or both. After `Shutdown::Write`, the peer reads the end,
+    /// and this side can still read. Does nothing on a connection that has already ended.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         connection::shutdown(self.registration.io(), how)
     }
 
     // Halves.
 
-    /// A half to read from and one to write to, both borrowed.
+    /// Splits the stream into a reading and a writing half, both borrowed.
     pub fn split(&self) -> (ReadHalf<'_, Self>, WriteHalf<'_, Self>) {
         halves::borrow(self)
     }
 
-    /// As [`split`](Self::split), for halves that go to different tasks. Dropping the half to write to closes the side; the
-    /// connection is closed when both are gone.
+    /// Like [`split`](Self::split), but for halves that go to different tasks. Dropping the writing
+    /// half closes that side. The connection closes when both halves are gone.
     pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
         halves::split(self)
     }
 
     // Addresses.
 
-    /// The address of this side: mostly without a name.
+    /// Returns the local address, which is usually unnamed.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.registration.io().local_addr()
     }
 
-    /// The address of the peer: for a client that of the listener, for a server mostly one without a name.
+    /// Returns the peer's address. For a client, this is the listener's address; for a server, it
+    /// is usually unnamed.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.registration.io().peer_addr()
     }
@@ -311,7 +323,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of the kernel, while asking.
+    /// Any error of the kernel while asking.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.registration.io().take_error()
     }

@@ -17,7 +17,7 @@ use crate::net::{TcpListener, ToSocketAddrs, UnixListener};
 use crate::runtime::{self, Place};
 use crate::task::{Outcome, Reportable};
 
-/// Options of a [`Server`].
+/// Options for a [`Server`].
 ///
 /// # Examples
 ///
@@ -64,43 +64,46 @@ impl ServerBuilder {
         }
     }
 
-    /// How many connections may wait to be accepted; 1024 unless said otherwise. The kernel has a limit of its own. Not for
-    /// listeners that are given.
+    /// Sets how many connections may wait to be accepted. The default is 1024. The kernel has a
+    /// limit of its own. Has no effect on listeners passed to the builder.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
         self
     }
 
-    /// Whether several servers may share the address, each of which has said so (`SO_REUSEPORT`). The kernel spreads connections
-    /// over them. Not for listeners that are given.
+    /// Whether several servers may share the address (`SO_REUSEPORT`). Each of them must set this.
+    /// The kernel distributes connections among them. Has no effect on listeners passed to the
+    /// builder.
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
         self
     }
 
-    /// Whether connections send small writes at once (`TCP_NODELAY`); on unless said otherwise.
+    /// Whether connections send small writes at once (`TCP_NODELAY`). On by default.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
         self
     }
 
-    /// Whether the kernel asks idle peers now and then if they are still there (`SO_KEEPALIVE`); off unless said otherwise.
+    /// Whether the kernel periodically probes idle peers (`SO_KEEPALIVE`). Off by default.
     pub fn keepalive(mut self, keepalive: bool) -> Self {
         self.keepalive = keepalive;
         self
     }
 
-    /// The limit of the readers, in bytes, as by [`StreamReader::with_limit`]; 64 KiB unless said otherwise. Asyncio's `limit`.
+    /// Sets the readers' limit in bytes, as [`StreamReader::with_limit`] does. The default is 64
+    /// KiB. Asyncio's `limit`.
     pub fn read_limit(mut self, limit: usize) -> Self {
         self.read_limit = Some(limit);
         self
     }
 
-    /// How many connections there may be at once; no limit unless said otherwise. The others wait in the backlog until one ends.
+    /// Limits the number of concurrent connections. There is no limit by default. Further
+    /// connections wait in the backlog until one ends.
     ///
     /// # Panics
     ///
-    /// If `max` is 0.
+    /// Panics if `max` is 0.
     #[track_caller]
     pub fn max_connections(mut self, max: usize) -> Self {
         assert!(max > 0, "with a limit of 0 no connection would ever be served: pass 1 or more");
@@ -108,7 +111,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves at `listener` too, whose options are its own; those of connections are set as this builder says.
+    /// Also serves connections of `listener`. The listener keeps its own options, while its
+    /// connections get this builder's.
     ///
     /// # Examples
     ///
@@ -130,21 +134,22 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves at a Unix socket too.
+    /// Also serves connections of a Unix socket.
     pub fn unix_listener(mut self, listener: UnixListener) -> Self {
         self.listening.push(listener.into());
         self
     }
 
-    /// Listens at `addr`, and serves there and at the listeners that were given; see [`start_server`](super::start_server).
+    /// Listens on `addr`, and serves its connections as well as those of the listeners passed
+    /// before; see [`start_server`](super::start_server).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it listens nowhere.
+    /// If dropped before it is ready, it listens nowhere.
     ///
     /// # Errors
     ///
-    /// As [`start_server`](super::start_server).
+    /// The errors of [`start_server`](super::start_server).
     #[track_caller]
     pub fn start<H, R, How>(
         mut self,
@@ -165,12 +170,12 @@ impl ServerBuilder {
         }
     }
 
-    /// Listens at the Unix socket `path`, and serves there and at the listeners that were given; see
-    /// [`start_unix_server`](super::start_unix_server).
+    /// Listens on the Unix socket `path`, and serves its connections as well as those of the
+    /// listeners passed before; see [`start_unix_server`](super::start_unix_server).
     ///
     /// # Errors
     ///
-    /// As [`start_unix_server`](super::start_unix_server).
+    /// The errors of [`start_unix_server`](super::start_unix_server).
     #[track_caller]
     pub fn start_unix<H, R, How>(mut self, handler: H, path: impl AsRef<Path>) -> io::Result<Server>
     where
@@ -183,11 +188,11 @@ impl ServerBuilder {
         self.serve_for(handler, Location::caller())
     }
 
-    /// Serves at the listeners that were given.
+    /// Serves the connections of the listeners passed before.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if there is none; those of the kernel.
+    /// `InvalidInput` if there are no listeners; any error of the kernel.
     #[track_caller]
     pub fn serve<H, R, How>(self, handler: H) -> io::Result<Server>
     where
@@ -209,7 +214,7 @@ impl ServerBuilder {
             return Err(io::Error::new(ErrorKind::InvalidInput, what));
         }
         for socket in self.listening.iter().filter_map(Listening::tcp_socket) {
-            // Accepted connections take both over.
+            // Accepted connections inherit both options.
             socket.set_tcp_nodelay(self.nodelay)?;
             socket.set_keepalive(self.keepalive)?;
         }
@@ -222,7 +227,8 @@ impl ServerBuilder {
         Ok(Server::of(shared))
     }
 
-    /// A listener at each of `addrs`. Where this machine has no such address, it does without, as long as one is left.
+    /// Creates a listener for each of `addrs`. Skips addresses that this machine does not have, as
+    /// long as one listener remains.
     fn bind_all(&self, addrs: Vec<SocketAddr>) -> io::Result<Vec<TcpListener>> {
         let mut listeners = Vec::new();
         let mut skipped = None;
@@ -255,7 +261,7 @@ impl ServerBuilder {
             socket.set_reuse_port(true)?;
         }
         if addr.is_ipv6() {
-            // Those of IPv4 have a listener of their own.
+            // IPv4 addresses have a listener of their own.
             socket.set_only_v6(true)?;
         }
         socket.bind(&addr.into())?;
@@ -264,7 +270,7 @@ impl ServerBuilder {
     }
 }
 
-/// This machine does not have the address, or not its family.
+/// Whether this machine lacks the address or its family.
 fn is_missing(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable
         || matches!(error.raw_os_error(), Some(EAFNOSUPPORT | EPFNOSUPPORT | EPROTONOSUPPORT))

@@ -1,14 +1,16 @@
-//! How a handler learns that its server wants to end.
+//! Tells a handler that its server is shutting down.
 
 use crate::task::{CancelToken, ContextVar};
 
-/// That of the server whose connection the running task serves.
+/// The token of the server whose connection the running task serves.
 static CLOSING: ContextVar<CancelToken> = ContextVar::new("server_closing");
 
-/// What tells the handlers of a server that it wants to end: cancelled by [`Server::shutdown`](super::Server::shutdown) when its grace begins.
+/// Returns a token that tells a server's handlers to end.
+/// [`Server::shutdown`](super::Server::shutdown) cancels it when the grace period begins.
 ///
-/// For the handlers of connections, and the tasks that they create. A handler that looks at it ends between two requests; one
-/// that does not is served until the grace is over. Elsewhere it is a token that nobody cancels.
+/// It is meant for connection handlers and the tasks that they create. A handler that watches the
+/// token can end between two requests; any other handler is served until the grace period is over.
+/// Elsewhere, this returns a token that is never cancelled.
 ///
 /// # Examples
 ///
@@ -47,7 +49,7 @@ pub fn server_closing() -> CancelToken {
     CLOSING.get().unwrap_or_default()
 }
 
-/// Makes `token` that of the tasks which this one creates from now on.
+/// Sets the token for the tasks that this one creates from now on.
 pub(super) fn announce(token: CancelToken) {
     CLOSING.set(token);
 }

@@ -1,4 +1,4 @@
-//! The connections of a server: the task of each, and what closes it from outside.
+//! A server's connections: the task of each, and the handle that closes it from outside.
 
 use std::cell::RefCell;
 use std::task::{Context, Poll};
@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 use crate::net::streams::Control;
 use crate::runtime::{CancelReason, TaskHandle, Watch};
 
-/// They are counted until their tasks have ended, with what is left to be sent.
+/// Connections count until their tasks have ended and their remaining data has been sent.
 pub(super) struct Connections {
     inner: RefCell<Inner>,
 }
 
 struct Inner {
     watch: Watch,
-    /// By the places that the watch gives.
+    /// Indexed by the places that the watch assigns.
     entries: Vec<Option<Entry>>,
     len: usize,
 }
@@ -24,7 +24,7 @@ struct Entry {
 }
 
 impl Connections {
-    /// None yet, on the loop that runs here.
+    /// Creates an empty set on the loop that runs here.
     #[track_caller]
     pub(super) fn new() -> Self {
         let inner = Inner { watch: Watch::new("a `Server`"), entries: Vec::new(), len: 0 };
@@ -46,7 +46,8 @@ impl Connections {
         inner.len += 1;
     }
 
-    /// The task of the next connection that has ended, to be dropped: that reports what went wrong.
+    /// Ready with the task of the next connection that has ended. Dropping the task reports its
+    /// failure, if it failed.
     pub(super) fn poll_ended(&self, cx: &Context<'_>) -> Poll<TaskHandle> {
         let Inner { watch, entries, len } = &mut *self.inner.borrow_mut();
         let task_at = |place: usize| entries.get(place)?.as_ref().map(|entry| &entry.task);
@@ -56,7 +57,7 @@ impl Connections {
         ended.map_or(Poll::Pending, |Entry { task, .. }| Poll::Ready(task))
     }
 
-    /// Does something to the ends of all; nothing is borrowed meanwhile.
+    /// Calls `f` on each connection's control. Nothing is borrowed during the call.
     pub(super) fn control_all(&self, f: impl Fn(&Control)) {
         let control_at = |place| {
             let inner = self.inner.borrow();
@@ -76,7 +77,7 @@ impl Connections {
         }
     }
 
-    /// Allows no more time for cleanups.
+    /// Cuts off all cleanups.
     pub(super) fn cut_off_all(&self) {
         for entry in self.inner.borrow().entries.iter().flatten() {
             entry.task.cut_off();

@@ -1,4 +1,4 @@
-//! The listeners of a server, of either kind.
+//! A server's listeners, of either kind.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use crate::net::unix::name_of;
 use crate::net::{TcpListener, UnixListener};
 use crate::runtime::{Peer, Place};
 
-/// A listener that accepts.
+/// A listener and the state of its accepting.
 pub(super) struct Listening {
     listener: AnyListener,
     accepting: Accepting,
@@ -26,10 +26,10 @@ enum AnyListener {
     Unix(UnixListener),
 }
 
-/// A connection that nobody serves yet.
+/// An accepted connection that no handler serves yet.
 pub(super) enum Accepted {
     Tcp(<TcpListener as Listener>::Accepted, SocketAddr),
-    /// With the address of the listener: clients rarely have one.
+    /// With the listener's address, since clients rarely have one.
     Unix(<UnixListener as Listener>::Accepted, Option<unix::SocketAddr>),
 }
 
@@ -47,7 +47,8 @@ impl Listening {
         }
     }
 
-    /// Notes how registering a connection went. A failure is the caller's to report; it makes a pause.
+    /// Records the result of registering a connection. The caller reports a failure; here it causes
+    /// a pause.
     pub(super) fn went<T>(&mut self, registered: io::Result<T>) -> io::Result<Option<T>> {
         match &self.listener {
             AnyListener::Tcp(listener) => self.accepting.went(registered, listener),
@@ -69,7 +70,7 @@ impl Listening {
         }
     }
 
-    /// `None` if it is a Unix socket.
+    /// Returns `None` for a Unix socket.
     pub(super) fn tcp_socket(&self) -> Option<SockRef<'_>> {
         match &self.listener {
             AnyListener::Tcp(listener) => Some(SockRef::from(listener)),
@@ -77,7 +78,7 @@ impl Listening {
         }
     }
 
-    /// `None` if it is a Unix socket.
+    /// Returns `None` for a Unix socket.
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         match &self.listener {
             AnyListener::Tcp(listener) => listener.local_addr().ok(),
@@ -93,7 +94,7 @@ fn unix_accepted(
     Accepted::Unix(accepted, listener.local_addr().ok())
 }
 
-/// Where it listens, for messages.
+/// Displays where it listens, for messages.
 impl fmt::Display for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&match &self.listener {
@@ -144,7 +145,7 @@ impl Accepted {
     }
 }
 
-/// What it is called in messages.
+/// Displays the connection's name, for messages.
 impl fmt::Display for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Servers: a handler for each connection, and an orderly end.
+//! Servers: run a handler for each connection, and shut down in an orderly way.
 
 mod builder;
 mod closing;

@@ -13,19 +13,21 @@ use crate::net::streams::Control;
 use crate::task::{CancelToken, Cleanup, with_cleanup};
 use crate::time::timeout;
 
-/// A server that accepts connections, and runs a handler for each in a task of its own; asyncio's `Server`.
+/// A server that accepts connections and runs a handler for each in a task of its own; asyncio's
+/// `Server`.
 ///
-/// [`start_server`](super::start_server) makes one. It serves from then on, and as long as the loop runs; nothing has to be awaited for that.
+/// [`start_server`](super::start_server) creates one. The server runs from then on, for as long as
+/// the loop runs, without having to be awaited.
 ///
-/// An error or a panic of a handler ends that connection and nothing else. It is reported, with the address of the peer, through
-/// [`Builder::on_unhandled`](crate::Builder::on_unhandled). Handlers start with the context variables of whoever made the
-/// server, each with a copy.
+/// An error or a panic of a handler ends only that connection. It is reported, with the peer's
+/// address, through [`Builder::on_unhandled`](crate::Builder::on_unhandled). Each handler starts
+/// with its own copy of the context variables that were current when the server was created.
 ///
-/// | to end it | listening | connections |
+/// | ended by | listening | connections |
 /// |---|---|---|
 /// | [`close`](Self::close), or dropping it | ends at once | go on |
-/// | [`shutdown`](Self::shutdown) | ends at once | are asked, have a grace, then are ended |
-/// | dropping [`serve_forever`](Self::serve_forever) | ends at once | are ended, what was written is sent |
+/// | [`shutdown`](Self::shutdown) | ends at once | are asked to end, get a grace period, then are ended |
+/// | dropping [`serve_forever`](Self::serve_forever) | ends at once | are ended after written data is sent |
 /// | the end of [`run`](crate::run) | ends at once | their tasks are cancelled |
 ///
 /// # Examples
@@ -59,7 +61,7 @@ use crate::time::timeout;
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// It stays on its thread, as its streams do:
+/// A server stays on its thread, as its streams do:
 ///
 /// ```compile_fail,E0277
 /// # async fn with(server: oneloop::Server) {
@@ -76,17 +78,19 @@ impl Server {
         Self { shared }
     }
 
-    /// A server with options.
+    /// Returns a builder for a server with options.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
 
     /// Waits until the server is closed and its last connection has ended.
     ///
-    /// It serves without this too. What this adds: somebody waits, and to drop it, by a timeout or a cancel, say, is to end the
-    /// server as asyncio does then. It stops listening, [closes the clients](Self::close_clients), and what is left of them after
-    /// a second is cancelled; this happens in a [cleanup](crate::with_cleanup) of the current task. To give handlers more
-    /// time, call [`shutdown`](Self::shutdown) while this is awaited elsewhere, or instead of it:
+    /// The server runs without this too. Awaiting it ties the server to the waiting task: dropping
+    /// the future, for example by a timeout or a cancellation, ends the server, as in asyncio. It
+    /// stops listening and [closes the clients](Self::close_clients), and after one second it
+    /// cancels the remaining handlers. This happens in a [cleanup](crate::with_cleanup) of the
+    /// current task. To give handlers more time, call [`shutdown`](Self::shutdown) while this is
+    /// awaited elsewhere, or instead of it:
     ///
     /// ```no_run
     /// # use oneloop::io::{StreamReader, StreamWriter};
@@ -101,11 +105,12 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// As said above.
+    /// Dropping it ends the server, as described above.
     ///
     /// # Errors
     ///
-    /// If the server is closed already; if it is awaited here by somebody else; or why it could not accept any more.
+    /// Fails if the server is already closed, or if another task already awaits this. Returns the
+    /// error that stopped the server from accepting, if there was one.
     pub async fn serve_forever(&self) -> io::Result<()> {
         if self.shared.is_closed() {
             let what = "the server is closed: start another one";
@@ -121,47 +126,56 @@ impl Server {
         self.shared.take_failure().map_or(Ok(()), Err)
     }
 
-    /// Stops listening, at once. Connections go on. Clients that have connected and were not accepted yet are served as well: they
-    /// cannot know that nobody has noticed them. May be called again.
+    /// Stops listening at once. Connections go on. Clients that have connected but were not yet
+    /// accepted are served as well, since they cannot know that they were not accepted. May be
+    /// called again.
     ///
-    /// [`serve_forever`](Self::serve_forever) and [`wait_closed`](Self::wait_closed) return when the last connection has ended.
+    /// [`serve_forever`](Self::serve_forever) and [`wait_closed`](Self::wait_closed) return when
+    /// the last connection has ended.
     pub fn close(&self) {
         self.shared.close();
     }
 
-    /// Waits until the server is closed and its last connection has ended, with what its handler had still to send.
+    /// Waits until the server is closed and its last connection has ended, including its handler's
+    /// unsent data.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping it changes nothing.
     pub async fn wait_closed(&self) {
         self.shared.wait_closed().await;
     }
 
-    /// Closes all connections as [`StreamWriter::close`](crate::io::StreamWriter::close) does: what was written is sent first,
-    /// and readers see the end, so that handlers end. It waits for nothing; the server goes on listening.
+    /// Closes all connections like [`StreamWriter::close`](crate::io::StreamWriter::close): written
+    /// data is sent first, and readers see the end, so that handlers end. This does not wait, and
+    /// the server goes on listening.
     pub fn close_clients(&self) {
         self.shared.control_all(Control::close);
     }
 
-    /// Closes all connections at once, as [`StreamWriter::abort`](crate::io::StreamWriter::abort) does: what was not sent is
-    /// lost, and the peers see a reset. Readers see the end, so that handlers end. The server goes on listening.
+    /// Closes all connections at once, like
+    /// [`StreamWriter::abort`](crate::io::StreamWriter::abort): unsent data is lost, and the peers
+    /// see a reset. Readers see the end, so that handlers end. The server goes on listening.
     pub fn abort_clients(&self) {
         self.shared.control_all(Control::abort);
     }
 
-    /// Ends the server in an orderly way that takes a bounded time. Returns whether all connections ended by themselves.
+    /// Shuts the server down in an orderly way and in bounded time. Returns whether all connections
+    /// ended by themselves.
     ///
-    /// It stops listening, asks the handlers to end ([`closing`](Self::closing)), and waits for them, but not longer than `grace`.
-    /// Those that are left are [closed](Self::close_clients) and have one second; then they are [aborted](Self::abort_clients),
-    /// their tasks cancelled, and their cleanups have one second more. May be called again; the shortest grace counts.
+    /// The server stops listening, asks the handlers to end ([`closing`](Self::closing)), and waits
+    /// for them for at most `grace`. Connections that remain are [closed](Self::close_clients) and
+    /// get one second. After that they are [aborted](Self::abort_clients) and their tasks are
+    /// cancelled, and the cleanups get one more second. May be called again; the shortest grace
+    /// period counts.
     ///
-    /// A connection ends with its handler: streams that a handler has handed to another task are not waited for. And a handler that
-    /// awaits this waits for itself: let another task do it.
+    /// A connection ends with its handler: streams that a handler has passed to another task are
+    /// not waited for. A handler that awaits this waits for itself, so call it from another task.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, it has stopped listening, and does not end the connections that are left.
+    /// If dropped half way, the server has stopped listening, but the remaining connections are not
+    /// ended.
     ///
     /// # Examples
     ///
@@ -192,31 +206,35 @@ impl Server {
         in_time && !self.shared.has_ended_some.get()
     }
 
-    /// Is cancelled when the server wants its connections to end: when the grace of [`shutdown`](Self::shutdown) begins, or
-    /// [`serve_forever`](Self::serve_forever) is dropped. Handlers have it by [`server_closing`](super::server_closing).
+    /// Returns a token that is cancelled when the server wants its connections to end: when the
+    /// grace period of [`shutdown`](Self::shutdown) begins, or when
+    /// [`serve_forever`](Self::serve_forever) is dropped. Handlers obtain it from
+    /// [`server_closing`](super::server_closing).
     pub fn closing(&self) -> CancelToken {
         self.shared.closing.clone()
     }
 
-    /// The addresses at which it listens; none once it is closed. Unix sockets are not among them. Asyncio's `sockets`.
+    /// Returns the addresses on which the server listens, or none once it is closed. Unix sockets
+    /// are not included. Asyncio's `sockets`.
     #[doc(alias = "sockets")]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.shared.listening.borrow().iter().filter_map(Listening::local_addr).collect()
     }
 
-    /// Whether it listens.
+    /// Whether the server listens.
     pub fn is_serving(&self) -> bool {
         !self.shared.is_closed()
     }
 
-    /// How many connections there are: those whose handlers run, those that have something left to be sent, and, after the
-    /// close, those that were not accepted before it and wait for their handler.
+    /// Returns the number of connections. These are connections whose handlers are running,
+    /// connections with data left to send and, after the close, connections that were waiting in a
+    /// backlog and have no handler yet.
     pub fn connections(&self) -> usize {
         self.shared.len()
     }
 }
 
-/// It stops listening; connections go on.
+/// Stops listening; connections go on.
 impl Drop for Server {
     fn drop(&mut self) {
         if !self.shared.is_inherited() {
@@ -234,7 +252,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Somebody awaits `serve_forever`. Dropped, it ends the server; the cleanup waits for that.
+/// A task awaits `serve_forever`. Dropping this ends the server, and the cleanup waits for the end.
 struct Serving<'a> {
     shared: &'a Shared,
     cleanup: Option<Cleanup<Rc<Shared>>>,
@@ -246,7 +264,7 @@ impl<'a> Serving<'a> {
         Self { shared, cleanup: Some(with_cleanup(Rc::clone(shared), end)) }
     }
 
-    /// There is nothing to be ended any more.
+    /// Disarms the cleanup, because the server has already ended.
     fn end(mut self) {
         drop(self.cleanup.take().map(Cleanup::disarm));
     }

@@ -1,4 +1,5 @@
-//! What a server's task and its handle share, and what the task does: it accepts connections, and sees off those that end.
+//! State shared by a server's task and its handle, and the work of the task: it accepts connections
+//! and removes those that have ended.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,41 +21,42 @@ use crate::sync::{Event, WakerCell};
 use crate::task::{CancelToken, Outcome, Reportable, reportable_error};
 use crate::time::timeout;
 
-/// After so many connections from one listener, others have their turn.
+/// After this many connections from one listener, other work gets a turn.
 const ACCEPTS_MAX: u32 = 32;
 
-/// How long connections that were asked to close may take to send what is left, before they are reset.
+/// How long connections that were asked to close may take to send their remaining data before they
+/// are reset.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// How long handlers that were cancelled may take for their cleanups, before these are cut off.
+/// How long the cleanups of cancelled handlers may take before they are cut off.
 const CANCEL_TIME: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
-    /// Empty once it is closed.
+    /// Empty once the server is closed.
     pub(super) listening: RefCell<Vec<Listening>>,
     pub(super) connections: Connections,
     pub(super) closing: CancelToken,
-    /// Somebody awaits `serve_forever`.
+    /// A task awaits `serve_forever`.
     pub(super) is_awaited: Cell<bool>,
-    /// Connections that were left were ended.
+    /// Some connections did not end by themselves and were ended.
     pub(super) has_ended_some: Cell<bool>,
     options: Options,
     is_closed: Cell<bool>,
     /// Connections that waited in a backlog when the server closed, and have no handler yet.
     waiting: RefCell<VecDeque<Accepted>>,
-    /// The process that made the server: a forked child leaves the connections to its parent.
+    /// The process that created the server. A forked child leaves the connections to its parent.
     process: OwnProcess,
-    /// Why it closed by itself.
+    /// Why the server closed by itself.
     failure: Cell<Option<io::Error>>,
-    /// That of the server's task.
+    /// Wakes the server's task.
     waker: WakerCell,
-    /// It is closed, and no connection is left.
+    /// Set once the server is closed and no connection is left.
     ended: Event,
 }
 
-/// What holds for each connection.
+/// Options that apply to each connection.
 pub(super) struct Options {
-    /// Where the server was made.
+    /// Where the server was created.
     pub(super) place: Place,
     pub(super) read_limit: Option<usize>,
     pub(super) max_connections: usize,
@@ -79,18 +81,20 @@ impl Shared {
         }
     }
 
-    /// Whether this is a forked child's copy: the listeners and connections are its parent's too.
+    /// Whether this is a forked child's copy, whose listeners and connections belong to the parent
+    /// too.
     pub(super) fn is_inherited(&self) -> bool {
         !self.process.is_current()
     }
 
-    // What the handle asks for.
+    // Requests of the handle.
 
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.get()
     }
 
-    /// Closes the listeners. Connections in their backlogs are taken first, for their handlers to be started later.
+    /// Closes the listeners. First takes the connections from their backlogs, so that handlers can
+    /// be started for them later.
     pub(super) fn close(&self) {
         self.close_each(self.listening.take());
         self.waker.wake();
@@ -104,12 +108,12 @@ impl Shared {
         }
     }
 
-    /// How many connections there are, with those that have no handler yet.
+    /// The number of connections, including those without a handler yet.
     pub(super) fn len(&self) -> usize {
         self.connections.len() + self.waiting.borrow().len()
     }
 
-    /// Does something to the ends of all connections, and closes those that have no handler yet.
+    /// Calls `f` on each connection's control, and closes connections without a handler.
     pub(super) fn control_all(&self, f: impl Fn(&Control)) {
         drop(self.waiting.take());
         self.connections.control_all(f);
@@ -124,7 +128,8 @@ impl Shared {
         self.failure.take()
     }
 
-    /// Ends the connections, whatever their handlers and peers do about it; takes no longer than the named times.
+    /// Ends the connections, whatever their handlers and peers do, within the times of the named
+    /// limits.
     pub(super) async fn end_connections(&self) {
         self.has_ended_some.set(true);
         self.control_all(Control::close);
@@ -137,11 +142,11 @@ impl Shared {
             return;
         }
         self.connections.cut_off_all();
-        // Nothing that they could wait for is left; where one does all the same, it is not waited for.
+        // No handler has anything left to wait for. If one waits all the same, the server does not.
         timeout(CANCEL_TIME, self.wait_closed()).await.ok();
     }
 
-    // What the task does.
+    // Work of the task.
 
     fn poll(&self, cx: &mut Context<'_>, start: &Start<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
@@ -154,7 +159,7 @@ impl Shared {
     }
 
     fn accept(&self, cx: &mut Context<'_>, start: &Start<'_>) {
-        // Not borrowed meanwhile: a drop of a connection is user code, which may close the server.
+        // Nothing is borrowed here: dropping a connection is user code, which may close the server.
         let mut listening = self.listening.take();
         listening.retain_mut(|listening| match self.accept_from(listening, cx, start) {
             Ok(()) => true,
@@ -191,25 +196,27 @@ impl Shared {
         Ok(())
     }
 
-    /// Starts handlers for connections that the close has taken from the backlogs.
+    /// Starts handlers for connections that the close took from the backlogs.
     fn start_waiting(&self, cx: &mut Context<'_>, start: &Start<'_>) {
         for _ in 0..ACCEPTS_MAX {
             if self.is_full() {
                 return;
             }
             let Some(accepted) = self.waiting.borrow_mut().pop_front() else { return };
-            // There is no listener any more that could pause after a failure.
+            // There is no longer a listener that could pause after a failure.
             start(accepted).ok();
         }
         cx.waker().wake_by_ref();
     }
 
-    /// Where there is no room for one more, the end of a connection wakes the task.
+    /// Whether the limit of connections is reached. In that case, the end of a connection wakes the
+    /// task.
     fn is_full(&self) -> bool {
         self.connections.len() >= self.options.max_connections
     }
 
-    /// Starts the task of a connection. Fails if it cannot be registered, which is reported.
+    /// Starts a connection's task. If the connection cannot be registered, reports and returns the
+    /// error.
     fn start<H, R, How>(&self, handler: &Rc<H>, accepted: Accepted) -> io::Result<()>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
@@ -224,7 +231,7 @@ impl Shared {
         let handler = Rc::clone(handler);
         let left = LeftByHandler(control.clone());
         let connection = async move {
-            // Dropped last, when the handler has ended, panicked, or was cancelled.
+            // Dropped last, once the handler has ended, panicked, or was cancelled.
             let _left = left;
             let (reader, writer) = streams;
             let reader = match read_limit {
@@ -241,7 +248,8 @@ impl Shared {
     }
 }
 
-/// A connection counts until what its handler's writer has left is sent: its task waits for that, when this is dropped.
+/// Keeps a connection counted until the data left by its handler's writer has been sent: dropping
+/// this makes the connection's task wait for that.
 struct LeftByHandler(Control);
 
 impl Drop for LeftByHandler {
@@ -253,7 +261,7 @@ impl Drop for LeftByHandler {
     }
 }
 
-/// The server's task. It ends with the last connection after the server was closed.
+/// The server's task. It ends with the last connection, once the server is closed.
 pub(super) async fn serve<H, R, How>(end: End, handler: H)
 where
     H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
@@ -266,7 +274,7 @@ where
     poll_fn(|cx| shared.poll(cx, &|accepted| shared.start(&handler, accepted))).await;
 }
 
-/// The same error once more: one for whoever awaits the server, one for the report.
+/// Copies an error: one goes to the task that awaits the server, one into the report.
 fn copy_of(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
@@ -274,16 +282,16 @@ fn copy_of(error: &io::Error) -> io::Error {
     }
 }
 
-/// Starts the task of a connection.
+/// Starts a connection's task.
 type Start<'a> = dyn Fn(Accepted) -> io::Result<()> + 'a;
 
-/// However the task ends, even before it begins, nobody waits for it in vain.
+/// However the task ends, even before it begins, dropping this releases the waiting tasks.
 pub(super) struct End(pub(super) Rc<Shared>);
 
 impl Drop for End {
     fn drop(&mut self) {
         self.0.is_closed.set(true);
-        // Nobody is left to serve a connection that waits.
+        // No task is left to serve a waiting connection.
         drop((self.0.listening.take(), self.0.waiting.take()));
         self.0.ended.set();
     }

@@ -1,4 +1,4 @@
-//! `start_server` and its kin.
+//! `start_server` and `start_unix_server`.
 
 use std::io;
 use std::path::Path;
@@ -8,21 +8,24 @@ use crate::io::{StreamReader, StreamWriter};
 use crate::net::ToSocketAddrs;
 use crate::task::{Outcome, Reportable};
 
-/// Listens at `addr`, and calls `handler` for each connection, in a task of its own; asyncio's `start_server`.
+/// Listens on `addr` and runs `handler` for each connection in a task of its own; asyncio's
+/// `start_server`.
 ///
-/// It listens at all addresses that the name has, with IPv6 at those of IPv6 only. Without a host, as in `":8888"`, these are all
-/// interfaces. Port 0 takes a free one for each address; see [`Server::local_addrs`]. For options, [`Server::builder`].
+/// The server listens on all addresses of the name; IPv6 listeners accept IPv6 connections only.
+/// Without a host, as in `":8888"`, it listens on all interfaces. Port 0 means a free port for each
+/// address; see [`Server::local_addrs`]. For options, use [`Server::builder`].
 ///
-/// Dropping the server stops it listening. Connections have `TCP_NODELAY` on, as with asyncio.
+/// Dropping the server stops it listening. As in asyncio, connections have `TCP_NODELAY` on.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it listens nowhere.
+/// If dropped before it is ready, it listens nowhere.
 ///
 /// # Errors
 ///
-/// `AddrInUse`, `PermissionDenied`, with the address in the message; `AddrNotAvailable` if no address can be used here; what the look-up
-/// of the name gave; and if no loop runs here.
+/// `AddrInUse` or `PermissionDenied`, with the address in the message; `AddrNotAvailable` if none
+/// of the addresses can be used here; or the error of a failed name look-up. Also fails if no loop
+/// runs here.
 ///
 /// # Examples
 ///
@@ -64,14 +67,15 @@ where
     Server::builder().start(handler, addr)
 }
 
-/// As [`start_server`], at the Unix socket `path`; asyncio's `start_unix_server`.
+/// Like [`start_server`], but listens on the Unix socket `path`; asyncio's `start_unix_server`.
 ///
-/// The file is treated as [`UnixListener::bind`](crate::net::UnixListener::bind) says. For its options, or an abstract name, make the
-/// listener and use [`ServerBuilder::unix_listener`](super::ServerBuilder::unix_listener).
+/// [`UnixListener::bind`](crate::net::UnixListener::bind) describes how the socket's file is
+/// handled. For its options, or for an abstract name, create the listener yourself and pass it to
+/// [`ServerBuilder::unix_listener`](super::ServerBuilder::unix_listener).
 ///
 /// # Errors
 ///
-/// As [`UnixListener::bind`](crate::net::UnixListener::bind).
+/// The errors of [`UnixListener::bind`](crate::net::UnixListener::bind).
 ///
 /// # Examples
 ///

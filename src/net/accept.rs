@@ -1,4 +1,4 @@
-//! Accepting connections, with listeners of both kinds: what passes by itself is waited out.
+//! Accepts connections, for listeners of both kinds. Transient errors are waited out.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -16,45 +16,45 @@ use super::connection::ByteStream;
 use crate::runtime::{Direction, EventSource, Moved, Registration, UnhandledKind, report_accept};
 use crate::time::{Sleep, sleep};
 
-/// A listener of either kind, for what serves both.
+/// A listener of either kind, for code that serves both.
 #[doc(hidden)]
 #[expect(unnameable_types, reason = "it keeps `Incoming` to the listeners that there are")]
 pub trait Listener {
-    /// What is registered.
+    /// The type that is registered.
     type Socket: EventSource + AsFd + Send + Sync + 'static;
     /// A connection that is not registered yet.
     type Accepted;
-    /// One that is.
+    /// A registered connection.
     type Stream: ByteStream;
 
-    /// The socket.
+    /// Returns the registered socket.
     fn registration(&self) -> &Registration<Self::Socket>;
 
-    /// Where it listens, for messages.
+    /// Returns where it listens, for messages.
     fn place(&self) -> String;
 
-    /// Keeps new peers from finding it, where that is possible before it closes.
+    /// Hides the listener from new peers, where that is possible before it closes.
     fn hide(&mut self) {}
 
     /// Takes a connection from the backlog.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     fn take(io: &Self::Socket) -> io::Result<(Self::Accepted, <Self::Stream as ByteStream>::Addr)>;
 
-    /// Registers it.
+    /// Registers a connection.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     fn register(accepted: Self::Accepted) -> io::Result<Self::Stream>;
 }
 
 /// The address of a listener's peers.
 type AddrOf<L> = <<L as Listener>::Stream as ByteStream>::Addr;
 
-/// Waits for a connection, also until there are descriptors for it.
+/// Waits for a connection and, if necessary, for a free descriptor.
 pub(super) async fn accept<L: Listener>(listener: &L) -> io::Result<(L::Stream, AddrOf<L>)> {
     let mut patience = Patience::default();
     loop {
@@ -76,7 +76,7 @@ fn take<L: Listener>(io: &L::Socket) -> io::Result<Moved<(L::Accepted, AddrOf<L>
     L::take(io).map(|value| Moved { value, is_short: false })
 }
 
-/// Accepting that waits by polls.
+/// The state of accepting by polls.
 #[derive(Debug, Default)]
 pub(super) struct Accepting {
     patience: Patience,
@@ -84,8 +84,8 @@ pub(super) struct Accepting {
 }
 
 impl Accepting {
-    /// Ready with a connection that is not registered yet, or with an error that will not pass. The caller says how registering
-    /// it [went](Self::went).
+    /// Ready with a connection that is not registered yet, or with a permanent error. The caller
+    /// then registers the connection and passes the result to [`went`](Self::went).
     pub(super) fn poll<L: Listener>(
         &mut self,
         listener: &L,
@@ -103,11 +103,12 @@ impl Accepting {
         }
     }
 
-    /// Notes what became of an accepted connection: its value, or `None` if another attempt may succeed.
+    /// Records the result of registering an accepted connection. Returns the value, or `None` if
+    /// another attempt may succeed.
     ///
     /// # Errors
     ///
-    /// One that will not pass.
+    /// Any permanent error.
     pub(super) fn went<T>(
         &mut self,
         registered: io::Result<T>,
@@ -128,8 +129,8 @@ impl Accepting {
     }
 }
 
-/// Takes the connections that wait in the backlog right now, for a listener that is about to close. Their peers are connected, and
-/// have perhaps sent something.
+/// Takes the connections that wait in the backlog right now, for a listener that is about to close.
+/// Their peers are connected and may already have sent data.
 pub(super) fn take_waiting<L: Listener>(listener: &mut L) -> Vec<(L::Accepted, AddrOf<L>)> {
     listener.hide();
     let io = listener.registration().io();
@@ -142,25 +143,25 @@ pub(super) fn take_waiting<L: Listener>(listener: &mut L) -> Vec<(L::Accepted, A
             Ok(accepted) => waiting.push(accepted),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if trouble(&error, || is_listening(io)) == Trouble::OfOneConnection => {}
-            // Nothing is left, or there is no room for more.
+            // The backlog is empty, or there is no room for more connections.
             Err(_) => break,
         }
     }
     waiting
 }
 
-/// Whether `accept` has something to say at once. A duplicate of the socket, perhaps in another process, may have switched it to
-/// blocking mode, and closing must never wait.
+/// Whether `accept` would return at once. A duplicate of the socket, perhaps in another process,
+/// may have set it to blocking mode, and closing must never wait.
 fn has_waiting(socket: &impl AsFd) -> bool {
     let mut sockets = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     poll(&mut sockets, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-/// How many attempts [`take_waiting`] makes, in case peers connect as quickly as it accepts. Linux limits a backlog to 4096 unless
-/// its administrator says otherwise.
+/// How many attempts [`take_waiting`] makes, in case peers connect as fast as it accepts. By
+/// default, Linux limits a backlog to 4096.
 const WAITING_MAX: usize = 65_536;
 
-/// The connections of a listener, one after the other; see [`TcpListener::incoming`].
+/// A listener's connections, one after the other; see [`TcpListener::incoming`].
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a, L = TcpListener> {
@@ -173,11 +174,11 @@ impl<'a, L: Listener> Incoming<'a, L> {
         Self { listener, accepting: Accepting::default() }
     }
 
-    /// The next connection. Never `None`.
+    /// Returns the next connection. Never `None`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has accepted nothing.
+    /// If dropped before it is ready, it has accepted nothing.
     pub async fn next(&mut self) -> Option<io::Result<L::Stream>> {
         Some(accept(self.listener).await.map(|(stream, _addr)| stream))
     }
@@ -197,19 +198,19 @@ impl<L: Listener> Stream for Incoming<'_, L> {
     }
 }
 
-/// What to do about the errors of `accept`, of which most pass.
+/// Decides what to do about errors of `accept`, most of which are transient.
 #[derive(Debug)]
 struct Patience {
     next_pause: Duration,
-    /// Connections that had failed, one after the other.
+    /// How many connections in a row had failed.
     failed: u32,
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// After so many connections in a row that had failed, it pauses: perhaps a filter of the system refuses each of them, and
-/// does not take it from the backlog.
+/// After this many failed connections in a row, it pauses: a filter of the system may refuse each
+/// of them without removing it from the backlog.
 const FAILED_MAX: u32 = 64;
 
 impl Default for Patience {
@@ -219,7 +220,8 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// `Some`: try again after a pause. `None`: at once. The error, if it is to be seen.
+    /// Returns `Some` to try again after a pause, `None` to try again at once, or the error if it
+    /// is permanent.
     fn with(&mut self, error: io::Error, listener: &impl Listener) -> io::Result<Option<Duration>> {
         match trouble(&error, || is_listening(listener.registration().io())) {
             Trouble::Lasting => return Err(error),
@@ -241,17 +243,20 @@ impl Patience {
 /// How long an error of `accept` matters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Trouble {
-    /// The connection in front of the queue had failed already. The next one may be fine.
+    /// The connection at the front of the queue had already failed. The next one may be fine.
     OfOneConnection,
-    /// The process or the system has no room for one more connection now. Errors that nobody has foreseen count as this: a server that
-    /// tries once a second in vain does less harm than one that stops for good.
+    /// The process or the system has no room for another connection now. Unknown errors count as
+    /// this: a server that retries once a second in vain does less harm than one that stops for
+    /// good.
     Passing,
-    /// The socket will never accept anything again, or it is used where its loop does not run.
+    /// The socket will never accept again, or it is used where its loop does not run.
     Lasting,
 }
 
-/// Linux hands network errors of a new connection to `accept`, and asks to treat them as connections that never came: accept(2)
-/// has the list. `EPERM` is a firewall's. Some errors mean either this or that the socket does not listen, which the socket can tell.
+/// Classifies an error. Linux returns a new connection's network errors from `accept`, and asks
+/// callers to treat them as connections that never came; accept(2) has the list. `EPERM` comes from
+/// a firewall. Some errors mean either this or that the socket does not listen; the socket itself
+/// tells which.
 fn trouble(error: &io::Error, is_listening: impl FnOnce() -> bool) -> Trouble {
     let Some(code) = error.raw_os_error() else { return Trouble::Lasting };
     let code = Errno::from_raw(code);
@@ -289,7 +294,7 @@ fn is_listening(socket: &impl AsFd) -> bool {
     SockRef::from(socket).is_listener().unwrap_or(false)
 }
 
-/// Elsewhere it may not say, and there the errors that are asked about mean that the socket does not listen.
+/// Other kernels may not tell. There, the errors in question mean that the socket does not listen.
 #[cfg(not(any(target_os = "android", target_os = "freebsd", target_os = "linux")))]
 fn is_listening(_socket: &impl AsFd) -> bool {
     false
@@ -312,11 +317,11 @@ mod tests {
     use crate::time::{now, timeout};
 
     thread_local! {
-        /// What `accept` says before it succeeds.
+        /// The errors that `accept` returns before it succeeds.
         static SCRIPT: RefCell<VecDeque<Errno>> = const { RefCell::new(VecDeque::new()) };
     }
 
-    /// A listener of TCP whose `accept` fails as the script says.
+    /// A TCP listener whose `accept` fails according to the script.
     struct Scripted(TcpListener);
 
     impl Listener for Scripted {
@@ -344,7 +349,7 @@ mod tests {
         }
     }
 
-    /// Runs `test` with a listener at which a client waits, in virtual time.
+    /// Runs `test` in virtual time, with a listener at which a client waits.
     fn with_client<T>(script: &[Errno], test: impl AsyncFnOnce(Scripted) -> T) -> T {
         SCRIPT.set(script.iter().copied().collect());
         Builder::new().virtual_time(true).run(async {
@@ -400,7 +405,7 @@ mod tests {
                 assert_eq!(now() - start, 3 * FIRST_PAUSE, "{errno}");
             });
         }
-        // Also one that means nothing today.
+        // An error that means nothing today is waited out too.
         with_client(&[Errno::EXDEV], async |listener| {
             accept(&listener).await.unwrap();
         });
@@ -421,7 +426,7 @@ mod tests {
         with_client(&[Errno::EPERM; 100], async |listener| {
             let start = now();
             accept(&listener).await.unwrap();
-            // 64 at once, and 36 with pauses that grow to a second.
+            // 64 attempts at once, and 36 with pauses that grow to a second.
             let pauses: Duration =
                 (0..36).map(|n| (FIRST_PAUSE * (1 << n.min(7))).min(LAST_PAUSE)).sum();
             assert_eq!(now() - start, pauses);

@@ -1,15 +1,16 @@
-//! `ToSocketAddrs`: what can be connected or bound to.
+//! `ToSocketAddrs`: values that name an address to connect or bind to.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use super::lookup::lookup;
 
-/// What names one or several addresses: a [`SocketAddr`], `(host, port)`, `"host:port"`, or a list of addresses.
+/// A value that names one or more addresses: a [`SocketAddr`], `(host, port)`, `"host:port"`, or a
+/// list of addresses.
 ///
-/// As the trait of the standard library, except that looking up a host's name does not block the loop; see
-/// [`lookup_host`](super::lookup_host). An address in digits needs no look-up. The trait cannot be implemented outside
-/// oneloop.
+/// Like the standard library's trait, but host name look-ups do not block the loop; see
+/// [`lookup_host`](super::lookup_host). Numeric addresses need no look-up. The trait is sealed: it
+/// cannot be implemented outside oneloop.
 ///
 /// # Examples
 ///
@@ -25,12 +26,12 @@ use super::lookup::lookup;
 /// # std::io::Result::Ok(())
 /// ```
 pub trait ToSocketAddrs {
-    /// What the value says, before anything is looked up.
+    /// Returns what the value names, before any look-up.
     #[doc(hidden)]
     fn target(&self) -> Target;
 }
 
-/// What a [`ToSocketAddrs`] names.
+/// The result of [`ToSocketAddrs::target`].
 #[doc(hidden)]
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "it keeps the trait from being implemented elsewhere")]
@@ -38,7 +39,7 @@ pub struct Target(Named);
 
 #[derive(Debug)]
 enum Named {
-    /// The usual case, and that of each datagram: nothing on the heap.
+    /// The usual case, and that of each datagram, so it does not allocate.
     Addr(SocketAddr),
     Addrs(Vec<SocketAddr>),
     Host(String, u16),
@@ -51,7 +52,7 @@ impl Target {
     }
 
     fn host(host: &str, port: u16) -> Self {
-        // An IPv6 address in brackets is one in digits too.
+        // An IPv6 address in brackets is a numeric address too.
         let digits = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         match digits.parse::<IpAddr>() {
             Ok(ip) => Self::addr((ip, port)),
@@ -70,7 +71,7 @@ impl Target {
         }
     }
 
-    /// The address, if it is one and known.
+    /// Returns the address, if there is exactly one and it needs no look-up.
     pub(super) fn known(&self) -> Option<SocketAddr> {
         match self.0 {
             Named::Addr(addr) => Some(addr),
@@ -78,7 +79,7 @@ impl Target {
         }
     }
 
-    /// As [`Target::resolve`], for a server: without a host, these are all interfaces, of IPv4 and IPv6.
+    /// Like [`Target::resolve`], for a server: an empty host means all interfaces, IPv4 and IPv6.
     pub(super) async fn resolve_to_listen(self) -> io::Result<Vec<SocketAddr>> {
         if let Named::Host(host, port) = &self.0 {
             if host.is_empty() {
@@ -89,7 +90,7 @@ impl Target {
         self.resolve().await
     }
 
-    /// The addresses, at least one.
+    /// Returns the addresses, at least one.
     pub(crate) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
         let none = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         match self.0 {

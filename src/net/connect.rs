@@ -1,4 +1,4 @@
-//! Connecting to a host that may have several addresses: happy eyeballs (RFC 8305).
+//! Connects to a host that may have several addresses: happy eyeballs (RFC 8305).
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -15,15 +15,16 @@ use super::tcp::{TcpSocket, TcpStream};
 use crate::runtime::check_loop;
 use crate::task::staggered_race;
 
-/// What RFC 8305 recommends, and asyncio.
+/// The delay that RFC 8305 recommends and asyncio uses.
 const DELAY: Duration = Duration::from_millis(250);
 
-/// How to connect: the options of a [`TcpStream::connect`].
+/// Options for [`TcpStream::connect`].
 ///
-/// A host that has several addresses is tried at one after another: at the next one when the one before it has failed, or
-/// has not answered for 250 ms; the others go on meanwhile. The first that answers wins, and the other sockets are closed. The addresses of
-/// IPv6 and IPv4 take turns. So a host is reached soon although some of its addresses are dead, as RFC 8305 ("happy eyeballs")
-/// and asyncio's `happy_eyeballs_delay` have it.
+/// If a host has several addresses, they are tried one after another: the next attempt starts when
+/// the previous one has failed or has not answered for 250 ms, while the earlier attempts continue.
+/// The first address that answers wins, and the other sockets are closed. IPv6 and IPv4 addresses
+/// alternate. A host is thus reached quickly even if some of its addresses are dead, as described
+/// by RFC 8305 ("happy eyeballs") and asyncio's `happy_eyeballs_delay`.
 ///
 /// # Examples
 ///
@@ -61,39 +62,41 @@ impl Connector {
         Self { local: Vec::new(), nodelay: true, delay: DELAY, first_family: 1, configure: None }
     }
 
-    /// Connects from `addr`; port 0 takes a free one. Called twice, it names one address for each family. Addresses of a family
-    /// for which there is none are passed over.
+    /// Connects from `addr`; port 0 means a free port. Call it twice to set one address for each
+    /// family. Target addresses of a family without a local address are then skipped.
     pub fn local_addr(mut self, addr: SocketAddr) -> Self {
         self.local.retain(|former| former.is_ipv6() != addr.is_ipv6());
         self.local.push(addr);
         self
     }
 
-    /// Whether small writes are sent at once (`TCP_NODELAY`); on unless said otherwise, as in asyncio.
+    /// Whether small writes are sent at once (`TCP_NODELAY`). On by default, as in asyncio.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
         self
     }
 
-    /// How long an address has before the next one is tried as well; 250 ms unless said otherwise.
+    /// How long to wait for an address before trying the next one as well. The default is 250 ms.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Tries an address only after the one before it has failed, in the order in which they were given; asyncio's default.
+    /// Tries each address only after the previous one has failed, in the given order; asyncio's
+    /// default.
     pub fn sequential(self) -> Self {
         self.delay(Duration::MAX).interleave(0)
     }
 
-    /// How many addresses of the family that comes first are tried before those of the other take turns with them; 1 unless said otherwise.
-    /// 0 leaves the order as it is. Asyncio's `interleave`.
+    /// How many addresses of the first address's family are tried before the two families
+    /// alternate. The default is 1. With 0, the order is left unchanged. Asyncio's `interleave`.
     pub fn interleave(mut self, first: usize) -> Self {
         self.first_family = first;
         self
     }
 
-    /// Calls `configure` for each socket before it connects, to set options on it. An error of its counts as that of the address.
+    /// Calls `configure` on each socket before it connects, to set options. If it returns an error,
+    /// the attempt at that address has failed with it.
     pub fn configure(
         mut self,
         configure: impl Fn(&TcpSocket) -> io::Result<()> + Send + Sync + 'static,
@@ -104,17 +107,18 @@ impl Connector {
 
     /// Connects to the first address that answers.
     ///
-    /// There is no time limit but the kernel's: use [`timeout`](crate::timeout).
+    /// The only time limit is the kernel's; use [`timeout`](crate::timeout) for another.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it closes its sockets.
+    /// If dropped before it is ready, it closes its sockets.
     ///
     /// # Errors
     ///
-    /// If no address answers: a [`ConnectError`] inside, which has what was wrong with each, and a message that has it too. The kind is the
-    /// most specific one: `ConnectionRefused` says more than `TimedOut`, and that more than `NetworkUnreachable`. What the look-up of the
-    /// name gave. If no loop runs here.
+    /// If no address answers, the error contains a [`ConnectError`] with the error of each address,
+    /// and its message lists them too. Its kind is that of the most specific one:
+    /// `ConnectionRefused` says more than `TimedOut`, which says more than `NetworkUnreachable`.
+    /// Also returns the error of a failed name look-up, and fails if no loop runs here.
     pub async fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
         let target = addr.target();
         let addrs = self.in_order(target.resolve().await?)?;
@@ -128,7 +132,7 @@ impl Connector {
         connected.map_err(|attempts| ConnectError { attempts }.into())
     }
 
-    /// Those that can be connected to from here, at least one.
+    /// Orders the addresses that can be reached from the local address. Returns at least one.
     fn in_order(&self, addrs: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
         let is_reachable = |addr: &SocketAddr| self.local.is_empty() || self.from(*addr).is_some();
         let (addrs, others): (Vec<_>, Vec<_>) = addrs.into_iter().partition(is_reachable);
@@ -145,7 +149,7 @@ impl Connector {
         Ok(interleave(addrs, self.first_family))
     }
 
-    /// The local address for `to`.
+    /// Returns the local address to use for `to`.
     fn from(&self, to: SocketAddr) -> Option<SocketAddr> {
         self.local.iter().copied().find(|from| from.is_ipv6() == to.is_ipv6())
     }
@@ -172,7 +176,8 @@ fn list(addrs: &[SocketAddr]) -> String {
     addrs.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The family of the first address goes first, with so many of them; then the families take turns.
+/// Puts `first` addresses of the first address's family in front, and alternates between the
+/// families from then on.
 fn interleave(addrs: Vec<SocketAddr>, first: usize) -> Vec<SocketAddr> {
     let preferred = addrs.first().is_some_and(SocketAddr::is_ipv6);
     if first == 0 {
@@ -189,20 +194,22 @@ fn interleave(addrs: Vec<SocketAddr>, first: usize) -> Vec<SocketAddr> {
 }
 
 impl TcpStream {
-    /// Connects to the first address that answers: if there are several, as [happy eyeballs](Connector), and the addresses
-    /// of IPv6 and IPv4 by turns.
+    /// Connects to the first address that answers. If there are several addresses, it tries them as
+    /// [happy eyeballs](Connector), alternating between IPv6 and IPv4.
     ///
-    /// Small writes are sent at once, as in asyncio: `TCP_NODELAY` is on. For this and other options, [`connector`](Self::connector).
-    /// There is no time limit but the kernel's: use [`timeout`](crate::timeout).
+    /// Like in asyncio, small writes are sent at once: `TCP_NODELAY` is on. To change this and
+    /// other options, use [`connector`](Self::connector). The only time limit is the kernel's; use
+    /// [`timeout`](crate::timeout) for another.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it closes its sockets.
+    /// If dropped before it is ready, it closes its sockets.
     ///
     /// # Errors
     ///
-    /// If no address answers: names each address and what was wrong with it, see [`ConnectError`]. What the look-up of the
-    /// name gave. If no loop runs here.
+    /// If no address answers, the error names each address and what went wrong there; see
+    /// [`ConnectError`]. Also returns the error of a failed name look-up, and fails if no loop runs
+    /// here.
     ///
     /// # Examples
     ///
@@ -228,7 +235,7 @@ impl TcpStream {
         Self::connector().connect(addr).await
     }
 
-    /// Options for connecting.
+    /// Returns a builder with options for connecting.
     pub fn connector() -> Connector {
         Connector::new()
     }
@@ -245,26 +252,27 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// No address of a host has answered. It is inside the `io::Error` that [`TcpStream::connect`] and [`Connector::connect`] give.
+/// No address of a host has answered. This is inside the `io::Error` that [`TcpStream::connect`]
+/// and [`Connector::connect`] return.
 #[derive(Debug)]
 pub struct ConnectError {
     attempts: Vec<(SocketAddr, io::Error)>,
 }
 
 impl ConnectError {
-    /// Each address that was tried, in their order, and what was wrong with it.
+    /// Returns each address that was tried, in order, with its error.
     pub fn attempts(&self) -> &[(SocketAddr, io::Error)] {
         &self.attempts
     }
 
-    /// The error of the attempt that came farthest; of those, the first.
+    /// Returns the error of the attempt that got farthest. On a tie, the first.
     fn most_specific(&self) -> Option<&io::Error> {
         let errors = self.attempts.iter().map(|(_addr, error)| error);
         errors.min_by_key(|error| distance_left(error))
     }
 }
 
-/// How far an attempt has come: to the peer, to its network, out of ours, out of this host.
+/// How far an attempt got: to the peer, to its network, out of our network, out of this host.
 const FARTHEST_FIRST: [&[ErrorKind]; 4] = [
     &[ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset],
     &[ErrorKind::TimedOut],
@@ -274,7 +282,7 @@ const FARTHEST_FIRST: [&[ErrorKind]; 4] = [
 
 fn distance_left(error: &io::Error) -> usize {
     let kind = match error.raw_os_error() {
-        // The standard library has no kind for it.
+        // The standard library has no kind for this error.
         Some(EHOSTDOWN) => ErrorKind::HostUnreachable,
         _ => error.kind(),
     };

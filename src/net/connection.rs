@@ -1,6 +1,6 @@
-//! What the streams of TCP and of Unix sockets have in common: how a registered socket is read and written.
+//! Code shared by TCP and Unix streams: reads and writes a registered socket.
 //!
-//! The streams themselves say what their methods mean, and know what their family alone can do.
+//! The streams themselves document their methods, and implement what only their family can do.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -16,47 +16,48 @@ use crate::runtime::{Direction, EventSource, Moved, Registration};
     reason = "what serves both kinds of streams is bound by it, nobody else"
 )]
 pub trait Socket: EventSource + AsFd + Send + Sync + 'static {
-    /// Whether a short read or write means that the kernel has no more, or no more room: with TCP only.
+    /// Whether a short read or write means that the kernel has no more data or room. True only for
+    /// TCP.
     const SHORT_MEANS_DRAINED: bool;
 
-    /// To read from, and to write to.
+    /// Returns the object to read from and write to.
     fn io(&self) -> impl Read + Write;
 
     /// Closes one side or both.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 }
 
-/// A stream of either kind, for what serves both.
+/// A stream of either kind, for code that serves both.
 #[doc(hidden)]
 #[expect(unnameable_types, reason = "it keeps the halves to the streams that there are")]
 pub trait ByteStream {
-    /// What is registered.
+    /// The type that is registered.
     type Socket: Socket;
     /// The address of an end.
     type Addr: Addr;
 
-    /// The socket.
+    /// Returns the registered socket.
     fn registration(&self) -> &Registration<Self::Socket>;
 
-    /// The address of the peer.
+    /// Returns the peer's address.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     fn peer_addr(&self) -> io::Result<Self::Addr>;
 
-    /// The address of this side.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Any error of the kernel.
     fn local_addr(&self) -> io::Result<Self::Addr>;
 
-    /// Makes closing it throw away what was not sent, and tell the peer so, if there is a way.
+    /// Makes closing discard unsent data and tell the peer so, if there is a way.
     fn reset_when_closed(&self) {}
 }
 
@@ -64,7 +65,7 @@ pub trait ByteStream {
 #[doc(hidden)]
 #[expect(unnameable_types, reason = "it keeps to the kinds of streams that there are")]
 pub trait Addr {
-    /// As an address of IP, if it is one.
+    /// Returns the IP address, if this is one.
     fn ip(self) -> Option<SocketAddr>;
 }
 
@@ -80,7 +81,7 @@ impl Addr for unix::SocketAddr {
     }
 }
 
-/// Reads what is there, waiting for something if need be; 0 is the end.
+/// Reads the available bytes, waiting for some if there are none. Returns 0 at the end.
 pub(super) async fn read_some(
     registration: &Registration<impl Socket>,
     buf: &mut [u8],
@@ -111,7 +112,7 @@ pub(super) async fn read_exact(
     Ok(())
 }
 
-/// Writes what the kernel takes, waiting for room if need be.
+/// Writes as many bytes as the kernel accepts, waiting for room if there is none.
 pub(super) async fn write_some(
     registration: &Registration<impl Socket>,
     buf: &[u8],
@@ -134,16 +135,17 @@ pub(super) async fn write_all(
     Ok(())
 }
 
-/// Closes one side or both; does nothing on a connection that has ended.
+/// Closes one side or both. Does nothing on a connection that has ended.
 pub(super) fn shutdown(io: &impl Socket, how: Shutdown) -> io::Result<()> {
     match io.shutdown(how) {
-        // The peer was quicker: what was asked for is the case.
+        // The peer was faster: the connection is already in the requested state.
         Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
         result => result,
     }
 }
 
-/// Nothing is asked for: that is had without waiting, where the kernel would say `WouldBlock`.
+/// Whether a read requests no bytes. Such a read succeeds without waiting, where the kernel would
+/// return `WouldBlock`.
 pub(super) fn are_empty(bufs: &[IoSliceMut<'_>]) -> bool {
     bufs.iter().all(|buf| buf.is_empty())
 }
@@ -162,7 +164,7 @@ pub(super) fn read_vectored<S: Socket>(
     Ok(moved::<S>(value, len))
 }
 
-/// The most buffers that one system call takes; the standard library leaves the rest out.
+/// The most buffers that one system call takes; the standard library ignores the rest.
 const BUFS_MAX: usize = 1024;
 
 pub(super) fn write<S: Socket>(io: &S, buf: &[u8]) -> io::Result<Moved<usize>> {
@@ -176,7 +178,7 @@ pub(super) fn write_vectored<S: Socket>(io: &S, bufs: &[IoSlice<'_>]) -> io::Res
     Ok(moved::<S>(value, len))
 }
 
-/// Less than was offered, but something, has emptied or filled the socket; 0 is the end, which stays.
+/// A short, non-empty transfer has drained or filled the socket. 0 is the end, which persists.
 fn moved<S: Socket>(value: usize, offered: usize) -> Moved<usize> {
     Moved { value, is_short: S::SHORT_MEANS_DRAINED && 0 < value && value < offered }
 }

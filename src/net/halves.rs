@@ -1,4 +1,4 @@
-//! The halves of a stream: one to read from, one to write to.
+//! The halves of a stream: one for reading, one for writing.
 
 use std::error::Error;
 use std::fmt;
@@ -10,31 +10,34 @@ use super::TcpStream;
 use super::connection::{self, ByteStream};
 use crate::runtime::{OwnProcess, own_process};
 
-/// The half of a stream to read from, borrowed; see [`TcpStream::split`].
+/// The reading half of a stream, borrowed; see [`TcpStream::split`].
 #[derive(Debug)]
 pub struct ReadHalf<'a, S = TcpStream> {
     stream: &'a S,
 }
 
-/// The half of a stream to write to, borrowed; see [`TcpStream::split`].
+/// The writing half of a stream, borrowed; see [`TcpStream::split`].
 #[derive(Debug)]
 pub struct WriteHalf<'a, S = TcpStream> {
     stream: &'a S,
 }
 
-/// The half of a stream to read from; see [`TcpStream::into_split`].
+/// The reading half of a stream; see [`TcpStream::into_split`].
 #[derive(Debug)]
 pub struct OwnedReadHalf<S = TcpStream> {
-    // Not an `Rc`, so that a half is as `Send` as the stream. It is counted when split and when dropped only.
+    // An `Arc`, so that a half is as `Send` as the stream. The count changes only when splitting
+    // and dropping.
     stream: Arc<S>,
 }
 
-/// The half of a stream to write to; see [`TcpStream::into_split`]. Dropped, it closes that side: the peer reads the end.
+/// The writing half of a stream; see [`TcpStream::into_split`]. Dropping it closes this side: the
+/// peer reads the end.
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S: ByteStream = TcpStream> {
     stream: Arc<S>,
     closes_on_drop: bool,
-    /// A forked child leaves it to its parent to close the side: the connection is one.
+    /// The process that made the half. A forked child shares the connection, and leaves closing the
+    /// side to its parent.
     process: OwnProcess,
 }
 
@@ -52,37 +55,38 @@ pub(super) fn split<S: ByteStream>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHa
 macro_rules! read_half {
     ($half:ty) => {
         impl<S: ByteStream> $half {
-            /// As [`TcpStream::read`].
+            /// Like [`TcpStream::read`].
             ///
             /// # Cancel safety
             ///
-            /// Dropped before it is ready, it has read nothing.
+            /// If dropped before it is ready, it has read nothing.
             ///
             /// # Errors
             ///
-            /// As [`TcpStream::read`].
+            /// The errors of [`TcpStream::read`].
             pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
                 connection::read_some(self.stream.registration(), buf).await
             }
 
-            /// As [`TcpStream::read_exact`].
+            /// Like [`TcpStream::read_exact`].
             ///
             /// # Cancel safety
             ///
-            /// None: dropped before it is ready, it has read an unknown part.
+            /// Not cancel safe: if dropped before it is ready, it has read an unknown number of
+            /// bytes.
             ///
             /// # Errors
             ///
-            /// As [`TcpStream::read_exact`].
+            /// The errors of [`TcpStream::read_exact`].
             pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
                 connection::read_exact(self.stream.registration(), buf).await
             }
 
-            /// The address of the peer.
+            /// Returns the peer's address.
             ///
             /// # Errors
             ///
-            /// Those of the kernel.
+            /// Any error of the kernel.
             pub fn peer_addr(&self) -> io::Result<S::Addr> {
                 self.stream.peer_addr()
             }
@@ -99,28 +103,29 @@ macro_rules! read_half {
 macro_rules! write_half {
     ($half:ty) => {
         impl<S: ByteStream> $half {
-            /// As [`TcpStream::write`].
+            /// Like [`TcpStream::write`].
             ///
             /// # Cancel safety
             ///
-            /// Dropped before it is ready, it has written nothing.
+            /// If dropped before it is ready, it has written nothing.
             ///
             /// # Errors
             ///
-            /// As [`TcpStream::write`].
+            /// The errors of [`TcpStream::write`].
             pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
                 connection::write_some(self.stream.registration(), buf).await
             }
 
-            /// As [`TcpStream::write_all`].
+            /// Like [`TcpStream::write_all`].
             ///
             /// # Cancel safety
             ///
-            /// None: dropped before it is ready, it has written an unknown part.
+            /// Not cancel safe: if dropped before it is ready, it has written an unknown number of
+            /// bytes.
             ///
             /// # Errors
             ///
-            /// As [`TcpStream::write_all`].
+            /// The errors of [`TcpStream::write_all`].
             pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
                 connection::write_all(self.stream.registration(), buf).await
             }
@@ -129,16 +134,16 @@ macro_rules! write_half {
             ///
             /// # Errors
             ///
-            /// Those of the kernel.
+            /// Any error of the kernel.
             pub fn shutdown(&mut self) -> io::Result<()> {
                 connection::shutdown(self.stream.registration().io(), Shutdown::Write)
             }
 
-            /// The address of the peer.
+            /// Returns the peer's address.
             ///
             /// # Errors
             ///
-            /// Those of the kernel.
+            /// Any error of the kernel.
             pub fn peer_addr(&self) -> io::Result<S::Addr> {
                 self.stream.peer_addr()
             }
@@ -158,11 +163,11 @@ write_half!(WriteHalf<'_, S>);
 write_half!(OwnedWriteHalf<S>);
 
 impl<S: ByteStream> OwnedReadHalf<S> {
-    /// The stream again, of its two halves.
+    /// Reunites the two halves into the stream.
     ///
     /// # Errors
     ///
-    /// If `write` is the half of another stream: gives both back.
+    /// If `write` is the half of another stream, the error returns both halves.
     pub fn reunite(self, write: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.stream, &write.stream) {
             return Err(ReuniteError(self, write));
@@ -191,7 +196,7 @@ impl<S: ByteStream> Drop for OwnedWriteHalf<S> {
     }
 }
 
-/// The two halves belong to different streams; they are in it.
+/// The two halves belong to different streams. The error contains both.
 pub struct ReuniteError<S: ByteStream = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 impl<S: ByteStream> fmt::Display for ReuniteError<S> {

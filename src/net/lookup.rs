@@ -1,7 +1,8 @@
-//! Looking up the names of hosts: one call of the resolver for all who want the same name at the same time.
+//! Looks up host names. Tasks that want the same name at the same time share one call of the
+//! resolver.
 //!
-//! A call is a task of the loop, since a resolver and its future are local. Those who wait for it hold only a
-//! [`Call`], which is `Send`, and so their futures are.
+//! A call runs as a task of the loop, since a resolver and its future are local. The waiting
+//! futures hold only a [`Call`], which is `Send`, so they are `Send` too.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -18,21 +19,25 @@ use super::{ToSocketAddrs, resolver};
 use crate::runtime::{LoopLocal, check_loop, local, wake_guarded};
 use crate::task::{self, Task, current_task};
 
-/// The addresses of a host, at least one, in the order in which they should be tried; asyncio's `loop.getaddrinfo`.
+/// Returns the addresses of a host in the order in which to try them, at least one; asyncio's
+/// `loop.getaddrinfo`.
 ///
-/// An address in digits is given back at once. A name is looked up by the loop's [`Resolver`](super::Resolver): by the operating system on
-/// a thread for look-ups, if the loop's builder was given no other. Several that look up the same name and port at the same time
-/// share one call.
+/// A numeric address is returned at once. A name is looked up by the loop's
+/// [`Resolver`](super::Resolver). Unless the loop's builder was given another one, the operating
+/// system resolves it on a look-up thread. Concurrent look-ups of the same name and port share one
+/// call.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it forgets the answer. A call of the operating system cannot be stopped: it goes on, on its
-/// thread, and nobody waits for it, the end of [`run`](crate::run) included.
+/// If dropped before it is ready, it discards the answer. A call of the operating system cannot be
+/// stopped: it continues on its thread, and even the end of [`run`](crate::run) does not wait for
+/// it.
 ///
 /// # Errors
 ///
-/// `NotFound` if the operating system knows no address, for whatever reason; the error of another resolver has its kind. `InvalidInput` for
-/// what is no address, as a text without a port. If no loop runs here.
+/// `NotFound` if the operating system finds no address, for whatever reason; errors of another
+/// resolver keep their kind. `InvalidInput` if `addr` is not an address, for example a text without
+/// a port. Also fails if no loop runs here.
 ///
 /// # Examples
 ///
@@ -62,27 +67,28 @@ pub(super) async fn lookup(host: String, port: u16) -> io::Result<Vec<SocketAddr
 
 type Name = (String, u16);
 
-/// The calls of a loop that have no answer yet.
+/// The loop's calls that have no answer yet.
 #[derive(Default)]
 struct Calls(RefCell<HashMap<Name, Arc<Call>>>);
 
 impl LoopLocal for Calls {}
 
-/// One call of the resolver, as those who wait for it have it.
+/// One call of the resolver, as shared by the tasks that wait for it.
 #[derive(Default)]
 struct Call {
     state: Mutex<State>,
-    /// Who asks the resolver.
+    /// The task that asks the resolver.
     task: OnceLock<Task<()>>,
 }
 
 #[derive(Default)]
 struct State {
     answer: Option<Result<Vec<SocketAddr>, LookupError>>,
-    /// Who waits, each under its number; the waker is that of its last poll. A tree, since a crowd may want one name.
+    /// The waiters by number, each with the waker of its last poll. A tree, since many tasks may
+    /// want one name.
     waiting: BTreeMap<u64, Option<Waker>>,
     next_number: u64,
-    /// Everybody has gone. It is on its way to its end, and nobody may join it.
+    /// All waiters have gone. The call is about to end and accepts no more waiters.
     is_abandoned: bool,
 }
 
@@ -91,7 +97,7 @@ impl Call {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more who waits; `None` if it is too late for that.
+    /// Adds a waiter. Returns `None` if it is too late.
     fn join(self: &Arc<Self>) -> Option<Waiting> {
         let mut state = self.lock();
         if state.is_abandoned {
@@ -112,7 +118,7 @@ impl Call {
     }
 }
 
-/// The call for `name` that is in progress, or a new one.
+/// Joins the running call for `name`, or starts a new one.
 fn wait_for_call(name: Name) -> io::Result<Waiting> {
     check_loop("look-up of a host")?;
     let Some(calls) = local(Calls::default) else { unreachable!("a loop runs here") };
@@ -139,7 +145,7 @@ fn start(calls: &Rc<Calls>, name: Name, call: &Arc<Call>) {
     let calling = Calling { calls: Rc::clone(calls), name: name.clone(), call: Arc::clone(call) };
     let (host, port) = name.clone();
     let former = calls.0.borrow_mut().insert(name, Arc::clone(call));
-    // One that was abandoned. Its task's handle is dropped while nothing is borrowed.
+    // An abandoned call. Its task's handle is dropped while nothing is borrowed.
     drop(former);
     let task = task::Builder::new().name(format!("look-up of {host}")).create_task(async move {
         let Some(resolver) = resolver::current() else { unreachable!("this is a task") };
@@ -151,7 +157,7 @@ fn start(calls: &Rc<Calls>, name: Name, call: &Arc<Call>) {
     }
 }
 
-/// The task's side of a call. Dropped, it leaves an answer in any case.
+/// The task's side of a call. Dropping it leaves an answer in every case.
 struct Calling {
     calls: Rc<Calls>,
     name: Name,
@@ -188,7 +194,7 @@ impl Drop for Calling {
     }
 }
 
-/// Waits for the answer of a call.
+/// Waits for a call's answer.
 struct Waiting {
     call: Arc<Call>,
     number: u64,
@@ -198,7 +204,8 @@ impl Future for Waiting {
     type Output = io::Result<Vec<SocketAddr>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Before the lock: cloning may be user code, and so may dropping the former one be.
+        // Done before locking, because cloning a waker may run user code. So may dropping the
+        // former one, which happens after unlocking.
         let waker = cx.waker().clone();
         let mut state = self.call.lock();
         if let Some(answer) = state.answer.clone() {
@@ -225,7 +232,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Why a name has no addresses. All who wait for a call get the same.
+/// Why a name has no addresses. All tasks that wait for a call receive the same error.
 #[derive(Debug, Clone)]
 struct LookupError {
     host: String,

@@ -1,4 +1,4 @@
-//! TCP, UDP, Unix sockets, servers, and the names of hosts.
+//! TCP, UDP, Unix sockets, servers, and host name look-up.
 //!
 //! # Examples
 //!

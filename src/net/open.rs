@@ -8,18 +8,19 @@ use super::streams::streams;
 use super::{TcpStream, ToSocketAddrs, UnixStream};
 use crate::io::{StreamReader, StreamWriter};
 
-/// Connects to `addr`, and gives the connection as a reader and a writer; asyncio's `open_connection`.
+/// Connects to `addr` and returns the connection as a reader and a writer; asyncio's
+/// `open_connection`.
 ///
-/// It connects as [`TcpStream::connect`] does, and turns `TCP_NODELAY` on, as asyncio does. For a longer line than 64 KiB,
-/// [`StreamReader::with_limit`].
+/// It connects like [`TcpStream::connect`] and, like asyncio, enables `TCP_NODELAY`. To read lines
+/// longer than 64 KiB, use [`StreamReader::with_limit`].
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it closes the socket.
+/// If dropped before it is ready, it closes the socket.
 ///
 /// # Errors
 ///
-/// As [`TcpStream::connect`].
+/// The errors of [`TcpStream::connect`].
 ///
 /// # Examples
 ///
@@ -46,17 +47,18 @@ pub fn open_connection(
     }
 }
 
-/// Connects to the Unix socket at `path`, and gives the connection as a reader and a writer; asyncio's `open_unix_connection`.
+/// Connects to the Unix socket at `path` and returns the connection as a reader and a writer;
+/// asyncio's `open_unix_connection`.
 ///
-/// For an abstract name, [`UnixStream::connect_addr`] and [`UnixStream::into_streams`].
+/// For an abstract name, use [`UnixStream::connect_addr`] and [`UnixStream::into_streams`].
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it has connected to nothing.
+/// If dropped before it is ready, it has connected to nothing.
 ///
 /// # Errors
 ///
-/// As [`UnixStream::connect`].
+/// The errors of [`UnixStream::connect`].
 #[track_caller]
 #[doc(alias = "create_unix_connection")]
 pub fn open_unix_connection(

@@ -1,4 +1,5 @@
-//! Sockets before a loop knows them: making one, and the options that IPv4 and IPv6 spell differently.
+//! Sockets that no loop knows yet: creates them, and sets options that IPv4 and IPv6 spell
+//! differently.
 
 use std::fmt::Display;
 use std::io;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-/// A new socket, in non-blocking mode and closed on `exec`.
+/// Creates a socket in non-blocking mode that closes on `exec`.
 pub(super) fn open(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
     let kind = if protocol == Protocol::UDP { Type::DGRAM } else { Type::STREAM };
     let what = if protocol == Protocol::UDP { "a UDP socket" } else { "a TCP socket" };
@@ -15,7 +16,7 @@ pub(super) fn open(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
         .map_err(|error| explain(&error, format!("cannot make {what}")))
 }
 
-/// The kernel does both at once.
+/// These kernels set both flags in one call.
 #[cfg(any(
     target_os = "android",
     target_os = "dragonfly",
@@ -44,12 +45,13 @@ fn new_socket(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Sock
     Ok(socket)
 }
 
-/// `error` with what could not be done in front of it.
+/// Puts the failed operation `what` in front of `error`.
 pub(super) fn explain(error: &io::Error, what: impl Display) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// What `attempt` makes of the first address at which it succeeds; else its last error, which names that address.
+/// Returns the result of `attempt` for the first address at which it succeeds; otherwise its last
+/// error, which names that address.
 pub(super) fn at_first<T>(
     addrs: Vec<SocketAddr>,
     what: &str,
@@ -65,7 +67,7 @@ pub(super) fn at_first<T>(
     Err(failure.unwrap_or_else(|| unreachable!("a look-up gives an address or an error")))
 }
 
-/// The address that a socket has, or will have: an unbound one has the family already.
+/// Returns the socket's address. An unbound socket already has its family.
 pub(super) fn local_addr(socket: &SockRef<'_>) -> io::Result<SocketAddr> {
     let addr = socket.local_addr()?;
     addr.as_socket().ok_or_else(|| {
@@ -73,7 +75,7 @@ pub(super) fn local_addr(socket: &SockRef<'_>) -> io::Result<SocketAddr> {
     })
 }
 
-/// How many hops a packet to one receiver may take.
+/// Sets how many hops a unicast packet may take.
 pub(super) fn set_ttl(socket: &SockRef<'_>, ttl: u32) -> io::Result<()> {
     if local_addr(socket)?.is_ipv6() {
         socket.set_unicast_hops_v6(ttl)
@@ -86,7 +88,7 @@ pub(super) fn ttl(socket: &SockRef<'_>) -> io::Result<u32> {
     if local_addr(socket)?.is_ipv6() { socket.unicast_hops_v6() } else { socket.ttl_v4() }
 }
 
-/// The type of service, which IPv6 calls traffic class.
+/// Sets the type of service, which IPv6 calls traffic class.
 pub(super) fn set_tos(socket: &SockRef<'_>, tos: u32) -> io::Result<()> {
     if local_addr(socket)?.is_ipv6() { socket.set_tclass_v6(tos) } else { socket.set_tos_v4(tos) }
 }
@@ -95,7 +97,7 @@ pub(super) fn tos(socket: &SockRef<'_>) -> io::Result<u32> {
     if local_addr(socket)?.is_ipv6() { socket.tclass_v6() } else { socket.tos_v4() }
 }
 
-/// Turns the questions to an idle peer on, with their times. The kernel counts whole seconds.
+/// Turns keepalive on and sets its times. The kernel counts whole seconds.
 pub(super) fn set_keepalive_times(
     socket: &SockRef<'_>,
     idle: Duration,
@@ -111,19 +113,20 @@ pub(super) fn set_keepalive_times(
     socket.set_tcp_keepalive(&times)
 }
 
-/// What closing does with unsent data. The kernel counts whole seconds.
+/// Sets what closing does with unsent data. The kernel counts whole seconds.
 pub(super) fn set_linger(socket: &SockRef<'_>, linger: Option<Duration>) -> io::Result<()> {
     socket.set_linger(linger.map(whole_seconds))
 }
 
-/// The duration that a kernel which counts whole seconds gets: rounded up, since less than asked for could be zero, which often has
-/// a meaning of its own. At most what fits into the kernel's signed 32 bits, which is 68 years.
+/// Rounds a duration up for a kernel that counts whole seconds. Rounding down could yield zero,
+/// which often has a meaning of its own. The result is at most 68 years, which fits into the
+/// kernel's signed 32 bits.
 fn whole_seconds(duration: Duration) -> Duration {
     let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     Duration::from_secs(seconds.min(i32::MAX as u64))
 }
 
-/// Through this interface only.
+/// Restricts the socket to this interface.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 pub(super) fn bind_device(socket: &SockRef<'_>, interface: Option<&str>) -> io::Result<()> {
     let bound = socket.bind_device(interface.map(str::as_bytes));

@@ -1,4 +1,4 @@
-//! `Resolver`: who knows the addresses of hosts.
+//! `Resolver`: finds the addresses of hosts.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,12 +14,14 @@ use crate::thread::{Call, Pool, PoolOptions};
 /// The future of [`Resolver::resolve`].
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>>>>;
 
-/// Who knows the addresses of hosts. A loop asks the operating system, unless its
-/// [`Builder`](crate::Builder::resolver) was given another one.
+/// Finds the addresses of hosts. A loop asks the operating system unless its
+/// [`Builder`](crate::Builder::resolver) was given another resolver.
 ///
-/// It is called on the loop's thread, in a task of its own, so neither the resolver nor its future has to be `Send`. It is asked for names only: an
-/// address in digits needs no look-up. Several that look up the same name and port at the same time get one answer; nothing is kept
-/// after that: a resolver that wants to remember answers does it itself. When all who wait have gone, its future is dropped.
+/// The resolver is called on the loop's thread, in a task of its own, so neither it nor its future
+/// has to be `Send`. It is asked for names only, since a numeric address needs no look-up.
+/// Concurrent look-ups of the same name and port get one answer. Answers are not cached: a resolver
+/// that wants to remember them does so itself. When all waiting tasks have gone, the future is
+/// dropped.
 ///
 /// A function from host and port to a future is a resolver too.
 ///
@@ -47,7 +49,8 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>>>>;
 /// # std::io::Result::Ok(())
 /// ```
 pub trait Resolver {
-    /// The addresses of `host`, the best one first, each with `port`. None at all counts as an error.
+    /// Returns the addresses of `host`, best first, each with `port`. An empty list counts as an
+    /// error.
     fn resolve(&self, host: &str, port: u16) -> Resolving;
 }
 
@@ -61,11 +64,12 @@ where
     }
 }
 
-/// Asks the operating system, with `getaddrinfo`, on a thread for look-ups.
+/// Asks the operating system, with `getaddrinfo`, on a look-up thread.
 ///
-/// A loop has 32 such threads at most, which are there for nothing else: so files that are read do not wait for a name server that does not answer,
-/// as in asyncio, nor the other way round. When 32 names hang, the next one waits until the system has given one of them up. No call
-/// can be stopped: one that nobody waits for any more goes on, and the end of [`run`](crate::run) leaves it to itself.
+/// A loop has at most 32 such threads, used for nothing else. An unresponsive name server therefore
+/// does not delay file reads, as it does in asyncio, nor the other way round. When 32 look-ups
+/// hang, the next one waits until the system gives one of them up. A call cannot be stopped: a call
+/// that no task waits for continues, and the end of [`run`](crate::run) does not wait for it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
@@ -76,7 +80,7 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// Has `call` done on a thread for look-ups.
+/// Runs `call` on a look-up thread.
 async fn on_thread<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static) -> io::Result<R> {
     check_loop(WHAT)?;
     let mut call = Call::new(call);
@@ -85,10 +89,10 @@ async fn on_thread<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static)
 
 const WHAT: &str = "look-up of a host";
 
-/// How many calls of the operating system go on at a time.
+/// The maximum number of concurrent calls of the operating system.
 const THREADS_MAX: usize = 32;
 
-/// So long a thread waits for the next one.
+/// How long a thread waits for its next call.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 struct LookupPool(Pool);
@@ -113,7 +117,7 @@ fn pool() -> Option<Rc<LookupPool>> {
 
 fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let addrs = (host, port).to_socket_addrs();
-    // It gives no kind of its own.
+    // The system's error has no kind of its own.
     let addrs = addrs.map_err(|error| io::Error::new(ErrorKind::NotFound, error))?;
     let mut unique = Vec::new();
     for addr in addrs {
@@ -124,19 +128,19 @@ fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(unique)
 }
 
-/// The resolver of a loop.
+/// A loop's resolver.
 struct Chosen(Rc<dyn Resolver>);
 
 impl LoopLocal for Chosen {}
 
-/// The one of this thread's loop; `None` where no loop runs.
+/// Returns the resolver of this thread's loop, or `None` if no loop runs.
 pub(super) fn current() -> Option<Rc<dyn Resolver>> {
     let chosen = local(|| Chosen(Rc::new(SystemResolver)))?;
     Some(Rc::clone(&chosen.0))
 }
 
 impl Builder {
-    /// Has `resolver` look up the names of hosts, instead of the operating system.
+    /// Uses `resolver` to look up host names, instead of the operating system.
     ///
     /// # Examples
     ///
@@ -205,7 +209,7 @@ mod tests {
             let name = one_more.await.unwrap().unwrap();
             assert!(name.is_some_and(|name| name.starts_with("oneloop-lookup")));
         });
-        // All others still hang.
+        // The other calls still hang.
         drop(release);
     }
 }

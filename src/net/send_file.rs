@@ -1,4 +1,4 @@
-//! `send_file`: from a file to a socket, inside the kernel where it can.
+//! `send_file`: sends a file to a socket, inside the kernel where possible.
 
 use std::io;
 use std::ops::RangeBounds;
@@ -10,24 +10,28 @@ use crate::io::{Chunk, FileTarget, bounds, send_file};
 use crate::runtime::{Direction, Moved, Registration};
 
 impl TcpStream {
-    /// Sends a part of `file`, or all of it (`..`), waiting for room as need be; returns how many bytes were sent. That is less than the range has if
-    /// the file ends before, and 0 if it does not even reach the range. Asyncio's `loop.sendfile`.
+    /// Sends a part of `file`, or all of it (`..`), waiting for room as necessary. Returns the
+    /// number of bytes sent. That is less than the length of the range if the file ends first, and
+    /// 0 if the file ends before the range starts. Asyncio's `loop.sendfile`.
     ///
-    /// The range counts from the beginning of the file; the file's own position is neither used nor changed. The kernel copies the bytes itself
-    /// (`sendfile`, on Linux); where it cannot, for a file of a kind that it does not know or on other systems, they are read and written in
-    /// chunks of 256 KiB. Either way a chunk that is not in memory is read from the disk meanwhile, and the loop with it is held up for so long;
-    /// from a slow disk, let [`to_thread`](crate::thread::to_thread) read it.
+    /// The range counts from the beginning of the file; the file's own position is neither used nor
+    /// changed. The kernel copies the bytes itself (`sendfile`, on Linux). Where it cannot, for an
+    /// unsupported kind of file or on other systems, the bytes are read and written in chunks of
+    /// 256 KiB. Either way, a chunk that is not in memory is read from disk, which blocks the loop
+    /// for that time. For a slow disk, let [`to_thread`](crate::thread::to_thread) read the file.
     ///
-    /// What other tasks write to this stream meanwhile comes between two chunks.
+    /// If other tasks write to this stream in the meantime, their data goes between two chunks.
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has sent an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has sent an unknown part of the file.
     ///
     /// # Errors
     ///
-    /// A [`SendFileError`](crate::io::SendFileError) inside, which says how much was sent: those of the connection, as `BrokenPipe` when the peer is gone; those of the
-    /// file, as for one without positions, like a pipe. On another thread than the loop's.
+    /// All errors contain a [`SendFileError`](crate::io::SendFileError), which says how much was
+    /// sent. The cause is an error of the connection, such as `BrokenPipe` once the peer is gone,
+    /// or an error of the file, for example because it has no positions, like a pipe. Also fails on
+    /// another thread than the loop's.
     ///
     /// # Examples
     ///
@@ -60,15 +64,15 @@ impl TcpStream {
 }
 
 impl UnixStream {
-    /// Sends a part of `file`, or all of it (`..`), as [`TcpStream::send_file`] does.
+    /// Sends a part of `file`, or all of it (`..`), like [`TcpStream::send_file`].
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it has sent an unknown part.
+    /// Not cancel safe: if dropped before it is ready, it has sent an unknown part of the file.
     ///
     /// # Errors
     ///
-    /// As [`TcpStream::send_file`].
+    /// The errors of [`TcpStream::send_file`].
     #[doc(alias = "sendfile")]
     pub async fn send_file(
         &self,
@@ -79,7 +83,7 @@ impl UnixStream {
     }
 }
 
-/// A socket that nothing is queued for.
+/// A socket with no queued data.
 struct Direct<'a, S: Socket>(&'a Registration<S>);
 
 impl<S: Socket> FileTarget for Direct<'_, S> {
@@ -92,7 +96,8 @@ impl<S: Socket> FileTarget for Direct<'_, S> {
     }
 }
 
-/// How many bytes the kernel has taken from the file; 0 at its end. `None`: it cannot.
+/// Returns the number of bytes that the kernel took from the file, 0 at its end, or `None` if the
+/// kernel cannot copy.
 #[cfg(target_os = "linux")]
 pub(super) fn copy(io: &impl AsFd, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
     use nix::errno::Errno;
@@ -107,11 +112,11 @@ pub(super) fn copy(io: &impl AsFd, chunk: &Chunk<'_>) -> io::Result<Moved<Option
         Err(Errno::ESPIPE) => return Err(no_positions()),
         Err(error) => return Err(error.into()),
     };
-    // Less than asked for may be the end of the file as well.
+    // A short copy may also mean the end of the file.
     Ok(Moved { value, is_short: false })
 }
 
-/// Other systems have calls of their own, with rules of their own for what a part of a chunk means.
+/// Other systems have their own calls, with their own rules for partly sent chunks.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn copy(_io: &impl AsFd, _chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
     Ok(Moved { value: None, is_short: false })
@@ -141,7 +146,8 @@ mod tests {
         }
     }
 
-    /// Sends a file by one of the ways to a peer that reads all, and gives what that has read.
+    /// Sends a file in one of the two ways to a peer that reads everything. Returns the bytes that
+    /// the peer read.
     fn send_and_read(name: &str, bytes: &[u8], range: Range<u64>, is_native: bool) -> Vec<u8> {
         let path = env::temp_dir().join(format!("oneloop-{}-{name}", process::id()));
         fs::write(&path, bytes).unwrap();

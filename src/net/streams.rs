@@ -1,4 +1,4 @@
-//! A connection as a `StreamReader` and a `StreamWriter`.
+//! Turns a connection into a `StreamReader` and a `StreamWriter`.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -20,9 +20,11 @@ use crate::io::{
 use crate::runtime::{Direction, OwnProcess, Place, own_process};
 
 impl TcpStream {
-    /// A reader and a writer of the connection, with buffers, as asyncio's `open_connection` gives them.
+    /// Splits the connection into a buffered reader and writer, like the pair that asyncio's
+    /// `open_connection` returns.
     ///
-    /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
+    /// Closing the writer closes the connection; dropping it ends only its direction. See
+    /// [`StreamWriter`].
     #[track_caller]
     pub fn into_streams(self) -> (StreamReader, StreamWriter) {
         streams(self, Location::caller()).0
@@ -30,16 +32,19 @@ impl TcpStream {
 }
 
 impl UnixStream {
-    /// A reader and a writer of the connection, with buffers, as asyncio's `open_unix_connection` gives them.
+    /// Splits the connection into a buffered reader and writer, like the pair that asyncio's
+    /// `open_unix_connection` returns.
     ///
-    /// Closing the writer closes the connection; dropping it ends only its direction. See [`StreamWriter`].
+    /// Closing the writer closes the connection; dropping it ends only its direction. See
+    /// [`StreamWriter`].
     #[track_caller]
     pub fn into_streams(self) -> (StreamReader, StreamWriter) {
         streams(self, Location::caller()).0
     }
 }
 
-/// Both ends of a connection, on behalf of the code at `place`, and what closes it from outside.
+/// Splits a connection, recording `place` as the place of creation. Also returns a handle that
+/// closes the connection from outside.
 pub(super) fn streams<S: ByteStream + 'static>(
     stream: S,
     place: Place,
@@ -57,7 +62,7 @@ pub(super) fn streams<S: ByteStream + 'static>(
     ((StreamReader::new(ReadEnd { connection }), writer), control)
 }
 
-/// Closes a connection whose ends somebody else has. It keeps nothing open.
+/// Closes a connection whose ends belong to other code. It keeps nothing open.
 #[derive(Clone)]
 pub(super) struct Control {
     writer: WriterControl,
@@ -65,7 +70,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// The reader sees the end; the connection is closed when all that was written has been sent.
+    /// Makes the reader see the end, and closes the connection once all written data has been sent.
     pub(super) fn close(&self) {
         if !self.writer.close() {
             if let Some(connection) = self.connection.upgrade() {
@@ -74,17 +79,17 @@ impl Control {
         }
     }
 
-    /// Whether the loop still sends what the writer, which is gone, has left.
+    /// Whether the writer is gone and the loop is still sending its remaining data.
     pub(super) fn is_sending(&self) -> bool {
         self.writer.is_leaving()
     }
 
-    /// Ready when it does not, or not any more.
+    /// Ready once the loop is not, or no longer, sending the writer's remaining data.
     pub(super) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.writer.poll_left(cx)
     }
 
-    /// Closes it at once; what was not sent is lost.
+    /// Closes at once; unsent data is lost.
     pub(super) fn abort(&self) {
         self.writer.abort();
         if let Some(connection) = self.connection.upgrade() {
@@ -99,11 +104,12 @@ trait Closing {
     fn abort(&self);
 }
 
-/// What the two ends share.
+/// State shared by the two ends.
 struct Connection<S: ByteStream> {
-    /// `None` when it is closed. Whoever uses it takes a count along, so that nothing is borrowed meanwhile.
+    /// `None` once it is closed. Users clone the `Rc`, so that nothing is borrowed while they use
+    /// it.
     stream: RefCell<Option<Rc<S>>>,
-    /// Nothing is to be read any more.
+    /// Reads return the end.
     is_at_end: Cell<bool>,
     /// A forked child leaves the connection to its parent.
     process: OwnProcess,
@@ -128,9 +134,9 @@ impl<S: ByteStream> Connection<S> {
         self.stream.borrow_mut().take()
     }
 
-    /// Closes both directions; a read that waits is woken.
+    /// Closes both directions, and wakes a waiting read.
     fn close(&self) {
-        // What a forked child reads, its parent does not get.
+        // Data that a forked child reads is lost to its parent.
         if let Some(stream) = self.take().filter(|_| self.process.is_current()) {
             discard_unread(&*stream);
         }
@@ -141,7 +147,8 @@ impl<S: ByteStream> Closing for Connection<S> {
     fn end_reading(&self) {
         self.is_at_end.set(true);
         if let Some(stream) = self.stream().filter(|_| self.process.is_current()) {
-            // It wakes a read that waits. A connection that has ended has no such.
+            // This wakes a waiting read. If it fails because the connection has ended, no read is
+            // waiting.
             shutdown(stream.registration().io(), Shutdown::Read).ok();
         }
     }
@@ -159,15 +166,15 @@ impl<S: ByteStream> Drop for Connection<S> {
     }
 }
 
-/// So many buffers of unread data are thrown away.
+/// How many buffers of unread data are discarded at most.
 const DISCARDS_MAX: u32 = 4;
 
-/// Closing a socket in which something was not read makes the kernel reset the connection, and the peer may lose what was
-/// sent to it last.
+/// Discards unread data. Closing a socket that holds unread data makes the kernel reset the
+/// connection, and the peer may then lose the data that was sent to it last.
 fn discard_unread(stream: &impl ByteStream) {
     let mut chunk = take_chunk();
     for _ in 0..DISCARDS_MAX {
-        // Past the registration, which may not have heard yet of what came last.
+        // Bypasses the registration, which may not have heard of the latest data yet.
         match read(stream.registration().io(), &mut chunk) {
             Ok(moved) if moved.value == chunk.len() => {}
             _ => break,

@@ -1,6 +1,7 @@
 //! futures-io's traits for streams and their halves, for code that is generic over streams.
 //!
-//! One task at a time reads through these traits, and one writes: the last one that polls is the one that is woken.
+//! Only one task at a time can read through these traits, and one can write: the last task to poll
+//! is the one woken.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
@@ -46,7 +47,7 @@ macro_rules! async_read {
     };
 }
 
-/// As `async_read`.
+/// Like `async_read`, for writing.
 macro_rules! async_write {
     ([$($generics:tt)*] $type:ty, of $stream:ty) => {
         impl<$($generics)*> AsyncWrite for $type {
@@ -69,7 +70,7 @@ macro_rules! async_write {
             }
 
             fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                // The kernel has everything already.
+                // The kernel already has all the data.
                 Poll::Ready(Ok(()))
             }
 

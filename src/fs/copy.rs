@@ -1,4 +1,4 @@
-//! Copying a file.
+//! Copies a file.
 
 use std::fmt;
 use std::fs::{self, File as StdFile, OpenOptions as StdOptions, Permissions};
@@ -11,22 +11,23 @@ use std::task::{Context, Poll};
 use super::error::{cannot, cannot_to};
 use super::steps::{Step, Steps, Unwatched, Work};
 
-/// So much is copied in one step.
+/// How many bytes one step copies.
 const STEP: u64 = 8 * 1024 * 1024;
 
-/// Copies the contents of a file, and its permissions, and says how many bytes it was. A file that is at `to` is
-/// overwritten; of a symbolic link, what it leads to.
+/// Copies the contents and the permissions of a file, and returns the number of bytes copied. A
+/// file at `to` is overwritten. If `to` is a symbolic link, its target is overwritten.
 ///
-/// The kernel copies, where it can, without bringing the data here.
+/// Where possible the kernel copies, without moving the data through this process.
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: `to` may be empty, or end too early.
+/// Not cancel safe: `to` may be left empty or incomplete.
 ///
 /// # Errors
 ///
-/// If there is no `from`, or it is no regular file; if `to` may not be written, or is `from` itself
-/// ([`InvalidInput`](ErrorKind::InvalidInput)); [`StorageFull`](ErrorKind::StorageFull).
+/// An error if `from` does not exist or is not a regular file; if `to` may not be written, or is
+/// the same file as `from` ([`InvalidInput`](ErrorKind::InvalidInput)); or if the disk is full
+/// ([`StorageFull`](ErrorKind::StorageFull)).
 ///
 /// # Examples
 ///
@@ -58,8 +59,8 @@ pub struct CopyFile<P = Unwatched> {
 }
 
 impl CopyFile {
-    /// Calls `watch` after each step of 8 MiB, with how many bytes were copied, and of how many. It is called by whoever
-    /// awaits this, in its task.
+    /// Calls `watch` after each step of 8 MiB, with the number of bytes copied and the total. The
+    /// call happens in the task that awaits this future.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> CopyFile<P> {
         CopyFile { steps: self.steps, watch: Some(watch) }
     }
@@ -83,7 +84,7 @@ struct Copying {
     /// `None` until the first step.
     files: Option<Files>,
     done: u64,
-    /// What the system says.
+    /// The length that the system reports.
     len: u64,
 }
 
@@ -99,7 +100,7 @@ impl Copying {
         if !metadata.is_file() {
             return Err(invalid("it is no regular file"));
         }
-        // Opening it would empty it.
+        // Opening it would truncate it.
         let is_same = |to: fs::Metadata| (to.dev(), to.ino()) == (metadata.dev(), metadata.ino());
         if fs::metadata(&self.to).is_ok_and(is_same) {
             return Err(invalid("they are the same file"));
@@ -108,7 +109,7 @@ impl Copying {
         let mut options = StdOptions::new();
         options.write(true).create(true).truncate(true).mode(mode);
         let to = options.open(&self.to).map_err(|error| cannot("open", &self.to, &error))?;
-        // The mode counts only for a file that was made, and less the umask.
+        // The mode applies only to a file that was created, and the umask reduces it.
         if to.metadata()?.is_file() {
             to.set_permissions(Permissions::from_mode(mode))?;
         }

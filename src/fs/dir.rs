@@ -1,4 +1,4 @@
-//! Making and removing directories.
+//! Makes and removes directories.
 
 use std::fs;
 use std::io;
@@ -6,29 +6,31 @@ use std::path::Path;
 
 use super::job::with_path;
 
-/// Makes a directory, in one that exists.
+/// Makes a directory. Its parent must exist.
 ///
 /// # Cancel safety
 ///
-/// It is made or not.
+/// The directory is either made or not.
 ///
 /// # Errors
 ///
-/// If there is something at the path, or its parent is missing or may not be written.
+/// An error if something exists at the path, or if its parent is missing or may not be written.
 #[doc(alias = "mkdir")]
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     with_path(path, "make the directory", |path| fs::create_dir(path)).await
 }
 
-/// Makes a directory and those above it, where they are missing. If it exists, that is no error.
+/// Makes a directory, and any of its parents that are missing. It is not an error if it already
+/// exists.
 ///
 /// # Cancel safety
 ///
-/// Once begun, it goes on.
+/// Once begun, it goes on to the end.
 ///
 /// # Errors
 ///
-/// If something on the way is no directory, or may not be written. What was made stays.
+/// An error if something on the way is not a directory, or may not be written. Directories that
+/// were already made stay.
 ///
 /// # Examples
 ///
@@ -50,15 +52,15 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     with_path(path, "make the directory", |path| fs::create_dir_all(path)).await
 }
 
-/// Removes a directory that is empty.
+/// Removes an empty directory.
 ///
 /// # Cancel safety
 ///
-/// It is removed or not.
+/// The directory is either removed or not.
 ///
 /// # Errors
 ///
-/// If there is none, there is something in it, or its parent may not be written.
+/// An error if it does not exist or is not empty, or if its parent may not be written.
 #[doc(alias = "rmdir")]
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     with_path(path, "remove the directory", |path| fs::remove_dir(path)).await
@@ -68,11 +70,12 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Once begun, it goes on, however large the directory is.
+/// Once begun, it goes on to the end, however large the directory is.
 ///
 /// # Errors
 ///
-/// If there is no such directory, or something in it may not be removed. What was removed before is gone.
+/// An error if the directory does not exist, or if something in it may not be removed. Entries
+/// removed before the error are gone.
 #[doc(alias = "rmtree")]
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     with_path(path, "remove the directory", |path| fs::remove_dir_all(path)).await

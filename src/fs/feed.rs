@@ -1,6 +1,7 @@
 //! Contents that are written to a new file, chunk by chunk.
 //!
-//! The contents stay where they are, with the future, since they may be borrowed: the thread gets copies, one at a time.
+//! The contents stay with the future, because they may be borrowed. The thread gets one copied
+//! chunk at a time.
 
 use std::fs::File as StdFile;
 use std::io;
@@ -9,26 +10,26 @@ use std::task::{Context, Poll};
 
 use super::steps::{Step, Steps, Work};
 
-/// So much is written in one step.
+/// How many bytes one step writes.
 const CHUNK: usize = 1024 * 1024;
 
-/// Where contents go to; all of it blocks.
+/// Where contents are written. All of its methods block.
 pub(super) trait Target: Send + 'static {
-    /// What is done, and with which file.
+    /// What is done, and to which file.
     fn operation(&self) -> (&'static str, &Path);
 
     fn open(&mut self) -> io::Result<StdFile>;
 
     fn write(&mut self, file: &StdFile, data: &[u8]) -> io::Result<()>;
 
-    /// All is written.
+    /// Called when everything has been written.
     fn finish(self, file: StdFile) -> io::Result<()>;
 }
 
 /// Contents, and the work that writes them.
 pub(super) struct Feed<C, T: Target> {
     contents: C,
-    /// So much of them was copied.
+    /// How many bytes of them have been copied to the work.
     fed: usize,
     steps: Steps<Writing<T>>,
 }
@@ -61,7 +62,7 @@ struct Writing<T> {
     target: T,
     /// `None` until the first step.
     file: Option<StdFile>,
-    /// What the next step writes.
+    /// The bytes that the next step writes.
     chunk: Vec<u8>,
     done: u64,
     total: u64,

@@ -1,4 +1,4 @@
-//! What blocks, done on a thread of the pool.
+//! Blocking work, done on a thread of the pool.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,20 @@ use super::error::{cannot, cannot_to};
 use crate::runtime::{self, Place};
 use crate::thread::{Call, Operation, blocking_pool};
 
-/// Nobody can stop a call to the operating system.
+/// A call to the operating system cannot be stopped.
 const REMEDY: &str = "the operating system has not answered; if it is a named pipe, it waits until somebody opens the other end: use \
                       `io::pipe::open_receiver` or `open_sender`; if it is a slow disk, raise `Builder::cleanup_timeout`";
 
-/// A call to the operating system; taken back if it is dropped before a thread has begun with it.
+/// A call to the operating system. It is taken back if it is dropped before a thread has begun it.
 ///
-/// As the future of [`to_thread`](crate::thread::to_thread), but without a loop or a thread it is an error.
+/// It is like the future of [`to_thread`](crate::thread::to_thread), but a missing loop or thread
+/// is an error.
 pub(super) struct Job<R: Send + 'static> {
     call: Call<io::Result<R>>,
 }
 
 impl<R: Send + 'static> Job<R> {
-    /// What the call does to which file is for the report of one that takes too long.
+    /// The description and the path go into the report of a call that takes too long.
     pub(super) fn new(
         doing: &'static str,
         path: impl Into<Arc<Path>>,
@@ -31,7 +32,8 @@ impl<R: Send + 'static> Job<R> {
         Self::at(None, doing, Some(path.into()), call)
     }
 
-    /// As [`Job::new`]; and where the user asked for it, and with a file whose path may not be known.
+    /// Like [`Job::new`], with the place where the user asked for it, and for a file whose path may
+    /// be unknown.
     pub(super) fn at(
         place: Option<Place>,
         doing: &'static str,
@@ -51,7 +53,7 @@ impl<R: Send + 'static> Future for Job<R> {
     }
 }
 
-/// There is a loop here, and so a pool.
+/// Checks that a loop, and so a pool, exists here.
 pub(super) fn check_loop() -> io::Result<()> {
     if runtime::has_loop() {
         return Ok(());
@@ -72,7 +74,7 @@ where
     with_path_at(None, path.as_ref(), doing, call).await
 }
 
-/// As [`with_path`], asked for at `place`.
+/// Like [`with_path`], on behalf of the code at `place`.
 pub(super) fn with_path_at<R, F>(
     place: Option<Place>,
     path: &Path,
@@ -88,7 +90,7 @@ where
     Job::at(place, doing, named, move || call(&path).map_err(|error| cannot(doing, &path, &error)))
 }
 
-/// As [`with_path`], with two of them.
+/// Like [`with_path`], with two paths.
 pub(super) async fn with_paths<R, F>(
     from: PathBuf,
     to: PathBuf,

@@ -1,4 +1,4 @@
-//! Names of files: another, an additional, none.
+//! Renames, removes and links files.
 
 use std::fs;
 use std::io;
@@ -7,59 +7,61 @@ use std::path::{Path, PathBuf};
 
 use super::job::{with_path, with_paths};
 
-/// Gives a file or directory another name, in the same file system. A file that has this name is replaced.
+/// Renames a file or directory within one file system. An existing file at `to` is replaced.
 ///
 /// # Cancel safety
 ///
-/// It is renamed or not.
+/// It is either renamed or not.
 ///
 /// # Errors
 ///
-/// If there is no `from`; if `to` is in another file system ([`CrossesDevices`](io::ErrorKind::CrossesDevices): then
-/// [`copy`](super::copy) and [`remove_file`]), or is a directory with something in it.
+/// An error if `from` does not exist; if `to` is in another file system
+/// ([`CrossesDevices`](io::ErrorKind::CrossesDevices): use [`copy`](super::copy) and
+/// [`remove_file`] then); or if `to` is a directory that is not empty.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
     with_paths(from, to, "rename", |from, to| fs::rename(from, to)).await
 }
 
-/// Removes a file, or a symbolic link itself. Who has it open can go on using it.
+/// Removes a file, or a symbolic link itself. Processes that have the file open can go on using it.
 ///
 /// # Cancel safety
 ///
-/// It is removed or not.
+/// It is either removed or not.
 ///
 /// # Errors
 ///
-/// If there is no such file, it is a directory, or its directory may not be written.
+/// An error if the file does not exist or is a directory, or if its directory may not be written.
 #[doc(alias = "unlink")]
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     with_path(path, "remove", |path| fs::remove_file(path)).await
 }
 
-/// Gives the file `original` another name in addition, in the same file system.
+/// Gives the file `original` an additional name in the same file system.
 ///
 /// # Cancel safety
 ///
-/// It is done or not.
+/// The link is either made or not.
 ///
 /// # Errors
 ///
-/// If there is no `original`, there is something at `link`, or they are in different file systems.
+/// An error if `original` does not exist, if something exists at `link`, or if they are in
+/// different file systems.
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
     with_paths(original, link, "link", |original, link| fs::hard_link(original, link)).await
 }
 
-/// Makes a symbolic link at `link` that leads to `original`, whether or not there is such a thing; a relative one counts
-/// from the link's directory.
+/// Makes a symbolic link at `link` that leads to `original`, whether or not that exists. A relative
+/// `original` is resolved from the link's directory.
 ///
 /// # Cancel safety
 ///
-/// It is made or not.
+/// The link is either made or not.
 ///
 /// # Errors
 ///
-/// If there is something at `link`.
+/// An error if something exists at `link`.
 ///
 /// # Examples
 ///
@@ -82,7 +84,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
     with_path(link, "make the symbolic link", make).await
 }
 
-/// Where a symbolic link leads.
+/// Returns the target of a symbolic link.
 ///
 /// # Cancel safety
 ///
@@ -90,7 +92,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
 ///
 /// # Errors
 ///
-/// If there is nothing at the path, or no symbolic link.
+/// An error if nothing exists at the path, or if it is not a symbolic link.
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     with_path(path, "read the symbolic link", |path| fs::read_link(path)).await
 }

@@ -1,4 +1,4 @@
-//! What is known about a path.
+//! Metadata of paths.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::job::with_path;
 
-/// What the system knows of the file: its length, times, permissions and kind. Of a symbolic link, what it leads to.
+/// Returns the metadata of a file: its length, times, permissions and kind. Symbolic links are
+/// followed.
 ///
 /// # Cancel safety
 ///
@@ -14,8 +15,8 @@ use super::job::with_path;
 ///
 /// # Errors
 ///
-/// If there is nothing at the path (also where a link leads nowhere, or in a circle), or a directory on the way may not
-/// be searched.
+/// An error if nothing exists at the path (or a link leads nowhere, or in a circle), or if a
+/// directory on the way may not be searched.
 ///
 /// # Examples
 ///
@@ -31,7 +32,7 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     with_path(path, "read the metadata of", |path| fs::metadata(path)).await
 }
 
-/// As [`metadata`], but of a symbolic link itself.
+/// Like [`metadata`], but for a symbolic link itself.
 ///
 /// # Cancel safety
 ///
@@ -39,15 +40,16 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// # Errors
 ///
-/// As [`metadata`].
+/// Same as [`metadata`].
 #[doc(alias = "lstat")]
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     with_path(path, "read the metadata of", |path| fs::symlink_metadata(path)).await
 }
 
-/// Whether there is something at the path. Where a symbolic link leads nowhere, there is not.
+/// Returns whether something exists at the path. The answer is `false` for a symbolic link that
+/// leads nowhere.
 ///
-/// What is so now may be otherwise a moment later: to make a file that must not be there yet, use
+/// The answer may be outdated a moment later. To create a file that must not exist yet, use
 /// [`File::create_new`](super::File::create_new).
 ///
 /// # Cancel safety
@@ -56,8 +58,9 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// # Errors
 ///
-/// If the path cannot be followed: a directory on the way may not be searched (`PermissionDenied`), a part on the way is a file
-/// and no directory (`NotADirectory`), or symbolic links lead in a circle.
+/// An error if the path cannot be followed: a directory on the way may not be searched
+/// (`PermissionDenied`), a part on the way is a file and not a directory (`NotADirectory`), or
+/// symbolic links lead in a circle.
 ///
 /// # Examples
 ///
@@ -74,7 +77,7 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     with_path(path, "look for", Path::try_exists).await
 }
 
-/// The path from the root, without `.`, `..` and symbolic links.
+/// Returns the path from the root, without `.`, `..` and symbolic links.
 ///
 /// # Cancel safety
 ///
@@ -82,21 +85,22 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 ///
 /// # Errors
 ///
-/// If there is nothing at the path; for a relative one also if the working directory is gone.
+/// An error if nothing exists at the path, or if the path is relative and the working directory is
+/// gone.
 #[doc(alias = "realpath")]
 pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     with_path(path, "find out the full path of", |path| fs::canonicalize(path)).await
 }
 
-/// Sets who may do what with the file. Of a symbolic link, with what it leads to.
+/// Sets the permissions of a file. Symbolic links are followed.
 ///
 /// # Cancel safety
 ///
-/// They are set or not.
+/// The permissions are either set or not.
 ///
 /// # Errors
 ///
-/// If there is nothing at the path, or it belongs to somebody else.
+/// An error if nothing exists at the path, or if it belongs to another user.
 ///
 /// # Examples
 ///

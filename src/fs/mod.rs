@@ -1,27 +1,29 @@
 //! Files, without blocking the loop.
 //!
-//! Files have no readiness to wait for: an operation on one blocks its thread until the disk has answered. So each is
-//! done on a thread of the [pool](crate::thread::to_thread), in chunks, and the loop goes on meanwhile. asyncio has
-//! nothing of the kind; anyio's and Trio's file objects, `aiofiles` and tokio's `fs` are what it was modelled on, and the
-//! names are those of [`std::fs`].
+//! Files have no readiness to wait for: an operation on one blocks its thread until the disk has
+//! answered. Each operation therefore runs on a thread of the [pool](crate::thread::to_thread), in
+//! chunks, and the loop goes on meanwhile. asyncio has no counterpart. The models are the file
+//! objects of anyio and Trio, `aiofiles`, and tokio's `fs`; the names come from [`std::fs`].
 //!
 //! | to | use |
 //! |---|---|
 //! | read or write a whole file | [`read`], [`read_to_string`], [`write`](fn@write), [`append`], [`copy`] |
-//! | change a file such that others see the old or the new content, never a part | [`write_replace`] |
+//! | change a file so that others see the old or the new content, never a part | [`write_replace`] |
 //! | read and write piece by piece, seek | [`File`], [`OpenOptions`] |
 //! | list, make and remove directories | [`read_dir`], [`create_dir`], [`create_dir_all`], [`remove_dir`], [`remove_dir_all`] |
 //! | rename, remove, link | [`rename`], [`remove_file`], [`hard_link`], [`symlink`], [`read_link`] |
 //! | ask about a path | [`metadata`], [`symlink_metadata`], [`try_exists`], [`canonicalize`] |
-//! | have a place for a while | [`temp_file`], [`temp_dir`] |
+//! | use a temporary file or directory | [`temp_file`], [`temp_dir`] |
 //!
-//! An error says what was tried and with which path: "cannot open `x`: No such file or directory". What fails because the
-//! disk is full has the kind [`StorageFull`](std::io::ErrorKind::StorageFull).
+//! An error says what was tried and with which path: "cannot open `x`: No such file or directory".
+//! An operation that fails because the disk is full returns the kind
+//! [`StorageFull`](std::io::ErrorKind::StorageFull).
 //!
 //! # Cancel safety
 //!
-//! A future that is dropped before a thread has begun with its work leaves no trace. What a thread does at that moment is
-//! done to its end; nothing more is begun. Each function says what that means for it.
+//! A future that is dropped before a thread has begun its work leaves no trace. A thread that is
+//! already at work finishes its current step, and no further step begins. Each function says what
+//! that means for it.
 //!
 //! # Examples
 //!

@@ -10,7 +10,7 @@ use super::File;
 use super::job::with_path_at;
 use crate::runtime::Place;
 
-/// How to open a [`File`]: the options of [`std::fs::OpenOptions`].
+/// Options for opening a [`File`], the same as those of [`std::fs::OpenOptions`].
 ///
 /// # Examples
 ///
@@ -36,56 +36,59 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Nothing is chosen yet; at least one of [`read`](Self::read), [`write`](Self::write) and [`append`](Self::append)
-    /// has to be.
+    /// Returns options with nothing chosen. Choose at least one of [`read`](Self::read),
+    /// [`write`](Self::write) and [`append`](Self::append).
     pub fn new() -> Self {
         Self { options: StdOptions::new() }
     }
 
-    /// Whether it may be read.
+    /// Sets whether the file may be read.
     pub fn read(mut self, read: bool) -> Self {
         self.options.read(read);
         self
     }
 
-    /// Whether it may be written, from the beginning on.
+    /// Sets whether the file may be written, starting at the beginning.
     pub fn write(mut self, write: bool) -> Self {
         self.options.write(write);
         self
     }
 
-    /// Whether each write goes to the end of the file, wherever that is then; also if others write there.
+    /// Sets whether each write goes to the end of the file, wherever that is by then, even if
+    /// others write there.
     pub fn append(mut self, append: bool) -> Self {
         self.options.append(append);
         self
     }
 
-    /// Whether it is emptied. It has to be opened for writing.
+    /// Sets whether the file is truncated. It has to be opened for writing.
     pub fn truncate(mut self, truncate: bool) -> Self {
         self.options.truncate(truncate);
         self
     }
 
-    /// Whether it is made if it is not there. It has to be opened for writing.
+    /// Sets whether the file is created if it does not exist. It has to be opened for writing.
     pub fn create(mut self, create: bool) -> Self {
         self.options.create(create);
         self
     }
 
-    /// Whether it has to be made, and it is an error if there is something at its path already.
+    /// Sets whether the file must be created. It is an error if something exists at its path
+    /// already.
     pub fn create_new(mut self, create_new: bool) -> Self {
         self.options.create_new(create_new);
         self
     }
 
-    /// The permissions of a file that is made, from which the process's `umask` is taken away; `0o666` unless said
-    /// otherwise.
+    /// Sets the permissions of a file that is created, which the process's `umask` reduces. The
+    /// default is `0o666`.
     pub fn mode(mut self, mode: u32) -> Self {
         self.options.mode(mode);
         self
     }
 
-    /// Further flags for `open(2)`, such as `O_NOFOLLOW`. Not `O_DIRECT`, which needs aligned buffers.
+    /// Sets further flags for `open(2)`, such as `O_NOFOLLOW`. `O_DIRECT` does not work, because it
+    /// needs aligned buffers.
     pub fn custom_flags(mut self, flags: i32) -> Self {
         self.options.custom_flags(flags);
         self
@@ -93,18 +96,19 @@ impl OpenOptions {
 
     /// Opens the file.
     ///
-    /// A named pipe is opened when somebody has opened its other end. That holds up nobody else, but takes a thread of
-    /// the pool for as long.
+    /// Opening a named pipe waits until its other end is opened. That does not hold up other tasks,
+    /// but occupies a thread of the pool meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no open file behind. One that was made or emptied already stays so.
+    /// If the future is dropped before it is ready, no open file is left behind. A file that was
+    /// already created or truncated stays so.
     ///
     /// # Errors
     ///
-    /// Those of `open(2)`, with the path: it is missing, may not be used so, is a directory that was to be written, or
-    /// the process has no descriptors left. [`InvalidInput`](io::ErrorKind::InvalidInput) if the options contradict each
-    /// other.
+    /// Any error from `open(2)`, with the path: the file is missing, may not be used in this way,
+    /// or is a directory that was to be written, or the process has no descriptors left.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the options contradict each other.
     #[track_caller]
     pub fn open<P: AsRef<Path>>(
         &self,
@@ -113,7 +117,7 @@ impl OpenOptions {
         self.open_at(Some(Location::caller()), path.as_ref())
     }
 
-    /// As [`OpenOptions::open`], asked for at `place`.
+    /// Like [`OpenOptions::open`], on behalf of the code at `place`.
     pub(super) fn open_at(
         &self,
         place: Option<Place>,

@@ -1,4 +1,4 @@
-//! Reading a whole file.
+//! Reads a whole file.
 
 use std::fmt;
 use std::fs::File as StdFile;
@@ -10,13 +10,13 @@ use std::task::{Context, Poll};
 use super::error::cannot;
 use super::steps::{Step, Steps, Unwatched, Work};
 
-/// So much is read in one step.
+/// How many bytes one step reads.
 const STEP: u64 = 8 * 1024 * 1024;
 
 /// Reads a whole file.
 ///
-/// Also one whose length the system does not tell, as in `/proc`. What others write to the file meanwhile may be in it or
-/// not.
+/// This also works for files whose length the system does not report, such as those in `/proc`.
+/// Data that others write to the file meanwhile may be included or not.
 ///
 /// # Cancel safety
 ///
@@ -24,8 +24,8 @@ const STEP: u64 = 8 * 1024 * 1024;
 ///
 /// # Errors
 ///
-/// As [`File::open`](super::File::open); if it is a directory; [`OutOfMemory`](ErrorKind::OutOfMemory) if it is too
-/// large.
+/// Same as [`File::open`](super::File::open). Also an error if the file is a directory, or is too
+/// large ([`OutOfMemory`](ErrorKind::OutOfMemory)).
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ pub fn read(path: impl AsRef<Path>) -> ReadFile {
     ReadFile { steps: Steps::new(Reading::new(path.as_ref())), watch: None }
 }
 
-/// Reads a whole file that is text, in UTF-8.
+/// Reads a whole text file in UTF-8.
 ///
 /// # Cancel safety
 ///
@@ -59,7 +59,7 @@ pub fn read(path: impl AsRef<Path>) -> ReadFile {
 ///
 /// # Errors
 ///
-/// As [`read`]; [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8.
+/// Same as [`read`], and [`InvalidData`](ErrorKind::InvalidData) if the file is not UTF-8.
 #[track_caller]
 pub fn read_to_string(path: impl AsRef<Path>) -> ReadFileToString {
     let reading = ReadingText(Reading::new(path.as_ref()));
@@ -81,15 +81,15 @@ pub struct ReadFileToString<P = Unwatched> {
 }
 
 impl ReadFile {
-    /// Calls `watch` after each step of 8 MiB, with how many bytes were read, and of how many. It is called by whoever
-    /// awaits this, in its task.
+    /// Calls `watch` after each step of 8 MiB, with the number of bytes read and the total. The
+    /// call happens in the task that awaits this future.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> ReadFile<P> {
         ReadFile { steps: self.steps, watch: Some(watch) }
     }
 }
 
 impl ReadFileToString {
-    /// As [`ReadFile::progress`].
+    /// Same as [`ReadFile::progress`].
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> ReadFileToString<P> {
         ReadFileToString { steps: self.steps, watch: Some(watch) }
     }
@@ -122,7 +122,7 @@ struct Reading {
     /// `None` until the first step.
     file: Option<StdFile>,
     data: Vec<u8>,
-    /// What the system says.
+    /// The length that the system reports.
     len: u64,
 }
 
@@ -137,7 +137,7 @@ impl Reading {
         Ok(file)
     }
 
-    /// Reads on. Whether that was all.
+    /// Reads on, and returns whether the end was reached.
     fn read(&mut self, file: &StdFile) -> io::Result<bool> {
         if self.data.is_empty() {
             let len = usize::try_from(self.len).map_err(|_| ErrorKind::OutOfMemory)?;

@@ -1,4 +1,4 @@
-//! `read_dir`: what is in a directory.
+//! `read_dir`: lists a directory.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -18,12 +18,12 @@ use super::error::cannot;
 use super::job::Job;
 use crate::runtime;
 
-/// So many entries are read at a time.
+/// How many entries are read at a time.
 const BATCH: usize = 256;
 
-/// Lists a directory: all that is in it but `.` and `..`, in no particular order.
+/// Lists the entries of a directory, except `.` and `..`, in no particular order.
 ///
-/// What is made or removed there meanwhile may be in the list or not.
+/// Entries that are made or removed meanwhile may be in the list or not.
 ///
 /// # Cancel safety
 ///
@@ -31,7 +31,8 @@ const BATCH: usize = 256;
 ///
 /// # Errors
 ///
-/// If there is no such directory, it may not be read, or the process has no descriptors left.
+/// An error if the directory does not exist or may not be read, or if the process has no
+/// descriptors left.
 ///
 /// # Examples
 ///
@@ -68,18 +69,18 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     Ok(ReadDir { path, entries, rest: rest.map(Rest::Here) })
 }
 
-/// The entries of a directory; see [`read_dir`]. Some hundred are read at a time.
+/// The entries of a directory; see [`read_dir`]. A few hundred are read at a time.
 #[must_use = "streams do nothing unless polled"]
 pub struct ReadDir {
     path: Arc<Path>,
     entries: VecDeque<io::Result<DirEntry>>,
-    /// `None` if these are the last.
+    /// `None` if these are the last entries.
     rest: Option<Rest>,
 }
 
 enum Rest {
     Here(StdReadDir),
-    /// A thread is reading the next.
+    /// A thread is reading the next entries.
     Away(Job<Batch>),
 }
 
@@ -103,7 +104,7 @@ impl Batch {
 }
 
 impl ReadDir {
-    /// The next entry; `None` when there are no more.
+    /// Returns the next entry, or `None` when there are no more.
     ///
     /// # Cancel safety
     ///
@@ -111,7 +112,7 @@ impl ReadDir {
     ///
     /// # Errors
     ///
-    /// If the rest of the directory cannot be read.
+    /// An error if the rest of the directory cannot be read.
     #[doc(alias = "next_entry")]
     pub async fn next(&mut self) -> Option<io::Result<DirEntry>> {
         poll_fn(|cx| self.poll_entry(cx)).await
@@ -166,7 +167,8 @@ impl fmt::Debug for ReadDir {
     }
 }
 
-/// An entry of a directory; made by [`ReadDir`]. The directory stays open as long as one of its entries lives.
+/// An entry of a directory, made by [`ReadDir`]. The directory stays open as long as one of its
+/// entries exists.
 pub struct DirEntry {
     entry: Arc<StdEntry>,
     file_type: io::Result<FileType>,
@@ -174,31 +176,34 @@ pub struct DirEntry {
 
 impl DirEntry {
     fn new(entry: StdEntry) -> Self {
-        // Most file systems tell it with the name; where not, it has to be asked for, and this is a thread.
+        // Most file systems report the type with the name. Otherwise the system must be asked, and
+        // this code runs on a thread.
         let file_type = entry.file_type();
         Self { entry: Arc::new(entry), file_type }
     }
 
-    /// The path: that with which [`read_dir`] was called, and the name.
+    /// Returns the path: the one given to [`read_dir`], and the name.
     pub fn path(&self) -> PathBuf {
         self.entry.path()
     }
 
-    /// The name, without the path.
+    /// Returns the name, without the path.
     pub fn file_name(&self) -> OsString {
         self.entry.file_name()
     }
 
-    /// The number of the file in its file system.
+    /// Returns the inode number of the file in its file system.
     pub fn ino(&self) -> u64 {
         self.entry.ino()
     }
 
-    /// Whether it is a file, a directory, a symbolic link or something else. It is known already.
+    /// Returns whether the entry is a file, a directory, a symbolic link or something else. This is
+    /// already known, so it does not wait.
     ///
     /// # Errors
     ///
-    /// If the system did not tell it with the name, and the entry was gone when it was asked.
+    /// An error if the system did not report the type with the name, and the entry was gone when it
+    /// was asked.
     pub fn file_type(&self) -> io::Result<FileType> {
         self.file_type
             .as_ref()
@@ -206,7 +211,7 @@ impl DirEntry {
             .map_err(|error| cannot("read the metadata of", &self.path(), error))
     }
 
-    /// What the system knows of it; of a symbolic link itself.
+    /// Returns the metadata of the entry. Symbolic links are not followed.
     ///
     /// # Cancel safety
     ///
@@ -214,7 +219,7 @@ impl DirEntry {
     ///
     /// # Errors
     ///
-    /// If it is gone.
+    /// An error if the entry is gone.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let entry = Arc::clone(&self.entry);
         Job::new("read the metadata of", entry.path(), move || {

@@ -1,4 +1,4 @@
-//! Replacing a file at once.
+//! Replaces a file atomically.
 
 use std::fmt;
 use std::fs::{self, File as StdFile, Metadata};
@@ -16,24 +16,25 @@ use super::feed::{Feed, Target};
 use super::steps::Unwatched;
 use super::temp::{Doomed, new_file};
 
-/// Replaces a file with one that has these contents: whoever opens it gets the old contents or the new ones, also after a
-/// crash or a loss of power, and a full disk leaves the old file as it is. Makes it if it is not there.
+/// Replaces a file atomically with one that has these contents. Other programs that open it see the
+/// old contents or the new ones, even after a crash or a loss of power, and a full disk leaves the
+/// old file as it is. The file is created if it does not exist.
 ///
-/// The contents go to a temporary file in the same directory, which is synced and then takes the name; at last the
-/// directory is synced. The temporary file is removed if anything fails. The new file has the permissions of the old one
-/// and, as far as the process may do that, its owner; a file that is made has those that [`write`](fn@super::write)
-/// gives. A symbolic link stays, and what it leads to is replaced, or made. Other hard links of the old file keep the old
-/// contents.
+/// The contents go to a temporary file in the same directory, which is synced and then renamed;
+/// finally the directory is synced. The temporary file is removed if anything fails. The new file
+/// has the permissions of the old one and, if the process may set it, its owner. A newly created
+/// file has the permissions that [`write`](fn@super::write) gives. A symbolic link stays, and its
+/// target is replaced or created. Other hard links of the old file keep the old contents.
 ///
 /// # Cancel safety
 ///
-/// The file is replaced or not; the temporary file is removed.
+/// The file is either replaced or not. The temporary file is removed.
 ///
 /// # Errors
 ///
-/// If there is something at the path that is no regular file; if its directory may not be written;
-/// [`StorageFull`](ErrorKind::StorageFull). If only the directory could not be synced, the error says so: then the file
-/// was replaced.
+/// An error if something other than a regular file exists at the path; if its directory may not be
+/// written; or if the disk is full ([`StorageFull`](ErrorKind::StorageFull)). If only the directory
+/// could not be synced, the error says so, and the file was replaced.
 ///
 /// # Examples
 ///
@@ -65,8 +66,8 @@ pub struct ReplaceFile<C, P = Unwatched> {
 }
 
 impl<C: AsRef<[u8]>> ReplaceFile<C> {
-    /// Calls `watch` after each step of 1 MiB, with how many bytes were written, and of how many. It is called by whoever
-    /// awaits this, in its task.
+    /// Calls `watch` after each step of 1 MiB, with the number of bytes written and the total. The
+    /// call happens in the task that awaits this future.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> ReplaceFile<C, P> {
         ReplaceFile { feed: self.feed, watch: Some(watch) }
     }
@@ -92,9 +93,9 @@ struct Replacement {
 }
 
 struct Made {
-    /// Where the new file goes: the path, without the symbolic links.
+    /// Where the new file goes: the path with its symbolic links resolved.
     target: PathBuf,
-    /// That of the old file, if there is one.
+    /// The metadata of the old file, if it exists.
     old: Option<Metadata>,
     temp: Doomed,
 }
@@ -103,14 +104,14 @@ impl Replacement {
     fn try_open(&mut self) -> io::Result<StdFile> {
         let (target, old) = match fs::metadata(&self.path) {
             Ok(old) => (fs::canonicalize(&self.path)?, Some(old)),
-            // The working directory may be another one when the last step is done.
+            // The working directory may have changed by the last step.
             Err(error) if error.kind() == ErrorKind::NotFound => (end_of_links(&self.path)?, None),
             Err(error) => return Err(error),
         };
         if old.as_ref().is_some_and(|old| !old.is_file()) {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
         }
-        // Nobody may read what the old file would not have let them read.
+        // A user that may not read the old file must not be able to read the new one.
         let mode = if old.is_some() { 0o600 } else { 0o666 };
         let Some(name) = target.file_name() else {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it names no file"));
@@ -164,17 +165,18 @@ impl Made {
     }
 }
 
-/// As many symbolic links as Linux follows.
+/// The number of symbolic links that Linux follows.
 const LINKS_MAX: usize = 40;
 
-/// Where a file that is not there yet is to be made: the path or, if that is a symbolic link, where it leads.
+/// Returns where to create a file that does not exist yet: the path, or its target if it is a
+/// symbolic link.
 fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = absolute(path)?;
     for _ in 0..LINKS_MAX {
         match fs::read_link(&path) {
-            // A relative one counts from the directory of the link.
+            // A relative target is resolved from the directory of the link.
             Ok(next) => path = directory(&path).join(next),
-            // It is no link, or it is not there.
+            // It is not a link, or does not exist.
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
                 return Ok(path);
             }
@@ -184,12 +186,13 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::ELOOP.into())
 }
 
-/// Where a file is, whose path begins at the root.
+/// The directory of a file with an absolute path.
 fn directory(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-/// The temporary name begins with so many characters of the file's own: there is a limit for the length of names.
+/// How many characters of the file's own name the temporary name begins with: the length of names
+/// is limited.
 const NAME_MAX: usize = 50;
 
 impl<C, P> fmt::Debug for ReplaceFile<C, P> {

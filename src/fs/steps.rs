@@ -1,5 +1,5 @@
-//! Work on whole files, in steps: after each one the loop may tell how far it is, stop it, or let other jobs have the
-//! thread.
+//! Work on whole files, in steps. After each step the loop may report progress, stop the work, or
+//! let other jobs have the thread.
 
 use std::io;
 use std::mem;
@@ -12,31 +12,31 @@ use std::task::{Context, Poll};
 use super::job::Job;
 use crate::runtime::Place;
 
-/// Blocking work that is done in steps. It is dropped on a thread, unless it rests.
+/// Blocking work that is done in steps. It is dropped on a thread, except between steps.
 pub(super) trait Work: Send + Sized + 'static {
     type Output: Send + 'static;
 
     /// Does the next step.
     fn step(self) -> io::Result<Step<Self>>;
 
-    /// What is done, and with which file.
+    /// What is done, and to which file.
     fn operation(&self) -> (&'static str, &Path);
 
-    /// How many bytes are done, and of how many.
+    /// The number of bytes done, and the total.
     fn progress(&self) -> (u64, u64);
 }
 
-/// What comes after a step.
+/// The outcome of a step.
 pub(super) enum Step<W: Work> {
     Next(W),
-    /// It was the last one; so many bytes were done in all.
+    /// It was the last step. The number is the total of bytes done.
     Over(W::Output, u64),
 }
 
-/// Work, and how far it has come.
+/// Work, and its current stage.
 pub(super) struct Steps<W: Work> {
     stage: Stage<W>,
-    /// Where it was asked for.
+    /// Where the user asked for it.
     place: Place,
 }
 
@@ -46,7 +46,7 @@ enum Stage<W: Work> {
     Over,
 }
 
-/// Is told how far the work is; the type that stands for "nobody asks".
+/// The type of a progress callback when there is none.
 pub(super) type Unwatched = fn(u64, u64);
 
 impl<W: Work> Steps<W> {
@@ -55,7 +55,8 @@ impl<W: Work> Steps<W> {
         Self { stage: Stage::Resting(work), place: Location::caller() }
     }
 
-    /// Goes through all steps: before each, `prepare` may add what it needs; after each, `watch` is told how far it is.
+    /// Goes through all steps. Before each, `prepare` may add what the step needs; after each,
+    /// `watch` is told the progress.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,

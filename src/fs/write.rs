@@ -1,4 +1,4 @@
-//! Writing a whole file.
+//! Writes a whole file.
 
 use std::fmt;
 use std::fs::{File as StdFile, OpenOptions as StdOptions};
@@ -11,10 +11,10 @@ use super::error::cannot;
 use super::feed::{Feed, Target};
 use super::steps::Unwatched;
 
-/// Writes a whole file: makes it if it is not there, and replaces what was in it.
+/// Writes a whole file. Creates it if it does not exist, and replaces its contents if it does.
 ///
-/// Others see the file while it is written, and if the disk is full, the old contents are lost: where that matters,
-/// [`write_replace`](super::write_replace).
+/// Other programs see the file while it is being written, and if the disk is full, the old contents
+/// are lost. Use [`write_replace`](super::write_replace) where that matters.
 ///
 /// # Cancel safety
 ///
@@ -22,7 +22,8 @@ use super::steps::Unwatched;
 ///
 /// # Errors
 ///
-/// As [`File::create`](super::File::create); [`StorageFull`](io::ErrorKind::StorageFull).
+/// Same as [`File::create`](super::File::create), and [`StorageFull`](io::ErrorKind::StorageFull)
+/// if the disk is full.
 ///
 /// # Examples
 ///
@@ -45,17 +46,18 @@ pub fn write<C: AsRef<[u8]>>(path: impl AsRef<Path>, contents: C) -> WriteFile<C
     WriteFile::new(path.as_ref(), options, contents)
 }
 
-/// Adds `contents` to the end of a file, and makes it if it is not there.
+/// Appends `contents` to the end of a file, and creates the file if it does not exist.
 ///
-/// What is not longer than 1 MiB goes there in one piece, also if others write to the file.
+/// Contents of up to 1 MiB are written in one piece, even if others write to the file.
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: a part of it may have been written.
+/// Not cancel safe: a part of `contents` may have been written.
 ///
 /// # Errors
 ///
-/// As [`OpenOptions::open`](super::OpenOptions::open); [`StorageFull`](io::ErrorKind::StorageFull).
+/// Same as [`OpenOptions::open`](super::OpenOptions::open), and
+/// [`StorageFull`](io::ErrorKind::StorageFull) if the disk is full.
 #[track_caller]
 pub fn append<C: AsRef<[u8]>>(path: impl AsRef<Path>, contents: C) -> WriteFile<C> {
     let mut options = StdOptions::new();
@@ -77,8 +79,8 @@ impl<C: AsRef<[u8]>> WriteFile<C> {
         Self { feed: Feed::new(contents, target), watch: None }
     }
 
-    /// Calls `watch` after each step of 1 MiB, with how many bytes were written, and of how many. It is called by whoever
-    /// awaits this, in its task.
+    /// Calls `watch` after each step of 1 MiB, with the number of bytes written and the total. The
+    /// call happens in the task that awaits this future.
     pub fn progress<P: FnMut(u64, u64)>(self, watch: P) -> WriteFile<C, P> {
         WriteFile { feed: self.feed, watch: Some(watch) }
     }

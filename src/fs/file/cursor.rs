@@ -1,42 +1,45 @@
-//! The place in a file where the next read or write happens, and what was read from there ahead of time.
+//! The position in a file where the next read or write happens, and the data read ahead from there.
 //!
-//! The kernel's own position is behind what was read and not given to anybody yet. Whatever depends on the position first
-//! sets it back. All of this blocks, and is done on a thread, but for [`Cursor::give`].
+//! The kernel's own position is past the data that was read and not yet returned. Operations that
+//! depend on the position set it back first. Everything here blocks and runs on a thread, except
+//! [`Cursor::give`].
 
 use std::fs::File as StdFile;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::mem;
 
-/// The most that one read takes, and one write: a thread is not kept for longer, nor the loop by copying it.
+/// The most that one read or one write handles. It limits how long a thread is kept, and how long
+/// the loop spends on copying.
 pub(super) const CHUNK: usize = 512 * 1024;
 
-/// The most that one step of a read to the end takes, which need not be copied.
+/// The most that one step of a read to the end takes. That data need not be copied.
 pub(super) const STEP: usize = 8 * 1024 * 1024;
 
-/// The least and the most that is read ahead of time.
+/// The minimum and the maximum to read ahead.
 const AHEAD_MIN: usize = 16 * 1024;
 const AHEAD_MAX: usize = 256 * 1024;
 
-/// Whoever reads a file from front to back in small pieces is read ahead for: each time twice as much, so that one who
-/// jumps about is not.
+/// Reads ahead when a file is read from front to back in small pieces. The amount doubles each
+/// time, so random access does not cause reading ahead.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
-    /// `start..end` of it was read, and not given to anybody yet.
+    /// `start..end` was read, and not yet returned.
     buf: Vec<u8>,
     start: usize,
     end: usize,
-    /// How much the last read took, if the next one goes on from there.
+    /// The length of the last read, if the next one continues from there.
     last: usize,
     reads_ahead: ReadsAhead,
-    /// The last read found the end of the file, and nobody was told.
+    /// The last read found the end of the file, and this has not been reported.
     found_end: bool,
-    /// The last operation was this seek, which led there, and nobody was told.
+    /// The last operation was this seek, which led to this position, and that has not been
+    /// reported.
     sought: Option<(SeekFrom, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum ReadsAhead {
-    /// If it is a regular file, which nobody has asked yet.
+    /// Yes if it is a regular file, which has not been checked yet.
     #[default]
     Perhaps,
     Yes,
@@ -44,7 +47,7 @@ enum ReadsAhead {
 }
 
 impl Cursor {
-    /// Others use the position too: from now on each read takes what it was asked for.
+    /// The position is shared from now on, so each read takes only what it was asked for.
     pub(super) fn never_ahead(&mut self) {
         self.reads_ahead = ReadsAhead::No;
     }
@@ -53,7 +56,7 @@ impl Cursor {
         self.start < self.end
     }
 
-    /// Copies what was read into `buf`.
+    /// Copies read data into `buf`.
     pub(super) fn give(&mut self, buf: &mut [u8]) -> usize {
         self.sought = None;
         let len = buf.len().min(self.end - self.start);
@@ -62,7 +65,7 @@ impl Cursor {
         len
     }
 
-    /// Adds all that was read to `buf`; without a copy, if there is nothing in that.
+    /// Appends all read data to `buf`, without a copy if `buf` is empty.
     pub(super) fn give_all(&mut self, buf: &mut Vec<u8>) -> io::Result<()> {
         if buf.is_empty() && self.start == 0 {
             self.buf.truncate(self.end);
@@ -76,22 +79,23 @@ impl Cursor {
         Ok(())
     }
 
-    /// Whether the last read found the end of the file; says it once.
+    /// Returns whether the last read found the end of the file, but only once.
     pub(super) fn take_end(&mut self) -> bool {
         mem::take(&mut self.found_end)
     }
 
-    /// Notes where a seek led, for somebody who will ask.
+    /// Records where a seek led, for a later [`Cursor::take_sought`].
     pub(super) fn note_sought(&mut self, to: SeekFrom, position: u64) {
         self.sought = Some((to, position));
     }
 
-    /// Where this seek led, if it was the last operation; says it once.
+    /// Returns where this seek led if it was the last operation, but only once.
     pub(super) fn take_sought(&mut self, to: SeekFrom) -> Option<u64> {
         self.sought.take().filter(|&(sought, _)| sought == to).map(|(_, position)| position)
     }
 
-    /// Reads the next bytes of the file, when all of the former have been given away: `wanted` of them, or more.
+    /// Reads the next bytes of the file once all earlier data has been returned. Asks for `wanted`
+    /// bytes, or for more to read ahead.
     pub(super) fn fill(&mut self, mut file: &StdFile, wanted: usize) -> io::Result<()> {
         let wanted = self.adjusted(file, wanted.min(CHUNK));
         if self.buf.len() < wanted {
@@ -112,7 +116,8 @@ impl Cursor {
         Ok(())
     }
 
-    /// Reads on behind what nobody was given yet. Whether that was the end of the file.
+    /// Reads on, after the data that was not yet returned. Returns whether that reached the end of
+    /// the file.
     pub(super) fn extend(&mut self, file: &StdFile, step: usize) -> io::Result<bool> {
         self.buf.truncate(self.end);
         self.buf.drain(..self.start);
@@ -120,19 +125,19 @@ impl Cursor {
         self.end = self.buf.len();
         self.buf.try_reserve_exact(Self::rest_of(file))?;
         let read = file.take(step as u64).read_to_end(&mut self.buf);
-        // Also what was read before an error.
+        // Count the bytes that were read before an error, too.
         self.end = self.buf.len();
         Ok(read? < step)
     }
 
-    /// How much there is from the position on, as the system says.
+    /// The number of bytes after the position, as the system reports it.
     fn rest_of(mut file: &StdFile) -> usize {
         let len = file.metadata().map_or(0, |metadata| metadata.len());
         let position = file.stream_position().unwrap_or(0);
         usize::try_from(len.saturating_sub(position)).unwrap_or(0)
     }
 
-    /// How much to read for one who wants so much.
+    /// How much to read when `wanted` bytes are asked for.
     fn adjusted(&mut self, file: &StdFile, wanted: usize) -> usize {
         let ahead = (self.last * 2).clamp(AHEAD_MIN, AHEAD_MAX);
         if self.last == 0 || ahead <= wanted {
@@ -145,7 +150,8 @@ impl Cursor {
         if self.reads_ahead == ReadsAhead::Yes { ahead } else { wanted }
     }
 
-    /// Sets the kernel's position back to what was given. Data from where there is no way back, such as a pipe, stay.
+    /// Sets the kernel's position back to the end of the returned data. Data from a source that
+    /// cannot seek, such as a pipe, is kept.
     pub(super) fn settle(&mut self, mut file: &StdFile) -> io::Result<()> {
         self.last = 0;
         self.found_end = false;
@@ -174,7 +180,8 @@ impl Cursor {
         Ok(file.stream_position()?.saturating_add_signed(-self.unread()))
     }
 
-    /// Writes all of `data`, or as much as can be written. Gives how much that was, and why it was not all.
+    /// Writes all of `data`, or as much as possible. Returns how much was written, and why it was
+    /// not all.
     pub(super) fn write(&mut self, mut file: &StdFile, data: &[u8]) -> (usize, Option<io::Error>) {
         if let Err(error) = self.settle(file) {
             return (0, Some(error));
@@ -197,7 +204,7 @@ impl Cursor {
         self.sought = None;
     }
 
-    /// As an offset. Nothing in memory is too large for one.
+    /// The unread length as an offset. Nothing in memory is too large for one.
     fn unread(&self) -> i64 {
         i64::try_from(self.end - self.start).unwrap_or(i64::MAX)
     }

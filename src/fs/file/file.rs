@@ -1,4 +1,4 @@
-//! `File`: opening and closing, what is known of it, handing it over.
+//! `File`: opening, closing, metadata, and conversion to and from the standard library.
 
 use std::fmt;
 use std::fs::{File as StdFile, FileTimes, Metadata, Permissions};
@@ -17,30 +17,32 @@ use crate::fs::job::Job;
 
 /// An open file.
 ///
-/// Each operation is done on a thread of the [pool](crate::thread::to_thread), and the loop goes on meanwhile. All take
-/// `&self`, so tasks may share a file through a reference or an `Rc`: its operations are done one after another, in the
-/// order in which they were first polled, and none begins inside another; [`write_all`](Self::write_all) of a line is
-/// never cut in two. Only [`read_at`](Self::read_at) runs beside everything else.
+/// Each operation runs on a thread of the [pool](crate::thread::to_thread), and the loop goes on
+/// meanwhile. All operations take `&self`, so tasks may share a file through a reference or an
+/// `Rc`. Operations run one after another, in the order in which they were first polled, and none
+/// begins inside another: a line written with [`write_all`](Self::write_all) is never split. Only
+/// [`read_at`](Self::read_at) runs alongside everything else.
 ///
-/// Written data are with the system when a write is ready: others see them, and they survive the process. They survive a
-/// loss of power after [`sync_all`](Self::sync_all). Only what is written through the *trait*
-/// [`AsyncWrite`](crate::io::AsyncWrite) is on its way when the write is ready, until `flush`; it arrives also when the
-/// file is dropped.
+/// When a write is ready, the system has the data: other processes see it, and it survives the end
+/// of this process. It survives a loss of power after [`sync_all`](Self::sync_all). Data written
+/// through the *trait* [`AsyncWrite`](crate::io::AsyncWrite) is different: it is still on its way
+/// when the write is ready, until `flush`. It also arrives if the file is dropped.
 ///
-/// Whoever reads it from front to back in small pieces is read ahead for (regular files, up to 256 KiB), which makes the
-/// pieces cheap. So the descriptor's own position, seen through [`AsFd`], may be further on than what was read; `seek`,
-/// `write`, [`into_std`](Self::into_std), [`try_clone`](Self::try_clone) and [`with_std`](Self::with_std) first set it
-/// right.
+/// A regular file that is read from front to back in small pieces is read ahead, up to 256 KiB,
+/// which makes the pieces cheap. The descriptor's own position, seen through [`AsFd`], may
+/// therefore be past the data that was returned. `seek`, `write`, [`into_std`](Self::into_std),
+/// [`try_clone`](Self::try_clone) and [`with_std`](Self::with_std) first correct it.
 ///
-/// A file belongs to no loop: it is `Send` and `Sync`, and is used with the pool of the loop on which its methods are
-/// called. Dropping it closes it, as soon as an operation that runs has ended; [`close`](Self::close) also tells of
-/// errors.
+/// A file belongs to no loop. It is `Send` and `Sync`, and uses the pool of the loop on which its
+/// methods are called. Dropping it closes it as soon as a running operation has ended;
+/// [`close`](Self::close) also returns errors.
 ///
 /// # Cancel safety
 ///
-/// The future of an operation that is dropped while it waits for its turn, or for a thread, does nothing. If a thread is
-/// at work, that goes on to its end, and the next operation begins after it: what was read then is not lost but given to
-/// the next read, and an error is that of the next operation. An error that no operation follows is reported
+/// An operation whose future is dropped while it waits for its turn, or for a thread, does nothing.
+/// If a thread is already at work, it finishes, and the next operation begins after that. Data read
+/// this way is not lost: the next read returns it. An error becomes the error of the next
+/// operation. An error that no operation follows is reported
 /// ([`Builder::on_unhandled`](crate::Builder::on_unhandled)).
 ///
 /// # Examples
@@ -75,24 +77,25 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no open file behind.
+    /// If the future is dropped before it is ready, no open file is left behind.
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open`].
+    /// Same as [`OpenOptions::open`].
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         OpenOptions::new().read(true).open_at(None, path.as_ref()).await
     }
 
-    /// Opens a file for writing: makes it if it is not there, and empties it if it is.
+    /// Opens a file for writing. Creates it if it does not exist, and truncates it if it does.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no open file behind; but an empty one, if a thread has begun.
+    /// If the future is dropped before it is ready, no open file is left behind, but an empty one
+    /// may be if a thread has begun.
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open`].
+    /// Same as [`OpenOptions::open`].
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         OpenOptions::new()
             .write(true)
@@ -102,15 +105,16 @@ impl File {
             .await
     }
 
-    /// Makes a file that is not there yet, and opens it for reading and writing.
+    /// Creates a file that does not exist yet, and opens it for reading and writing.
     ///
     /// # Cancel safety
     ///
-    /// As [`create`](Self::create).
+    /// Same as [`create`](Self::create).
     ///
     /// # Errors
     ///
-    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is something at the path; and as [`OpenOptions::open`].
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if something exists at the path; otherwise
+    /// the same as [`OpenOptions::open`].
     pub async fn create_new(path: impl AsRef<Path>) -> io::Result<Self> {
         OpenOptions::new()
             .read(true)
@@ -120,12 +124,12 @@ impl File {
             .await
     }
 
-    /// All other ways to open a file.
+    /// Returns options for all other ways to open a file.
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Takes a file of the standard library over. It needs no loop.
+    /// Wraps a file of the standard library. This needs no loop.
     pub fn from_std(file: StdFile) -> Self {
         Self { shared: Shared::new(file, Named::nameless(), Cursor::default(), Arc::default()) }
     }
@@ -134,15 +138,16 @@ impl File {
         Self { shared: Shared::new(file, Named::new(path), Cursor::default(), Arc::default()) }
     }
 
-    /// Gives the file of the standard library, at the position that was reached, after the operations before have ended.
+    /// Returns the file of the standard library, at the current position, after the earlier
+    /// operations have ended.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it closes the file.
+    /// If the future is dropped before it is ready, the file is closed.
     ///
     /// # Errors
     ///
-    /// If an operation that nobody awaited has failed.
+    /// The error of an earlier operation that was not awaited.
     pub async fn into_std(self) -> io::Result<StdFile> {
         let mut turn = Turn::wait(&self.shared).await?;
         if turn.cursor.has_unread() {
@@ -152,7 +157,8 @@ impl File {
         self.hand_over(turn)
     }
 
-    /// As [`into_std`](Self::into_std), where nothing can be awaited: an operation that is under way is an error. It needs no loop.
+    /// Like [`into_std`](Self::into_std), where nothing can be awaited: a running operation is an
+    /// error. This needs no loop.
     pub(crate) fn into_std_now(self) -> io::Result<StdFile> {
         let mut turn = Turn::now(&self.shared)?;
         let settled = turn.work(|file, cursor| cursor.settle(file));
@@ -160,21 +166,22 @@ impl File {
         self.hand_over(turn)
     }
 
-    /// Gives the file, whose position was set right.
+    /// Returns the file, whose position has been corrected.
     fn hand_over(self, turn: Turn) -> io::Result<StdFile> {
         if turn.cursor.has_unread() {
             let unread = io::Error::other("data that were read from it would be lost: read them");
             return Err(self.shared.named.cannot("hand over", &unread));
         }
-        // A thread that reads for somebody who is gone may still have it: then the two share it.
+        // A thread that reads for a dropped future may still hold the file. The two then share it.
         match self.take(turn) {
             Ok(file) => Ok(file),
             Err(shared) => shared.file.try_clone(),
         }
     }
 
-    /// Closes the file on a thread, and tells of what dropping it cannot: an operation that nobody awaited has failed, or
-    /// the system could not write what it had taken, as it may be on a network. It does not [sync](Self::sync_all).
+    /// Closes the file on a thread, and returns errors that a drop cannot: the failure of an
+    /// operation that was not awaited, or of the system to write data that it had accepted, for
+    /// example on a network file system. It does not [sync](Self::sync_all).
     ///
     /// # Cancel safety
     ///
@@ -182,7 +189,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Those of `close(2)`, and of operations that nobody has awaited.
+    /// Any error from `close(2)`, and the errors of operations that were not awaited.
     pub async fn close(self) -> io::Result<()> {
         let turn = Turn::wait(&self.shared).await?;
         let named = self.shared.named.clone();
@@ -192,22 +199,22 @@ impl File {
         Job::at(None, "close", path, close).await
     }
 
-    /// Ends the turn, and takes the file out if nobody else has it.
+    /// Ends the turn, and takes the file out unless it is still shared.
     fn take(self, turn: Turn) -> Result<StdFile, Arc<Shared>> {
         drop(turn);
         Arc::try_unwrap(self.shared).map(|shared| shared.file)
     }
 
-    /// Another descriptor of the same open file: both have one position. They no longer read ahead, and their operations
-    /// know nothing of each other.
+    /// Returns another descriptor of the same open file. Both share one position. They no longer
+    /// read ahead, and their operations are not ordered with each other.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no descriptor behind.
+    /// If the future is dropped before it is ready, no descriptor is left behind.
     ///
     /// # Errors
     ///
-    /// If the process has no descriptors left.
+    /// An error if the process has no descriptors left.
     pub async fn try_clone(&self) -> io::Result<Self> {
         let clone = self.operate("duplicate", |file, cursor| {
             cursor.settle(file)?;
@@ -222,7 +229,8 @@ impl File {
         Ok(Self { shared: Shared::new(clone, named, cursor, locks) })
     }
 
-    /// Calls `f` with the file on a thread of the pool, in its turn: for what has no method here.
+    /// Calls `f` with the file on a thread of the pool, in its turn. Use this for operations that
+    /// have no method here.
     ///
     /// # Cancel safety
     ///
@@ -230,7 +238,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Those of `f`.
+    /// Any error that `f` returns.
     ///
     /// # Examples
     ///
@@ -258,12 +266,12 @@ impl File {
         .await
     }
 
-    /// The path with which it was opened, if it was opened here.
+    /// Returns the path with which the file was opened, if it was opened by this crate.
     pub fn path(&self) -> Option<&Path> {
         self.shared.named.path()
     }
 
-    /// What the system knows of the file.
+    /// Returns the metadata of the file.
     ///
     /// # Cancel safety
     ///
@@ -271,46 +279,47 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Those of `fstat(2)`.
+    /// Any error from `fstat(2)`.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         self.operate("read the metadata of", |file, _| file.metadata()).await
     }
 
-    /// Sets who may do what with the file.
+    /// Sets the permissions of the file.
     ///
     /// # Cancel safety
     ///
-    /// They are set or not.
+    /// The permissions are either set or not.
     ///
     /// # Errors
     ///
-    /// If it belongs to somebody else.
+    /// An error if the file belongs to another user.
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         self.operate("set the permissions of", |file, _| file.set_permissions(permissions)).await
     }
 
-    /// Sets the times of the last access and change.
+    /// Sets the times of the last access and the last change.
     ///
     /// # Cancel safety
     ///
-    /// They are set or not.
+    /// The times are either set or not.
     ///
     /// # Errors
     ///
-    /// If it belongs to somebody else.
+    /// An error if the file belongs to another user.
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
         self.operate("set the times of", move |file, _| file.set_times(times)).await
     }
 
-    /// Cuts the file off at `len`, or extends it with zeros. The position stays.
+    /// Truncates the file to `len` bytes, or extends it with zeros. The position does not change.
     ///
     /// # Cancel safety
     ///
-    /// It is done or not.
+    /// The length is either set or not.
     ///
     /// # Errors
     ///
-    /// If it is not open for writing, the disk is full, or the file may not be so large.
+    /// An error if the file is not open for writing, if the disk is full, or if the file may not be
+    /// so large.
     #[doc(alias = "truncate")]
     pub async fn set_len(&self, len: u64) -> io::Result<()> {
         self.operate("set the length of", move |file, cursor| {
@@ -320,9 +329,9 @@ impl File {
         .await
     }
 
-    /// Waits until all that was written, and the metadata, are on the disk: they survive a loss of power. A file that was
-    /// made or renamed has to be found again too: for that, sync its directory, as
-    /// [`write_replace`](crate::fs::write_replace) does.
+    /// Waits until all written data and the metadata are on the disk, where they survive a loss of
+    /// power. A file that was created or renamed must also be found again: sync its directory for
+    /// that, as [`write_replace`](crate::fs::write_replace) does.
     ///
     /// # Cancel safety
     ///
@@ -330,14 +339,15 @@ impl File {
     ///
     /// # Errors
     ///
-    /// If the disk could not take the data. The kernel tells that once, and may have dropped them: to try again is of no
-    /// use.
+    /// An error if the disk could not store the data. The kernel reports that once, and may have
+    /// dropped the data, so there is no use in trying again.
     #[doc(alias = "fsync")]
     pub async fn sync_all(&self) -> io::Result<()> {
         self.operate("sync", |file, _| file.sync_all()).await
     }
 
-    /// As [`sync_all`](Self::sync_all), without metadata that are not needed to read the data, such as the times.
+    /// Like [`sync_all`](Self::sync_all), without metadata that is not needed to read the data,
+    /// such as the times.
     ///
     /// # Cancel safety
     ///
@@ -345,22 +355,23 @@ impl File {
     ///
     /// # Errors
     ///
-    /// As [`sync_all`](Self::sync_all).
+    /// Same as [`sync_all`](Self::sync_all).
     #[doc(alias = "fdatasync")]
     pub async fn sync_data(&self) -> io::Result<()> {
         self.operate("sync", |file, _| file.sync_data()).await
     }
 
-    /// Moves the position, and gives the new one, in bytes from the beginning. It may lie behind the end: a write there
-    /// fills the gap with zeros.
+    /// Moves the position, and returns the new one, in bytes from the beginning. It may be past the
+    /// end: a write there fills the gap with zeros.
     ///
     /// # Cancel safety
     ///
-    /// It is moved or not.
+    /// The position is either moved or not.
     ///
     /// # Errors
     ///
-    /// If it would lie before the beginning, or the file has no positions, as a pipe.
+    /// An error if the new position would be before the beginning, or if the file cannot seek, such
+    /// as a pipe.
     pub async fn seek(&self, to: SeekFrom) -> io::Result<u64> {
         self.operate("seek in", move |file, cursor| cursor.seek(file, to)).await
     }
@@ -369,16 +380,16 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// It is moved or not.
+    /// The position is either moved or not.
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek).
+    /// Same as [`seek`](Self::seek).
     pub async fn rewind(&self) -> io::Result<()> {
         self.seek(SeekFrom::Start(0)).await.map(drop)
     }
 
-    /// The position, in bytes from the beginning.
+    /// Returns the position, in bytes from the beginning.
     ///
     /// # Cancel safety
     ///
@@ -386,13 +397,13 @@ impl File {
     ///
     /// # Errors
     ///
-    /// If the file has no positions, as a pipe.
+    /// An error if the file cannot seek, such as a pipe.
     #[doc(alias = "tell")]
     pub async fn stream_position(&self) -> io::Result<u64> {
         self.operate("seek in", |file, cursor| cursor.position(file)).await
     }
 
-    /// Waits for the turn, does `work` on a thread, and names the file in the error.
+    /// Waits for the turn, does `work` on a thread, and names the file in an error.
     pub(super) async fn operate<R, F>(&self, doing: &'static str, work: F) -> io::Result<R>
     where
         R: Send + 'static,

@@ -1,4 +1,4 @@
-//! Keeping other processes out of a file, by `flock(2)`.
+//! Locks a file against other processes, with `flock(2)`.
 
 use std::fmt;
 use std::fs::File as StdFile;
@@ -15,14 +15,16 @@ use super::File;
 use crate::runtime::OwnProcess;
 use crate::time::sleep;
 
-/// The first pause between two attempts to get a lock, and the longest.
+/// The first pause between two attempts to lock, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Keeps others out of a [`File`] until it is dropped; made by [`File::lock`] and its kin.
+/// A lock on a [`File`] that keeps others out until it is dropped. [`File::lock`] and its relatives
+/// make it.
 ///
-/// The lock is advice: it keeps out only those who ask for a lock too. It keeps out other processes, other open files, and
-/// further requests on the same `File` or on a [clone](File::try_clone) of it. It lives on when the `File` is dropped.
+/// The lock is advisory: it only keeps out code that asks for a lock too. It keeps out other
+/// processes, other open files, and further requests on the same `File` or on a
+/// [clone](File::try_clone) of it. It outlives the `File`.
 ///
 /// A forked child that drops its copy of the guard leaves the lock to its parent.
 #[must_use = "dropped, it gives the lock back"]
@@ -31,21 +33,23 @@ pub struct FileLock {
 }
 
 impl File {
-    /// Waits until there is no lock on the file, and locks it.
+    /// Waits until no lock on the file is held, and locks it.
     ///
-    /// A task that has a lock on the file already, by this `File` or a clone, waits for itself.
+    /// A task that already holds a lock on the file, through this `File` or a clone, waits for
+    /// itself.
     ///
-    /// It asks again and again, every 50 ms at the last, since a call that waits would keep a thread which the holder of
-    /// the lock may need. So whoever asks first need not be the first to get it. To wait not for ever, use
-    /// [`timeout`](crate::timeout).
+    /// This asks repeatedly, at most every 50 ms, because a waiting call would occupy a thread that
+    /// the holder of the lock may need. The first to ask is therefore not always the first to get
+    /// the lock. Use [`timeout`](crate::timeout) to limit the wait.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has locked nothing.
+    /// A future that is dropped before it is ready has locked nothing.
     ///
     /// # Errors
     ///
-    /// If the file system knows no locks, or the process has no descriptors left: a lock has one of its own.
+    /// An error if the file system does not support locks, or if the process has no descriptors
+    /// left: a lock uses one of its own.
     ///
     /// # Examples
     ///
@@ -70,41 +74,43 @@ impl File {
         self.get_lock(FlockArg::LockExclusiveNonblock).await
     }
 
-    /// Like [`lock`](Self::lock), but others may have such a lock too: for those who only read.
+    /// Like [`lock`](Self::lock), but others may hold such a lock at the same time. This suits
+    /// readers.
     ///
     /// # Cancel safety
     ///
-    /// As [`lock`](Self::lock).
+    /// Same as [`lock`](Self::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Self::lock).
+    /// Same as [`lock`](Self::lock).
     pub async fn lock_shared(&self) -> io::Result<FileLock> {
         self.get_lock(FlockArg::LockSharedNonblock).await
     }
 
-    /// Locks the file, unless there is a lock on it already, in this program or another: then `None`.
+    /// Locks the file, or returns `None` if a lock on it is already held, in this program or
+    /// another.
     ///
     /// # Cancel safety
     ///
-    /// As [`lock`](Self::lock).
+    /// Same as [`lock`](Self::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Self::lock).
+    /// Same as [`lock`](Self::lock).
     pub async fn try_lock(&self) -> io::Result<Option<FileLock>> {
         self.ask_for_lock(FlockArg::LockExclusiveNonblock).await
     }
 
-    /// As [`try_lock`](Self::try_lock), but others may have such a lock too.
+    /// Like [`try_lock`](Self::try_lock), but others may hold such a lock at the same time.
     ///
     /// # Cancel safety
     ///
-    /// As [`lock`](Self::lock).
+    /// Same as [`lock`](Self::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Self::lock).
+    /// Same as [`lock`](Self::lock).
     pub async fn try_lock_shared(&self) -> io::Result<Option<FileLock>> {
         self.ask_for_lock(FlockArg::LockSharedNonblock).await
     }
@@ -124,22 +130,23 @@ impl File {
         let locks = Arc::clone(&self.shared.locks);
         let ask = move |file: &StdFile, _: &mut _| {
             let is_ours = locks.lock().ask(file, kind)?;
-            // Not `then_some`: a guard that is made is one that is dropped.
+            // Not `then_some`: that would make a guard even when there is no lock, and drop it.
             Ok(is_ours.then(|| FileLock { locks }))
         };
         self.operate("lock", ask).await
     }
 }
 
-/// The lock on one open file. The kernel has one for each, whatever number of descriptors leads to it: a second request changes
-/// that lock instead of waiting for it, and the first release ends it for all.
+/// The lock on one open file. The kernel has one lock per open file, however many descriptors lead
+/// to it: a second request changes that lock instead of waiting for it, and the first release ends
+/// it for all.
 #[derive(Default)]
 pub(super) struct Locks(Mutex<Option<Held>>);
 
 struct Held {
     lock: Flock<OwnedFd>,
     is_shared: bool,
-    /// How many guards there are.
+    /// The number of guards.
     guards: usize,
     /// A forked child shares the lock with its parent.
     process: OwnProcess,
@@ -155,7 +162,7 @@ impl Locks {
 struct Asking<'a>(MutexGuard<'a, Option<Held>>);
 
 impl Asking<'_> {
-    /// Whether the caller has the lock now, for one guard more. Never waits.
+    /// Returns whether the caller now has the lock, with one more guard. Never waits.
     fn ask(&mut self, file: &StdFile, kind: FlockArg) -> io::Result<bool> {
         let is_shared = matches!(kind, FlockArg::LockSharedNonblock);
         if let Some(held) = &mut *self.0 {
@@ -174,7 +181,7 @@ impl Asking<'_> {
         Ok(true)
     }
 
-    /// A guard is gone.
+    /// A guard was dropped.
     fn release(&mut self) {
         let Some(held) = &mut *self.0 else { return };
         held.guards -= 1;
@@ -200,10 +207,11 @@ fn try_flock(mut fd: OwnedFd, kind: FlockArg) -> io::Result<Option<Flock<OwnedFd
     }
 }
 
-/// Dropped, it would release the lock for all who share the open file.
+/// Closes the descriptor of a lock. Dropping the lock would release it for all that share the open
+/// file.
 fn close_without_unlocking(lock: Flock<OwnedFd>) {
     let mut lock = ManuallyDrop::new(lock);
-    // Where no descriptor is left to take its place, this one stays open.
+    // If no descriptor is left to replace it, this one stays open.
     if let Ok(other) = StdFile::open("/") {
         let shared = mem::replace(&mut **lock, other.into());
         drop(shared);

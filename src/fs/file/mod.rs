@@ -1,15 +1,15 @@
 //! `File`: an open file, read and written piece by piece.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `file` | the type; opening, metadata, handing it over |
-//! | `read`, `write` | at the position, and at any other |
-//! | `traits` | those of futures-io |
-//! | `lock` | keeping other processes out |
-//! | `operation` | one operation, on a thread, awaited or not |
-//! | `shared` | what the threads and the `File` share; the turn |
-//! | `cursor` | the position, and what was read ahead: blocking code |
-//! | `turns` | the line of those who want a turn: pure data |
+//! | `file` | the type; opening, metadata, conversions |
+//! | `read`, `write` | reads and writes, at the position and at any offset |
+//! | `traits` | the traits of futures-io |
+//! | `lock` | locks against other processes |
+//! | `operation` | one operation on a thread, awaited or not |
+//! | `shared` | the state that threads and the `File` share; the turn |
+//! | `cursor` | the position, and data read ahead: blocking code |
+//! | `turns` | the line for the turn: pure data |
 
 mod cursor;
 #[expect(clippy::module_inception, reason = "the type gives the folder its name")]

@@ -1,4 +1,5 @@
-//! An operation of a file: what is done on a thread while the turn is held, and what becomes of it when nobody awaits it.
+//! An operation of a file: the work that a thread does during the turn, and its fate if its future
+//! is dropped.
 //!
 //! ```text
 //!                3 awaited
@@ -7,9 +8,9 @@
 //!            +-- 2 dropped --> Abandoned ... its error is kept for the next operation
 //! ```
 //!
-//! The turn travels with the work: whoever awaits gets it back together with the result, and may go on with it. From an
-//! abandoned operation the thread takes it, as soon as the work is done. So no operation begins before the last one has
-//! ended, awaited or not.
+//! The turn travels with the work: the awaiting code gets it back together with the result, and may
+//! continue with it. The thread ends the turn of an abandoned operation as soon as the work is
+//! done. No operation therefore begins before the previous one has ended, awaited or not.
 
 use std::fs::File as StdFile;
 use std::io;
@@ -35,7 +36,8 @@ where
     Running { job: duty.into_job(work), answer }
 }
 
-/// Does `work` on a thread, awaited by nobody. It is done also when the file is dropped, and when the loop ends.
+/// Does `work` on a thread without being awaited. The work is done even if the file is dropped or
+/// the loop ends.
 pub(super) fn run_to_end<F>(turn: Turn, work: F)
 where
     F: FnOnce(&StdFile, &mut Cursor) -> io::Result<()> + Send + 'static,
@@ -44,17 +46,17 @@ where
     let answer = Arc::new(Answer { stage: Mutex::new(Stage::Unattended) });
     let job = Duty { turn: Some(turn), answer }.into_job(work);
     let job = async move {
-        // Without a thread, the duty itself says what was not done.
+        // Without a thread, the duty itself reports that the work was not done.
         job.await.ok();
-        // If the file is gone, an error is reported here, where the loop is.
+        // If the file is gone, the error is reported here, where the loop is.
         drop(shared);
     };
-    // Eager, so that it is dropped after its first poll at the earliest.
+    // The task is eager, so it is dropped after its first poll at the earliest.
     let job = ToItsEnd::new(job, |()| None, Location::caller());
     drop(Builder::new().name("file").eager(true).create_task(job));
 }
 
-/// As [`run_to_end`], but it may be left out when the loop ends.
+/// Like [`run_to_end`], but the work may be left out when the loop ends.
 pub(super) fn run_unattended<F>(turn: Turn, work: F)
 where
     F: FnOnce(&StdFile, &mut Cursor) -> io::Result<()> + Send + 'static,
@@ -82,9 +84,9 @@ struct Answer<R> {
 
 enum Stage<R> {
     Running,
-    /// Whoever awaited it is gone: the work need not be done if it has not begun.
+    /// The future is gone: the work need not be done if it has not begun.
     Abandoned,
-    /// Nobody awaits it, and it has to be done nevertheless.
+    /// The work is not awaited, and must be done nevertheless.
     Unattended,
     Done(io::Result<R>, Turn),
     Over,
@@ -121,7 +123,7 @@ impl<R> Drop for Running<R> {
     }
 }
 
-/// What a thread owes to whoever waits: a result, and the turn.
+/// What a thread owes to the waiter: a result, and the turn.
 struct Duty<R> {
     /// `None` once it is fulfilled.
     turn: Option<Turn>,

@@ -1,4 +1,4 @@
-//! Reading a `File`.
+//! Reads a `File`.
 
 use std::fs::File as StdFile;
 use std::future::poll_fn;
@@ -14,18 +14,19 @@ use crate::fs::job::{Job, check_loop};
 use crate::runtime;
 
 impl File {
-    /// Reads some bytes at the position into `buf`, and says how many: 512 KiB at most, and 0 at the end of the file, or
-    /// if `buf` is empty.
+    /// Reads bytes at the position into `buf`, and returns how many: at most 512 KiB, and 0 at the
+    /// end of the file or if `buf` is empty.
     ///
-    /// At the end it may be called again: it gives what was written there meanwhile.
+    /// It may be called again at the end, and then returns data that was written there meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: what was read is given to the next read.
+    /// Nothing is lost: the next read returns data that was already read.
     ///
     /// # Errors
     ///
-    /// Those of `read(2)`: it is a directory, or not open for reading.
+    /// Any error from `read(2)`, for example because the file is a directory or is not open for
+    /// reading.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -35,15 +36,16 @@ impl File {
         Ok(turn.cursor.give(buf))
     }
 
-    /// Fills `buf` from the position on.
+    /// Reads bytes at the position until `buf` is full.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: what has been read into `buf` is gone.
+    /// Not cancel safe: data already read into `buf` is gone.
     ///
     /// # Errors
     ///
-    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends before; and as [`read`](Self::read).
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends too early; otherwise the same
+    /// as [`read`](Self::read).
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
         let mut turn = Turn::wait(&self.shared).await?;
         let mut done = 0;
@@ -60,22 +62,23 @@ impl File {
         Ok(())
     }
 
-    /// Reads from the position to the end of the file, adds it to `buf`, and says how many bytes it was.
+    /// Reads from the position to the end of the file, appends the data to `buf`, and returns the
+    /// number of bytes read.
     ///
-    /// To read a whole file, [`fs::read`](crate::fs::read) is quicker.
+    /// [`fs::read`](crate::fs::read) is faster for reading a whole file.
     ///
     /// # Cancel safety
     ///
-    /// What has been read until then is in `buf`, or given to the next read.
+    /// Data read so far is in `buf`, or the next read returns it.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and [`OutOfMemory`](ErrorKind::OutOfMemory); also then, what was read before is in `buf`
-    /// or given to the next read.
+    /// Same as [`read`](Self::read), and [`OutOfMemory`](ErrorKind::OutOfMemory). Even then, data
+    /// read before is in `buf`, or the next read returns it.
     pub async fn read_to_end(&self, buf: &mut Vec<u8>) -> io::Result<usize> {
         let before = buf.len();
         let mut turn = Turn::wait(&self.shared).await?;
-        // What has to be copied, better in small pieces.
+        // Data that has to be copied is better read in small pieces.
         let step = if before == 0 { STEP } else { CHUNK };
         let mut is_all = false;
         while !is_all {
@@ -92,16 +95,17 @@ impl File {
         Ok(buf.len() - before)
     }
 
-    /// Reads from the position to the end of the file, adds it to `text`, and says how many bytes it was.
+    /// Reads from the position to the end of the file, appends the text to `text`, and returns the
+    /// number of bytes read.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: nothing is in `text`, and what has been read until then is given to the next read.
+    /// Nothing is lost: `text` is unchanged, and the next read returns the data read so far.
     ///
     /// # Errors
     ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if it is not UTF-8: then `text` is as it was, and the data are gone. And
-    /// as [`read_to_end`](Self::read_to_end).
+    /// [`InvalidData`](ErrorKind::InvalidData) if the data is not UTF-8: `text` is then unchanged,
+    /// and the data is gone. Otherwise the same as [`read_to_end`](Self::read_to_end).
     pub async fn read_to_string(&self, text: &mut String) -> io::Result<usize> {
         let mut data = Vec::new();
         let len = self.read_to_end(&mut data).await?;
@@ -116,11 +120,11 @@ impl File {
         Ok(len)
     }
 
-    /// Reads some bytes at `offset`, counted from the beginning, and says how many: 512 KiB at most, and 0 at the end.
-    /// The position counts for nothing, and stays.
+    /// Reads bytes at `offset`, counted from the beginning, and returns how many: at most 512 KiB,
+    /// and 0 at the end. It neither uses nor moves the position.
     ///
-    /// It does not wait for its turn: such reads run beside each other and beside all else. A write that was awaited is
-    /// seen.
+    /// It does not wait for its turn: such reads run alongside each other and everything else. A
+    /// write that was awaited is seen.
     ///
     /// # Cancel safety
     ///
@@ -128,7 +132,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Those of `pread(2)`: it is not open for reading, or has no positions, as a pipe.
+    /// Any error from `pread(2)`, for example because the file is not open for reading, or cannot
+    /// seek, such as a pipe.
     ///
     /// # Examples
     ///
@@ -167,15 +172,16 @@ impl File {
         Ok(data.len())
     }
 
-    /// Fills `buf` from `offset` on, as [`read_at`](Self::read_at).
+    /// Fills `buf` from `offset` on, like [`read_at`](Self::read_at).
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: the position counts for nothing.
+    /// Nothing is lost: the position does not matter.
     ///
     /// # Errors
     ///
-    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends before; and as [`read_at`](Self::read_at).
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends too early; otherwise the same
+    /// as [`read_at`](Self::read_at).
     pub async fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while done < buf.len() {
@@ -191,11 +197,11 @@ impl File {
     }
 }
 
-/// Sees to it that something was read, unless the file is at its end.
+/// Makes sure that data was read, unless the file is at its end.
 async fn fill(turn: Turn, wanted: usize) -> io::Result<Turn> {
     if turn.cursor.has_unread() {
         check_loop()?;
-        // Many small reads of what is here already are no reason to hold up all others.
+        // Many small reads of data that is already here must not hold up all other tasks.
         poll_fn(runtime::poll_budget).await;
         return Ok(turn);
     }

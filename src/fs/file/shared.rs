@@ -1,4 +1,4 @@
-//! What a [`File`](super::File) and the threads that work for it share, and the turn of one operation.
+//! The state that a [`File`](super::File) shares with its threads, and the turn of one operation.
 
 use std::fs::File as StdFile;
 use std::io::{self, ErrorKind};
@@ -18,13 +18,13 @@ use crate::runtime;
 pub(super) struct Shared {
     pub(super) file: StdFile,
     pub(super) named: Named,
-    /// Those of the open file, so also those of its clones.
+    /// The locks of the open file, shared with its clones.
     pub(super) locks: Arc<Locks>,
     turns: Turns<Cursor>,
     failure: Failure,
 }
 
-/// What the file is called in messages.
+/// The name of the file in messages.
 #[derive(Debug, Clone)]
 pub(super) struct Named(Option<Arc<Path>>);
 
@@ -33,7 +33,7 @@ impl Named {
         Self(Some(path.into()))
     }
 
-    /// A file that came without its path.
+    /// The name of a file that came without its path.
     pub(super) fn nameless() -> Self {
         Self(None)
     }
@@ -46,7 +46,7 @@ impl Named {
         self.0.as_deref()
     }
 
-    /// "cannot read `x`: .."
+    /// Returns an error such as "cannot read `x`: ..".
     pub(super) fn cannot(&self, doing: &str, error: &io::Error) -> io::Error {
         match &self.0 {
             Some(path) => cannot(doing, path, error),
@@ -61,7 +61,8 @@ impl Shared {
         Arc::new(Self { file, named, locks, turns: Turns::new(cursor), failure })
     }
 
-    /// Keeps an error that nobody waits for any more, for the next operation. The first one is kept: it is the cause.
+    /// Keeps an error that nothing awaits, for the next operation. The first error is kept, because
+    /// it is the cause.
     pub(super) fn keep_failure(&self, error: io::Error) {
         let mut kept = self.failure.lock();
         if kept.is_none() {
@@ -73,7 +74,7 @@ impl Shared {
     }
 }
 
-/// The error of an operation that nobody awaited.
+/// The error of an operation that was not awaited.
 struct Failure(Mutex<Option<io::Error>>);
 
 impl Failure {
@@ -91,19 +92,19 @@ impl Drop for Failure {
     }
 }
 
-/// The right to do an operation, until it is dropped.
+/// The right to run an operation, until it is dropped.
 pub(super) struct Turn {
     shared: Arc<Shared>,
     pub(super) cursor: Cursor,
 }
 
 impl Turn {
-    /// Waits in line for it.
+    /// Waits in line for the turn.
     pub(super) fn wait(shared: &Arc<Shared>) -> WaitTurn<'_> {
         WaitTurn { shared, place: Place::default() }
     }
 
-    /// For traits whose callers may stop polling without a word.
+    /// Polls for the turn, for traits whose callers may stop polling without notice.
     pub(super) fn poll(
         shared: &Arc<Shared>,
         side: Side,
@@ -113,7 +114,7 @@ impl Turn {
         Poll::Ready(Self { shared: Arc::clone(shared), cursor }.checked())
     }
 
-    /// Takes it if it is free: where nothing can be awaited, or there is no loop.
+    /// Takes the turn if it is free, where nothing can be awaited or no loop runs.
     pub(super) fn now(shared: &Arc<Shared>) -> io::Result<Self> {
         match shared.turns.poll_free(Side::Read, &Context::from_waker(Waker::noop())) {
             Poll::Ready(cursor) => Self { shared: Arc::clone(shared), cursor }.without_failure(),
@@ -130,7 +131,7 @@ impl Turn {
         self.without_failure()
     }
 
-    /// The error of an operation that nobody has awaited is that of the next one.
+    /// An operation that was not awaited passes its error on to the next one.
     fn without_failure(self) -> io::Result<Self> {
         let failure = self.shared.failure.lock().take();
         failure.map_or(Ok(self), Err)

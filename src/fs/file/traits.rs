@@ -1,7 +1,7 @@
-//! futures-io's traits for files, for code that is generic over streams.
+//! The traits of futures-io for files, for code that is generic over streams.
 //!
-//! Their callers may stop polling at any time without a word. So what they have begun is finished by itself, and they
-//! hold no place in the line of the file's operations.
+//! Callers of these traits may stop polling at any time without notice. Operations begun through
+//! them therefore finish by themselves, and hold no place in the line of the file's operations.
 
 use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::shared::{Shared, Turn};
 use super::turns::Side;
 use crate::runtime;
 
-/// One task at a time reads through this trait: the last one that polls is the one that is woken.
+/// One task at a time reads through this trait: only the last one that polled is woken.
 impl AsyncRead for &File {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -44,10 +44,11 @@ impl AsyncRead for &File {
     }
 }
 
-/// A write is ready as soon as the data are on their way; its error is that of a later operation. `flush` waits until
-/// they have arrived.
+/// A write is ready as soon as the data is on its way, and a later operation returns its error.
+/// `flush` waits until the data has arrived.
 ///
-/// One task at a time writes, flushes or seeks through these traits: the last one that polls is the one that is woken.
+/// One task at a time writes, flushes or seeks through these traits: only the last one that polled
+/// is woken.
 impl AsyncWrite for &File {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -72,12 +73,12 @@ impl AsyncWrite for &File {
         Poll::Ready(Ok(len))
     }
 
-    /// Waits until everything that was written before has arrived.
+    /// Waits until all data written before has arrived.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Turn::poll(&self.shared, Side::Write, cx).map_ok(drop)
     }
 
-    /// As `poll_flush`. The file is closed when it is dropped.
+    /// Same as `poll_flush`. The file is closed when it is dropped.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }
@@ -105,7 +106,7 @@ impl AsyncSeek for &File {
     }
 }
 
-/// As much as one operation writes.
+/// The bytes that one operation writes.
 fn first_chunk(bufs: &[IoSlice<'_>]) -> Vec<u8> {
     let len = bufs.iter().map(|buf| buf.len()).sum::<usize>().min(CHUNK);
     let mut data = Vec::with_capacity(len);

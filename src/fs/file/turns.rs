@@ -1,7 +1,9 @@
-//! Turns: who may do the next operation, one after another, in the order in which they came. It knows nothing of files.
+//! Turns: the right to run the next operation, granted in the order of the requests. This module
+//! knows nothing of files.
 //!
-//! Whoever has the turn has the token, a value that only one can have. One invariant: while the token is here, the first
-//! of those who wait in line has been woken; where none waits in line, those who poll have been.
+//! The holder of the turn has the token, a value that exists only once. One invariant: while the
+//! token is here, the first waiter in line has been woken; if none waits in line, the pollers have
+//! been.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -10,29 +12,30 @@ use std::task::{Context, Poll, Waker};
 
 use crate::runtime;
 
-/// The line for the turns. From any thread.
+/// The line for the turns, usable from any thread.
 pub(super) struct Turns<T> {
     line: Mutex<Line<T>>,
 }
 
 struct Line<T> {
-    /// `None` while somebody has the turn.
+    /// `None` while the turn is taken.
     token: Option<T>,
-    /// By the number of their place, which grows. A waker that was used is `None`.
+    /// Waiters by the number of their place, which grows. A used waker is `None`.
     waiting: VecDeque<(u64, Option<Waker>)>,
     next: u64,
-    /// Those who poll through a trait, and may stop without a word: so they have no place in the line.
+    /// Wakers of callers that poll through a trait. They may stop without notice, so they have no
+    /// place in the line.
     polling: [Option<Waker>; 2],
 }
 
-/// Which of the two who may poll at a time.
+/// Which of the two callers that may poll at a time.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Side {
     Read,
     Write,
 }
 
-/// A place in the line, which whoever has it has to [leave](Turns::leave).
+/// A place in the line. Its owner has to [leave](Turns::leave) it.
 #[derive(Debug, Default)]
 pub(super) struct Place(Option<u64>);
 
@@ -42,7 +45,7 @@ impl<T> Turns<T> {
         Self { line: Mutex::new(Line { token: Some(token), waiting, next: 0, polling }) }
     }
 
-    /// Takes the turn as the first in line; waits there until then.
+    /// Takes the turn if it is first in line, and waits in line until then.
     pub(super) fn poll_take(&self, place: &mut Place, cx: &Context<'_>) -> Poll<T> {
         let mut waker = Some(cx.waker().clone());
         let mut line = self.lock();
@@ -67,7 +70,8 @@ impl<T> Turns<T> {
         Poll::Pending
     }
 
-    /// Takes the turn if it is free and nobody waits in line; is woken when that may be so, once.
+    /// Takes the turn if it is free and the line is empty. Otherwise the caller is woken once, when
+    /// that may be so.
     pub(super) fn poll_free(&self, side: Side, cx: &Context<'_>) -> Poll<T> {
         let waker = cx.waker().clone();
         let mut line = self.lock();
@@ -83,7 +87,7 @@ impl<T> Turns<T> {
         Poll::Pending
     }
 
-    /// Gives a place in the line up.
+    /// Gives up a place in the line.
     pub(super) fn leave(&self, place: &mut Place) {
         let Some(number) = place.0.take() else { return };
         let mut line = self.lock();
@@ -95,7 +99,7 @@ impl<T> Turns<T> {
         wake(next);
     }
 
-    /// Ends the turn that was taken.
+    /// Ends a turn that was taken.
     pub(super) fn release(&self, token: T) {
         let mut line = self.lock();
         line.token = Some(token);
@@ -115,7 +119,7 @@ impl<T> Line<T> {
         self.waiting.binary_search_by_key(&number, |&(number, _)| number).ok()
     }
 
-    /// Of whoever may take the turn now.
+    /// The wakers of the callers that may take the turn now.
     fn next_wakers(&mut self) -> [Option<Waker>; 2] {
         match self.waiting.front_mut() {
             Some((_, waker)) => [waker.take(), None],
@@ -147,7 +151,7 @@ mod tests {
         }
     }
 
-    /// Somebody who waits, and how often it was woken.
+    /// A waiter, and a count of its wakes.
     #[derive(Default)]
     struct Waiting {
         place: Place,
@@ -230,7 +234,7 @@ mod tests {
         assert_eq!((reader.wakes(), writer.wakes()), (2, 1));
     }
 
-    /// One that polls no more must not be in anybody's way.
+    /// A caller that no longer polls must not block the others.
     #[test]
     fn whoever_stops_polling_blocks_nobody() {
         let turns = Turns::new(());

@@ -1,4 +1,4 @@
-//! Writing a `File`.
+//! Writes a `File`.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
@@ -10,16 +10,19 @@ use super::operation::run;
 use super::shared::Turn;
 
 impl File {
-    /// Writes bytes of `data` at the position, and says how many: 512 KiB at most, less if the disk is full.
+    /// Writes bytes of `data` at the position, and returns how many: at most 512 KiB, and fewer if
+    /// the disk is full.
     ///
     /// # Cancel safety
     ///
-    /// Once a thread has begun, they are written. Then an error is that of the next operation.
+    /// Once a thread has begun, the bytes are written. The next operation returns the error if that
+    /// fails.
     ///
     /// # Errors
     ///
-    /// Those of `write(2)`: the disk is full ([`StorageFull`](ErrorKind::StorageFull)), the file is too large, it is not
-    /// open for writing.
+    /// Any error from `write(2)`, for example because the disk is full
+    /// ([`StorageFull`](ErrorKind::StorageFull)), the file is too large, or it is not open for
+    /// writing.
     pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
         let turn = Turn::wait(&self.shared).await?;
         if data.is_empty() {
@@ -31,17 +34,17 @@ impl File {
 
     /// Writes all of `data` at the position.
     ///
-    /// No other operation of this file comes in between. In a file that was opened with
-    /// [`append`](crate::fs::OpenOptions::append), nor does what others write there, as far as `data` are not longer than
-    /// 512 KiB.
+    /// No other operation of this file comes in between. In a file opened with
+    /// [`append`](crate::fs::OpenOptions::append), writes of other processes do not come in between
+    /// either, as long as `data` is not longer than 512 KiB.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: some of it may have been written.
+    /// Not cancel safe: a part of `data` may have been written.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write). Some of it may have been written.
+    /// Same as [`write`](Self::write). A part of `data` may have been written.
     pub async fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
         let mut turn = Turn::wait(&self.shared).await?;
         while !data.is_empty() {
@@ -53,22 +56,22 @@ impl File {
         Ok(())
     }
 
-    /// Writes bytes of `data` at `offset`, counted from the beginning, and says how many: 512 KiB at most. The position
-    /// counts for nothing, and stays. In a file that was opened with [`append`](crate::fs::OpenOptions::append), Linux
-    /// writes at the end nevertheless.
+    /// Writes bytes of `data` at `offset`, counted from the beginning, and returns how many: at
+    /// most 512 KiB. It neither uses nor moves the position. In a file opened with
+    /// [`append`](crate::fs::OpenOptions::append), Linux writes at the end nevertheless.
     ///
     /// # Cancel safety
     ///
-    /// As [`write`](Self::write).
+    /// Same as [`write`](Self::write).
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write); the file has no positions, as a pipe.
+    /// Same as [`write`](Self::write). Also an error if the file cannot seek, such as a pipe.
     #[doc(alias = "pwrite")]
     pub async fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
         let data = data[..data.len().min(CHUNK)].to_vec();
         self.operate("write", move |file, cursor| {
-            // What was read ahead may be about to change.
+            // Data that was read ahead may be about to change.
             cursor.settle(file)?;
             loop {
                 match file.write_at(&data, offset) {
@@ -80,15 +83,15 @@ impl File {
         .await
     }
 
-    /// Writes all of `data` from `offset` on, as [`write_at`](Self::write_at).
+    /// Writes all of `data` from `offset` on, like [`write_at`](Self::write_at).
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: some of it may have been written.
+    /// Not cancel safe: a part of `data` may have been written.
     ///
     /// # Errors
     ///
-    /// As [`write_at`](Self::write_at). Some of it may have been written.
+    /// Same as [`write_at`](Self::write_at). A part of `data` may have been written.
     pub async fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while done < data.len() {
@@ -103,9 +106,9 @@ impl File {
         Ok(())
     }
 
-    /// Waits until everything before has been done: what was written through the trait
-    /// [`AsyncWrite`](crate::io::AsyncWrite), and by writes that nobody awaited. After the methods of this type there is
-    /// nothing to wait for.
+    /// Waits until all earlier operations are done: writes through the trait
+    /// [`AsyncWrite`](crate::io::AsyncWrite), and writes that were not awaited. After the methods
+    /// of this type there is nothing to wait for.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +116,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// That of an operation that nobody has awaited.
+    /// The error of an operation that was not awaited.
     pub async fn flush(&self) -> io::Result<()> {
         Turn::wait(&self.shared).await.map(drop)
     }
@@ -130,7 +133,7 @@ async fn write_chunk(turn: Turn, data: &[u8]) -> io::Result<(usize, Turn)> {
         if written == 0 {
             return Err(error);
         }
-        // Some of it was written: the error is for the next operation.
+        // A part was written: the error is left for the next operation.
         shared.keep_failure(error);
         Ok(written)
     })

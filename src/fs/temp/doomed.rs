@@ -1,4 +1,4 @@
-//! What is to be removed when it is dropped.
+//! Paths that are removed on drop.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -12,18 +12,18 @@ use crate::fs::error::cannot;
 use crate::fs::job::Job;
 use crate::runtime::{self, BoxedError, OwnProcess};
 
-/// The path of something that is removed when this is dropped.
+/// A path that is removed when this is dropped.
 ///
-/// On a loop that is a [cleanup](crate::with_cleanup) of the task that drops it; where no loop runs, as on the threads of
-/// the pool, it is done at once.
+/// On a loop, the removal is a [cleanup](crate::with_cleanup) of the task that drops it. Where no
+/// loop runs, such as on the threads of the pool, it happens at once.
 #[derive(Debug)]
 pub(in crate::fs) struct Doomed {
-    /// Empty when there is nothing to remove any more.
+    /// Empty when there is nothing left to remove.
     path: PathBuf,
     kind: Kind,
-    /// Where it was asked for.
+    /// Where the user asked for it.
     place: &'static Location<'static>,
-    /// A forked child leaves it to its parent.
+    /// A forked child leaves the removal to its parent.
     process: OwnProcess,
 }
 
@@ -46,12 +46,12 @@ impl Doomed {
         &self.path
     }
 
-    /// It is not removed after all.
+    /// Keeps the path from being removed.
     pub(in crate::fs) fn spare(mut self) -> PathBuf {
         mem::take(&mut self.path)
     }
 
-    /// Removes it now. Dropped half way, the rest goes on.
+    /// Removes the path now. If the future is dropped half way, the rest goes on.
     pub(super) async fn remove(self) -> io::Result<()> {
         let (path, kind) = (self.path.clone(), self.kind);
         let removed = Job::new("remove", path.clone(), move || remove(&path, kind)).await;
@@ -74,7 +74,7 @@ impl Drop for Doomed {
     }
 }
 
-/// Removes what its path says: on a thread, or when it is dropped before it has begun.
+/// Removes its path: on a thread, or when it is dropped before that has begun.
 struct Removal {
     path: PathBuf,
     kind: Kind,
@@ -83,7 +83,7 @@ struct Removal {
 }
 
 impl Removal {
-    /// Gives the error, if there is one.
+    /// Returns the error, if there is one.
     async fn run(self) -> Option<BoxedError> {
         let (path, kind, has_begun) = (self.path.clone(), self.kind, Arc::clone(&self.has_begun));
         let removed = Job::new("remove", path.clone(), move || {
@@ -111,7 +111,7 @@ fn remove(path: &Path, kind: Kind) -> io::Result<()> {
         Kind::Dir => fs::remove_dir_all(path),
     };
     match removed {
-        // Somebody was quicker.
+        // The path was already removed by other code.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(|error| cannot("remove the temporary", path, &error)),
     }

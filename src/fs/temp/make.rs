@@ -1,4 +1,4 @@
-//! Making temporary files and directories.
+//! Makes temporary files and directories.
 
 use std::env;
 use std::fmt;
@@ -14,16 +14,18 @@ use super::{Doomed, TempDir, TempFile};
 use crate::fs::File;
 use crate::fs::job::Job;
 
-/// Makes a file with a name that nobody can guess, for this user alone, open for reading and writing. It is removed when
-/// the [`TempFile`] is dropped. Python's `tempfile.NamedTemporaryFile`.
+/// Makes a file with an unguessable name, accessible to this user only, and opens it for reading
+/// and writing. It is removed when the [`TempFile`] is dropped. This is Python's
+/// `tempfile.NamedTemporaryFile`.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it leaves no file behind.
+/// If the future is dropped before it is ready, no file is left behind.
 ///
 /// # Errors
 ///
-/// If the directory is missing, may not be written, or is full; if there is a `/` in the prefix or suffix.
+/// An error if the directory is missing, may not be written, or is full, or if the prefix or suffix
+/// contains a `/`.
 ///
 /// # Examples
 ///
@@ -48,16 +50,17 @@ pub fn temp_file() -> MakeTempFile {
     MakeTempFile { making: Making::new() }
 }
 
-/// Makes a directory with a name that nobody can guess, for this user alone. It is removed, with all that is in it, when
-/// the [`TempDir`] is dropped. Python's `tempfile.TemporaryDirectory`.
+/// Makes a directory with an unguessable name, accessible to this user only. It is removed, with
+/// everything in it, when the [`TempDir`] is dropped. This is Python's
+/// `tempfile.TemporaryDirectory`.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it leaves no directory behind.
+/// If the future is dropped before it is ready, no directory is left behind.
 ///
 /// # Errors
 ///
-/// As [`temp_file`].
+/// Same as [`temp_file`].
 ///
 /// # Examples
 ///
@@ -93,7 +96,7 @@ pub struct MakeTempDir {
     making: Making<TempDir>,
 }
 
-/// Both are made the same way.
+/// The stages that files and directories have in common.
 struct Making<T: Send + 'static> {
     stage: Stage<T>,
 }
@@ -105,7 +108,7 @@ enum Stage<T: Send + 'static> {
 }
 
 struct Wishes {
-    /// That of the system, if there is none.
+    /// `None` stands for the system's directory.
     dir: Option<PathBuf>,
     prefix: String,
     suffix: String,
@@ -181,19 +184,20 @@ impl Future for MakeTempDir {
 }
 
 impl MakeTempFile {
-    /// In this directory, instead of the system's: the environment's `TMPDIR`, or `/tmp`.
+    /// Uses this directory instead of the system's, which is `TMPDIR` from the environment, or
+    /// `/tmp`.
     pub fn inside(mut self, dir: impl Into<PathBuf>) -> Self {
         self.making.wish(|wishes| wishes.dir = Some(dir.into()));
         self
     }
 
-    /// With this beginning of its name; `tmp-` unless said otherwise.
+    /// Sets the beginning of the name. The default is `tmp-`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.making.wish(|wishes| wishes.prefix = prefix.into());
         self
     }
 
-    /// With this end of its name, such as `.txt`.
+    /// Sets the end of the name, such as `.txt`.
     pub fn suffix(mut self, suffix: impl Into<String>) -> Self {
         self.making.wish(|wishes| wishes.suffix = suffix.into());
         self
@@ -201,19 +205,20 @@ impl MakeTempFile {
 }
 
 impl MakeTempDir {
-    /// In this directory, instead of the system's: the environment's `TMPDIR`, or `/tmp`.
+    /// Uses this directory instead of the system's, which is `TMPDIR` from the environment, or
+    /// `/tmp`.
     pub fn inside(mut self, dir: impl Into<PathBuf>) -> Self {
         self.making.wish(|wishes| wishes.dir = Some(dir.into()));
         self
     }
 
-    /// With this beginning of its name; `tmp-` unless said otherwise.
+    /// Sets the beginning of the name. The default is `tmp-`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.making.wish(|wishes| wishes.prefix = prefix.into());
         self
     }
 
-    /// With this end of its name.
+    /// Sets the end of the name.
     pub fn suffix(mut self, suffix: impl Into<String>) -> Self {
         self.making.wish(|wishes| wishes.suffix = suffix.into());
         self

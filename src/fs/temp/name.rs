@@ -1,4 +1,4 @@
-//! Names that nobody can guess, and that nobody has taken. All of this blocks.
+//! Names that are unguessable and not taken. Everything here blocks.
 
 use std::fs::{DirBuilder, File as StdFile, OpenOptions as StdOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf, absolute};
 
 use crate::fs::error::cannot;
 
-/// So many names are tried. Two are the same once in 2 to the power of 64 times.
+/// How many names are tried. Two names collide once in 2 to the power of 64 times.
 const ATTEMPTS_MAX: usize = 100;
 
-/// Makes a file in `dir`, open for reading and writing, with a path from the root.
+/// Makes a file in `dir`, opens it for reading and writing, and returns it with its absolute path.
 pub(in crate::fs) fn new_file(
     dir: &Path,
     prefix: &str,
@@ -23,7 +23,7 @@ pub(in crate::fs) fn new_file(
     first_free(dir, prefix, suffix, |path| options.open(path))
 }
 
-/// Makes a directory in `dir` that is its owner's alone; its path, from the root.
+/// Makes a directory in `dir` that only its owner can access, and returns its absolute path.
 pub(super) fn new_dir(dir: &Path, prefix: &str, suffix: &str) -> io::Result<PathBuf> {
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
@@ -43,7 +43,7 @@ fn first_free<T>(
         let slash = "the prefix and the suffix are parts of a name, and may have no `/`";
         return Err(cannot(io::Error::new(ErrorKind::InvalidInput, slash)));
     }
-    // The working directory may be another one when it is removed.
+    // The working directory may have changed by the time the path is removed.
     let dir = absolute(dir).map_err(cannot)?;
     let mut attempts = 0;
     loop {
@@ -57,7 +57,7 @@ fn first_free<T>(
     }
 }
 
-/// A number that nobody can guess: the standard library's hasher is keyed by the system's random numbers.
+/// An unguessable number: the standard library's hasher is keyed by the system's random numbers.
 fn random() -> u64 {
     RandomState::new().hash_one(())
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::Doomed;
 
-/// A directory that is removed, with all that is in it, when this is dropped; made by [`temp_dir`](super::temp_dir()).
+/// A directory that is removed, with everything in it, when this is dropped. It is made by
+/// [`temp_dir`](super::temp_dir()).
 ///
-/// Dropped on a loop, it is removed on a thread, and that is a [cleanup](crate::with_cleanup) of the task that is current
-/// then: the task ends when it is done, within a limit of time, and an error is reported. Dropped elsewhere, it is
-/// removed at once, and an error is logged.
+/// If it is dropped on a loop, a thread removes the directory, as a [cleanup](crate::with_cleanup)
+/// of the task that is current then: the task ends when the removal is done, within a time limit,
+/// and an error is reported. If it is dropped elsewhere, the directory is removed at once, and an
+/// error is logged.
 #[derive(Debug)]
 #[must_use = "dropped, it removes the directory"]
 pub struct TempDir {
@@ -21,25 +23,25 @@ impl TempDir {
         Self { doomed }
     }
 
-    /// The path, from the root.
+    /// Returns the path, from the root.
     pub fn path(&self) -> &Path {
         self.doomed.path()
     }
 
-    /// Removes it now, with all that is in it. If it is gone already, that is no error.
+    /// Removes the directory now, with everything in it. It is not an error if it is already gone.
     ///
     /// # Cancel safety
     ///
-    /// It is removed in any case.
+    /// The directory is removed in any case.
     ///
     /// # Errors
     ///
-    /// If something in it may not be removed.
+    /// An error if something in it may not be removed.
     pub async fn close(self) -> io::Result<()> {
         self.doomed.remove().await
     }
 
-    /// The directory stays.
+    /// Keeps the directory, and returns its path.
     pub fn keep(self) -> PathBuf {
         self.doomed.spare()
     }

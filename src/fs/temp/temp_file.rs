@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use super::Doomed;
 use crate::fs::File;
 
-/// An open file that is removed when this is dropped; made by [`temp_file`](super::temp_file()). It derefs to [`File`].
+/// An open file that is removed when this is dropped. It is made by
+/// [`temp_file`](super::temp_file()), and derefs to [`File`].
 ///
-/// It is removed as a [`TempDir`](super::TempDir) is.
+/// The removal works like that of a [`TempDir`](super::TempDir).
 #[derive(Debug)]
 #[must_use = "dropped, it removes the file"]
 pub struct TempFile {
@@ -23,25 +24,25 @@ impl TempFile {
         Self { file, doomed }
     }
 
-    /// The path, from the root.
+    /// Returns the path, from the root.
     pub fn path(&self) -> &Path {
         self.doomed.path()
     }
 
-    /// Removes it now. If it is gone already, that is no error.
+    /// Removes the file now. It is not an error if it is already gone.
     ///
     /// # Cancel safety
     ///
-    /// It is removed in any case.
+    /// The file is removed in any case.
     ///
     /// # Errors
     ///
-    /// If its directory may not be written any more.
+    /// An error if its directory may not be written any more.
     pub async fn close(self) -> io::Result<()> {
         self.doomed.remove().await
     }
 
-    /// The file stays: with its name, or one that [`rename`](crate::fs::rename) gives it.
+    /// Keeps the file, under its name or one that [`rename`](crate::fs::rename) gives it.
     pub fn keep(self) -> (File, PathBuf) {
         (self.file, self.doomed.spare())
     }

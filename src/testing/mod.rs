@@ -1,4 +1,4 @@
-//! Help for tests of programs that run on oneloop.
+//! Helpers for testing programs that run on oneloop.
 //!
 //! # Examples
 //!
@@ -21,21 +21,23 @@ use crate::runtime;
 use crate::task;
 use crate::time;
 
-/// Moves virtual time forward: everything that is due within `duration` happens, in its order, before this returns.
+/// Moves virtual time forward: everything that is due within `duration` happens, in order, before
+/// this returns.
 ///
-/// It is a [`sleep`](time::sleep) that says what it is for, and that refuses to wait in real time: it does not wait for other threads and
-/// processes either. Timers that are due at the very end have
-/// expired, and the tasks that they woke have run once.
+/// It works like a [`sleep`](time::sleep) whose name says what it is for, and it refuses to wait in
+/// real time: it does not wait for other threads and processes either. Timers that are due at the
+/// very end have expired, and the tasks that they woke have run once.
 ///
-/// A duration that goes beyond the end of the clock, such as `Duration::MAX`, moves time until no timer is left.
+/// A duration that goes beyond the end of the clock, such as `Duration::MAX`, moves time until no
+/// timer is left.
 ///
 /// # Cancel safety
 ///
-/// Dropped half way, it leaves the clock where it stands.
+/// If the future is dropped half way, the clock stays where it is.
 ///
 /// # Panics
 ///
-/// If the loop's time is not [virtual](crate::Builder::virtual_time).
+/// Panics if the loop's time is not [virtual](crate::Builder::virtual_time).
 ///
 /// # Examples
 ///
@@ -67,7 +69,7 @@ pub async fn advance(duration: Duration) {
 async fn advance_by(duration: Duration) {
     runtime::ask_for(runtime::nanos(duration));
     time::sleep(duration).await;
-    // Who went to sleep after us, until the same moment, comes after us too.
+    // A task that went to sleep after this one, until the same moment, also wakes after it.
     task::yield_now().await;
 }
 

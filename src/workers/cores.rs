@@ -1,8 +1,9 @@
-//! Which core a thread runs on.
+//! Pins threads to cores.
 
 use std::io;
 
-/// Has this thread, one of `count`, run on one core only: on that of its number among those that it may use.
+/// Makes this thread, one of `count`, run on only one core: the one with this number among those
+/// that it may use.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",

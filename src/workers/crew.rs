@@ -1,4 +1,5 @@
-//! What all workers of one call share: who is there, and what has been asked of them.
+//! The state that all workers of one call share: which of them are running, and what they were
+//! asked to do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,14 +9,14 @@ use crate::runtime::Handle;
 use crate::task::CancelToken;
 
 pub(super) struct Crew {
-    /// Asks all to come to an end.
+    /// Asks all workers to end.
     pub(super) stop: CancelToken,
-    /// Asks them not to wait for anything any more.
+    /// Asks them to end at once, without waiting for anything.
     pub(super) hurry: CancelToken,
-    /// Says that all have ended.
+    /// Set when all have ended.
     pub(super) ended: CancelToken,
     pub(super) addrs: Addrs,
-    /// Those of all workers, from the moment at which the first of them runs.
+    /// The handles of all workers. They are complete from the moment the first worker runs.
     handles: Mutex<Vec<Option<Handle>>>,
     working: AtomicUsize,
     first_panic: OnceLock<usize>,
@@ -38,14 +39,14 @@ impl Crew {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker of this number has ended, or is not even there.
+    /// One worker has ended, or was never there.
     pub(super) fn leave(&self) {
         if self.working.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.ended.cancel();
         }
     }
 
-    /// The worker of this number has panicked, and the others have to stop.
+    /// The worker with this number has panicked, and the others have to stop.
     pub(super) fn panicked(&self, index: usize) {
         self.first_panic.get_or_init(|| index);
         self.stop.cancel();

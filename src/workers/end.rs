@@ -1,4 +1,5 @@
-//! How workers have ended, and what comes of it: a panic before an error, an error before the outputs.
+//! How workers ended, and what follows: a panic takes precedence over an error, an error over the
+//! outputs.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -6,17 +7,17 @@ use std::mem;
 use crate::runtime::{Payload, discard, panic_message};
 use crate::signal::{Interrupted, SignalKind};
 
-/// How one has ended.
+/// How one worker ended.
 pub(super) enum End<R> {
     Ready(R),
-    /// It was asked to stop, before it was ready.
+    /// It was asked to stop before it was ready.
     Cancelled,
     Panicked(Payload),
     /// It has no loop.
     Failed(io::Error),
 }
 
-/// How all have.
+/// How all workers ended.
 pub(super) struct Ends<R> {
     pub(super) all: Vec<End<R>>,
     pub(super) first_panic: Option<usize>,
@@ -30,7 +31,7 @@ impl<R> End<R> {
 }
 
 impl<R> Ends<R> {
-    /// The outputs of all, if all have one.
+    /// Returns the outputs of all workers, if all have one.
     #[track_caller]
     pub(super) fn outputs(mut self) -> io::Result<Vec<R>> {
         self.raise();
@@ -52,7 +53,7 @@ impl<R> Ends<R> {
         }
     }
 
-    /// Goes on with the first panic, if there is one.
+    /// Continues the first panic, if there is one.
     #[track_caller]
     fn raise(&mut self) {
         let mut message = None;
@@ -75,7 +76,8 @@ impl<R> Ends<R> {
 }
 
 impl<T, E: From<io::Error>> Ends<Result<T, E>> {
-    /// The values of all, if all have one; or the error of the worker that had the first one.
+    /// Returns the values of all workers if all have one, or the error of the worker that failed
+    /// first.
     #[track_caller]
     pub(super) fn results(mut self, first_error: Option<usize>) -> Result<Vec<T>, E> {
         self.raise();

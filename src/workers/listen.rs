@@ -1,4 +1,4 @@
-//! The addresses that workers share. Knows nothing of their listeners.
+//! The addresses that workers share. This module knows nothing of their listeners.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Which address was decided on for each that has been asked for.
+/// The address chosen for each request.
 #[derive(Default)]
 pub(super) struct Addrs(Mutex<Vec<Decided>>);
 
@@ -19,11 +19,12 @@ struct Decided {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     addrs: Vec<SocketAddr>,
-    /// How many times the worker has listened there before. A free port is another one each time.
+    /// How many times the worker has listened there before. A free port is a different one each
+    /// time.
     times: usize,
 }
 
-/// What one worker listens at.
+/// The addresses that one worker listens on.
 #[derive(Default)]
 pub(super) struct Listening(Mutex<Vec<Vec<SocketAddr>>>);
 
@@ -38,7 +39,7 @@ impl Listening {
         Asked { addrs: addrs.to_vec(), times }
     }
 
-    /// Nothing came of it.
+    /// The listener could not be made.
     pub(super) fn take_back(&self, asked: &Asked) {
         let mut all = lock(&self.0);
         if let Some(index) = all.iter().rposition(|addrs| *addrs == asked.addrs) {
@@ -48,8 +49,9 @@ impl Listening {
 }
 
 impl Addrs {
-    /// The address at which all workers listen that ask for the same. The first one finds it, and sees to it that nobody
-    /// else listens there: to share a port with another program by mistake is hard to notice.
+    /// Returns the address on which all workers that make the same request listen. The first worker
+    /// chooses it, and makes sure that no other program listens there: sharing a port with another
+    /// program by mistake is hard to notice.
     pub(super) fn decide(&self, asked: &Asked) -> io::Result<SocketAddr> {
         let mut all = lock(&self.0);
         if let Some(decided) = all.iter().find(|decided| decided.asked == *asked) {
@@ -72,7 +74,8 @@ impl Addrs {
     }
 }
 
-/// Takes the address for a moment, alone, and without listening: nobody can connect meanwhile and be lost.
+/// Binds the address briefly and exclusively, without listening, so no connection can arrive and be
+/// lost.
 fn probe(addr: SocketAddr) -> io::Result<SocketAddr> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

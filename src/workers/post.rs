@@ -1,4 +1,4 @@
-//! The thread of a worker: its loop, its future, and what happens when that panics.
+//! The thread of a worker: its loop, its future, and its restarts after a panic.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -17,11 +17,12 @@ use crate::signal::{Asks, run_unless_asked};
 use crate::task::{CancelToken, Cancelled};
 use crate::time::{Sleep, now, sleep};
 
-/// After a panic a worker waits so long before it starts again; each time twice as long, up to the last.
+/// How long a worker waits after a panic before it starts again. The pause doubles each time, up to
+/// the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// After so long a run, a panic counts as the first one.
+/// After a run of this length, a panic counts as the first one again.
 const CALM: Duration = Duration::from_secs(60);
 
 /// Where a worker works.
@@ -34,14 +35,15 @@ pub(super) struct Post<'a, F> {
 }
 
 impl<F> Post<'_, F> {
-    /// Makes the loop, says whether there is one, and runs when it may. If the gate closes, it does not.
+    /// Makes the loop, reports whether that succeeded, and runs once the gate opens. If the gate
+    /// closes, it does not run.
     pub(super) fn work<R>(&self, has_started: &Sender<bool>, gate: &Receiver<()>) -> End<R>
     where
         F: AsyncFn(Worker) -> R,
     {
         let _present = Present(&self.crew);
         let started = panic::catch_unwind(AssertUnwindSafe(|| self.start()));
-        // Nobody hears it only if the caller panics.
+        // The receiver is gone only if the caller panics.
         has_started.send(matches!(started, Ok(Ok(_)))).ok();
         let end = match started {
             Ok(Ok(runtime)) if gate.recv().is_ok() => self.run(runtime),
@@ -66,7 +68,7 @@ impl<F> Post<'_, F> {
         Ok(runtime)
     }
 
-    /// Runs until there is an end that no restart follows.
+    /// Runs until the worker ends and is not restarted.
     fn run<R>(&self, mut runtime: Runtime) -> End<R>
     where
         F: AsyncFn(Worker) -> R,
@@ -102,7 +104,7 @@ impl<F> Post<'_, F> {
     }
 }
 
-/// While it lives, its worker does.
+/// Marks its worker as present while it exists.
 struct Present<'a>(&'a Crew);
 
 impl Drop for Present<'_> {
@@ -118,7 +120,7 @@ struct Restarts {
 }
 
 impl Restarts {
-    /// Counts one more, if there may be one after a run of this length.
+    /// Counts one more restart, if one is allowed after a run of this length.
     fn allow(&mut self, on_panic: OnPanic, ran: Duration) -> bool {
         let OnPanic::Restart { times } = on_panic else { return false };
         if ran >= CALM {
@@ -171,7 +173,8 @@ impl Asks for CrewAsks {
     }
 }
 
-/// Waits for a token, and is cheap to ask as often as main is polled, always with the same waker.
+/// Waits for a token. Main may poll it as often as it likes, always with the same waker, at little
+/// cost.
 struct Wish {
     token: CancelToken,
     cancelled: Cancelled,

@@ -1,4 +1,5 @@
-//! The thread that calls: it starts the workers, passes on what signals ask for, and waits until all have ended.
+//! The calling thread: it starts the workers, passes on requests from signals, and waits until all
+//! have ended.
 
 use std::future::poll_fn;
 use std::io;
@@ -44,7 +45,8 @@ where
 
 type Thread<'scope, R> = ScopedJoinHandle<'scope, End<R>>;
 
-/// Starts the threads. They run when all have a loop; where one has none, none does, and all end.
+/// Starts the threads. They run once all have a loop. If one fails to make its loop, none runs, and
+/// all end.
 fn start<'scope, F, R>(
     options: &'scope Workers,
     scope: &'scope Scope<'scope, '_>,
@@ -70,14 +72,14 @@ where
     }
     if started.iter().take(options.count).all(|has_started| has_started) {
         for gate in gates {
-            // Whoever does not take it has ended.
+            // A worker that does not receive it has ended.
             gate.send(()).ok();
         }
     }
     Ok(threads)
 }
 
-/// Waits until all have ended, and passes on what signals ask for. Gives the first of them.
+/// Waits until all have ended, and passes on requests from signals. Returns the first signal.
 async fn listen(crew: &Crew, mut requests: Option<Signals>) -> Option<SignalKind> {
     let mut ended = pin!(crew.ended.cancelled());
     let mut stopped_by = None;

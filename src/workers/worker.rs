@@ -1,4 +1,4 @@
-//! `Worker`: what the future of a worker is given.
+//! `Worker`: the argument of a worker's future.
 
 use std::fmt;
 use std::io;
@@ -13,14 +13,15 @@ use crate::task::CancelToken;
 
 /// One of several workers, as its own future sees it; see [`workers`](super::workers()).
 ///
-/// A clone is the same worker. It may be kept and sent anywhere; only [`listen`](Self::listen) needs a loop.
+/// A clone is the same worker. It may be kept and sent anywhere; only [`listen`](Self::listen)
+/// needs a loop.
 #[derive(Clone)]
 pub struct Worker {
     crew: Arc<Crew>,
     seat: Arc<Seat>,
 }
 
-/// What belongs to one run of one worker.
+/// The state of one run of one worker.
 struct Seat {
     index: usize,
     looks_out: AtomicBool,
@@ -34,28 +35,29 @@ impl Worker {
         Self { crew, seat: Arc::new(seat) }
     }
 
-    /// Its number, from 0.
+    /// Returns the worker's number, starting at 0.
     pub fn index(&self) -> usize {
         self.seat.index
     }
 
-    /// How many workers there are, this one included.
+    /// Returns the number of workers, this one included.
     pub fn count(&self) -> usize {
         self.crew.handles().len()
     }
 
-    /// The way to the loop of the worker of this number: to send work there, or a connection.
+    /// Returns a handle to the loop of the worker with this number, for sending it work or a
+    /// connection.
     ///
-    /// When that worker has ended, the handle says so with an error. One that was [restarted](super::OnPanic::Restart) has
-    /// another handle then.
+    /// When that worker has ended, the handle returns errors. A worker that was
+    /// [restarted](super::OnPanic::Restart) has a different handle then.
     ///
     /// # Panics
     ///
-    /// If there is no worker of this number.
+    /// Panics if there is no worker with this number.
     ///
     /// # Examples
     ///
-    /// A connection goes to another worker as a socket of the standard library:
+    /// Hand a connection to another worker as a socket of the standard library:
     ///
     /// ```
     /// use oneloop::net::TcpStream;
@@ -87,27 +89,30 @@ impl Worker {
         }
     }
 
-    /// The ways to the loops of all workers, in their order, this one's included.
+    /// Returns handles to the loops of all workers, in their order, this one's included.
     pub fn handles(&self) -> Vec<Handle> {
         self.crew.handles().iter().copied().flatten().collect()
     }
 
-    /// Listens at `addr`, together with all workers that ask for the same (`SO_REUSEPORT`): each has a listener of its own,
-    /// and Linux spreads new connections over them. With port 0, all get the one port that was free for the first.
+    /// Listens on `addr`, together with all workers that ask for the same address (`SO_REUSEPORT`).
+    /// Each worker has a listener of its own, and Linux spreads new connections over them. With
+    /// port 0, all get the port that was free for the first worker.
     ///
-    /// A worker that asks for port 0 again gets another port, which is that of the others' second listener.
+    /// A worker that asks for port 0 again gets another port, which it shares with the second
+    /// listener of the other workers.
     ///
-    /// When a worker drops its listener before the others drop theirs, the connections that nobody has accepted there are
-    /// reset.
+    /// When a worker drops its listener before the others drop theirs, connections that were not
+    /// yet accepted there are reset.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it listens nowhere; the other workers keep the port that was found.
+    /// If the future is dropped before it is ready, it listens nowhere. The other workers keep the
+    /// port that was found.
     ///
     /// # Errors
     ///
-    /// As [`TcpListener::bind`]; `AddrInUse` also if another program listens there with the same option, and so would share
-    /// the connections.
+    /// Same as [`TcpListener::bind`]. `AddrInUse` also if another program listens there with the
+    /// same option, and would share the connections.
     ///
     /// # Examples
     ///
@@ -133,12 +138,13 @@ impl Worker {
         listener
     }
 
-    /// Waits until the workers are asked to stop: by Ctrl-C, by [`stop`](Self::stop) or by a panic of one of them. From its
-    /// first poll on, this worker counts as one that ends by itself, within the [grace](super::Workers::grace).
+    /// Waits until the workers are asked to stop: by Ctrl-C, by [`stop`](Self::stop) or by a panic
+    /// of one of them. From the first poll on, this worker counts as one that ends by itself within
+    /// the [grace period](super::Workers::grace).
     ///
     /// # Cancel safety
     ///
-    /// It may be dropped and awaited again.
+    /// The future may be dropped and awaited again.
     ///
     /// # Examples
     ///
@@ -164,20 +170,21 @@ impl Worker {
         self.crew.stop.cancelled().await;
     }
 
-    /// A token that is cancelled when the workers are asked to stop; cancelling it stops nobody else. From this call on,
-    /// the worker counts as one that ends by itself, as with [`stopping`](Self::stopping).
+    /// Returns a token that is cancelled when the workers are asked to stop. Cancelling it stops no
+    /// other worker. From this call on, the worker counts as one that ends by itself, as with
+    /// [`stopping`](Self::stopping).
     #[must_use]
     pub fn stop_token(&self) -> CancelToken {
         self.look_out();
         self.crew.stop.child()
     }
 
-    /// Whether the workers have been asked to stop.
+    /// Returns whether the workers have been asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.crew.stop.is_cancelled()
     }
 
-    /// Asks all workers to stop, this one included, as Ctrl-C does. From any thread.
+    /// Asks all workers to stop, this one included, like Ctrl-C. Any thread may call it.
     pub fn stop(&self) {
         self.crew.stop.cancel();
     }
@@ -190,7 +197,7 @@ impl Worker {
         &self.crew
     }
 
-    /// Whether it means to end by itself.
+    /// Whether the worker means to end by itself.
     pub(super) fn looks_out(&self) -> bool {
         self.seat.looks_out.load(Ordering::Relaxed)
     }

@@ -11,11 +11,12 @@ use super::Worker;
 use super::supervise::supervise;
 use crate::runtime::Builder;
 
-/// So many workers, each with an event loop on a thread of its own; [`Workers::run`] starts them.
+/// Describes `count` workers, each with an event loop on a thread of its own. [`Workers::run`]
+/// starts them.
 ///
 /// # Panics
 ///
-/// If there are to be none.
+/// Panics if `count` is 0.
 ///
 /// # Examples
 ///
@@ -40,7 +41,7 @@ pub fn workers(count: usize) -> Workers {
     }
 }
 
-/// As many [`workers`](workers()) as this process may use cores.
+/// Describes one worker for each core that this process may use; see [`workers`](workers()).
 ///
 /// # Examples
 ///
@@ -56,19 +57,20 @@ pub fn per_core() -> Workers {
 /// What happens when the future of a worker panics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OnPanic {
-    /// The others are asked to stop, and the panic goes on in the caller.
+    /// The others are asked to stop, and the panic continues in the caller.
     Stop,
-    /// The worker starts again: on a new loop, after a pause of 10 ms, which doubles each time, up to 1 s. Its other tasks
-    /// are gone, and what other workers have sent it.
+    /// The worker starts again on a new loop, after a pause of 10 ms, which doubles each time, up
+    /// to 1 s. Its other tasks are lost, as is work that other workers have sent it.
     ///
-    /// After so many restarts without a minute of calm between two of them, the next panic is as with `Stop`.
+    /// After this many restarts without a calm minute between two of them, the next panic is
+    /// handled as with `Stop`.
     Restart {
-        /// How many restarts.
+        /// The number of restarts.
         times: u32,
     },
 }
 
-/// Options of some workers; see [`workers`](workers()) and the [module](super).
+/// Options of workers; see [`workers`](workers()) and the [module](super).
 #[must_use = "workers do nothing until `run`"]
 pub struct Workers {
     pub(super) count: usize,
@@ -80,36 +82,39 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Whether each worker stays on a core of its own; off unless said otherwise. Then its caches stay warm, but nobody
-    /// takes its turn when something else runs there. Threads that a worker starts stay there too.
+    /// Sets whether each worker stays on a core of its own. The default is off. Pinning keeps the
+    /// core's caches warm, but no other core takes over when something else runs there. Threads
+    /// that a worker starts stay on its core too.
     ///
-    /// Where that cannot be done, [`run`](Self::run) gives an error: with more workers than the process may use cores, of which two
-    /// would share one (`InvalidInput`), and on systems other than Linux, Android, FreeBSD and `DragonFly`.
+    /// [`run`](Self::run) returns an error where this cannot be done: if there are more workers
+    /// than cores that the process may use, so that two would share one (`InvalidInput`), and on
+    /// systems other than Linux, Android, FreeBSD and `DragonFly`.
     pub fn pin_to_cores(mut self, on: bool) -> Self {
         self.pins = on;
         self
     }
 
-    /// How long a worker that looks out for the end may take to come to it; 5 seconds by default. Then it is cancelled.
+    /// Sets how long a worker that watches for the request to stop may take to end. The default is
+    /// 5 seconds. After that it is cancelled.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// What happens when the future of a worker panics; by default all stop.
+    /// Sets what happens when the future of a worker panics. By default all workers stop.
     pub fn on_panic(mut self, on_panic: OnPanic) -> Self {
         self.on_panic = on_panic;
         self
     }
 
-    /// Whether Ctrl-C (SIGINT) and SIGTERM ask the workers to stop; on unless said otherwise. Without it, they do what they
-    /// do in any program.
+    /// Sets whether Ctrl-C (SIGINT) and SIGTERM ask the workers to stop. The default is on. If it
+    /// is off, these signals have their usual effect.
     pub fn stop_on_signals(mut self, on: bool) -> Self {
         self.stops_on_signals = on;
         self
     }
 
-    /// Has `builder` say which options the loop of each worker has, by its number.
+    /// Makes `builder` choose the options of each worker's loop, given the number of the worker.
     ///
     /// # Examples
     ///
@@ -126,23 +131,25 @@ impl Workers {
         self
     }
 
-    /// Calls `main` once for each worker, and runs what it returns on that worker's loop, on a thread called `worker-0` and
-    /// so on. Blocks this thread until all have ended, and gives their outputs in order. How they end, the [module](super)
-    /// says.
+    /// Calls `main` once for each worker, and runs the returned future on that worker's loop, on a
+    /// thread named `worker-0` and so on. Blocks this thread until all have ended, and returns
+    /// their outputs in order. The [module](super) describes how workers end.
     ///
-    /// One that is ready is done; the others go on. Where an error of one is to end all, take [`try_run`](Self::try_run).
+    /// A worker that is ready is done, and the others go on. Use [`try_run`](Self::try_run) to let
+    /// an error of one worker end all.
     ///
     /// # Errors
     ///
-    /// - That of a thread, a loop or a core that cannot be had; then no worker has run, unless it was to be restarted.
-    /// - [`Interrupted`](crate::Interrupted), of the kind `Interrupted`, if a signal has come and some worker was cancelled
-    ///   before it was ready; the outputs of the others are dropped.
-    /// - The same kind, if [`Worker::stop`] has done so.
+    /// - An error if a thread, a loop or a core could not be had. No worker has run then, unless
+    ///   this happened during a restart.
+    /// - [`Interrupted`](crate::Interrupted), with the kind `Interrupted`, if a signal came and a
+    ///   worker was cancelled before it was ready. The outputs of the others are dropped.
+    /// - An error of the same kind if [`Worker::stop`] had that effect.
     ///
     /// # Panics
     ///
-    /// If the future of a worker panics, with a message that says which; see [`OnPanic`]. If an event loop runs on this
-    /// thread: the call would block it.
+    /// Panics if the future of a worker panics, with a message that names the worker; see
+    /// [`OnPanic`]. Panics if an event loop runs on this thread, because the call would block it.
     ///
     /// # Examples
     ///
@@ -163,15 +170,16 @@ impl Workers {
         supervise(&self, &main, Location::caller())?.outputs()
     }
 
-    /// As [`run`](Self::run), but the first error of a worker asks the others to stop, and is what this returns.
+    /// Like [`run`](Self::run), but the first error of a worker asks the others to stop, and is
+    /// returned.
     ///
     /// # Errors
     ///
-    /// The first error of a worker, by time; else as [`run`](Self::run).
+    /// The error of the worker that failed first in time; otherwise the same as [`run`](Self::run).
     ///
     /// # Panics
     ///
-    /// As [`run`](Self::run).
+    /// Same as [`run`](Self::run).
     ///
     /// # Examples
     ///

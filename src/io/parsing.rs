@@ -57,8 +57,8 @@ impl StreamReader {
     ///
     /// # Errors
     ///
-    /// [`LimitOverrun`] if the buffer already holds more bytes than the limit; nothing is read. Any
-    /// error of the stream.
+    /// [`LimitOverrun`](super::LimitOverrun) if the buffer already holds more bytes than the limit;
+    /// nothing is read. Any error of the stream.
     ///
     /// # Examples
     ///

@@ -21,7 +21,7 @@ impl Handle {
     /// the loop has ended or ends first, just as if the task was cancelled.
     ///
     /// Creating tasks never waits. A thread that can create tasks faster than the loop runs them
-    /// should send its work through a [`thread::channel`](crate::thread::channel) to a task that
+    /// should send its work through a [`thread::channel`](crate::thread::channel()) to a task that
     /// receives it, or wait for each task before it creates the next: a channel's `send` blocks
     /// while the channel is full.
     ///

@@ -82,7 +82,7 @@ impl Handle {
     /// on the loop's thread.
     ///
     /// Sending never waits, and what the loop has not called yet takes memory. A thread that can send faster than the loop
-    /// calls should use a [`thread::channel`](crate::thread::channel) instead: its `send` blocks while the channel is full.
+    /// calls should use a [`thread::channel`](crate::thread::channel()) instead: its `send` blocks while the channel is full.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! `Child`: a process that the program has started.
+//! `Child`: a process that this program has started.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -16,26 +16,31 @@ use crate::io::{StreamReader, StreamWriter};
 use crate::runtime::ClockHold;
 use crate::signal::SignalKind;
 
-/// A process that the program has started; of [`Command::spawn`](super::Command::spawn). asyncio's `Process`.
+/// A process that this program has started; made by [`Command::spawn`](super::Command::spawn). It
+/// is asyncio's `Process`.
 ///
-/// Methods that wait or signal take `&self`, so that any number of tasks may.
+/// Methods that wait or signal take `&self`, so any number of tasks may use them.
 ///
-/// A handle belongs to the loop on which the child was started. It is `Send` and may be dropped anywhere; used elsewhere,
-/// each method gives an error that says so.
+/// A handle belongs to the loop on which the child was started. It is `Send` and may be dropped
+/// anywhere. Used elsewhere, each method returns an error that says so.
 ///
-/// **Dropping it ends the child**, unless the command said [`kill_on_drop(false)`](super::Command::kill_on_drop): SIGTERM, a
-/// [`grace`](super::Command::grace), SIGKILL, as [`Command`](super::Command#a-child-that-nobody-waits-for) tells. To let it
-/// go on by itself: [`detach`](Self::detach).
+/// **Dropping it ends the child**, unless the command set
+/// [`kill_on_drop(false)`](super::Command::kill_on_drop): SIGTERM, a
+/// [`grace`](super::Command::grace) period, SIGKILL, as
+/// [`Command`](super::Command#a-child-that-nobody-waits-for) describes. Use
+/// [`detach`](Self::detach) to let the child go on by itself.
 ///
 /// # Signals reach the child or nobody
 ///
-/// When a child has ended, its process id may soon be another's. It is not as long as the child was not reaped, and only the
-/// loop reaps it, on this thread; afterwards [`kill`](Self::kill) and its kin do nothing, and [`id`](Self::id) is `None`. One that
-/// leads a group is reaped when its handle is dropped, so that [`kill_tree`](Self::kill_tree) still reaches who is left in the group.
+/// After a child has ended, its process id may soon belong to another process. That cannot happen
+/// until the child is reaped, and only the loop reaps it, on this thread. After that
+/// [`kill`](Self::kill) and its relatives do nothing, and [`id`](Self::id) is `None`. A child that
+/// leads a group is reaped when its handle is dropped, so that [`kill_tree`](Self::kill_tree) still
+/// reaches the processes left in the group.
 ///
 /// # Examples
 ///
-/// A time limit, and what came out until then:
+/// Set a time limit, and read the output up to then:
 ///
 /// ```
 /// use oneloop::process::{Command, Stdio};
@@ -61,19 +66,21 @@ use crate::signal::SignalKind;
 /// ```
 #[must_use = "dropped, it ends the child"]
 pub struct Child {
-    /// Where to write what the child reads, if that is a pipe. Dropped, it tells the child that there is no more.
+    /// The pipe to the child's input, if that is a pipe. Dropping it tells the child that no more
+    /// input comes.
     pub stdin: Option<ChildStdin>,
-    /// Where to read what the child writes, if that is a pipe. A child that writes waits when the pipe is full.
+    /// The pipe from the child's output, if that is a pipe. A child that writes waits while the
+    /// pipe is full.
     pub stdout: Option<ChildStdout>,
-    /// As `stdout`, for the child's errors.
+    /// Like `stdout`, for the child's errors.
     pub stderr: Option<ChildStderr>,
     conversation: Conversation,
-    /// What is done when this is dropped.
+    /// What happens when this is dropped.
     ending: Ending,
     pid: u32,
 }
 
-/// The ends of the pipes to a child that are to be the loop's.
+/// The loop's ends of the pipes to a child.
 pub(super) struct Pipes {
     pub(super) stdin: Option<OwnedFd>,
     pub(super) stdout: Option<OwnedFd>,
@@ -88,12 +95,13 @@ impl Child {
 
     // Streams.
 
-    /// The child's output as a [`StreamReader`], for lines and records; asyncio's `process.stdout`. Takes it out of
-    /// [`stdout`](Self#structfield.stdout).
+    /// Takes the child's output out of [`stdout`](Self#structfield.stdout) as a [`StreamReader`],
+    /// for lines and records. This is asyncio's `process.stdout`.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the output is not a pipe ([`Stdio::piped`](super::Stdio::piped)), or was taken out before.
+    /// `InvalidInput` if the output is not a pipe ([`Stdio::piped`](super::Stdio::piped)), or was
+    /// taken out before.
     ///
     /// # Examples
     ///
@@ -114,8 +122,8 @@ impl Child {
         self.stdout.take().map(StreamReader::new).ok_or_else(|| no_pipe("stdout"))
     }
 
-    /// The child's errors as a [`StreamReader`]; asyncio's `process.stderr`. Takes them out of
-    /// [`stderr`](Self#structfield.stderr).
+    /// Takes the child's errors out of [`stderr`](Self#structfield.stderr) as a [`StreamReader`].
+    /// This is asyncio's `process.stderr`.
     ///
     /// # Errors
     ///
@@ -124,8 +132,9 @@ impl Child {
         self.stderr.take().map(StreamReader::new).ok_or_else(|| no_pipe("stderr"))
     }
 
-    /// What the child reads, as a [`StreamWriter`]; asyncio's `process.stdin`. Takes it out of
-    /// [`stdin`](Self#structfield.stdin). Closing or dropping the writer tells the child that there is no more.
+    /// Takes the child's input out of [`stdin`](Self#structfield.stdin) as a [`StreamWriter`]. This
+    /// is asyncio's `process.stdin`. Closing or dropping the writer tells the child that no more
+    /// input comes.
     ///
     /// # Errors
     ///
@@ -158,23 +167,27 @@ impl Child {
 
     // Waiting.
 
-    /// Waits until the child has ended, and says how. Ready at once, every time, when it has.
+    /// Waits until the child has ended, and returns its exit status. Once it has ended, every call
+    /// is ready at once.
     ///
-    /// Whoever else has inherited the child's streams, such as children of its own that go on, does not hold it up.
+    /// Other processes that inherited the child's streams, such as its own children that go on, do
+    /// not delay this.
     ///
-    /// A child that writes into a pipe which nobody reads may never end: [`communicate`](Self::communicate) reads. Nor may
-    /// one that reads all from a pipe before that is dropped.
+    /// A child that writes into a pipe that is not read may never end;
+    /// [`communicate`](Self::communicate) reads it. Neither may a child that reads a pipe to its
+    /// end before that pipe is dropped.
     ///
-    /// For a time limit, [`timeout`](crate::timeout): the child goes on then.
+    /// Use [`timeout`](crate::timeout) for a time limit: the child goes on after it.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing.
+    /// Dropping the future changes nothing.
     ///
     /// # Errors
     ///
-    /// If other code of the program has reaped the child, as a `wait` for all children does: its status is lost then. On
-    /// another thread than the loop's, and in a forked process.
+    /// An error if other code of the program has reaped the child, for example by a `wait` for all
+    /// children: its status is then lost. An error on any thread other than the loop's, and in a
+    /// forked process.
     ///
     /// # Examples
     ///
@@ -195,11 +208,11 @@ impl Child {
         exit.into_result(self.pid)
     }
 
-    /// How the child has ended; `None` if it has not. asyncio's `returncode`.
+    /// Returns how the child has ended, or `None` if it has not. This is asyncio's `returncode`.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// Same as [`wait`](Self::wait).
     #[doc(alias = "returncode")]
     #[doc(alias = "poll")]
     pub fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
@@ -207,21 +220,24 @@ impl Child {
         exit.map(|exit| exit.into_result(self.pid)).transpose()
     }
 
-    /// Writes `input` to the child and closes that pipe, reads all that it writes meanwhile, and waits for its end.
+    /// Writes `input` to the child and closes that pipe, meanwhile reads everything the child
+    /// writes, and waits for its end.
     ///
-    /// Streams that are no pipes, or were taken out, are left alone. That the child does not read all of the input is no
-    /// error. What it writes is kept in memory, however much it is. The pipes end when all have closed them who have
-    /// inherited them: a child of the child that goes on holds this up, unlike [`wait`](Self::wait).
+    /// Streams that are not pipes, or were taken out, are left alone. It is not an error if the
+    /// child does not read all of the input. Its output is kept in memory, however large it is. A
+    /// pipe ends when every process that inherited it has closed it: unlike [`wait`](Self::wait),
+    /// this is delayed by a child of the child that goes on.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: called again, with the same input, it goes on where it was. What it had read is part of what it
-    /// returns then. Dropping it does not end the child; dropping the child does.
+    /// Nothing is lost: called again with the same input, it continues where it was, and returns
+    /// the output read before as well. Dropping the future does not end the child; dropping the
+    /// child does.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if there is input, and no pipe for it. Those of the pipes, but for `BrokenPipe` and `ConnectionReset`
-    /// of stdin; and as [`wait`](Self::wait).
+    /// `InvalidInput` if there is input, but no pipe for it. Any error of the pipes, except
+    /// `BrokenPipe` and `ConnectionReset` of stdin. Otherwise the same as [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -239,7 +255,7 @@ impl Child {
     /// ```
     pub async fn communicate(&mut self, input: impl AsRef<[u8]>) -> io::Result<Output> {
         let Self { stdin, stdout, stderr, conversation, .. } = self;
-        // What it says may take its time, as its end may.
+        // Both its output and its end may take time.
         let _hold = ClockHold::new();
         conversation.hold(input.as_ref(), stdin, stdout, stderr).await?;
         let status = self.wait().await?;
@@ -247,43 +263,47 @@ impl Child {
         Ok(Output { status, stdout, stderr })
     }
 
-    /// Reads all that the child writes, and waits for its end: [`communicate`](Self::communicate) without input, on a child
-    /// that nobody else needs any more.
+    /// Reads everything the child writes, and waits for its end. This is
+    /// [`communicate`](Self::communicate) without input, for a child that is not needed afterwards.
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it drops the child, which [ends](super::Command#a-child-that-nobody-waits-for) it.
+    /// Not cancel safe: dropping the future drops the child, which
+    /// [ends](super::Command#a-child-that-nobody-waits-for) it.
     ///
     /// # Errors
     ///
-    /// As [`communicate`](Self::communicate).
+    /// Same as [`communicate`](Self::communicate).
     pub async fn wait_with_output(mut self) -> io::Result<Output> {
         self.communicate("").await
     }
 
     // Signals.
 
-    /// The process id; `None` when the child has ended, and where its loop does not run.
+    /// Returns the process id, or `None` when the child has ended, and where its loop does not run.
     #[doc(alias = "pid")]
     pub fn id(&self) -> Option<u32> {
         self.reaper().ok()?.pid(self.ending.key).map(|_| self.pid)
     }
 
-    /// Ends the child at once: SIGKILL, which it cannot refuse. Does not wait for it. Does nothing if the child has ended.
+    /// Ends the child at once with SIGKILL, which it cannot refuse. Does not wait for it. Does
+    /// nothing if the child has ended.
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` if the child runs as somebody else now. On another thread than the loop's, and in a forked process.
+    /// `PermissionDenied` if the child now runs as another user. An error on any thread other than
+    /// the loop's, and in a forked process.
     #[doc(alias = "start_kill")]
     pub fn kill(&self) -> io::Result<()> {
         self.signal(Signal::SIGKILL)
     }
 
-    /// Asks the child to end: SIGTERM. Does not wait for it. Does nothing if the child has ended.
+    /// Asks the child to end with SIGTERM. Does not wait for it. Does nothing if the child has
+    /// ended.
     ///
     /// # Errors
     ///
-    /// As [`kill`](Self::kill).
+    /// Same as [`kill`](Self::kill).
     pub fn terminate(&self) -> io::Result<()> {
         self.signal(Signal::SIGTERM)
     }
@@ -292,7 +312,8 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a signal without a name, such as those for real time. As [`kill`](Self::kill).
+    /// `InvalidInput` for a signal without a name, such as a real-time signal. Otherwise the same
+    /// as [`kill`](Self::kill).
     pub fn send_signal(&self, signal: SignalKind) -> io::Result<()> {
         let named = Signal::try_from(signal.as_raw()).map_err(|_| {
             let message = format!("cannot send {signal}: only signals with a name can be sent");
@@ -301,20 +322,24 @@ impl Child {
         self.signal(named)
     }
 
-    /// Ends the child and all that it has started, at once: SIGKILL to its children, their children and so on. If it leads a
-    /// group ([`process_group(0)`](super::Command::process_group)), also to all in that and their children, whether the child has
-    /// ended or not. Does not wait for them. If the child has ended and led no group, it does nothing.
+    /// Ends the child and everything it has started, at once: sends SIGKILL to its children, their
+    /// children and so on. If the child leads a group
+    /// ([`process_group(0)`](super::Command::process_group)), this includes all processes in the
+    /// group and their children, whether the child has ended or not. Does not wait for them. Does
+    /// nothing if the child has ended and led no group.
     ///
-    /// They are found in `/proc`, and stopped as they are found, so that they start no more. Not found, but for those in the
-    /// group, are those whose parent has ended before, as daemons do; and nobody outside of Linux, nor in a container whose `/proc` is
-    /// that of another PID namespace. It blocks the loop while
-    /// it reads about all processes of the system, about two milliseconds for a hundred.
+    /// The processes are found in `/proc`, and stopped as they are found, so they start no more.
+    /// Outside the group, a process whose parent has ended before is not found, which is how
+    /// daemons work. None are found on systems other than Linux, or in a container whose `/proc`
+    /// belongs to another PID namespace. The call blocks the loop while it reads about all
+    /// processes of the system, about two milliseconds for a hundred.
     ///
     /// # Errors
     ///
-    /// As [`kill`](Self::kill). Those that run as somebody else, and may not be signalled, are left alone. If the child led a group
-    /// and was reaped, by other code or because the system cannot show its end otherwise: the number of the group may be another's
-    /// then.
+    /// Same as [`kill`](Self::kill). Processes that run as another user, and may not be signalled,
+    /// are left alone. An error if the child led a group and was reaped, by other code or because
+    /// the system has no other way to show its end: the number of the group may then belong to
+    /// another.
     ///
     /// # Examples
     ///
@@ -337,12 +362,13 @@ impl Child {
         self.signal_tree(Signal::SIGKILL)
     }
 
-    /// Asks the child and all that it has started to end: SIGTERM to those whom [`kill_tree`](Self::kill_tree) would kill, on the
-    /// same terms. Those that are stopped go on.
+    /// Asks the child and everything it has started to end: sends SIGTERM to the processes that
+    /// [`kill_tree`](Self::kill_tree) would kill, under the same conditions. Stopped processes
+    /// continue.
     ///
     /// # Errors
     ///
-    /// As [`kill_tree`](Self::kill_tree).
+    /// Same as [`kill_tree`](Self::kill_tree).
     ///
     /// # Examples
     ///
@@ -363,9 +389,9 @@ impl Child {
         self.signal_tree(Signal::SIGTERM)
     }
 
-    /// Lets the child go on by itself. It is reaped when it ends, also after its loop.
+    /// Lets the child go on by itself. It is reaped when it ends, even if its loop ends first.
     ///
-    /// Its pipes are closed, if they were not taken out.
+    /// Its pipes are closed, unless they were taken out.
     pub fn detach(mut self) {
         self.ending.kills = false;
     }

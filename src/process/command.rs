@@ -14,25 +14,30 @@ use super::start::{Defaults, start};
 use super::stdio::{Choice, Open};
 use super::{Child, Stdio};
 
-/// A program to start, and how; what [`std::process::Command`] is, and asyncio's `create_subprocess_exec`.
+/// A program to start, and how. This corresponds to [`std::process::Command`], and to asyncio's
+/// `create_subprocess_exec`.
 ///
-/// [`output`](Self::output) runs it and gives what it wrote, [`status`](Self::status) runs it and says how it ended,
-/// [`spawn`](Self::spawn) starts it and gives a handle to it.
+/// [`output`](Self::output) runs the program and returns what it wrote, [`status`](Self::status)
+/// runs it and returns its exit status, and [`spawn`](Self::spawn) starts it and returns a handle.
 ///
-/// To start a program blocks the loop for as long as the system takes for it, mostly less than a millisecond.
+/// Starting a program blocks the loop for as long as the system takes for it, mostly less than a
+/// millisecond.
 ///
 /// # A child that nobody waits for
 ///
-/// It ends: when its [`Child`] is dropped, or the future of [`output`](Self::output) or [`status`](Self::status) before it is
-/// ready, by a cancel, a timeout, an error elsewhere. It gets SIGTERM and, if it is still there after the
-/// [`grace`](Self::grace), SIGKILL; and so do all in the [group](Self::process_group) that it leads. The grace counts from the drop. That is a
-/// [cleanup](crate::with_cleanup) of the current task: who awaits the task, and who has set the timeout, gets on when the child
-/// has ended and was reaped. If the cleanup is cut off, the child is killed at once. So is one whose handle outlives the loop.
+/// A child ends when its [`Child`] is dropped, or when the future of [`output`](Self::output) or
+/// [`status`](Self::status) is dropped before it is ready: by a cancel, a timeout, an error
+/// elsewhere. It gets SIGTERM and, if it still runs after the [`grace`](Self::grace) period,
+/// SIGKILL. So do all processes in the [group](Self::process_group) that it leads. The grace period
+/// counts from the drop. The wait is a [cleanup](crate::with_cleanup) of the current task: an await
+/// of the task, or of a timeout around it, resumes when the child has ended and was reaped. If the
+/// cleanup is cut off, the child is killed at once. So is a child whose handle outlives the loop.
 ///
-/// With [`kill_on_drop(false)`](Self::kill_on_drop), or after [`Child::detach`], it goes on, and is reaped when it ends: by
-/// its loop or, if that has ended, by the next loop in the process that has children.
+/// With [`kill_on_drop(false)`](Self::kill_on_drop), or after [`Child::detach`], the child goes on,
+/// and is reaped when it ends: by its loop or, if that has ended, by the next loop in the process
+/// that has children.
 ///
-/// asyncio kills a child whose transport is closed, too; `std` and tokio let it go on.
+/// asyncio, too, kills a child whose transport is closed; `std` and tokio let it go on.
 ///
 /// # Examples
 ///
@@ -61,30 +66,33 @@ pub struct Command {
     pub(super) target: Target,
 }
 
-/// So much time has a child to end by itself.
+/// How much time a child has to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
 
 const SPAWN: Defaults = Defaults { input: Open::Inherit, output: Open::Inherit };
 const OUTPUT: Defaults = Defaults { input: Open::Null, output: Open::Piped };
 
 impl Command {
-    /// A command that runs `program`, which is looked for in `PATH` unless it contains a slash, without arguments, with the
-    /// environment, the working directory and the streams of this process.
+    /// Makes a command that runs `program`, without arguments, with the environment, the working
+    /// directory and the streams of this process. The program is searched for in `PATH` unless it
+    /// contains a slash.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self::of(StdCommand::new(program))
     }
 
-    /// A command that has the shell run `script`: `sh -c script`; asyncio's `create_subprocess_shell`.
+    /// Makes a command that has the shell run `script`: `sh -c script`. This is asyncio's
+    /// `create_subprocess_shell`.
     ///
-    /// Never put together a script of what others have written: they could have anything run. Give it as arguments, which the
-    /// shell knows as `"$0"`, `"$1"` and so on.
+    /// Never build a script from untrusted input, which could then run anything. Pass such input as
+    /// arguments, which the shell knows as `"$0"`, `"$1"` and so on.
     ///
-    /// What the shell starts are its children, not ours: when the shell is [ended](Self#a-child-that-nobody-waits-for), by a timeout
-    /// for example, they go on. With [`process_group(0)`](Self::process_group) they are ended together with it.
+    /// The processes that the shell starts are its children, not those of this program: when the
+    /// shell is [ended](Self#a-child-that-nobody-waits-for), by a timeout for example, they go on.
+    /// With [`process_group(0)`](Self::process_group) they are ended together with it.
     ///
     /// # Examples
     ///
-    /// All three of them have gone when the timeout is over:
+    /// All three processes are gone when the timeout is over:
     ///
     /// ```
     /// use oneloop::process::Command;
@@ -98,7 +106,7 @@ impl Command {
     /// });
     /// ```
     ///
-    /// What others have written, as an argument:
+    /// Pass untrusted input as an argument:
     ///
     /// ```
     /// use oneloop::process::Command;
@@ -126,34 +134,37 @@ impl Command {
 
     // Running.
 
-    /// Starts the program. The streams that were not chosen are those of this process.
+    /// Starts the program. Streams that were not chosen are inherited from this process.
     ///
     /// # Errors
     ///
-    /// If the program cannot be started: names it, and says what is wrong. `NotFound` if it or its working directory is not there,
-    /// `ResourceBusy` if there are as many processes as may be. If the process has no descriptors left for the pipes. If no
-    /// loop runs here.
+    /// An error if the program cannot be started, which names the program and the reason.
+    /// `NotFound` if the program or its working directory does not exist, `ResourceBusy` if the
+    /// limit of processes is reached. Also an error if the process has no descriptors left for the
+    /// pipes, or if no loop runs here.
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
         start(self, SPAWN, Location::caller())
     }
 
-    /// Runs the program to its end, and gives all that it writes. What was not chosen: it has nothing to read, and its
-    /// output and errors are pipes. asyncio's `communicate` without input; for some, there is
-    /// [`Child::communicate`].
+    /// Runs the program to its end, and returns everything it writes. Unless chosen otherwise, the
+    /// program has no input, and its output and errors are pipes. This is asyncio's `communicate`
+    /// without input; use [`Child::communicate`] to give input.
     ///
-    /// The call starts the program; the future, which keeps nothing of the command, waits for it. So the command may be a
-    /// temporary value, or start another program meanwhile.
+    /// The call starts the program. The future waits for it, and borrows nothing from the command,
+    /// so the command may be a temporary value, or start another program meanwhile.
     ///
-    /// The output is kept in memory, however much it is.
+    /// The output is kept in memory, however large it is.
     ///
     /// # Cancel safety
     ///
-    /// None: dropped before it is ready, it [ends](Self#a-child-that-nobody-waits-for) the program, and what that wrote is lost.
+    /// Not cancel safe: dropping the future before it is ready
+    /// [ends](Self#a-child-that-nobody-waits-for) the program, and its output is lost.
     ///
     /// # Errors
     ///
-    /// Those of [`spawn`](Self::spawn) and [`Child::communicate`]. A program that failed is no error: see its `status`.
+    /// Any error from [`spawn`](Self::spawn) and [`Child::communicate`]. It is not an error if the
+    /// program fails: check its `status`.
     ///
     /// # Examples
     ///
@@ -176,18 +187,19 @@ impl Command {
         async { child?.communicate("").await }
     }
 
-    /// Runs the program to its end, and says how that was. The streams that were not chosen are those of this process. A pipe
-    /// is closed at once.
+    /// Runs the program to its end, and returns its exit status. Streams that were not chosen are
+    /// inherited from this process. A pipe is closed at once.
     ///
-    /// The call starts the program; the future, which keeps nothing of the command, waits for it.
+    /// The call starts the program. The future waits for it, and borrows nothing from the command.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it [ends](Self#a-child-that-nobody-waits-for) the program.
+    /// Dropping the future before it is ready [ends](Self#a-child-that-nobody-waits-for) the
+    /// program.
     ///
     /// # Errors
     ///
-    /// Those of [`spawn`](Self::spawn) and [`Child::wait`].
+    /// Any error from [`spawn`](Self::spawn) and [`Child::wait`].
     #[track_caller]
     pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         let child = start(self, SPAWN, Location::caller());
@@ -212,7 +224,8 @@ impl Command {
         self
     }
 
-    /// What the program is told as its own name (`argv[0]`), if it is not to be the one under which it is started.
+    /// Sets the name that the program is given as its own (`argv[0]`), if it differs from the one
+    /// under which it is started.
     pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         self.std.arg0(name);
         self
@@ -233,46 +246,46 @@ impl Command {
         self
     }
 
-    /// Takes an environment variable away, also one of this process.
+    /// Removes an environment variable, even one inherited from this process.
     pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         self.std.env_remove(name);
         self
     }
 
-    /// Takes all environment variables away: those set before, and those of this process.
+    /// Removes all environment variables: those set before, and those inherited from this process.
     pub fn env_clear(&mut self) -> &mut Self {
         self.std.env_clear();
         self
     }
 
-    /// The directory in which the program starts. Whether a `program` that is a relative path counts from there, the system
-    /// decides: make it an absolute one.
+    /// Sets the directory in which the program starts. The system decides whether a relative
+    /// `program` path counts from there, so make it absolute.
     #[doc(alias = "cwd")]
     pub fn current_dir(&mut self, dir: impl AsRef<Path>) -> &mut Self {
         self.std.current_dir(dir);
         self
     }
 
-    /// What the program reads from.
+    /// Sets what the program reads from.
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
         self.stdin = Choice::Made(stdin.into());
         self
     }
 
-    /// Where the program's output goes.
+    /// Sets where the program's output goes.
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
         self.stdout = Choice::Made(stdout.into());
         self
     }
 
-    /// Where the program's errors go.
+    /// Sets where the program's errors go.
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
         self.stderr = Choice::Made(stderr.into());
         self
     }
 
-    /// Has the program's errors go where its output goes, in the order in which it writes them, as `2>&1` in a shell;
-    /// asyncio's `stderr=STDOUT`.
+    /// Sends the program's errors where its output goes, in the order in which it writes them, like
+    /// `2>&1` in a shell. This is asyncio's `stderr=STDOUT`.
     ///
     /// # Examples
     ///
@@ -294,35 +307,42 @@ impl Command {
 
     // As whom.
 
-    /// The user as whom the program runs. For the superuser, it gives up the supplementary groups too, as in the standard library.
+    /// Sets the user as whom the program runs. When used by the superuser, this also drops the
+    /// supplementary groups, as in the standard library.
     pub fn uid(&mut self, id: u32) -> &mut Self {
         self.std.uid(id);
         self
     }
 
-    /// The group as which the program runs.
+    /// Sets the group as which the program runs.
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.std.gid(id);
         self
     }
 
-    /// The process group of the program; 0 makes a new one, which it leads, and to which its own children belong then.
+    /// Sets the process group of the program. 0 makes a new group, which the program leads and its
+    /// own children join.
     ///
-    /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it: all who are in it get SIGTERM, and
-    /// have the [`grace`](Self::grace) to end, also those who take longer than the child; SIGKILL ends who is left. But when somebody
-    /// was told before that the child has ended, by [`Child::wait`] for example, the others go on, unless
-    /// [`Child::terminate_tree`] or [`Child::kill_tree`] ends them. Ctrl-C in a terminal does not reach the group.
+    /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it.
+    /// All members get SIGTERM, and have the [`grace`](Self::grace) period to end, even members
+    /// that take longer than the child; SIGKILL ends the rest. But if the program was told earlier
+    /// that the child has ended, by [`Child::wait`] for example, the others go on, unless
+    /// [`Child::terminate_tree`] or [`Child::kill_tree`] ends them. Ctrl-C in a terminal does not
+    /// reach the group.
     ///
-    /// For this the child is reaped only when its handle goes; that it has ended is told at once. Until then it is a zombie, which
-    /// takes up hardly more than its process id, and keeps the number of its group from becoming another's. On systems other than
-    /// Linux, Android and FreeBSD it is reaped when it ends, and from then on the group gets no signals; on FreeBSD, who is left gets
-    /// SIGKILL as soon as the child has ended.
+    /// To make this possible, the child is reaped only when its handle is dropped; its end is
+    /// reported at once. Until then it is a zombie, which takes up hardly more than its process id,
+    /// and keeps the number of its group from being reused. On systems other than Linux, Android
+    /// and FreeBSD the child is reaped when it ends, and from then on the group gets no signals. On
+    /// FreeBSD, the remaining members get SIGKILL as soon as the child has ended.
     ///
-    /// For a session of its own, without the terminal of this one, asyncio's `start_new_session`, there is no method: the child would have
-    /// to call `setsid(2)` before it becomes the program, which the standard library offers to `unsafe` code alone (`pre_exec`, and
-    /// then [`Command::from`]). Without that, the program `setsid` does it, where there is one: `Command::new("setsid").arg(program)`.
-    /// It becomes the program, under the same process id, unless it leads a process group already: don't ask for both. To end the whole
-    /// session, signal its group, whose number is the process id.
+    /// There is no method to give the child a session of its own, without the terminal of this one
+    /// (asyncio's `start_new_session`). The child would have to call `setsid(2)` before it becomes
+    /// the program, which the standard library offers only to `unsafe` code (`pre_exec`, and then
+    /// [`Command::from`]). Alternatively, the program `setsid` does it, where it is installed:
+    /// `Command::new("setsid").arg(program)`. It becomes the program, under the same process id,
+    /// unless it already leads a process group, so do not ask for both. To end the whole session,
+    /// signal its group, whose number is the process id.
     ///
     /// # Examples
     ///
@@ -348,18 +368,19 @@ impl Command {
 
     // What becomes of it.
 
-    /// Whether the child ends when its handle is dropped; it does by default, see
+    /// Sets whether the child ends when its handle is dropped. The default is on; see
     /// [above](Self#a-child-that-nobody-waits-for).
     pub fn kill_on_drop(&mut self, on: bool) -> &mut Self {
         self.kills = on;
         self
     }
 
-    /// How long a child that is to end has time to do so by itself, from SIGTERM to SIGKILL; 2 seconds by default. With
-    /// `Duration::ZERO` it gets no SIGTERM.
+    /// Sets how long a child has to end by itself, from SIGTERM to SIGKILL. The default is 2
+    /// seconds. With `Duration::ZERO` it gets no SIGTERM.
     ///
-    /// It ends within the time that a cleanup may take ([`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5
-    /// seconds by default): for a longer grace, make that longer too.
+    /// The child ends within the time that a cleanup may take
+    /// ([`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), 5 seconds by default). For a
+    /// longer grace period, raise that as well.
     pub fn grace(&mut self, grace: Duration) -> &mut Self {
         self.grace = grace;
         self
@@ -367,29 +388,31 @@ impl Command {
 
     // Looking.
 
-    /// The program.
+    /// Returns the program.
     pub fn get_program(&self) -> &OsStr {
         self.std.get_program()
     }
 
-    /// The arguments that were added.
+    /// Returns the arguments that were added.
     pub fn get_args(&self) -> CommandArgs<'_> {
         self.std.get_args()
     }
 
-    /// The environment variables that were set, and those that were taken away, whose value is `None`.
+    /// Returns the environment variables that were set, and those that were removed, whose value is
+    /// `None`.
     pub fn get_envs(&self) -> CommandEnvs<'_> {
         self.std.get_envs()
     }
 
-    /// The directory in which the program starts, if it is not that of this process.
+    /// Returns the directory in which the program starts, if it differs from that of this process.
     pub fn get_current_dir(&self) -> Option<&Path> {
         self.std.get_current_dir()
     }
 }
 
-/// For what only the standard library's type can do, such as `pre_exec`. The streams are chosen as they were there; a process group
-/// that was chosen there is not seen here.
+/// Converts a command of the standard library, for options that only that type has, such as
+/// `pre_exec`. The streams stay as they were chosen there. A process group that was chosen there is
+/// not seen here.
 impl From<StdCommand> for Command {
     fn from(std: StdCommand) -> Self {
         let (stdin, stdout, stderr) = (Choice::InStd, Choice::InStd, Choice::InStd);

@@ -1,5 +1,5 @@
-//! What `Child::communicate` has done so far: feeding and draining a child at once, in a way that can be broken off and gone on
-//! with.
+//! What `Child::communicate` has done so far: feeding and draining a child at once, in a way that
+//! can be broken off and gone on with.
 
 use std::io::{self, ErrorKind};
 use std::mem;

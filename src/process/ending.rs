@@ -1,5 +1,5 @@
-//! What becomes of a child whose handle is dropped: it ends too, asked at first and then not, and is waited for; or it goes on by
-//! itself.
+//! What becomes of a child whose handle is dropped: it ends too, asked at first and then not, and
+//! is waited for; or it goes on by itself.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use super::tree;
 use crate::runtime::{BoxedError, ClockHold, Handle, Place, leave_end};
 use crate::time::{now, sleep, timeout_at};
 
-/// Of the end of who is no child of ours, nothing tells: so long it is waited for until somebody looks again, at first and at most.
+/// Of the end of who is no child of ours, nothing tells: so long it is waited for until somebody
+/// looks again, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
@@ -92,7 +93,8 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    /// Waits until it has ended, and kills it when its grace is over. An error of the cleanup is none that could be helped.
+    /// Waits until it has ended, and kills it when its grace is over. An error of the cleanup is
+    /// none that could be helped.
     async fn wait(self) -> Option<BoxedError> {
         let Self { ending: ending @ Ending { home, key, grace, .. }, deadline } = &self;
         let (home, key) = (*home, *key);
@@ -109,8 +111,8 @@ impl Unfinished {
     }
 }
 
-/// The child has ended, or there is no more time for it. Nor is there for who is left in its group, such as one that was started
-/// while the others were looked for.
+/// The child has ended, or there is no more time for it. Nor is there for who is left in its group,
+/// such as one that was started while the others were looked for.
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let Self { ending, .. } = self;

@@ -1,7 +1,7 @@
-//! Processes: starting programs, talking to them, ending them.
+//! Processes: start programs, communicate with them, and end them.
 //!
-//! [`Command`] says which program to run, and how. [`Command::output`] gives what it wrote; [`Command::spawn`] gives a
-//! [`Child`], whose streams are read and written as any others:
+//! [`Command`] says which program to run, and how. [`Command::output`] returns what it wrote.
+//! [`Command::spawn`] returns a [`Child`], whose streams are read and written like any others:
 //!
 //! ```
 //! use oneloop::process::{Command, Stdio};
@@ -24,22 +24,26 @@
 //!
 //! # How the end of a child is heard of
 //!
-//! By the signal SIGCHLD, which each loop that has children listens for, as any other code of the program may. Only the
-//! loop's own children are reaped. Code that replaces the handler of the signal, instead of adding to it, keeps the loop from
-//! hearing it; code that waits for all children takes their status away.
+//! Each loop that has children listens for the signal SIGCHLD, as any other code of the program
+//! may. Only the loop's own children are reaped. Code that replaces the handler of the signal,
+//! instead of adding to it, keeps the loop from hearing it. Code that waits for all children takes
+//! their status away.
 //!
-//! A process that was started with SIGCHLD ignored or blocked, as some launchers do, works as well: from the first child on the signal
-//! is not ignored any more, and the loop's thread does not block it as long as the loop lasts.
+//! A process that was started with SIGCHLD ignored or blocked, as some launchers do, works as well:
+//! from the first child on, the signal is no longer ignored, and the loop's thread does not block
+//! it while the loop exists.
 //!
 //! # As the first process of a container
 //!
-//! The process with the id 1 becomes the parent of all whose own parent has ended. From its first child on, a loop there reaps those
-//! as well, one to two seconds after they have ended. Other code of the program that starts children has to wait for them within
-//! this time. It takes the `/proc` of the container.
+//! The process with the id 1 becomes the parent of every process whose own parent has ended. From
+//! its first child on, a loop there reaps those as well, one to two seconds after they have ended.
+//! Other code of the program that starts children has to wait for them within this time. This needs
+//! the container's `/proc`.
 //!
 //! # Forks
 //!
-//! A forked process that goes on without `exec` has no children, whatever handles it has inherited: they give errors, and
+//! A forked process that goes on without `exec` has no children, whatever handles it has inherited:
+//! they return errors, and dropping them does nothing. On a loop of its own it may start new ones.
 //! dropping them does nothing. On a loop of its own it may start some.
 
 mod child;
@@ -62,9 +66,9 @@ pub use stdio::Stdio;
 
 use crate::io::pipe;
 
-/// Where to write what a child reads.
+/// The pipe to a child's input.
 pub type ChildStdin = pipe::Sender;
-/// Where to read what a child writes.
+/// The pipe from a child's output.
 pub type ChildStdout = pipe::Receiver;
-/// Where to read the errors that a child writes.
+/// The pipe from a child's errors.
 pub type ChildStderr = pipe::Receiver;

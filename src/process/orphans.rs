@@ -1,4 +1,5 @@
-//! The children whose loop has ended before they did: kept for the process, until another loop takes them over.
+//! The children whose loop has ended before they did: kept for the process, until another loop
+//! takes them over.
 
 use std::process::Child as Process;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -33,7 +33,8 @@ pub(super) fn peek(child: Option<Pid>) -> Peek {
         Ok(WaitStatus::Signaled(pid, signal, has_core)) => {
             (pid, signal as i32 | if has_core { CORE } else { 0 })
         }
-        // There are no children, so ours are lost; or the signal that has ended this one has no name.
+        // There are no children, so ours are lost; or the signal that has ended this one has no
+        // name.
         _ => return Peek::Unknown,
     };
     Peek::Ended(pid, ExitStatus::from_raw(raw))

@@ -1,12 +1,14 @@
-//! The reaper of a loop: hears that children have ended, reaps those that are the loop's, and tells who waits for them.
+//! The reaper of a loop: hears that children have ended, reaps those that are the loop's, and tells
+//! who waits for them.
 //!
-//! It is no task: the loop calls it by a waker of its own, which also works while the loop ends and its tasks are gone. What
-//! a program does with the signal SIGCHLD, and with children that are not ours, is its own affair: no child of others is ever
-//! reaped.
+//! It is no task: the loop calls it by a waker of its own, which also works while the loop ends and
+//! its tasks are gone. What a program does with the signal SIGCHLD, and with children that are not
+//! ours, is its own affair: no child of others is ever reaped.
 //!
-//! A signal does not say which child has ended. The kernel shows one that has, without reaping it; if it is ours it is
-//! reaped, and the next one is shown. So a thousand children that end cost a thousand steps. Only where the one that is shown is
-//! somebody else's, who may leave it there for long, or one of ours that led a group, all of ours are asked one by one.
+//! A signal does not say which child has ended. The kernel shows one that has, without reaping it;
+//! if it is ours it is reaped, and the next one is shown. So a thousand children that end cost a
+//! thousand steps. Only where the one that is shown is somebody else's, who may leave it there for
+//! long, or one of ours that led a group, all of ours are asked one by one.
 
 use std::cell::RefCell;
 use std::io;
@@ -36,7 +38,8 @@ const FEW: usize = 4;
 /// So many are reaped at once; then the loop looks around.
 const REAPS_MAX: usize = 64;
 
-/// So long after a signal, all who are left are asked once. A child that other code has reaped is shown by nothing else.
+/// So long after a signal, all who are left are asked once. A child that other code has reaped is
+/// shown by nothing else.
 const ASK_ALL_AFTER: Duration = Duration::from_millis(50);
 
 pub(super) struct Reaper {
@@ -74,7 +77,8 @@ impl Reaper {
     pub(super) fn listening() -> io::Result<Rc<Self>> {
         let reaper = Self::here()?;
         if reaper.signals.borrow().is_none() {
-            // A parent that ignores the signal, which children inherit, would hide the ends of ours. A listener ends that.
+            // A parent that ignores the signal, which children inherit, would hide the ends of
+            // ours. A listener ends that.
             let signals = signal(SignalKind::SIGCHLD)?;
             drop(reaper.signals.replace(Some(signals)));
             // It has to be polled once; and of who has ended before, no signal tells.
@@ -108,7 +112,8 @@ impl Reaper {
         Ok(reaper)
     }
 
-    /// Takes on a child that was started, and is signalled as `target`. `is_bound`: it must not outlive the loop.
+    /// Takes on a child that was started, and is signalled as `target`. `is_bound`: it must not
+    /// outlive the loop.
     pub(super) fn add(&self, process: Process, is_bound: bool, target: Target) -> ChildKey {
         let mut wakers = Vec::new();
         let leads = target == Target::Group;
@@ -130,7 +135,8 @@ impl Reaper {
         self.table.borrow().pid(key)
     }
 
-    /// The group that the child leads, also when that has ended, as long as its number is that of this group.
+    /// The group that the child leads, also when that has ended, as long as its number is that of
+    /// this group.
     pub(super) fn group(&self, key: ChildKey) -> Option<Pid> {
         self.reap(key);
         self.table.borrow_mut().group(key)
@@ -145,13 +151,14 @@ impl Reaper {
         exit
     }
 
-    /// Whether there is nothing left to end: somebody knows that the child has ended, or it leads no group.
+    /// Whether there is nothing left to end: somebody knows that the child has ended, or it leads
+    /// no group.
     pub(super) fn is_over(&self, key: ChildKey) -> bool {
         self.reap(key).is_some() && (self.table.borrow().is_told(key) || self.group(key).is_none())
     }
 
-    /// Sends a signal, unless the child has ended: then its process id may be another's. That of its group is not, as long as
-    /// somebody has the key.
+    /// Sends a signal, unless the child has ended: then its process id may be another's. That of
+    /// its group is not, as long as somebody has the key.
     pub(super) fn signal(&self, key: ChildKey, target: Target, signal: Signal) -> io::Result<()> {
         let Some(pid) = self.running_pid(key) else {
             if target == Target::Group {
@@ -186,7 +193,8 @@ impl Reaper {
     ) -> Poll<Exit> {
         if waiter.is_none() {
             self.unblock();
-            // Nothing was asked yet on behalf of this one: it may have ended, and its signal be on the way.
+            // Nothing was asked yet on behalf of this one: it may have ended, and its signal be on
+            // the way.
             self.reap(key);
         }
         if let Some(exit) = self.exit(key, waiter) {
@@ -299,7 +307,8 @@ fn wake_all(wakers: Vec<Waker>) {
     }
 }
 
-/// Has the loop call its reaper, soon: whoever wakes may be in the midst of something, such as looking.
+/// Has the loop call its reaper, soon: whoever wakes may be in the midst of something, such as
+/// looking.
 struct Look {
     home: Handle,
 }
@@ -318,8 +327,8 @@ impl Wake for Look {
 
 impl LoopLocal for Reaper {}
 
-/// The loop has ended. Who has a handle that is used no more, and is bound to it, is killed; all are left to the next loop, which
-/// reaps them.
+/// The loop has ended. Who has a handle that is used no more, and is bound to it, is killed; all
+/// are left to the next loop, which reaps them.
 impl Drop for Reaper {
     fn drop(&mut self) {
         if !self.process.is_current() {
@@ -376,7 +385,8 @@ impl Future for Exited {
 impl Drop for Exited {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter else { return };
-        // On another thread the entry stays until the child ends, and its wake then is one too many.
+        // On another thread the entry stays until the child ends, and its wake then is one too
+        // many.
         if let Ok(reaper) = Reaper::of(self.home) {
             reaper.forget(self.key, waiter);
         }

@@ -64,7 +64,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Gives the streams to the standard library's command. Returns the end to read of a pipe for both outputs.
+/// Gives the streams to the standard library's command. Returns the end to read of a pipe for both
+/// outputs.
 fn hand_streams(command: &mut Command, defaults: Defaults) -> io::Result<Option<Receiver>> {
     let Command { std, stdin, stdout, stderr, .. } = command;
     let Defaults { input, output } = defaults;
@@ -126,8 +127,8 @@ impl Child {
     }
 }
 
-/// Says what is wrong, which the kernel's word alone does not tell: only what can be seen to be so, since the same word stands for
-/// much else.
+/// Says what is wrong, which the kernel's word alone does not tell: only what can be seen to be so,
+/// since the same word stands for much else.
 fn failure(command: &StdCommand, error: &io::Error) -> Failure {
     let mut kind = error.kind();
     let reason = if let Some(reason) = command.get_current_dir().and_then(wrong_directory) {
@@ -181,7 +182,8 @@ fn search_path(command: &StdCommand, program: &Path) -> Option<PathBuf> {
 /// The first line of a script is read up to here.
 const FIRST_LINE_MAX: u64 = 256;
 
-/// What is said of a file that is there and could not be started, if it is its interpreter that is not.
+/// What is said of a file that is there and could not be started, if it is its interpreter that is
+/// not.
 fn missing_interpreter(file: &Path) -> Option<String> {
     let mut start = Vec::new();
     fs::File::open(file).ok()?.take(FIRST_LINE_MAX).read_to_end(&mut start).ok()?;

@@ -1,4 +1,4 @@
-//! `Stdio`: what a child gets as a standard stream.
+//! `Stdio`: a standard stream of a child.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -10,10 +10,12 @@ use std::process::Stdio as StdStdio;
 use crate::fs;
 use crate::io::pipe::{Receiver, Sender, pipe};
 
-/// What a child gets as one of its standard streams; for [`Command::stdin`](super::Command::stdin) and its kin.
+/// A standard stream for a child, to be given to [`Command::stdin`](super::Command::stdin) and its
+/// relatives.
 ///
-/// Besides what it has constructors for, it is made of whatever owns a descriptor: a file of the standard library or of [`fs`](crate::fs), an [`OwnedFd`], and an end of a pipe,
-/// such as the output of another child, which goes to this one without passing through the program:
+/// Besides its constructors, it can be made from anything that owns a descriptor: a file of the
+/// standard library or of [`fs`](crate::fs), an [`OwnedFd`], or an end of a pipe. The output of one
+/// child can thus go to another without passing through this program:
 ///
 /// ```
 /// use oneloop::process::{Command, Stdio};
@@ -28,8 +30,9 @@ use crate::io::pipe::{Receiver, Sender, pipe};
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// A descriptor goes to the child that is started next, and is closed in this process then, so that nobody waits for an end that a
-/// forgotten copy holds back. The same file for several children: `try_clone`.
+/// A descriptor goes to the next child that is started, and is then closed in this process, so that
+/// a forgotten copy does not keep a reader waiting for the end. Use `try_clone` to give the same
+/// file to several children.
 pub struct Stdio(Source);
 
 enum Source {
@@ -37,12 +40,12 @@ enum Source {
     Piped,
     Null,
     Descriptor(OwnedFd),
-    /// What was to be made a descriptor could not be; told where the child is started.
+    /// The descriptor could not be made. The error is returned when the child is started.
     Failed(io::Error),
 }
 
 impl Stdio {
-    /// A new pipe, whose other end the [`Child`](super::Child) has.
+    /// A new pipe, whose other end the [`Child`](super::Child) gets.
     pub fn piped() -> Self {
         Self(Source::Piped)
     }
@@ -52,7 +55,7 @@ impl Stdio {
         Self(Source::Inherit)
     }
 
-    /// Nothing to read, and whatever is written is thrown away: `/dev/null`.
+    /// No input, and all output is discarded: `/dev/null`.
     #[doc(alias = "DEVNULL")]
     pub fn null() -> Self {
         Self(Source::Null)
@@ -71,22 +74,24 @@ impl From<File> for Stdio {
     }
 }
 
-/// The child reads, or writes, from where the file's operations have come to. Where one is still under way, such as a write through
-/// [`AsyncWrite`](crate::io::AsyncWrite) that was not flushed, starting the child says so; [`fs::File::into_std`] waits for it.
+/// The child reads or writes from the position that the file's operations have reached. If one is
+/// still under way, such as a write through [`AsyncWrite`](crate::io::AsyncWrite) that was not
+/// flushed, starting the child returns an error; [`fs::File::into_std`] waits for it.
 impl From<fs::File> for Stdio {
     fn from(file: fs::File) -> Self {
         file.into_std_now().map_or_else(|error| Self(Source::Failed(error)), Self::from)
     }
 }
 
-/// The descriptor leaves its loop, in blocking mode, as programs expect it. Where that cannot be, starting the child says why.
+/// The descriptor leaves its loop, in blocking mode, as programs expect. If that is not possible,
+/// starting the child returns the reason.
 impl From<Receiver> for Stdio {
     fn from(receiver: Receiver) -> Self {
         receiver.into_blocking_fd().map_or_else(|error| Self(Source::Failed(error)), Self::from)
     }
 }
 
-/// As that of a [`Receiver`].
+/// Same as for a [`Receiver`].
 impl From<Sender> for Stdio {
     fn from(sender: Sender) -> Self {
         sender.into_blocking_fd().map_or_else(|error| Self(Source::Failed(error)), Self::from)
@@ -127,7 +132,8 @@ pub(super) enum Same {
 }
 
 impl Choice {
-    /// What the next child gets, for the standard library; `None` if that has it. `open` stands for no choice.
+    /// What the next child gets, for the standard library; `None` if that has it. `open` stands for
+    /// no choice.
     pub(super) fn take(&mut self, name: &str, open: Open) -> io::Result<Option<StdStdio>> {
         let stdio = match self {
             Self::Open => open.stdio(name)?,
@@ -192,12 +198,14 @@ impl Open {
 
 const NULL: &str = "/dev/null";
 
-/// What stands for nothing. Opened here, since the standard library's error would not tell it from that of the program.
+/// What stands for nothing. Opened here, since the standard library's error would not tell it from
+/// that of the program.
 fn null(name: &str) -> io::Result<StdStdio> {
     let is_input = name == INPUT;
     match OpenOptions::new().read(is_input).write(!is_input).open(NULL) {
         Ok(file) => Ok(file.into()),
-        // A minimal container has no `/dev`. A pipe that nobody writes to has nothing to read, either.
+        // A minimal container has no `/dev`. A pipe that nobody writes to has nothing to read,
+        // either.
         Err(_) if is_input => {
             let (_, nothing) = pipe()?;
             Ok(nothing.into_blocking_fd()?.into())

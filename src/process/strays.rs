@@ -1,8 +1,9 @@
-//! Strays: processes that became children of this one because their own parent has ended. The system gives them to the process with
-//! the id 1, such as the first one of a container, and there is nobody else who could reap them.
+//! Strays: processes that became children of this one because their own parent has ended. The
+//! system gives them to the process with the id 1, such as the first one of a container, and there
+//! is nobody else who could reap them.
 //!
-//! Nothing tells a stray from a child that other code of the program has started and will wait for. So only what has lain there for
-//! a while is reaped.
+//! Nothing tells a stray from a child that other code of the program has started and will wait for.
+//! So only what has lain there for a while is reaped.
 
 use std::collections::HashSet;
 use std::process;
@@ -19,7 +20,8 @@ use crate::runtime::{Timer, When, nanos};
 /// So long a child that has ended is left to other code, and at most twice as long.
 const AGE: Duration = Duration::from_secs(1);
 
-/// The children of all loops of the process, as long as they were not reaped. Empty unless the process has the id 1.
+/// The children of all loops of the process, as long as they were not reaped. Empty unless the
+/// process has the id 1.
 static OURS: Mutex<Option<HashSet<Pid>>> = Mutex::new(None);
 
 /// A child was started that a loop reaps.

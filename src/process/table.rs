@@ -1,4 +1,5 @@
-//! Which children a loop has, and how they ended: the data, and the question to the kernel. Nothing here runs the code of others.
+//! Which children a loop has, and how they ended: the data, and the question to the kernel. Nothing
+//! here runs the code of others.
 
 use std::collections::HashMap;
 use std::mem;
@@ -24,15 +25,17 @@ pub(super) enum Exit {
     Lost,
 }
 
-/// A life of an entry: it is running until the kernel says otherwise, and held as long as somebody has its key. It goes when
-/// it is neither.
+/// A life of an entry: it is running until the kernel says otherwise, and held as long as somebody
+/// has its key. It goes when it is neither.
 ///
-/// A child that leads a group is reaped no sooner than its entry goes. As long as it was not reaped, the number of its group is
-/// nobody else's, so that those who are left in it can be signalled.
+/// A child that leads a group is reaped no sooner than its entry goes. As long as it was not
+/// reaped, the number of its group is nobody else's, so that those who are left in it can be
+/// signalled.
 #[derive(Default)]
 pub(super) struct Table {
     entries: HashMap<ChildKey, Entry>,
-    /// Those that are running, which includes those that have ended and were not reaped: their process ids belong to them.
+    /// Those that are running, which includes those that have ended and were not reaped: their
+    /// process ids belong to them.
     running: HashMap<Pid, ChildKey>,
     last: u64,
 }
@@ -52,7 +55,8 @@ struct Entry {
 }
 
 impl Table {
-    /// A child that was started, whose key somebody holds. `is_bound`: it must not outlive the loop. `leads`: a group.
+    /// A child that was started, whose key somebody holds. `is_bound`: it must not outlive the
+    /// loop. `leads`: a group.
     pub(super) fn add(
         &mut self,
         process: Process,
@@ -92,7 +96,8 @@ impl Table {
         entry.exit.is_none().then(|| pid_of(&entry.process))
     }
 
-    /// Asks the kernel whether the child has ended, if that is not known, and reaps it then. Who waited for it is to be woken.
+    /// Asks the kernel whether the child has ended, if that is not known, and reaps it then. Who
+    /// waited for it is to be woken.
     pub(super) fn reap(&mut self, key: ChildKey, wakers: &mut Vec<Waker>) -> Option<Exit> {
         let entry = self.entries.get_mut(&key)?;
         if entry.exit.is_some() {
@@ -172,7 +177,8 @@ impl Table {
         }
     }
 
-    /// How the child ended, if that is known. What waited for it at `waiter` waits no longer then; the waker is to be dropped.
+    /// How the child ended, if that is known. What waited for it at `waiter` waits no longer then;
+    /// the waker is to be dropped.
     pub(super) fn exit(
         &mut self,
         key: ChildKey,
@@ -225,7 +231,8 @@ impl Table {
         self.entries.remove(&key);
     }
 
-    /// The loop has ended: lets go of all that have ended. Groups that must not outlive it are killed.
+    /// The loop has ended: lets go of all that have ended. Groups that must not outlive it are
+    /// killed.
     pub(super) fn close(&mut self) {
         let held: Vec<ChildKey> = self.entries.keys().copied().collect();
         for key in held {

@@ -1,5 +1,5 @@
-//! Signals to all that a process has started, and who is in a group, as far as `/proc` knows of it. Must not know where the process
-//! comes from.
+//! Signals to all that a process has started, and who is in a group, as far as `/proc` knows of it.
+//! Must not know where the process comes from.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -9,22 +9,26 @@ use std::process;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-/// So often the list of processes is read: once more for each generation, and for what was started meanwhile.
+/// So often the list of processes is read: once more for each generation, and for what was started
+/// meanwhile.
 const PASSES_MAX: usize = 64;
 
-/// What is read of a process's `stat` contains its name, which has up to 64 bytes, and the numbers next to it.
+/// What is read of a process's `stat` contains its name, which has up to 64 bytes, and the numbers
+/// next to it.
 const STAT_LEN: usize = 256;
 
-/// Sends `signal` to the children of `root`, which has not been reaped, their children and so on. If `root` leads a group, also to all
-/// in it, and what these have started. `root` itself is left stopped, and so is its group.
+/// Sends `signal` to the children of `root`, which has not been reaped, their children and so on.
+/// If `root` leads a group, also to all in it, and what these have started. `root` itself is left
+/// stopped, and so is its group.
 ///
-/// Each is stopped before its children are looked for. So it starts no more; and it does not reap those that it has, whose process
-/// ids therefore remain theirs until they have got the signal.
+/// Each is stopped before its children are looked for. So it starts no more; and it does not reap
+/// those that it has, whose process ids therefore remain theirs until they have got the signal.
 pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
     stop(root);
     let mut family = HashSet::from([root]);
     if leads {
-        // All at once. By their own process ids they must not be signalled: who reaps them is not known.
+        // All at once. By their own process ids they must not be signalled: who reaps them is not
+        // known.
         killpg(root, Signal::SIGSTOP).ok();
         let members = processes().into_iter().flatten().filter(|process| process.group == root);
         family.extend(members.map(|member| member.pid));
@@ -42,7 +46,8 @@ pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
         below.extend(&found);
         family.extend(found);
     }
-    // Parents after their children, whom they may reap then. Who may not be signalled is left alone.
+    // Parents after their children, whom they may reap then. Who may not be signalled is left
+    // alone.
     for &process in below.iter().rev() {
         kill(process, signal).ok();
     }
@@ -53,7 +58,8 @@ pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
     }
 }
 
-/// The children of this process that have ended and were not reaped. `None`, where the system does not tell.
+/// The children of this process that have ended and were not reaped. `None`, where the system does
+/// not tell.
 pub(super) fn ended_children() -> Option<Vec<Pid>> {
     let here = Pid::this();
     let ended = processes()?.filter(|process| process.parent == here && process.has_ended);
@@ -85,7 +91,8 @@ struct Process {
     has_ended: bool,
 }
 
-/// All processes of the system. `None`, where the system does not tell, or gives them other numbers than this process knows.
+/// All processes of the system. `None`, where the system does not tell, or gives them other numbers
+/// than this process knows.
 fn processes() -> Option<impl Iterator<Item = Process>> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     if !is_of_own_namespace(&status, process::id()) {
@@ -98,12 +105,13 @@ fn processes() -> Option<impl Iterator<Item = Process>> {
     processes.peek().is_some().then_some(processes)
 }
 
-/// Whether a `/proc` that tells this of the process `here` has the same numbers as the system calls. In a container it may be that of
-/// the host: there the number of a child belongs to a stranger.
+/// Whether a `/proc` that tells this of the process `here` has the same numbers as the system
+/// calls. In a container it may be that of the host: there the number of a child belongs to a
+/// stranger.
 fn is_of_own_namespace(status: &str, here: u32) -> bool {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
-    // The number in the namespace of this `/proc`, and in those below, down to the process's own. The first may be the same as the
-    // last by chance. Kernels before 4.1 tell only the first.
+    // The number in the namespace of this `/proc`, and in those below, down to the process's own.
+    // The first may be the same as the last by chance. Kernels before 4.1 tell only the first.
     let numbers = field("NSpid:").or_else(|| field("Pid:"));
     numbers.is_some_and(|numbers| numbers.split_whitespace().eq([here.to_string()]))
 }

@@ -61,14 +61,16 @@ impl Heard {
 
 /// One signal, as it arrives on one loop.
 ///
-/// The handler sets a flag, which counts, and then writes to a pipe, which wakes. Both are needed: the flag lies in memory
-/// of which a forked child has a copy, whereas it shares the pipe. A byte that comes without the flag was written by such a
-/// child.
+/// The handler sets a flag, which counts, and then writes to a pipe, which wakes. Both are needed:
+/// the flag lies in memory of which a forked child has a copy, whereas it shares the pipe. A byte
+/// that comes without the flag was written by such a child.
 pub(super) struct Arrivals {
     kind: SignalKind,
-    /// Goes before all others: where the signal was blocked it is so again, and not done by default.
+    /// Goes before all others: where the signal was blocked it is so again, and not done by
+    /// default.
     unblocked: Unblocked,
-    /// Goes first of those that handle it: what comes after that meets the default action, and not a handler whom nobody hears.
+    /// Goes first of those that handle it: what comes after that meets the default action, and not
+    /// a handler whom nobody hears.
     _held: Held,
     _handlers: [Handler; 2],
     pipe: Registration<SignalPipe>,
@@ -137,7 +139,8 @@ impl Arrivals {
         claim
     }
 
-    /// Whether what has come between two counts is main's: the program does not listen, and has not.
+    /// Whether what has come between two counts is main's: the program does not listen, and has
+    /// not.
     fn is_for_main(&self, seen: usize, count: usize) -> bool {
         if Claim::exists(self.kind) {
             return self.free.load(Ordering::Relaxed) > seen;
@@ -201,8 +204,8 @@ impl Listener {
         Ok(Self { arrivals, seen, entry: None, role: Role::Main })
     }
 
-    /// Hears what has come since somebody was told whom this function has made; what came before its first call on this
-    /// loop is not heard. The signal is listened for until the loop ends.
+    /// Hears what has come since somebody was told whom this function has made; what came before
+    /// its first call on this loop is not heard. The signal is listened for until the loop ends.
     pub(super) fn remembering(kind: SignalKind) -> io::Result<Self> {
         let heard = Heard::here()?;
         let (arrivals, before) = heard.arrivals(kind)?;

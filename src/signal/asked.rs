@@ -22,8 +22,8 @@ pub(crate) trait Asks {
     fn why(&self) -> &'static str;
 }
 
-/// Gives the output of `main`, which runs as the main future does; `None` if it was cancelled. Its cleanups are done or cut
-/// off.
+/// Gives the output of `main`, which runs as the main future does; `None` if it was cancelled. Its
+/// cleanups are done or cut off.
 pub(super) async fn unless_asked<F: Future>(main: F, asks: &mut impl Asks) -> Option<F::Output> {
     let mut main = pin!(Some(main));
     let output = poll_fn(|cx| {
@@ -42,7 +42,8 @@ pub(super) async fn unless_asked<F: Future>(main: F, asks: &mut impl Asks) -> Op
     output
 }
 
-/// Waits for the cleanups that main has left and for the errands that are under way, until it is asked to hurry.
+/// Waits for the cleanups that main has left and for the errands that are under way, until it is
+/// asked to hurry.
 async fn await_what_is_left(asks: &mut impl Asks) {
     await_errands();
     loop {

@@ -6,22 +6,23 @@ use super::{SignalKind, Signals};
 
 /// Waits for Ctrl-C (SIGINT).
 ///
-/// Its first poll begins to listen, until the loop ends; so long Ctrl-C does not end the process by itself. One that comes
-/// while nobody waits here is remembered, for whoever waits next. Of one that comes while some wait, all of these are told,
-/// and nobody who waits later. So it may be called again and again, in a loop too.
+/// The first poll starts listening, until the loop ends. During that time Ctrl-C does not end the
+/// process by itself. A Ctrl-C that comes while no task waits here is remembered for the next call.
+/// One that comes while some tasks wait is reported to all of them, and to no later call. It is
+/// therefore safe to call this repeatedly, also in a loop.
 ///
-/// In a program with `#[oneloop::main]`, Ctrl-C does not cancel main any more from that first poll on.
+/// In a program with `#[oneloop::main]`, Ctrl-C no longer cancels main after that first poll.
 ///
-/// A part of a program takes [`signal`](super::signal()), which listens no longer than it lives;
-/// [`run_until_ctrl_c`](super::run_until_ctrl_c) runs a future that Ctrl-C cancels.
+/// A part of a program should use [`signal`](super::signal()), which listens only as long as it
+/// exists. [`run_until_ctrl_c`](super::run_until_ctrl_c) runs a future that Ctrl-C cancels.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it loses nothing.
+/// Dropping the future before it is ready loses nothing.
 ///
 /// # Errors
 ///
-/// If the process has no descriptors left.
+/// An error if the process has no descriptors left.
 ///
 /// # Examples
 ///
@@ -39,19 +40,19 @@ pub async fn ctrl_c() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until somebody asks the program to end, and says how: by Ctrl-C (SIGINT), or by the SIGTERM that `kill`, service
-/// managers and containers send.
+/// Waits until the program is asked to end, and returns the signal: Ctrl-C (SIGINT), or the SIGTERM
+/// that `kill`, service managers and containers send.
 ///
-/// As [`ctrl_c`] does, it listens from its first poll until the loop ends, and remembers what comes while nobody waits.
-/// Called a second time, it tells of somebody who has lost patience.
+/// Like [`ctrl_c`], it listens from its first poll until the loop ends, and remembers signals that
+/// come while no task waits. A second call reports a second, more impatient request.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it loses nothing.
+/// Dropping the future before it is ready loses nothing.
 ///
 /// # Errors
 ///
-/// If the process has no descriptors left.
+/// An error if the process has no descriptors left.
 ///
 /// # Examples
 ///

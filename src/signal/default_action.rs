@@ -1,7 +1,8 @@
 //! What a signal does where nobody listens for it any more. Knows nothing of loops.
 //!
-//! signal-hook puts a handler in place and never takes it away: from then on the signal would do nothing. So the first
-//! listener leaves an action of its own there for good, which does what the system would have done while nobody listens.
+//! signal-hook puts a handler in place and never takes it away: from then on the signal would do
+//! nothing. So the first listener leaves an action of its own there for good, which does what the
+//! system would have done while nobody listens.
 
 use std::fs;
 use std::io;
@@ -43,7 +44,8 @@ impl Drop for Handler {
 /// While one of these lives, the default action of its signal does not happen.
 pub(super) struct Held(SignalKind);
 
-/// Prepares the process for listening to a signal: to be called before the first handler of ours is there.
+/// Prepares the process for listening to a signal: to be called before the first handler of ours is
+/// there.
 pub(super) fn prepare(kind: SignalKind) -> io::Result<()> {
     let mut handled = lock();
     if handled.iter().any(|handled| handled.kind == kind) {
@@ -61,7 +63,8 @@ pub(super) fn prepare(kind: SignalKind) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the signal does, without a listener, what it does by default: nobody else handles it, and it is not ignored.
+/// Whether the signal does, without a listener, what it does by default: nobody else handles it,
+/// and it is not ignored.
 pub(super) fn has_default(kind: SignalKind) -> bool {
     let handled = lock();
     let prepared = handled.iter().find(|handled| handled.kind == kind);
@@ -96,8 +99,8 @@ fn count(kind: SignalKind, change: impl FnOnce(usize) -> usize) {
     });
 }
 
-/// While one of these lives, the program itself listens for the signal, so it does not cancel main. Only for a signal that is
-/// prepared.
+/// While one of these lives, the program itself listens for the signal, so it does not cancel main.
+/// Only for a signal that is prepared.
 pub(super) struct Claim(SignalKind);
 
 impl Claim {
@@ -127,8 +130,9 @@ impl Drop for Claim {
     }
 }
 
-/// While this lives, a signal that comes before the last one was [`seen`](Self::seen) does what it does by default: the loop
-/// is stuck. As in asyncio, where the second Ctrl-C raises `KeyboardInterrupt` wherever the program is.
+/// While this lives, a signal that comes before the last one was [`seen`](Self::seen) does what it
+/// does by default: the loop is stuck. As in asyncio, where the second Ctrl-C raises
+/// `KeyboardInterrupt` wherever the program is.
 ///
 /// Not while the program itself listens for the signal. At most one for each signal.
 pub(super) struct Insisting(SignalKind);
@@ -158,7 +162,8 @@ impl Drop for Insisting {
 }
 
 impl Handled {
-    /// Its handler runs after the one that reads the flag. Without it the program only loses the way out of a stuck loop.
+    /// Its handler runs after the one that reads the flag. Without it the program only loses the
+    /// way out of a stuck loop.
     fn arm(&mut self) {
         if self.insists && self.claims == 0 {
             let arming = flag::register(self.kind.as_raw(), Arc::clone(&self.is_unheard));
@@ -179,7 +184,8 @@ fn lock() -> MutexGuard<'static, Vec<Handled>> {
     HANDLED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether somebody else handles the signal, or it is ignored. Linux tells; elsewhere there is no safe call that does.
+/// Whether somebody else handles the signal, or it is ignored. Linux tells; elsewhere there is no
+/// safe call that does.
 fn is_taken(kind: SignalKind) -> bool {
     let Ok(status) = fs::read_to_string("/proc/self/status") else { return false };
     // A number that is no signal's has no bit.

@@ -1,4 +1,4 @@
-//! `SignalKind`: which signal. Knows nothing of listening.
+//! `SignalKind`: identifies a signal. This module knows nothing of listening.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -6,9 +6,10 @@ use std::io::{self, ErrorKind};
 use signal_hook::consts;
 use signal_hook::low_level::signal_name;
 
-/// Which signal.
+/// Identifies a signal.
 ///
-/// The constants have the names that the system gives them; those without one here come by [`from_raw`](Self::from_raw).
+/// The constants have the names that the system uses. Use [`from_raw`](Self::from_raw) for signals
+/// without a constant here.
 ///
 /// # Examples
 ///
@@ -27,12 +28,12 @@ impl SignalKind {
     /// The timer of `alarm()`.
     #[doc(alias = "alarm")]
     pub const SIGALRM: Self = Self(consts::SIGALRM);
-    /// A child has ended, stopped or gone on.
+    /// A child has ended, stopped or continued.
     #[doc(alias = "child")]
     pub const SIGCHLD: Self = Self(consts::SIGCHLD);
-    /// The process goes on after it was stopped.
+    /// The process continues after it was stopped.
     pub const SIGCONT: Self = Self(consts::SIGCONT);
-    /// The terminal is gone; to daemons: read the configuration again.
+    /// The terminal is gone. Asks daemons to read their configuration again.
     #[doc(alias = "hangup")]
     pub const SIGHUP: Self = Self(consts::SIGHUP);
     /// Ctrl-C.
@@ -41,19 +42,19 @@ impl SignalKind {
     /// A descriptor in signal-driven mode is ready.
     #[doc(alias = "io")]
     pub const SIGIO: Self = Self(consts::SIGIO);
-    /// Ends the process. Nobody can listen for it.
+    /// Ends the process. A program cannot listen for it.
     pub const SIGKILL: Self = Self(consts::SIGKILL);
-    /// Something was written that nobody will read. Rust's programs ignore it.
+    /// Data was written that will not be read. Rust programs ignore it.
     #[doc(alias = "pipe")]
     pub const SIGPIPE: Self = Self(consts::SIGPIPE);
     /// Ctrl-\: ends the process, with a core dump.
     #[doc(alias = "quit")]
     pub const SIGQUIT: Self = Self(consts::SIGQUIT);
-    /// The program has used memory that is not its own. Nobody can listen for it.
+    /// The program has accessed memory that is not its own. A program cannot listen for it.
     pub const SIGSEGV: Self = Self(consts::SIGSEGV);
-    /// Stops the process. Nobody can listen for it.
+    /// Stops the process. A program cannot listen for it.
     pub const SIGSTOP: Self = Self(consts::SIGSTOP);
-    /// Please end: what `kill`, service managers and containers send first.
+    /// Asks the process to end. `kill`, service managers and containers send it first.
     #[doc(alias = "terminate")]
     pub const SIGTERM: Self = Self(consts::SIGTERM);
     /// Ctrl-Z.
@@ -64,33 +65,34 @@ impl SignalKind {
     pub const SIGTTOU: Self = Self(consts::SIGTTOU);
     /// Urgent data on a socket.
     pub const SIGURG: Self = Self(consts::SIGURG);
-    /// What the program makes of it.
+    /// Defined by the program.
     #[doc(alias = "user_defined1")]
     pub const SIGUSR1: Self = Self(consts::SIGUSR1);
-    /// What the program makes of it.
+    /// Defined by the program.
     #[doc(alias = "user_defined2")]
     pub const SIGUSR2: Self = Self(consts::SIGUSR2);
-    /// The terminal has another size.
+    /// The size of the terminal has changed.
     #[doc(alias = "window_change")]
     pub const SIGWINCH: Self = Self(consts::SIGWINCH);
 
-    /// The signal of this number on this system. Whether there is one, [`signal`](super::signal()) says.
+    /// Returns the signal with this number on this system. [`signal`](super::signal()) checks
+    /// whether it exists.
     ///
-    /// One without a name, such as those for real time, is shown by its number: "signal 40".
+    /// A signal without a name, such as a real-time signal, is shown by its number: "signal 40".
     pub const fn from_raw(number: i32) -> Self {
         Self(number)
     }
 
-    /// Its number on this system.
+    /// Returns the signal's number on this system.
     pub const fn as_raw(self) -> i32 {
         self.0
     }
 
-    /// Whether a program may listen for it at all.
+    /// Checks whether a program may listen for the signal at all.
     pub(super) fn check(self) -> io::Result<()> {
         let reason = match self {
             Self::SIGKILL | Self::SIGSTOP => "the system lets no program handle it",
-            // Whoever handles it goes back to the instruction at fault, which raises it again.
+            // A handler returns to the instruction at fault, which raises the signal again.
             _ if self.0 == consts::SIGBUS || consts::FORBIDDEN.contains(&self.0) => {
                 "it tells of a fault in the code that runs, which cannot go on"
             }
@@ -102,13 +104,13 @@ impl SignalKind {
         ))
     }
 
-    /// The error of the system, which says no more than a number.
+    /// Adds to an error of the system, which says no more than a number.
     pub(super) fn refused(self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("cannot listen for {self}: {error}"))
     }
 }
 
-/// Its name or, if it has none, its number.
+/// Shows the signal's name or, if it has none, its number.
 impl fmt::Display for SignalKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match signal_name(self.0) {

@@ -1,4 +1,4 @@
-//! `Signals`: listening for signals.
+//! `Signals`: listens for signals.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,12 +11,14 @@ use futures_core::Stream;
 use super::SignalKind;
 use super::arrivals::Listener;
 
-/// Listens for a signal, from now on, until what it returns is dropped; asyncio's `add_signal_handler`.
+/// Listens for a signal, from now on, until the returned value is dropped. This is asyncio's
+/// `add_signal_handler`.
 ///
 /// # Errors
 ///
-/// `InvalidInput` for a signal that nobody can listen for (SIGKILL, SIGSTOP and those of a fault of the program itself, as
-/// SIGSEGV) and for a number that is none; if no loop runs here; if the process has no descriptors left.
+/// `InvalidInput` for a number that is not a signal, and for a signal that a program cannot listen
+/// for: SIGKILL, SIGSTOP and faults of the program itself, such as SIGSEGV. Also an error if no
+/// loop runs here, or if the process has no descriptors left.
 ///
 /// # Examples
 ///
@@ -39,11 +41,12 @@ pub fn signal(kind: SignalKind) -> io::Result<Signals> {
     signals([kind])
 }
 
-/// Listens for several signals, as [`signal`] does for one; Trio's `open_signal_receiver`.
+/// Listens for several signals, like [`signal`] does for one. This is Trio's
+/// `open_signal_receiver`.
 ///
 /// # Errors
 ///
-/// As [`signal`].
+/// Same as [`signal`].
 ///
 /// # Examples
 ///
@@ -65,39 +68,40 @@ pub fn signals(kinds: impl IntoIterator<Item = SignalKind>) -> io::Result<Signal
     Ok(Signals { listeners, next: 0 })
 }
 
-/// Who listens for signals; see [`signal`] and the [module](super).
+/// A listener for signals; see [`signal`] and the [module](super).
 ///
-/// It belongs to the loop on which it was made. Dropping it, anywhere, ends its listening; with the last one goes
-/// what kept the signal from doing what it does by default.
+/// It belongs to the loop on which it was made. Dropping it, anywhere, stops listening. When the
+/// last listener for a signal is dropped, the signal has its default effect again.
 #[must_use = "it listens until it is dropped"]
 #[doc(alias = "remove_signal_handler")]
 pub struct Signals {
     listeners: Vec<Listener>,
-    /// Whose turn it is: one signal that comes all the time does not hide the others.
+    /// The listener to poll first, so that one signal that keeps coming does not hide the others.
     next: usize,
 }
 
 impl Signals {
-    /// Waits for a signal, and says which. One that came since the last time, or since this was made, is there at once.
+    /// Waits for a signal, and returns it. A signal that came since the last call, or since this
+    /// was made, is returned at once.
     ///
-    /// Not ready, for ever, where there is nothing to listen for, as in `signals([])`.
+    /// Never ready if there is nothing to listen for, as in `signals([])`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it loses nothing.
+    /// Dropping the future before it is ready loses nothing.
     ///
     /// # Errors
     ///
-    /// On another thread than the loop's, after the loop's end, and in a forked child.
+    /// An error on any thread other than the loop's, after the loop's end, and in a forked child.
     pub async fn recv(&mut self) -> io::Result<SignalKind> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// As [`recv`](Self::recv), for futures that are written by hand. The task that polled last is woken.
+    /// Like [`recv`](Self::recv), for hand-written futures. The task that polled last is woken.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// Same as [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<SignalKind>> {
         let len = self.listeners.len();
         for index in (self.next..len).chain(0..self.next) {
@@ -110,33 +114,34 @@ impl Signals {
         Poll::Pending
     }
 
-    /// The next item of the stream, which has no end: what [`recv`](Self::recv) gives, in a `Some`.
+    /// Returns the next item of the stream, which never ends: the result of [`recv`](Self::recv),
+    /// in a `Some`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it loses nothing.
+    /// Dropping the future before it is ready loses nothing.
     pub async fn next(&mut self) -> Option<io::Result<SignalKind>> {
         Some(self.recv().await)
     }
 
-    /// Has the signals arrive even if other code has blocked them on the loop's thread meanwhile.
+    /// Makes the signals arrive even if other code has blocked them on the loop's thread meanwhile.
     pub(crate) fn unblock(&self) {
         self.listeners.iter().for_each(Listener::unblock);
     }
 
-    /// Those for whom the signals are remembered between one and the next.
+    /// Listeners that remember signals between one call and the next.
     pub(super) fn remembering(kinds: &[SignalKind]) -> io::Result<Self> {
         let listeners = kinds.iter().copied().map(Listener::remembering);
         Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, next: 0 })
     }
 
-    /// Those that a run listens for to cancel main.
+    /// Listeners of a run that cancels main.
     pub(super) fn of_main(kinds: &[SignalKind]) -> io::Result<Self> {
         let listeners = kinds.iter().copied().map(Listener::of_main);
         Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, next: 0 })
     }
 
-    /// Waits for one, which others need not be told of that come later.
+    /// Waits for a signal, and marks it as reported, so that later listeners do not see it.
     pub(super) async fn claim(mut self) -> io::Result<SignalKind> {
         let kind = self.recv().await?;
         for listener in self.listeners.iter().filter(|listener| listener.kind() == kind) {

@@ -1,4 +1,4 @@
-//! What `#[oneloop::main]` runs.
+//! The function that `#[oneloop::main]` runs.
 
 use std::panic::Location;
 use std::thread;
@@ -8,9 +8,9 @@ use super::presses::Presses;
 use super::until_ctrl_c::result_of;
 use crate::runtime::{Builder, Level, log_line};
 
-/// Runs the main function of a program: the first Ctrl-C cancels it, and then ends the process.
+/// Runs the main function of a program. The first Ctrl-C cancels it, and then ends the process.
 ///
-/// On other threads than the main one signals are left alone, as asyncio does.
+/// On threads other than the main one, signals are left alone, as in asyncio.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_main<F: IntoFuture>(builder: Builder, hears_sigterm: bool, main: F) -> F::Output {

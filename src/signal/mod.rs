@@ -1,43 +1,49 @@
 //! Signals: Ctrl-C, SIGTERM and the others, as streams.
 //!
-//! [`signal`](signal()) listens for one signal, [`signals`] for several. For the end of a program there is less to write:
-//! [`ctrl_c`] waits for Ctrl-C, [`shutdown`] for Ctrl-C or SIGTERM, and [`run_until_ctrl_c`] runs a program that Ctrl-C
-//! cancels.
+//! [`signal`](signal()) listens for one signal, [`signals`] for several. Ending a program takes
+//! less code: [`ctrl_c`] waits for Ctrl-C, [`shutdown`] for Ctrl-C or SIGTERM, and
+//! [`run_until_ctrl_c`] runs a program that Ctrl-C cancels.
 //!
 //! # Who hears a signal
 //!
-//! As many as like to: every listener is told of every signal, on each loop and thread, and so are other users of the
-//! signal, such as the crates signal-hook and tokio.
+//! Every listener receives every signal, on each loop and thread. So do other users of the signal,
+//! such as the crates signal-hook and tokio.
 //!
-//! One thing hears a signal only while the program does not listen for it: `#[oneloop::main]`, which cancels main at Ctrl-C. Its
-//! reaction stands where the default action of the signal would be.
+//! `#[oneloop::main]`, which cancels main at Ctrl-C, is the exception: it hears the signal only
+//! while the program does not listen for it. Its reaction takes the place of the signal's default
+//! action.
 //!
 //! # How many times
 //!
-//! Signals are coalesced, by the system and here. A listener is told at least once after the signal has come; if the signal
-//! comes again before the listener has looked, that is the same time. None is lost because the listener was busy.
+//! Signals are coalesced, by the system and by this module. A listener is notified at least once
+//! after a signal has come. If the signal comes again before the listener has looked, the two count
+//! as one. No signal is lost because the listener was busy.
 //!
 //! # What happens where nobody listens
 //!
-//! Most signals end a process that does not listen for them. While there is a listener, the signal does not; when the last
-//! one is dropped, it does again, as after asyncio's `remove_signal_handler`. There are three exceptions:
+//! Most signals end a process that does not listen for them. While there is a listener, the signal
+//! does not. When the last one is dropped, it does again, as after asyncio's
+//! `remove_signal_handler`. There are three exceptions:
 //!
-//! - Another part of the program handled the signal, or ignored it, before the first listener was there: then it goes on so.
-//!   Linux tells whether that is the case; elsewhere the signal does again what it does by default.
-//! - Another part of the program handles it by other means *later*, as tokio does. Nobody can see that, so a listener has to be
-//!   kept for as long as that part lives.
-//! - A signal without a name, such as those for real time, is ignored from its first listener on.
+//! - Another part of the program handled or ignored the signal before the first listener existed:
+//!   that stays so. Linux tells whether this is the case; elsewhere the signal has its default
+//!   effect again.
+//! - Another part of the program handles it by other means *later*, as tokio does. This cannot be
+//!   detected, so keep a listener for as long as that part exists.
+//! - A signal without a name, such as a real-time signal, is ignored from its first listener on.
 //!
 //! # Signals that are blocked or ignored
 //!
-//! A program inherits blocked and ignored signals from the one that started it. A listener hears both kinds: the loop's thread unblocks
-//! the signal while somebody listens there, and blocks it again afterwards. One that was pending is heard at once. A signal
-//! without a name, such as those for real time, stays blocked.
+//! A program inherits blocked and ignored signals from the one that started it. A listener hears
+//! both kinds: the loop's thread unblocks the signal while it has a listener, and blocks it again
+//! afterwards. A pending signal is heard at once. A signal without a name, such as a real-time
+//! signal, stays blocked.
 //!
 //! # Forks
 //!
-//! A forked child that goes on without `exec` has its parent's handlers, but none of its listeners: what is sent to the
-//! child is ignored there, and does not reach the parent. A child that makes a loop and listens hears its own signals.
+//! A forked child that goes on without `exec` has its parent's handlers, but none of its listeners:
+//! signals sent to the child are ignored there, and do not reach the parent. A child that makes a
+//! loop and listens hears its own signals.
 //!
 //! # Examples
 //!

@@ -9,8 +9,8 @@ use super::default_action::{self, Insisting};
 use super::{SignalKind, Signals, signal};
 use crate::runtime::{Level, Nanos, Runtime, log_line, nanos, real_now};
 
-/// Signals to a program that come closer together count as one. Some senders, such as `timeout`, send a signal twice: to the
-/// process and to its group. A hand on the keyboard needs longer.
+/// Signals to a program that come closer together count as one. Some senders, such as `timeout`,
+/// send a signal twice: to the process and to its group. A hand on the keyboard needs longer.
 const TOGETHER: Duration = Duration::from_millis(20);
 
 /// How many times the signals have come.
@@ -38,8 +38,9 @@ impl Presses {
         }
     }
 
-    /// What cancels the main of a program: Ctrl-C, unless it is ignored or handled by another part of the process, and SIGTERM if
-    /// the program wants that. Each only while the program does not listen for it itself.
+    /// What cancels the main of a program: Ctrl-C, unless it is ignored or handled by another part
+    /// of the process, and SIGTERM if the program wants that. Each only while the program does not
+    /// listen for it itself.
     pub(super) fn of_main(runtime: &Runtime, hears_sigterm: bool) -> io::Result<Self> {
         let hears_sigint = default_action::has_default(SignalKind::SIGINT);
         let all = [(SignalKind::SIGINT, hears_sigint), (SignalKind::SIGTERM, hears_sigterm)];

@@ -1,7 +1,9 @@
-//! `Unblocked`: a signal that this thread takes while somebody listens for it. Knows nothing of loops.
+//! `Unblocked`: a signal that this thread takes while somebody listens for it. Knows nothing of
+//! loops.
 //!
-//! A program inherits the set of blocked signals from the one that started it, and a blocked signal reaches no handler. So the
-//! thread of a loop unblocks what the loop listens for, and blocks it again afterwards.
+//! A program inherits the set of blocked signals from the one that started it, and a blocked signal
+//! reaches no handler. So the thread of a loop unblocks what the loop listens for, and blocks it
+//! again afterwards.
 
 use std::cell::RefCell;
 use std::thread::{self, ThreadId};

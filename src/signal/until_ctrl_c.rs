@@ -1,4 +1,4 @@
-//! Running a future that Ctrl-C cancels.
+//! Runs a future that Ctrl-C cancels.
 
 use std::error::Error;
 use std::fmt;
@@ -10,30 +10,33 @@ use super::presses::Presses;
 use super::{SignalKind, default_action};
 use crate::runtime::{Builder, Payload, Runtime};
 
-/// Like [`run`](crate::run), but Ctrl-C cancels `main`; as Ctrl-C does in Python's `asyncio.run`.
+/// Like [`run`](crate::run), but Ctrl-C cancels `main`, like in Python's `asyncio.run`.
 ///
-/// `#[oneloop::main]` does the same, and then ends the process by the signal. There the program may also listen for Ctrl-C
-/// itself; here, Ctrl-C cancels `main` even if other code hears it too.
+/// `#[oneloop::main]` does the same, and then ends the process by the signal. There the program may
+/// also listen for Ctrl-C itself. Here, Ctrl-C cancels `main` even if other code hears it too.
 ///
-/// The first Ctrl-C (SIGINT) asks for the end: `main` is dropped where it waits and its [cleanups](crate::with_cleanup)
-/// run; then all other tasks are cancelled, and their cleanups run. The second one insists: the cleanups that are left are
-/// dropped where they wait, which is reported, and this returns at once. If `main` was ready first, its output is what
-/// counts.
+/// The first Ctrl-C (SIGINT) asks the program to end: `main` is dropped where it waits and its
+/// [cleanups](crate::with_cleanup) run; then all other tasks are cancelled, and their cleanups run.
+/// The second one insists: the remaining cleanups are dropped where they wait, which is reported,
+/// and this returns at once. If `main` was ready first, its output is returned.
 ///
-/// Afterwards Ctrl-C does again what it did before the run; see the
-/// [module](crate::signal#what-happens-where-nobody-listens). Presses that come so quickly that the loop sees them together
-/// are one. Code that does not `await` is not interrupted; Ctrl-\ ends a program that is stuck in it.
+/// Afterwards Ctrl-C has the effect it had before the run; see the
+/// [module](crate::signal#what-happens-where-nobody-listens). Presses that come so quickly that the
+/// loop sees them together count as one. Code that does not `await` is not interrupted; Ctrl-\ ends
+/// a program that is stuck in it.
 ///
-/// SIGTERM, which service managers and containers send, still ends the program at once, as in asyncio. A server that is to end in order
-/// for both awaits [`shutdown`](super::shutdown) in its `main` instead: the example `graceful_shutdown`.
+/// SIGTERM, which service managers and containers send, still ends the program at once, as in
+/// asyncio. A server that should end in order for both awaits [`shutdown`](super::shutdown) in its
+/// `main` instead, as the example `graceful_shutdown` does.
 ///
 /// # Errors
 ///
-/// [`Interrupted`], if `main` was cancelled by Ctrl-C. [`Interrupted::exit`] ends the process by the signal, as shells expect.
+/// [`Interrupted`] if Ctrl-C cancelled `main`. [`Interrupted::exit`] ends the process by the
+/// signal, as shells expect.
 ///
 /// # Panics
 ///
-/// As [`run`](crate::run); and if there are no descriptors left to listen with.
+/// Same as [`run`](crate::run). Also panics if there are no descriptors left to listen with.
 ///
 /// # Examples
 ///
@@ -59,11 +62,11 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Interrupted`], if `main` was cancelled by Ctrl-C.
+    /// [`Interrupted`] if Ctrl-C cancelled `main`.
     ///
     /// # Panics
     ///
-    /// As [`run_until_ctrl_c`].
+    /// Same as [`run_until_ctrl_c`].
     #[track_caller]
     pub fn run_until_ctrl_c<F: IntoFuture>(self, main: F) -> Result<F::Output, Interrupted> {
         let runtime = match self.build() {
@@ -78,18 +81,19 @@ impl Builder {
 }
 
 impl Runtime {
-    /// As [`Runtime::run`], but Ctrl-C cancels `main`.
+    /// Like [`Runtime::run`], but Ctrl-C cancels `main`.
     ///
-    /// The first Ctrl-C (SIGINT) drops `main` where it waits, and its [cleanups](crate::with_cleanup) run; the second one
-    /// cuts these off. The other tasks wait for the next run. All else is as with [`run_until_ctrl_c`].
+    /// The first Ctrl-C (SIGINT) drops `main` where it waits, and its
+    /// [cleanups](crate::with_cleanup) run. The second one cuts these off. The other tasks wait for
+    /// the next run. Everything else is the same as in [`run_until_ctrl_c`].
     ///
     /// # Errors
     ///
-    /// [`Interrupted`], if `main` was cancelled by Ctrl-C.
+    /// [`Interrupted`] if Ctrl-C cancelled `main`.
     ///
     /// # Panics
     ///
-    /// As [`Runtime::run`]; and if there are no descriptors left to listen with.
+    /// Same as [`Runtime::run`]. Also panics if there are no descriptors left to listen with.
     ///
     /// # Examples
     ///
@@ -115,7 +119,7 @@ impl Runtime {
     }
 }
 
-/// The caller gets the result, or the panic, when the signals do again what they did before.
+/// The caller gets the result, or the panic, once the signals have their former effect again.
 pub(super) fn result_of<T>(
     output: Result<Option<T>, Payload>,
     presses: Presses,
@@ -126,7 +130,8 @@ pub(super) fn result_of<T>(
     output.ok_or(Interrupted(kind))
 }
 
-/// The error of [`run_until_ctrl_c`] and its kin: a signal has cancelled the future before it was ready.
+/// The error of [`run_until_ctrl_c`] and its relatives: a signal cancelled the future before it was
+/// ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "KeyboardInterrupt")]
 pub struct Interrupted(SignalKind);
@@ -136,15 +141,15 @@ impl Interrupted {
         Self(kind)
     }
 
-    /// Which signal it was.
+    /// Returns the signal.
     pub fn kind(self) -> SignalKind {
         self.0
     }
 
-    /// Ends the process by the signal, as if the program had not listened for it. A shell that runs the program in a script or a loop
-    /// then stops too, which status 130 alone does not make it do.
+    /// Ends the process by the signal, as if the program had not listened for it. A shell that runs
+    /// the program in a script or a loop then stops too, which status 130 alone does not achieve.
     ///
-    /// Flushes the standard output. No destructors run, as with [`std::process::exit`].
+    /// This flushes the standard output. No destructors run, as with [`std::process::exit`].
     ///
     /// # Examples
     ///
@@ -153,7 +158,7 @@ impl Interrupted {
     /// oneloop::run_until_ctrl_c(main).unwrap_or_else(|interrupted| interrupted.exit());
     /// ```
     pub fn exit(self) -> ! {
-        // What cannot be written now is lost either way.
+        // Data that cannot be written now is lost either way.
         io::stdout().flush().ok();
         default_action::end_process(self.0)
     }
@@ -176,7 +181,7 @@ impl fmt::Debug for Interrupted {
 
 impl Error for Interrupted {}
 
-/// Of the kind `Interrupted`.
+/// The error has the kind `Interrupted`.
 impl From<Interrupted> for io::Error {
     fn from(error: Interrupted) -> Self {
         Self::new(ErrorKind::Interrupted, error)

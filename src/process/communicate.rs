@@ -1,5 +1,5 @@
-//! What `Child::communicate` has done so far: feeding and draining a child at once, in a way that
-//! can be broken off and gone on with.
+//! The state of `Child::communicate`, which feeds and drains a child at the same time, and can be
+//! interrupted and resumed.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -11,14 +11,14 @@ use crate::io::pipe::Receiver;
 pub(super) struct Conversation {
     /// How much of the input was written.
     written: usize,
-    /// The child takes no more, or there is no more.
+    /// The child takes no more input, or there is none left.
     is_fed: bool,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 impl Conversation {
-    /// Goes on until all pipes have ended, each of which is closed then.
+    /// Continues until all pipes have ended. Each is then closed.
     pub(super) async fn hold(
         &mut self,
         input: &[u8],
@@ -45,7 +45,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// What the child has written.
+    /// Takes what the child has written.
     pub(super) fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
         (mem::take(&mut self.stdout), mem::take(&mut self.stderr))
     }
@@ -62,7 +62,7 @@ async fn feed(pipe: &ChildStdin, input: &[u8], written: &mut usize) -> io::Resul
     Ok(())
 }
 
-/// Whether the child reads no more, which is its own affair.
+/// Whether the child no longer reads, which is not an error.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }

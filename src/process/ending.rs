@@ -1,5 +1,5 @@
-//! What becomes of a child whose handle is dropped: it ends too, asked at first and then not, and
-//! is waited for; or it goes on by itself.
+//! What happens to a child whose handle is dropped: it is asked to end, then killed, and waited
+//! for; or it goes on by itself.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,66 +12,66 @@ use super::tree;
 use crate::runtime::{BoxedError, ClockHold, Handle, Place, leave_end};
 use crate::time::{now, sleep, timeout_at};
 
-/// Of the end of who is no child of ours, nothing tells: so long it is waited for until somebody
-/// looks again, at first and at most.
+/// The end of a process that is not our child is not reported. These are the first and the longest
+/// pause between two looks at it.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// What a handle knows of its child, for the day on which it is dropped.
+/// What a handle knows of its child, for when it is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ending {
     pub(super) home: Handle,
     pub(super) key: ChildKey,
-    /// Otherwise it goes on.
+    /// If false, the child goes on.
     pub(super) kills: bool,
     pub(super) target: Target,
     pub(super) grace: Duration,
-    /// Where it was started.
+    /// Where the child was started.
     pub(super) place: Place,
 }
 
 impl Ending {
-    /// The handle was dropped, on whatever thread.
+    /// The handle was dropped, on any thread.
     pub(super) fn begin(self) {
         let Self { home, .. } = self;
         if home.check_here("Child", "").is_ok() {
             self.begin_here();
         } else {
-            // If the loop has ended, it has done what there is to do.
+            // If the loop has ended, it has already done what is needed.
             home.call_soon_threadsafe(move || self.begin_here()).ok();
         }
     }
 
     fn begin_here(self) {
-        // An error says that this is a forked process, which has no children.
+        // An error means that this is a forked process, which has no children.
         let Ok(reaper) = Reaper::of(self.home) else { return };
         if !self.kills || reaper.is_over(self.key) {
             reaper.let_go(self.key);
             return;
         }
-        // Its grace begins with the signal, whatever else is cleaned up before.
+        // The grace period begins with the signal, whatever other cleanups come first.
         let unfinished = Unfinished { ending: self, deadline: now().checked_add(self.grace) };
         if self.grace.is_zero() {
             self.kill(&reaper);
         } else {
-            // It may have forbidden us to signal it, and then it is its own affair when it ends.
+            // The child may have denied us the right to signal it. It then ends when it likes.
             reaper.signal(self.key, self.target, Signal::SIGTERM).ok();
-            // One that is stopped gets the signal only when it goes on.
+            // A stopped process gets the signal only when it continues.
             reaper.signal(self.key, self.target, Signal::SIGCONT).ok();
         }
         leave_end(Box::pin(unfinished.wait()), self.place);
     }
 
-    /// Waits until the child has ended and, if it leads a group, all others in that.
+    /// Waits until the child and, if it leads a group, all other members have ended.
     async fn over(&self) -> io::Result<()> {
         Exited::new(self.home, self.key).await?;
         let Some(group) = Reaper::of(self.home)?.group(self.key) else { return Ok(()) };
-        // They may take their time, as the child may.
+        // Like the child, they may take their time.
         let _hold = ClockHold::new();
         let mut pause = PAUSE_MIN;
-        // Where nobody can be seen, nobody is waited for.
+        // Where members cannot be seen, they are not waited for.
         while let Some(members) = tree::members(group).filter(|members| !members.is_empty()) {
-            // The next look at all processes is for those whom these have started meanwhile.
+            // The next look at all processes finds members that these have started meanwhile.
             while members.iter().any(|&member| tree::is_member(member, group)) {
                 sleep(pause).await;
                 pause = PAUSE_MAX.min(pause * 2);
@@ -88,13 +88,12 @@ impl Ending {
 /// A child that has been told to end.
 struct Unfinished {
     ending: Ending,
-    /// When its grace is over; `None` if never.
+    /// The end of its grace period; `None` if there is no end.
     deadline: Option<Instant>,
 }
 
 impl Unfinished {
-    /// Waits until it has ended, and kills it when its grace is over. An error of the cleanup is
-    /// none that could be helped.
+    /// Waits until the child has ended, and kills it after its grace period.
     async fn wait(self) -> Option<BoxedError> {
         let Self { ending: ending @ Ending { home, key, grace, .. }, deadline } = &self;
         let (home, key) = (*home, *key);
@@ -111,8 +110,8 @@ impl Unfinished {
     }
 }
 
-/// The child has ended, or there is no more time for it. Nor is there for who is left in its group,
-/// such as one that was started while the others were looked for.
+/// The child has ended, or its time is up. Either way, kill what is left of its group, such as a
+/// process that was started while the others were looked for.
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let Self { ending, .. } = self;

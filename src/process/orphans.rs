@@ -1,5 +1,4 @@
-//! The children whose loop has ended before they did: kept for the process, until another loop
-//! takes them over.
+//! Children that outlive their loop: kept for the process until another loop takes them over.
 
 use std::process::Child as Process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +9,7 @@ static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 
 struct Orphan {
     process: Process,
-    /// A forked process has a copy of the list, and no business with what is on it.
+    /// A forked process has a copy of the list, and must leave its children alone.
     parent: OwnProcess,
 }
 
@@ -20,7 +19,7 @@ pub(super) fn leave(process: Process) {
     lock().push(orphan);
 }
 
-/// Takes over all that there are.
+/// Takes over all orphans.
 pub(super) fn take() -> Vec<Process> {
     let mut orphans = lock();
     if orphans.is_empty() {

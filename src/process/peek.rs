@@ -1,10 +1,10 @@
-//! The question to the kernel for a child that has ended, without reaping it.
+//! Asks the kernel about a child that has ended, without reaping it.
 
 use std::process::ExitStatus;
 
 use nix::unistd::Pid;
 
-/// A child of the process that has ended and was not reaped.
+/// What the kernel says about children that have ended and were not reaped.
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android", target_os = "freebsd")),
     expect(dead_code, reason = "this system shows none")
@@ -16,14 +16,14 @@ pub(super) enum Peek {
     Unknown,
 }
 
-/// Whether `child` has ended or, without one, any.
+/// Asks whether `child` has ended or, if `child` is `None`, whether any has.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(super) fn peek(child: Option<Pid>) -> Peek {
     use std::os::unix::process::ExitStatusExt as _;
 
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
-    /// In the number of an end by a signal: memory was written out.
+    /// The bit in the status of a process ended by a signal that says that memory was dumped.
     const CORE: i32 = 0x80;
 
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -33,8 +33,7 @@ pub(super) fn peek(child: Option<Pid>) -> Peek {
         Ok(WaitStatus::Signaled(pid, signal, has_core)) => {
             (pid, signal as i32 | if has_core { CORE } else { 0 })
         }
-        // There are no children, so ours are lost; or the signal that has ended this one has no
-        // name.
+        // There are no children, so ours are lost; or the signal that ended this one has no name.
         _ => return Peek::Unknown,
     };
     Peek::Ended(pid, ExitStatus::from_raw(raw))

@@ -1,14 +1,14 @@
-//! The reaper of a loop: hears that children have ended, reaps those that are the loop's, and tells
-//! who waits for them.
+//! The reaper of a loop: learns that children have ended, reaps those of the loop, and notifies
+//! their waiters.
 //!
-//! It is no task: the loop calls it by a waker of its own, which also works while the loop ends and
-//! its tasks are gone. What a program does with the signal SIGCHLD, and with children that are not
-//! ours, is its own affair: no child of others is ever reaped.
+//! It is not a task: the loop calls it through a waker of its own, which also works while the loop
+//! ends and its tasks are gone. A program may use the signal SIGCHLD, and children of its own, as
+//! it likes: the reaper never reaps a child that does not belong to the loop.
 //!
-//! A signal does not say which child has ended. The kernel shows one that has, without reaping it;
-//! if it is ours it is reaped, and the next one is shown. So a thousand children that end cost a
-//! thousand steps. Only where the one that is shown is somebody else's, who may leave it there for
-//! long, or one of ours that led a group, all of ours are asked one by one.
+//! The signal does not say which child has ended. The kernel shows one of them without reaping it;
+//! if it is ours, it is reaped, and the kernel shows the next. A thousand children that end
+//! therefore cost a thousand steps. Only if the one shown is not ours, and may stay there for long,
+//! or led a group, are all of ours checked one by one.
 
 use std::cell::RefCell;
 use std::io;
@@ -32,14 +32,14 @@ use crate::runtime::{
 use crate::signal::{SignalKind, Signals, signal};
 use crate::sync::WaitKey;
 
-/// With so few children it is not worth while to ask the kernel which of them it is.
+/// With this few children it does not pay to ask the kernel which of them has ended.
 const FEW: usize = 4;
 
-/// So many are reaped at once; then the loop looks around.
+/// How many are reaped at once before the loop does other work.
 const REAPS_MAX: usize = 64;
 
-/// So long after a signal, all who are left are asked once. A child that other code has reaped is
-/// shown by nothing else.
+/// How long after a signal the remaining children are all checked once. Nothing else reveals a
+/// child that other code has reaped.
 const ASK_ALL_AFTER: Duration = Duration::from_millis(50);
 
 pub(super) struct Reaper {
@@ -53,11 +53,11 @@ pub(super) struct Reaper {
     process: OwnProcess,
 }
 
-/// To whom a signal goes.
+/// The destination of a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Target {
     Process,
-    /// All of the group that the child leads.
+    /// All members of the group that the child leads.
     Group,
 }
 
@@ -73,7 +73,7 @@ impl Reaper {
         }
     }
 
-    /// That of the loop that runs here, ready to hear of children.
+    /// Returns the reaper of the current loop, ready to hear of children.
     pub(super) fn listening() -> io::Result<Rc<Self>> {
         let reaper = Self::here()?;
         if reaper.signals.borrow().is_none() {
@@ -81,21 +81,21 @@ impl Reaper {
             // ours. A listener ends that.
             let signals = signal(SignalKind::SIGCHLD)?;
             drop(reaper.signals.replace(Some(signals)));
-            // It has to be polled once; and of who has ended before, no signal tells.
+            // The signals have to be polled once, and no signal reports children that ended before.
             reaper.look();
         }
         reaper.unblock();
         Ok(reaper)
     }
 
-    /// A thread that does not take the signal would never hear of the end of a child.
+    /// A thread that blocks the signal would never hear of the end of a child.
     fn unblock(&self) {
         if let Some(signals) = &*self.signals.borrow() {
             signals.unblock();
         }
     }
 
-    /// That of the loop of a child, whose handle has to be used there.
+    /// Returns the reaper of a child's loop. The handle has to be used there.
     pub(super) fn of(home: Handle) -> io::Result<Rc<Self>> {
         home.check_here(
             "Child",
@@ -112,8 +112,8 @@ impl Reaper {
         Ok(reaper)
     }
 
-    /// Takes on a child that was started, and is signalled as `target`. `is_bound`: it must not
-    /// outlive the loop.
+    /// Adds a started child, which is signalled as `target`. If `is_bound`, it must not outlive the
+    /// loop.
     pub(super) fn add(&self, process: Process, is_bound: bool, target: Target) -> ChildKey {
         let mut wakers = Vec::new();
         let leads = target == Target::Group;
@@ -122,7 +122,7 @@ impl Reaper {
         key
     }
 
-    /// Whether the child has ended, and how. Never waits.
+    /// Returns how the child has ended, if it has. Never waits.
     pub(super) fn reap(&self, key: ChildKey) -> Option<Exit> {
         let mut wakers = Vec::new();
         let exit = self.table.borrow_mut().reap(key, &mut wakers);
@@ -130,19 +130,19 @@ impl Reaper {
         exit
     }
 
-    /// The process id, as long as it is the child's.
+    /// Returns the process id, as long as it belongs to the child.
     pub(super) fn pid(&self, key: ChildKey) -> Option<Pid> {
         self.table.borrow().pid(key)
     }
 
-    /// The group that the child leads, also when that has ended, as long as its number is that of
-    /// this group.
+    /// Returns the group that the child leads, even if the child has ended, as long as the number
+    /// belongs to this group.
     pub(super) fn group(&self, key: ChildKey) -> Option<Pid> {
         self.reap(key);
         self.table.borrow_mut().group(key)
     }
 
-    /// As [`Reaper::reap`], for somebody who is told how it ended.
+    /// Like [`Reaper::reap`], for a caller that is told how the child ended.
     pub(super) fn tell(&self, key: ChildKey) -> Option<Exit> {
         let exit = self.reap(key);
         if exit.is_some() {
@@ -151,25 +151,25 @@ impl Reaper {
         exit
     }
 
-    /// Whether there is nothing left to end: somebody knows that the child has ended, or it leads
-    /// no group.
+    /// Whether there is nothing left to end: the end of the child was reported, or it leads no
+    /// group.
     pub(super) fn is_over(&self, key: ChildKey) -> bool {
         self.reap(key).is_some() && (self.table.borrow().is_told(key) || self.group(key).is_none())
     }
 
-    /// Sends a signal, unless the child has ended: then its process id may be another's. That of
-    /// its group is not, as long as somebody has the key.
+    /// Sends a signal, unless the child has ended: its process id may then belong to another. The
+    /// number of its group does not, as long as the key exists.
     pub(super) fn signal(&self, key: ChildKey, target: Target, signal: Signal) -> io::Result<()> {
         let Some(pid) = self.running_pid(key) else {
             if target == Target::Group {
-                // An error says that nobody is left who may be signalled.
+                // An error means that no member is left that may be signalled.
                 self.group(key).and_then(|group| killpg(group, signal).ok());
             }
             return Ok(());
         };
         let sent = match target {
             Target::Process => kill(pid, signal),
-            // It may have gone to another group.
+            // The child may have moved to another group.
             Target::Group => killpg(pid, signal).or_else(|_| kill(pid, signal)),
         };
         sent.map_err(|errno| {
@@ -178,13 +178,14 @@ impl Reaper {
         })
     }
 
-    /// The process id of a child that has not ended by now or, if it has, was not reaped.
+    /// Returns the process id of a child that has not ended by now or, if it has, was not reaped.
     pub(super) fn running_pid(&self, key: ChildKey) -> Option<Pid> {
         self.reap(key);
         self.pid(key)
     }
 
-    /// Ready when the child has ended. Whoever lets `waiter` go calls [`Reaper::forget`].
+    /// Ready when the child has ended. The owner of `waiter` calls [`Reaper::forget`] when it lets
+    /// go.
     pub(super) fn poll_exit(
         &self,
         key: ChildKey,
@@ -193,7 +194,7 @@ impl Reaper {
     ) -> Poll<Exit> {
         if waiter.is_none() {
             self.unblock();
-            // Nothing was asked yet on behalf of this one: it may have ended, and its signal be on
+            // This waiter has not checked yet: the child may have ended, with its signal still on
             // the way.
             self.reap(key);
         }
@@ -203,7 +204,7 @@ impl Reaper {
         let is_set = waiter.is_some_and(|w| self.table.borrow().will_wake(key, w, cx.waker()));
         if !is_set {
             let waker = cx.waker().clone();
-            // The clone is the code of others.
+            // Cloning runs foreign code.
             if let Some(exit) = self.exit(key, waiter) {
                 return Poll::Ready(exit);
             }
@@ -224,15 +225,15 @@ impl Reaper {
         drop(waker);
     }
 
-    /// Nobody has the key any more: the child goes when it has ended.
+    /// The key is gone: the entry goes when the child has ended.
     pub(super) fn let_go(&self, key: ChildKey) {
         self.table.borrow_mut().let_go(key);
     }
 
-    /// Reaps whatever has ended. Called by the loop after a signal.
+    /// Reaps every child that has ended. The loop calls it after a signal.
     fn look(&self) {
         let cx = &mut Context::from_waker(&self.waker);
-        // First of all: a signal that comes from now on is about a child that may be missed below.
+        // This comes first: a signal from now on is about a child that the code below may miss.
         if let Some(signals) = &mut *self.signals.borrow_mut() {
             while let Poll::Ready(Ok(_)) = signals.poll_recv(cx) {}
         }
@@ -297,7 +298,7 @@ enum Rest {
     Known,
     /// The kernel shows none that has ended, so they are running, or other code has reaped them.
     Unsure,
-    /// There may be some that have ended.
+    /// Some may have ended.
     More,
 }
 
@@ -307,8 +308,8 @@ fn wake_all(wakers: Vec<Waker>) {
     }
 }
 
-/// Has the loop call its reaper, soon: whoever wakes may be in the midst of something, such as
-/// looking.
+/// Makes the loop call its reaper soon. It is not called directly, because the code that wakes may
+/// be in the middle of something, such as looking.
 struct Look {
     home: Handle,
 }
@@ -320,15 +321,15 @@ impl Wake for Look {
                 reaper.look();
             }
         };
-        // An error says that the loop has ended.
+        // An error means that the loop has ended.
         self.home.call_soon_threadsafe(look).ok();
     }
 }
 
 impl LoopLocal for Reaper {}
 
-/// The loop has ended. Who has a handle that is used no more, and is bound to it, is killed; all
-/// are left to the next loop, which reaps them.
+/// The loop has ended. Children that are bound to a handle are killed. All are left to the next
+/// loop, which reaps them.
 impl Drop for Reaper {
     fn drop(&mut self) {
         if !self.process.is_current() {
@@ -340,7 +341,7 @@ impl Drop for Reaper {
         table.close();
         for (mut process, is_killed) in table.take_running() {
             if is_killed {
-                // It has not been reaped, so there is nobody else whom the signal could reach.
+                // It has not been reaped, so the signal can reach no other process.
                 process.kill().ok();
             }
             orphans::leave(process);
@@ -355,7 +356,7 @@ pub(super) struct Exited {
     home: Handle,
     key: ChildKey,
     waiter: Option<WaitKey>,
-    /// While it waits.
+    /// Held while it waits.
     hold: Option<ClockHold>,
 }
 
@@ -385,8 +386,8 @@ impl Future for Exited {
 impl Drop for Exited {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter else { return };
-        // On another thread the entry stays until the child ends, and its wake then is one too
-        // many.
+        // On another thread the entry stays until the child ends, and then causes one needless
+        // wake.
         if let Ok(reaper) = Reaper::of(self.home) {
             reaper.forget(self.key, waiter);
         }
@@ -394,7 +395,7 @@ impl Drop for Exited {
 }
 
 impl Exit {
-    /// What whoever waited for process `pid` is told.
+    /// Returns what the waiter for process `pid` is told.
     pub(super) fn into_result(self, pid: u32) -> io::Result<ExitStatus> {
         match self {
             Self::Status(status) => Ok(status),

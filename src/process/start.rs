@@ -1,4 +1,4 @@
-//! Starting a child: its streams, the loop's share in it, and what there is to say if it cannot be.
+//! Starts a child: sets up its streams, hands it to the loop, and explains failures.
 
 use std::env;
 use std::ffi::OsStr;
@@ -18,17 +18,17 @@ use super::stdio::{Choice, INPUT, Open, Same};
 use crate::io::pipe::{Receiver, Sender, pipe};
 use crate::runtime::{Handle, Place};
 
-/// What the streams are that were not chosen.
+/// What streams default to if they were not chosen.
 #[derive(Clone, Copy)]
 pub(super) struct Defaults {
     pub(super) input: Open,
     pub(super) output: Open,
 }
 
-/// Starts a child; the call is at `place`.
+/// Starts a child on behalf of the code at `place`.
 pub(super) fn start(command: &mut Command, defaults: Defaults, place: Place) -> io::Result<Child> {
     let started = try_start(command, defaults, place);
-    // Whether there is a child, which has its descriptors, or none: here they are closed.
+    // Whether the child was started, which has its own descriptors, or not: close them here.
     release_streams(command);
     started.map_err(|Failure { kind, reason }| {
         let program = Path::new(command.get_program()).display();
@@ -37,7 +37,7 @@ pub(super) fn start(command: &mut Command, defaults: Defaults, place: Place) -> 
 }
 
 fn try_start(command: &mut Command, defaults: Defaults, place: Place) -> Result<Child, Failure> {
-    // From here on its end is heard of, however soon it comes.
+    // From here on its end is heard, however soon it comes.
     let reaper = Reaper::listening()?;
     let home = Handle::current();
     let merged = hand_streams(command, defaults)?;
@@ -64,8 +64,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Gives the streams to the standard library's command. Returns the end to read of a pipe for both
-/// outputs.
+/// Gives the streams to the standard library's command. Returns the reading end of a pipe that both
+/// outputs share.
 fn hand_streams(command: &mut Command, defaults: Defaults) -> io::Result<Option<Receiver>> {
     let Command { std, stdin, stdout, stderr, .. } = command;
     let Defaults { input, output } = defaults;
@@ -127,8 +127,8 @@ impl Child {
     }
 }
 
-/// Says what is wrong, which the kernel's word alone does not tell: only what can be seen to be so,
-/// since the same word stands for much else.
+/// Explains a failure beyond the kernel's error. It only says what can be verified, because the
+/// same error has many causes.
 fn failure(command: &StdCommand, error: &io::Error) -> Failure {
     let mut kind = error.kind();
     let reason = if let Some(reason) = command.get_current_dir().and_then(wrong_directory) {
@@ -136,7 +136,7 @@ fn failure(command: &StdCommand, error: &io::Error) -> Failure {
     } else if kind == ErrorKind::NotFound {
         what_is_missing(command).unwrap_or_else(|| error.to_string())
     } else if error.raw_os_error() == Some(Errno::EAGAIN as i32) {
-        // Whoever sees `WouldBlock` may think that there is something to be polled.
+        // `WouldBlock` would suggest that there is something to poll.
         kind = ErrorKind::ResourceBusy;
         "there are as many processes already as may be (EAGAIN)".to_owned()
     } else {
@@ -145,7 +145,7 @@ fn failure(command: &StdCommand, error: &io::Error) -> Failure {
     Failure { kind, reason }
 }
 
-/// `None`: all that can be looked for is there.
+/// Returns `None` if everything that can be looked for exists.
 fn what_is_missing(command: &StdCommand) -> Option<String> {
     let program = Path::new(command.get_program());
     let found = if program.components().count() < 2 {
@@ -167,23 +167,22 @@ fn what_is_missing(command: &StdCommand) -> Option<String> {
     }
 }
 
-/// Where `program` is, in the directories of the child's `PATH`.
+/// Finds `program` in the directories of the child's `PATH`.
 fn search_path(command: &StdCommand, program: &Path) -> Option<PathBuf> {
     let chosen = command.get_envs().find(|(name, _)| *name == "PATH");
     let path = match chosen {
         Some((_, value)) => value.map(OsStr::to_owned),
         None => env::var_os("PATH"),
     };
-    // Without one, the system has its own.
+    // Without a `PATH`, the system uses its own.
     let path = path.unwrap_or_else(|| "/bin:/usr/bin".into());
     env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-/// The first line of a script is read up to here.
+/// How much of the first line of a script is read.
 const FIRST_LINE_MAX: u64 = 256;
 
-/// What is said of a file that is there and could not be started, if it is its interpreter that is
-/// not.
+/// Explains why an existing file could not be started, if its interpreter is missing.
 fn missing_interpreter(file: &Path) -> Option<String> {
     let mut start = Vec::new();
     fs::File::open(file).ok()?.take(FIRST_LINE_MAX).read_to_end(&mut start).ok()?;
@@ -201,7 +200,7 @@ fn missing_interpreter(file: &Path) -> Option<String> {
     })
 }
 
-/// What is wrong with the directory in which a program was to start, if that can be seen.
+/// Says what is wrong with the working directory of a program, if that can be seen.
 fn wrong_directory(dir: &Path) -> Option<String> {
     let problem = match fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => return None,

@@ -98,25 +98,25 @@ impl From<Sender> for Stdio {
     }
 }
 
-/// What standard input is called in messages.
+/// The name of standard input in messages.
 pub(super) const INPUT: &str = "stdin";
 
 /// The choice for one stream of a command.
 #[derive(Default)]
 pub(super) enum Choice {
-    /// None was made.
+    /// No choice was made.
     #[default]
     Open,
     Made(Stdio),
     /// For standard error: the same as standard output.
     AsOutput,
-    /// What a command of the standard library came with, who alone knows it.
+    /// What a command of the standard library came with; only that command knows it.
     InStd,
     /// A child has got it.
     Spent,
 }
 
-/// What stands for no choice.
+/// The meaning of no choice.
 #[derive(Clone, Copy)]
 pub(super) enum Open {
     Inherit,
@@ -124,7 +124,7 @@ pub(super) enum Open {
     Null,
 }
 
-/// What standard error is given to be the same as standard output.
+/// What standard error gets to be the same as standard output.
 pub(super) enum Same {
     /// A new pipe, for both.
     Pipe,
@@ -148,7 +148,7 @@ impl Choice {
         Ok(Some(stdio))
     }
 
-    /// What there is only once.
+    /// Takes a stream that exists only once.
     fn into_only_one(self, name: &str) -> io::Result<StdStdio> {
         if let Self::Made(Stdio(source)) = self {
             if let Source::Failed(error) = source {
@@ -163,7 +163,7 @@ impl Choice {
         Err(io::Error::new(ErrorKind::InvalidInput, message))
     }
 
-    /// This is the choice for standard output, and standard error is to be the same.
+    /// Called on the choice for standard output, when standard error is to be the same.
     pub(super) fn same(&self, open: Open) -> io::Result<Same> {
         let same = match (self, open) {
             (Self::Open, Open::Piped) | (Self::Made(Stdio(Source::Piped)), _) => Same::Pipe,
@@ -177,7 +177,7 @@ impl Choice {
                 return Err(io::Error::new(ErrorKind::InvalidInput, message));
             }
             (Self::Made(Stdio(Source::Null)) | Self::Open, _) => Same::Stdio(null("stderr")?),
-            // What is wrong is told when standard output itself is asked for.
+            // The error is reported when standard output itself is taken.
             (Self::Made(Stdio(Source::Failed(_))) | Self::AsOutput | Self::Spent, _) => {
                 Same::Stdio(StdStdio::inherit())
             }

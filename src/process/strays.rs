@@ -1,9 +1,10 @@
 //! Strays: processes that became children of this one because their own parent has ended. The
-//! system gives them to the process with the id 1, such as the first one of a container, and there
-//! is nobody else who could reap them.
+//! system gives them to the process with the id 1, such as the first one of a container, and no
+//! other process can reap them.
 //!
-//! Nothing tells a stray from a child that other code of the program has started and will wait for.
-//! So only what has lain there for a while is reaped.
+//! A stray cannot be told from a child that other code of the program has started and will wait
+//! for. Only those that have been left for a while are therefore reaped.
+//! a while is reaped.
 
 use std::collections::HashSet;
 use std::process;
@@ -17,21 +18,21 @@ use nix::unistd::Pid;
 use super::tree;
 use crate::runtime::{Timer, When, nanos};
 
-/// So long a child that has ended is left to other code, and at most twice as long.
+/// How long an ended child is left to other code. The limit is at most twice as long.
 const AGE: Duration = Duration::from_secs(1);
 
-/// The children of all loops of the process, as long as they were not reaped. Empty unless the
-/// process has the id 1.
+/// The children of all loops of the process that were not reaped. Empty unless the process has the
+/// id 1.
 static OURS: Mutex<Option<HashSet<Pid>>> = Mutex::new(None);
 
-/// A child was started that a loop reaps.
+/// Records a started child that a loop reaps.
 pub(super) fn claim(child: Pid) {
     if is_first_process() {
         ours().get_or_insert_default().insert(child);
     }
 }
 
-/// It was reaped, or is lost.
+/// The child was reaped, or is lost.
 pub(super) fn disclaim(child: Pid) {
     if let Some(ours) = &mut *ours() {
         ours.remove(&child);
@@ -49,14 +50,14 @@ fn is_first_process() -> bool {
 /// What a loop knows of strays.
 #[derive(Default)]
 pub(super) struct Strays {
-    /// Until the next look at them.
+    /// Runs until the next look at them.
     timer: Option<Timer>,
-    /// Those that had ended at the last look.
+    /// Strays that had ended at the last look.
     ended: HashSet<Pid>,
 }
 
 impl Strays {
-    /// Some child of the process may have ended, or it is time to look.
+    /// Called when a child of the process may have ended, or when it is time to look.
     pub(super) fn look(&mut self, cx: &Context<'_>) {
         if !is_first_process() {
             return;
@@ -73,13 +74,13 @@ impl Strays {
         self.timer = Timer::arm(When::After(nanos(AGE)), cx, TIMER);
     }
 
-    /// Reaps those that had ended at the last look already.
+    /// Reaps the strays that had already ended at the last look.
     fn reap(&mut self) {
         let mut ended: HashSet<Pid> = tree::ended_children().into_iter().flatten().collect();
         if let Some(ours) = &*ours() {
             ended.retain(|child| !ours.contains(child));
         }
-        // An error says that other code was quicker.
+        // An error means that other code has reaped it first.
         ended.retain(|&child| {
             !self.ended.contains(&child) || waitpid(child, Some(WaitPidFlag::WNOHANG)).is_err()
         });

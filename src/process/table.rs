@@ -1,5 +1,5 @@
-//! Which children a loop has, and how they ended: the data, and the question to the kernel. Nothing
-//! here runs the code of others.
+//! The children of a loop, and how they ended: the data, and the question to the kernel. Nothing
+//! here runs foreign code.
 
 use std::collections::HashMap;
 use std::mem;
@@ -13,7 +13,7 @@ use super::peek::{Peek, peek};
 use super::strays;
 use crate::sync::{WaitKey, WaitList};
 
-/// One of the children of a loop.
+/// Identifies a child of a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ChildKey(u64);
 
@@ -25,38 +25,37 @@ pub(super) enum Exit {
     Lost,
 }
 
-/// A life of an entry: it is running until the kernel says otherwise, and held as long as somebody
-/// has its key. It goes when it is neither.
+/// The children of a loop. An entry is running until the kernel says otherwise, and held as long as
+/// its key exists. It goes when it is neither.
 ///
-/// A child that leads a group is reaped no sooner than its entry goes. As long as it was not
-/// reaped, the number of its group is nobody else's, so that those who are left in it can be
-/// signalled.
+/// A child that leads a group is reaped no sooner than its entry goes. Until it is reaped, the
+/// number of its group belongs to no other, so the remaining members can be signalled.
 #[derive(Default)]
 pub(super) struct Table {
     entries: HashMap<ChildKey, Entry>,
-    /// Those that are running, which includes those that have ended and were not reaped: their
-    /// process ids belong to them.
+    /// The running children. This includes children that have ended and were not reaped: their
+    /// process ids still belong to them.
     running: HashMap<Pid, ChildKey>,
     last: u64,
 }
 
 struct Entry {
     process: Process,
-    /// `None`: it is running.
+    /// `None` while it is running.
     exit: Option<Exit>,
-    /// Somebody who waited for the end was told of it.
+    /// A waiter was told of the end.
     is_told: bool,
     waiters: WaitList<()>,
     is_held: bool,
-    /// Whether it is killed where nobody can wait for it any more.
+    /// Whether it is killed when nothing can wait for it any more.
     is_bound: bool,
-    /// The group that it leads, as long as its number is that of this group.
+    /// The group that it leads, as long as the number belongs to this group.
     group: Option<Pid>,
 }
 
 impl Table {
-    /// A child that was started, whose key somebody holds. `is_bound`: it must not outlive the
-    /// loop. `leads`: a group.
+    /// Adds a started child, whose key the caller holds. If `is_bound`, it must not outlive the
+    /// loop. If `leads`, it leads a group.
     pub(super) fn add(
         &mut self,
         process: Process,
@@ -69,7 +68,7 @@ impl Table {
         let pid = pid_of(&process);
         strays::claim(pid);
         if let Some(former) = self.running.insert(pid, key) {
-            // Its process id is another child's, so it was reaped, and not by us.
+            // Its process id belongs to another child, so it was reaped by other code.
             self.end(former, Exit::Lost, None, wakers);
         }
         let group = leads.then_some(pid);
@@ -79,25 +78,25 @@ impl Table {
         key
     }
 
-    /// How many were not reaped.
+    /// The number of children that were not reaped.
     pub(super) fn len(&self) -> usize {
         self.running.len()
     }
 
-    /// Whose process id that is, among those that are not known to have ended.
+    /// Finds the child with this process id among those that are not known to have ended.
     pub(super) fn key_of(&self, pid: Pid) -> Option<ChildKey> {
         let key = self.running.get(&pid).copied();
         key.filter(|&key| self.pid(key).is_some())
     }
 
-    /// The process id, as long as it is the child's.
+    /// Returns the process id, as long as it belongs to the child.
     pub(super) fn pid(&self, key: ChildKey) -> Option<Pid> {
         let entry = self.entries.get(&key)?;
         entry.exit.is_none().then(|| pid_of(&entry.process))
     }
 
-    /// Asks the kernel whether the child has ended, if that is not known, and reaps it then. Who
-    /// waited for it is to be woken.
+    /// Asks the kernel whether the child has ended, if that is not known, and then reaps it. The
+    /// caller wakes the waiters.
     pub(super) fn reap(&mut self, key: ChildKey, wakers: &mut Vec<Waker>) -> Option<Exit> {
         let entry = self.entries.get_mut(&key)?;
         if entry.exit.is_some() {
@@ -138,7 +137,7 @@ impl Table {
         }
     }
 
-    /// The group that the child leads, as long as its number is that of this group.
+    /// Returns the group that the child leads, as long as the number belongs to this group.
     pub(super) fn group(&mut self, key: ChildKey) -> Option<Pid> {
         let entry = self.entries.get_mut(&key)?;
         let group = entry.group?;
@@ -151,25 +150,25 @@ impl Table {
         entry.group
     }
 
-    /// The number is not a child's of ours any more.
+    /// The number no longer belongs to a child of ours.
     fn forget_pid(&mut self, pid: Pid) {
         self.running.remove(&pid);
         strays::disclaim(pid);
     }
 
-    /// Somebody was told that the child has ended.
+    /// A caller was told that the child has ended.
     pub(super) fn tell(&mut self, key: ChildKey) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.is_told = true;
         }
     }
 
-    /// Whether a child that has ended was told of.
+    /// Whether the end of a child was reported.
     pub(super) fn is_told(&self, key: ChildKey) -> bool {
         self.entries.get(&key).is_none_or(|entry| entry.is_told)
     }
 
-    /// As [`Table::reap`], for all.
+    /// Like [`Table::reap`], for all children.
     pub(super) fn reap_all(&mut self, wakers: &mut Vec<Waker>) {
         let keys: Vec<ChildKey> = self.running.values().copied().collect();
         for key in keys {
@@ -177,8 +176,8 @@ impl Table {
         }
     }
 
-    /// How the child ended, if that is known. What waited for it at `waiter` waits no longer then;
-    /// the waker is to be dropped.
+    /// Returns how the child ended, if that is known. Its entry at `waiter` is then removed; the
+    /// caller drops the waker.
     pub(super) fn exit(
         &mut self,
         key: ChildKey,
@@ -191,12 +190,12 @@ impl Table {
         Some((exit, waiter))
     }
 
-    /// Whether what would be woken at `waiter` is what `waker` wakes.
+    /// Whether the waker at `waiter` wakes the same task as `waker`.
     pub(super) fn will_wake(&self, key: ChildKey, waiter: WaitKey, waker: &Waker) -> bool {
         self.entries.get(&key).is_some_and(|entry| entry.waiters.will_wake(waiter, waker))
     }
 
-    /// Has `waker` woken when the child ends. Returns what is to be dropped.
+    /// Registers `waker` for the end of the child. Returns a waker to drop.
     pub(super) fn wait(
         &mut self,
         key: ChildKey,
@@ -211,12 +210,12 @@ impl Table {
         None
     }
 
-    /// Who waited waits no longer. Returns what is to be dropped.
+    /// Removes a waiter. Returns a waker to drop.
     pub(super) fn forget(&mut self, key: ChildKey, waiter: WaitKey) -> Option<Waker> {
         self.entries.get_mut(&key)?.waiters.remove(waiter).1
     }
 
-    /// Nobody has the key any more.
+    /// The key is gone.
     pub(super) fn let_go(&mut self, key: ChildKey) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         entry.is_held = false;
@@ -231,8 +230,8 @@ impl Table {
         self.entries.remove(&key);
     }
 
-    /// The loop has ended: lets go of all that have ended. Groups that must not outlive it are
-    /// killed.
+    /// The loop has ended: lets go of all children that have ended. Groups that must not outlive it
+    /// are killed.
     pub(super) fn close(&mut self) {
         let held: Vec<ChildKey> = self.entries.keys().copied().collect();
         for key in held {
@@ -247,7 +246,7 @@ impl Table {
         }
     }
 
-    /// Takes out those that are running, and says of each whether it must not outlive the loop.
+    /// Takes out the running children, each with whether it must not outlive the loop.
     pub(super) fn take_running(&mut self) -> impl Iterator<Item = (Process, bool)> + '_ {
         let Self { entries, running, .. } = self;
         running.clear();

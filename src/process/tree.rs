@@ -9,26 +9,26 @@ use std::process;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-/// So often the list of processes is read: once more for each generation, and for what was started
-/// meanwhile.
+/// How often the list of processes is read: once more for each generation, and for processes that
+/// were started meanwhile.
 const PASSES_MAX: usize = 64;
 
-/// What is read of a process's `stat` contains its name, which has up to 64 bytes, and the numbers
-/// next to it.
+/// How much of a process's `stat` is read. It contains the name, which has up to 64 bytes, and the
+/// numbers after it.
 const STAT_LEN: usize = 256;
 
 /// Sends `signal` to the children of `root`, which has not been reaped, their children and so on.
-/// If `root` leads a group, also to all in it, and what these have started. `root` itself is left
-/// stopped, and so is its group.
+/// If `root` leads a group, this includes its members and what they have started. `root` itself is
+/// left stopped, and so is its group.
 ///
-/// Each is stopped before its children are looked for. So it starts no more; and it does not reap
-/// those that it has, whose process ids therefore remain theirs until they have got the signal.
+/// Each process is stopped before its children are looked for. It then starts no more, and does not
+/// reap the ones it has, so their process ids remain theirs until they have got the signal.
 pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
     stop(root);
     let mut family = HashSet::from([root]);
     if leads {
-        // All at once. By their own process ids they must not be signalled: who reaps them is not
-        // known.
+        // All at once. They must not be signalled by their own process ids, because it is not known
+        // who reaps them.
         killpg(root, Signal::SIGSTOP).ok();
         let members = processes().into_iter().flatten().filter(|process| process.group == root);
         family.extend(members.map(|member| member.pid));
@@ -46,8 +46,8 @@ pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
         below.extend(&found);
         family.extend(found);
     }
-    // Parents after their children, whom they may reap then. Who may not be signalled is left
-    // alone.
+    // Parents come after their children, which they may then reap. Processes that may not be
+    // signalled are left alone.
     for &process in below.iter().rev() {
         kill(process, signal).ok();
     }
@@ -58,7 +58,7 @@ pub(super) fn signal_below(root: Pid, leads: bool, signal: Signal) {
     }
 }
 
-/// The children of this process that have ended and were not reaped. `None`, where the system does
+/// The children of this process that have ended and were not reaped; `None` where the system does
 /// not tell.
 pub(super) fn ended_children() -> Option<Vec<Pid>> {
     let here = Pid::this();
@@ -66,13 +66,13 @@ pub(super) fn ended_children() -> Option<Vec<Pid>> {
     Some(ended.map(|child| child.pid).collect())
 }
 
-/// Who is in a group and has not ended. `None`, where the system does not tell.
+/// The members of a group that have not ended; `None` where the system does not tell.
 pub(super) fn members(group: Pid) -> Option<Vec<Pid>> {
     let members = processes()?.filter(|process| process.group == group && !process.has_ended);
     Some(members.map(|member| member.pid).collect())
 }
 
-/// Whether `process` is in that group and has not ended.
+/// Whether `process` is in the group and has not ended.
 pub(super) fn is_member(process: Pid, group: Pid) -> bool {
     Process::read(process.as_raw()).is_some_and(|found| found.group == group && !found.has_ended)
 }
@@ -81,18 +81,18 @@ fn stop(process: Pid) {
     kill(process, Signal::SIGSTOP).ok();
 }
 
-/// What the system tells of a process.
+/// What the system says about a process.
 #[derive(PartialEq, Eq, Debug)]
 struct Process {
     pid: Pid,
     parent: Pid,
     group: Pid,
-    /// It was not reaped yet.
+    /// It has ended and was not reaped yet.
     has_ended: bool,
 }
 
-/// All processes of the system. `None`, where the system does not tell, or gives them other numbers
-/// than this process knows.
+/// All processes of the system; `None` where the system does not tell, or numbers them differently
+/// than this process.
 fn processes() -> Option<impl Iterator<Item = Process>> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     if !is_of_own_namespace(&status, process::id()) {
@@ -105,26 +105,26 @@ fn processes() -> Option<impl Iterator<Item = Process>> {
     processes.peek().is_some().then_some(processes)
 }
 
-/// Whether a `/proc` that tells this of the process `here` has the same numbers as the system
-/// calls. In a container it may be that of the host: there the number of a child belongs to a
+/// Whether a `/proc` that says this about the process `here` has the same numbers as the system
+/// calls. In a container it may be that of the host, where the number of a child belongs to a
 /// stranger.
 fn is_of_own_namespace(status: &str, here: u32) -> bool {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
     // The number in the namespace of this `/proc`, and in those below, down to the process's own.
-    // The first may be the same as the last by chance. Kernels before 4.1 tell only the first.
+    // The first may equal the last by chance. Kernels before 4.1 only report the first.
     let numbers = field("NSpid:").or_else(|| field("Pid:"));
     numbers.is_some_and(|numbers| numbers.split_whitespace().eq([here.to_string()]))
 }
 
 impl Process {
-    /// `None`: it has ended and was reaped.
+    /// `None` if it has ended and was reaped.
     fn read(pid: i32) -> Option<Self> {
         let mut start = [0; STAT_LEN];
         let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
         Self::parse(pid, &String::from_utf8_lossy(start.get(..len)?))
     }
 
-    /// Out of `12 (name) S 7 10 ...`, where a name may contain anything.
+    /// Parses `12 (name) S 7 10 ...`, where a name may contain anything.
     fn parse(pid: i32, stat: &str) -> Option<Self> {
         let (_, after_name) = stat.rsplit_once(')')?;
         let mut fields = after_name.split_whitespace();

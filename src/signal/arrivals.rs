@@ -1,4 +1,4 @@
-//! How a loop hears of a signal: one pipe for each signal, shared by all who listen on the loop.
+//! How a loop learns of a signal: one pipe for each signal, shared by all listeners on the loop.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
@@ -21,18 +21,18 @@ use crate::runtime::{
 
 const WHAT: &str = "signal listener";
 
-/// The signals that are listened for on a loop.
+/// The signals that a loop listens for.
 #[derive(Default)]
 pub(super) struct Heard {
     all: RefCell<Vec<Weak<Arrivals>>>,
-    /// Those that are listened for until the loop ends.
+    /// Signals that are listened for until the loop ends.
     kept: RefCell<Vec<(Arc<Arrivals>, Claim)>>,
 }
 
 impl LoopLocal for Heard {}
 
 impl Heard {
-    /// Those of the loop that runs here.
+    /// Returns those of the current loop.
     fn here() -> io::Result<Rc<Self>> {
         local(Self::default).ok_or_else(|| {
             let message =
@@ -41,7 +41,7 @@ impl Heard {
         })
     }
 
-    /// Also up to which count they came before this call.
+    /// Returns the arrivals of a signal, and the count of those before this call.
     fn arrivals(&self, kind: SignalKind) -> io::Result<(Arc<Arrivals>, usize)> {
         let mut all = self.all.borrow_mut();
         all.retain(|arrivals| arrivals.strong_count() > 0);
@@ -54,7 +54,7 @@ impl Heard {
         }
         let new = Arc::new(Arrivals::new(kind)?);
         all.push(Arc::downgrade(&new));
-        // One that was pending has come already, and is heard.
+        // A signal that was pending has already arrived, and is heard.
         Ok((new, 0))
     }
 }
@@ -66,22 +66,22 @@ impl Heard {
 /// that comes without the flag was written by such a child.
 pub(super) struct Arrivals {
     kind: SignalKind,
-    /// Goes before all others: where the signal was blocked it is so again, and not done by
-    /// default.
+    /// Dropped first: if the signal was blocked, it is blocked again, and its default action does
+    /// not happen.
     unblocked: Unblocked,
-    /// Goes first of those that handle it: what comes after that meets the default action, and not
-    /// a handler whom nobody hears.
+    /// Dropped before the handlers: a signal after that meets the default action, and not a handler
+    /// without a listener.
     _held: Held,
     _handlers: [Handler; 2],
     pipe: Registration<SignalPipe>,
     has_arrived: Arc<AtomicBool>,
-    /// How many times the flag was found set. Who listens compares it with what it has seen.
+    /// How many times the flag was found set. Listeners compare it with what they have seen.
     count: AtomicUsize,
-    /// Up to which count somebody was told, among those for whom the signal is remembered.
+    /// The count up to which a listener was told, among those for which the signal is remembered.
     claimed: AtomicUsize,
-    /// Up to which count the program has listened, or was told: main has nothing to do with those.
+    /// The count up to which the program has listened, or was told. Those signals are not main's.
     heard: AtomicUsize,
-    /// Up to which count nobody but main listened.
+    /// The count up to which only main listened.
     free: AtomicUsize,
     home: Handle,
     process: OwnProcess,
@@ -99,7 +99,7 @@ impl Arrivals {
         let pipe = Registration::new(SignalPipe::from_std(reader), Interests::Read, WHAT)?;
         let has_arrived = Arc::new(AtomicBool::new(false));
         default_action::prepare(kind)?;
-        // In the order in which the handler does it.
+        // In the order in which the handlers run.
         let flag = Handler(flag::register(kind.as_raw(), Arc::clone(&has_arrived))?);
         let byte = Handler(low_level::pipe::register(kind.as_raw(), writer)?);
         Ok(Self {
@@ -114,14 +114,14 @@ impl Arrivals {
             free: AtomicUsize::new(0),
             home: Handle::current(),
             process: OwnProcess::current(),
-            // Last of all: a signal that is pending arrives now.
+            // Last of all: a pending signal arrives now.
             unblocked: Unblocked::new(kind),
         })
     }
 
-    /// How many have come until now.
+    /// The number of arrivals so far.
     fn count(&self) -> usize {
-        // The pipe is left alone: what lies in it wakes those who wait.
+        // The pipe is left alone: its bytes wake the waiters.
         if self.has_arrived.load(Ordering::SeqCst) {
             self.has_arrived.store(false, Ordering::SeqCst);
             self.count.fetch_add(1, Ordering::Relaxed);
@@ -129,7 +129,7 @@ impl Arrivals {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The program listens from now on, for as long as the claim lives.
+    /// The program listens from now on, as long as the claim exists.
     fn claim(&self) -> Claim {
         let (claim, is_first) = Claim::new(self.kind);
         let count = self.count();
@@ -139,8 +139,7 @@ impl Arrivals {
         claim
     }
 
-    /// Whether what has come between two counts is main's: the program does not listen, and has
-    /// not.
+    /// Whether an arrival between two counts is main's: the program does not listen, and has not.
     fn is_for_main(&self, seen: usize, count: usize) -> bool {
         if Claim::exists(self.kind) {
             return self.free.load(Ordering::Relaxed) > seen;
@@ -150,7 +149,7 @@ impl Arrivals {
 
     /// Empties the pipe, as far as one read does.
     fn take_in(&self, mut pipe: &SignalPipe) -> io::Result<Moved<()>> {
-        // A forked child must not take out of it what wakes its parent.
+        // A forked child must not take bytes out of it that wake its parent.
         self.check_place()?;
         match pipe.read(&mut [0; 64])? {
             0 => Err(io::Error::new(
@@ -164,7 +163,7 @@ impl Arrivals {
         }
     }
 
-    /// Only its own loop hears with it, and in its own process: not in a fork.
+    /// Only its own loop may listen with it, and only in its own process, not in a fork.
     fn check_place(&self) -> io::Result<()> {
         self.home.check_here(WHAT, "make another one here, with `signal`")?;
         self.process.check(
@@ -174,7 +173,7 @@ impl Arrivals {
     }
 }
 
-/// One who listens for one signal.
+/// A listener for one signal.
 pub(super) struct Listener {
     arrivals: Arc<Arrivals>,
     seen: usize,
@@ -182,30 +181,30 @@ pub(super) struct Listener {
     role: Role,
 }
 
-/// On whose behalf somebody listens.
+/// On whose behalf it listens.
 enum Role {
-    /// The program's. Where there is no claim, the loop holds one.
+    /// The program. If there is no claim here, the loop holds one.
     Program { _claim: Option<Claim> },
-    /// That of the run that cancels main: it hears only what nobody else listens for.
+    /// The run that cancels main. It hears only signals that the program does not listen for.
     Main,
 }
 
 impl Listener {
-    /// Hears what comes from now on.
+    /// Hears signals from now on.
     pub(super) fn new(kind: SignalKind) -> io::Result<Self> {
         let (arrivals, seen) = Heard::here()?.arrivals(kind)?;
         let role = Role::Program { _claim: Some(arrivals.claim()) };
         Ok(Self { arrivals, seen, entry: None, role })
     }
 
-    /// As [`new`](Self::new), but hears only what the program itself does not listen for.
+    /// Like [`new`](Self::new), but hears only signals that the program itself does not listen for.
     pub(super) fn of_main(kind: SignalKind) -> io::Result<Self> {
         let (arrivals, seen) = Heard::here()?.arrivals(kind)?;
         Ok(Self { arrivals, seen, entry: None, role: Role::Main })
     }
 
-    /// Hears what has come since somebody was told whom this function has made; what came before
-    /// its first call on this loop is not heard. The signal is listened for until the loop ends.
+    /// Hears signals that came since a listener made by this function was last told. Signals before
+    /// its first call on this loop are not heard. The signal is listened for until the loop ends.
     pub(super) fn remembering(kind: SignalKind) -> io::Result<Self> {
         let heard = Heard::here()?;
         let (arrivals, before) = heard.arrivals(kind)?;
@@ -223,7 +222,7 @@ impl Listener {
         self.arrivals.unblocked.renew();
     }
 
-    /// What this one has seen need not be remembered.
+    /// Signals that this listener has seen need not be remembered.
     pub(super) fn claim(&self) {
         self.arrivals.claimed.store(self.seen, Ordering::Relaxed);
     }
@@ -232,7 +231,7 @@ impl Listener {
         self.arrivals.kind
     }
 
-    /// Ready when the signal has come since the last time it was.
+    /// Ready when the signal has come since the last time this was ready.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { arrivals, seen, entry, role } = self;
         loop {

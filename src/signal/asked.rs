@@ -1,4 +1,4 @@
-//! A run that somebody may ask to end: once, and then again. Knows nothing of who asks.
+//! A run that can be asked to end, once and then again. It knows nothing of who asks.
 
 use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -10,27 +10,27 @@ use crate::runtime::{
     poll_awaited_errands,
 };
 
-/// Who asks. Polled by main, again also after it was ready.
+/// The source of the requests. Main polls it, even after it was ready.
 pub(crate) trait Asks {
     /// Ready when the future is to be cancelled.
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Ready when nothing that is left is to be awaited. Then there is no need to cancel any more.
+    /// Ready when nothing more is to be awaited. There is then no need to cancel.
     fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Why nothing is awaited then, for the reports of what is cut off: a clause.
+    /// The reason for that, a clause for the reports of what is cut off.
     fn why(&self) -> &'static str;
 }
 
-/// Gives the output of `main`, which runs as the main future does; `None` if it was cancelled. Its
-/// cleanups are done or cut off.
+/// Returns the output of `main`, which runs like the main future, or `None` if it was cancelled.
+/// Its cleanups are then done or cut off.
 pub(super) async fn unless_asked<F: Future>(main: F, asks: &mut impl Asks) -> Option<F::Output> {
     let mut main = pin!(Some(main));
     let output = poll_fn(|cx| {
         let Some(main) = main.as_mut().as_pin_mut() else {
             unreachable!("it is dropped only after this")
         };
-        // Its output wins over what is asked at the same time.
+        // Its output takes precedence over a request at the same time.
         if let Poll::Ready(output) = main.poll(cx) {
             return Poll::Ready(Some(output));
         }
@@ -42,8 +42,7 @@ pub(super) async fn unless_asked<F: Future>(main: F, asks: &mut impl Asks) -> Op
     output
 }
 
-/// Waits for the cleanups that main has left and for the errands that are under way, until it is
-/// asked to hurry.
+/// Waits for the cleanups that main has left and for running errands, until asked to hurry.
 async fn await_what_is_left(asks: &mut impl Asks) {
     await_errands();
     loop {
@@ -65,7 +64,7 @@ async fn await_what_is_left(asks: &mut impl Asks) {
     }
 }
 
-/// Runs `main` and then ends the loop; its panic is given back.
+/// Runs `main` and then ends the loop. Returns its panic.
 pub(crate) fn run_unless_asked<F: Future>(
     mut runtime: Runtime,
     main: F,
@@ -73,13 +72,13 @@ pub(crate) fn run_unless_asked<F: Future>(
     place: &'static Location<'static>,
 ) -> Result<Option<F::Output>, Payload> {
     let output = runtime.run_caught(unless_asked(main, asks), place);
-    // It may be asked as late as this.
+    // The request may come as late as this.
     let why = asks.why();
     let failures = runtime.failures();
     runtime.shutdown_until(|cx| asks.poll_hurry(cx), why);
     let output = output?;
     if output.is_some() {
-        // The caller has things to put back before the panic goes on.
+        // The caller has to restore things before the panic goes on.
         panic::catch_unwind(AssertUnwindSafe(|| check_failures(failures.as_ref())))?;
     }
     Ok(output)

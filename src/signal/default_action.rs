@@ -1,8 +1,8 @@
-//! What a signal does where nobody listens for it any more. Knows nothing of loops.
+//! The effect of a signal that is no longer listened for. This module knows nothing of loops.
 //!
-//! signal-hook puts a handler in place and never takes it away: from then on the signal would do
-//! nothing. So the first listener leaves an action of its own there for good, which does what the
-//! system would have done while nobody listens.
+//! signal-hook installs a handler and never removes it, after which the signal would do nothing.
+//! The first listener therefore leaves an action of its own for good, which has the system's
+//! default effect while there is no listener.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use signal_hook::{SigId, flag};
 
 use super::SignalKind;
 
-/// Of each signal that somebody has listened for; so at most as many as there are signals.
+/// One entry for each signal that was ever listened for, so at most as many as there are signals.
 static HANDLED: Mutex<Vec<Handled>> = Mutex::new(Vec::new());
 
 struct Handled {
@@ -23,16 +23,16 @@ struct Handled {
     listeners: usize,
     /// How many of the listeners belong to the program, and not to the run that cancels main.
     claims: usize,
-    /// Read by the handler: the default action happens.
+    /// Read by the handler: if set, the default action happens.
     is_unheard: Arc<AtomicBool>,
     /// Another part of the process handled or ignored the signal before the first listener.
     was_taken: bool,
     insists: bool,
-    /// Sets `is_unheard` when the signal comes, so that the next one does what it does by default.
+    /// Sets `is_unheard` when the signal comes, so that the next one has its default effect.
     arming: Option<Handler>,
 }
 
-/// Takes a handler back when dropped.
+/// A handler that is removed on drop.
 pub(super) struct Handler(pub(super) SigId);
 
 impl Drop for Handler {
@@ -41,11 +41,10 @@ impl Drop for Handler {
     }
 }
 
-/// While one of these lives, the default action of its signal does not happen.
+/// While one of these exists, the default action of its signal does not happen.
 pub(super) struct Held(SignalKind);
 
-/// Prepares the process for listening to a signal: to be called before the first handler of ours is
-/// there.
+/// Prepares the process for listening to a signal. Called before our first handler is installed.
 pub(super) fn prepare(kind: SignalKind) -> io::Result<()> {
     let mut handled = lock();
     if handled.iter().any(|handled| handled.kind == kind) {
@@ -63,8 +62,8 @@ pub(super) fn prepare(kind: SignalKind) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the signal does, without a listener, what it does by default: nobody else handles it,
-/// and it is not ignored.
+/// Whether the signal has its default effect without a listener: no other code handles it, and it
+/// is not ignored.
 pub(super) fn has_default(kind: SignalKind) -> bool {
     let handled = lock();
     let prepared = handled.iter().find(|handled| handled.kind == kind);
@@ -73,13 +72,13 @@ pub(super) fn has_default(kind: SignalKind) -> bool {
 
 /// Ends the process as the signal does by default.
 pub(super) fn end_process(kind: SignalKind) -> ! {
-    // Returns for signals that end no process.
+    // It returns for signals that end no process.
     let _unreachable = emulate_default_handler(kind.as_raw());
     process::abort()
 }
 
 impl Held {
-    /// Of a signal that is prepared.
+    /// The signal must be prepared.
     pub(super) fn new(kind: SignalKind) -> Self {
         count(kind, |listeners| listeners + 1);
         Self(kind)
@@ -99,12 +98,12 @@ fn count(kind: SignalKind, change: impl FnOnce(usize) -> usize) {
     });
 }
 
-/// While one of these lives, the program itself listens for the signal, so it does not cancel main.
-/// Only for a signal that is prepared.
+/// While one of these exists, the program itself listens for the signal, so the signal does not
+/// cancel main. The signal must be prepared.
 pub(super) struct Claim(SignalKind);
 
 impl Claim {
-    /// The second says whether this is the only one.
+    /// The second value says whether this is the only claim.
     pub(super) fn new(kind: SignalKind) -> (Self, bool) {
         let claim = |handled: &mut Handled| {
             handled.claims += 1;
@@ -115,7 +114,7 @@ impl Claim {
         (Self(kind), with_handled(kind, claim).unwrap_or(false))
     }
 
-    /// Whether there is any.
+    /// Whether there is any claim.
     pub(super) fn exists(kind: SignalKind) -> bool {
         with_handled(kind, |handled| handled.claims > 0).unwrap_or(false)
     }
@@ -130,11 +129,12 @@ impl Drop for Claim {
     }
 }
 
-/// While this lives, a signal that comes before the last one was [`seen`](Self::seen) does what it
-/// does by default: the loop is stuck. As in asyncio, where the second Ctrl-C raises
+/// While this exists, a signal that comes before the last one was [`seen`](Self::seen) has its
+/// default effect, because the loop is stuck. In asyncio, too, the second Ctrl-C raises
 /// `KeyboardInterrupt` wherever the program is.
 ///
-/// Not while the program itself listens for the signal. At most one for each signal.
+/// This does not apply while the program itself listens for the signal. There is at most one per
+/// signal.
 pub(super) struct Insisting(SignalKind);
 
 impl Insisting {
@@ -162,8 +162,8 @@ impl Drop for Insisting {
 }
 
 impl Handled {
-    /// Its handler runs after the one that reads the flag. Without it the program only loses the
-    /// way out of a stuck loop.
+    /// Its handler runs after the one that reads the flag. If it cannot be installed, the program
+    /// only loses the way out of a stuck loop.
     fn arm(&mut self) {
         if self.insists && self.claims == 0 {
             let arming = flag::register(self.kind.as_raw(), Arc::clone(&self.is_unheard));

@@ -1,4 +1,4 @@
-//! How often the signals that end a run have come. Knows nothing of the run.
+//! Counts the signals that end a run. It knows nothing of the run.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -13,14 +13,14 @@ use crate::runtime::{Level, Nanos, Runtime, log_line, nanos, real_now};
 /// send a signal twice: to the process and to its group. A hand on the keyboard needs longer.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// How many times the signals have come.
+/// Counts how many times the signals have come.
 pub(super) struct Presses {
     signals: Signals,
     count: usize,
     first: Option<SignalKind>,
-    /// When the last one was seen.
+    /// When the last signal was seen.
     last: Nanos,
-    /// What comes closer together counts as one.
+    /// Signals that come closer together count as one.
     together: Nanos,
     insisting: Option<Insisting>,
     why: &'static str,
@@ -29,7 +29,7 @@ pub(super) struct Presses {
 const SECOND_PRESS: &str = "Ctrl-C was pressed a second time";
 
 impl Presses {
-    /// Presses of Ctrl-C, whoever else listens.
+    /// Counts presses of Ctrl-C, even if other code listens too.
     #[track_caller]
     pub(super) fn of(runtime: &Runtime) -> Self {
         match runtime.inside(|| signal(SignalKind::SIGINT)) {
@@ -38,9 +38,9 @@ impl Presses {
         }
     }
 
-    /// What cancels the main of a program: Ctrl-C, unless it is ignored or handled by another part
-    /// of the process, and SIGTERM if the program wants that. Each only while the program does not
-    /// listen for it itself.
+    /// Counts the signals that cancel the main of a program: Ctrl-C, unless another part of the
+    /// process ignores or handles it, and SIGTERM if the program wants that. Each counts only while
+    /// the program does not listen for it itself.
     pub(super) fn of_main(runtime: &Runtime, hears_sigterm: bool) -> io::Result<Self> {
         let hears_sigint = default_action::has_default(SignalKind::SIGINT);
         let all = [(SignalKind::SIGINT, hears_sigint), (SignalKind::SIGTERM, hears_sigterm)];
@@ -51,7 +51,7 @@ impl Presses {
             if hears_sigterm { "the program was asked a second time to end" } else { SECOND_PRESS };
         let mut presses = Self::new(signals, why);
         presses.together = nanos(TOGETHER);
-        // SIGTERM is sent by programs, which may send it twice.
+        // Programs send SIGTERM, and may send it twice.
         presses.insisting = hears_sigint.then(|| Insisting::new(SignalKind::SIGINT));
         Ok(presses)
     }
@@ -60,12 +60,12 @@ impl Presses {
         Self { signals, count: 0, first: None, last: 0, together: 0, insisting: None, why }
     }
 
-    /// The one that cancelled main.
+    /// The signal that cancelled main.
     pub(super) fn first(&self) -> Option<SignalKind> {
         self.first
     }
 
-    /// Ready when there have been as many.
+    /// Ready when there have been `count` signals.
     fn poll(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<()> {
         while self.count < count {
             match self.signals.poll_recv(cx) {

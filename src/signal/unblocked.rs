@@ -1,9 +1,9 @@
-//! `Unblocked`: a signal that this thread takes while somebody listens for it. Knows nothing of
-//! loops.
+//! `Unblocked`: a signal that this thread accepts while it has a listener. This module knows
+//! nothing of loops.
 //!
 //! A program inherits the set of blocked signals from the one that started it, and a blocked signal
-//! reaches no handler. So the thread of a loop unblocks what the loop listens for, and blocks it
-//! again afterwards.
+//! reaches no handler. The thread of a loop therefore unblocks the signals that the loop listens
+//! for, and blocks them again afterwards.
 
 use std::cell::RefCell;
 use std::thread::{self, ThreadId};
@@ -25,22 +25,23 @@ struct Opened {
     was_blocked: bool,
 }
 
-/// While one of these lives, its signal is not blocked on the thread that made it.
+/// While one of these exists, its signal is not blocked on the thread that made it.
 ///
-/// A signal without a name stays as it is: there is no safe call that would change it alone.
+/// A signal without a name stays as it is: no safe call can change it alone.
 pub(super) struct Unblocked {
     kind: SignalKind,
     thread: ThreadId,
 }
 
 impl Unblocked {
-    /// From now on the signal arrives, and at once if it is pending: its handler has to be there.
+    /// From now on the signal arrives, and at once if it is pending, so its handler has to be
+    /// installed.
     pub(super) fn new(kind: SignalKind) -> Self {
         open(kind, 1);
         Self { kind, thread: thread::current().id() }
     }
 
-    /// As [`Unblocked::new`], after other code may have blocked it again.
+    /// Like [`Unblocked::new`], after other code may have blocked the signal again.
     pub(super) fn renew(&self) {
         if self.thread == thread::current().id() {
             open(self.kind, 0);
@@ -48,7 +49,7 @@ impl Unblocked {
     }
 }
 
-/// Where it is dropped on another thread, the signal stays unblocked on its own.
+/// If it is dropped on another thread, the signal stays unblocked on its own thread.
 impl Drop for Unblocked {
     fn drop(&mut self) {
         if self.thread == thread::current().id() {
@@ -76,18 +77,18 @@ fn close(kind: SignalKind) {
     });
     if closed.flatten().is_some_and(|closed| closed.was_blocked) {
         if let Some(set) = set_of(kind) {
-            // The call has no error but that of a wrong argument.
+            // The call has no error except for a wrong argument.
             set.thread_block().ok();
         }
     }
 }
 
-/// `None`: the thread is ending, and takes no signals any more.
+/// `None` if the thread is ending, and takes no signals any more.
 fn with_opened<R>(f: impl FnOnce(&mut Vec<Opened>) -> R) -> Option<R> {
     OPENED.try_with(|all| f(&mut all.borrow_mut())).ok()
 }
 
-/// Whether it was blocked.
+/// Returns whether it was blocked.
 fn unblock(kind: SignalKind) -> bool {
     let Some(set) = set_of(kind) else { return false };
     let is_blocked =

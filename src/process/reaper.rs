@@ -27,7 +27,7 @@ use super::peek::{Peek, peek};
 use super::strays::Strays;
 use super::table::{ChildKey, Exit, Table};
 use crate::runtime::{
-    ClockHold, Handle, LoopLocal, OwnProcess, Timer, When, local, nanos, wake_guarded,
+    self, ClockHold, Handle, LoopLocal, OwnProcess, Timer, When, local, nanos, wake_guarded,
 };
 use crate::signal::{SignalKind, Signals, signal};
 use crate::sync::WaitKey;
@@ -373,7 +373,7 @@ impl Future for Exited {
         let reaper = Reaper::of(self.home)?;
         let Self { key, waiter, hold, .. } = &mut *self;
         let is_first = waiter.is_none();
-        let polled = reaper.poll_exit(*key, waiter, cx);
+        let polled = runtime::with_budget(cx, |cx| reaper.poll_exit(*key, waiter, cx));
         if polled.is_ready() {
             *hold = None;
         } else if is_first {

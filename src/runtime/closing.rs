@@ -1,17 +1,20 @@
 //! The end of the loop: everything is cancelled, and the cleanups that this leaves are awaited, for a limited time.
 
+use std::mem::{self, ManuallyDrop};
 use std::task::Poll;
 use std::thread;
 
 use super::context::with;
 use super::data::clock::Nanos;
+use super::data::job::BoxedJob;
 use super::data::key::TaskNumber;
 use super::data::record::CancelReason;
 use super::data::tasks::MAIN;
 use super::data::waiter::Waiter;
+use super::deferred::drop_reported;
 use super::event_loop::{Park, PollMain, look_around, round};
-use super::postponed::deliver;
-use super::state::State;
+use super::postponed::{Report, deliver};
+use super::state::{Deferred, State};
 
 /// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks. Once `hurry` is ready,
 /// it waits no longer.
@@ -37,13 +40,75 @@ pub(super) fn close(hurry: &mut PollMain<'_>) {
             end.is_hurried = end.is_hurried || hurry(cx).is_ready();
             Poll::Pending
         });
+        drop_refused();
         with(|state| end.wait_for_cleanups(state));
         deliver(0);
     }
-    with(|state| {
-        state.cleaning.is_over = true;
-        state.drop_what_is_left();
-    });
+    with(|state| state.cleaning.is_over = true);
+    drop_what_is_left();
+}
+
+/// Drops what ended tasks and unread calls still hold, and the futures of tasks that these drops create.
+pub(super) fn drop_what_is_left() {
+    loop {
+        with(State::drop_what_is_left);
+        if !drop_refused() {
+            return;
+        }
+    }
+}
+
+/// The most futures that the loop refuses while it closes before it leaks the rest: a drop that creates the next task again and
+/// again has to end somewhere.
+const REFUSED_MAX: u32 = 100_000;
+
+/// Drops the futures of tasks that were created while the loop closes, a level at a time. `false`: there were none.
+///
+/// In their creators the drops would nest on the stack, since such a drop may create the next task.
+fn drop_refused() -> bool {
+    let mut some = false;
+    loop {
+        let level = with(|state| mem::take(&mut state.refused)).unwrap_or_default();
+        if level.is_empty() {
+            return some;
+        }
+        some = true;
+        level.into_iter().for_each(drop_reported);
+    }
+}
+
+impl State {
+    /// At the end of the loop: what ended tasks with a handle still hold, and what was sent and not read.
+    fn drop_what_is_left(&mut self) {
+        // Main, which is the first, leaves nothing.
+        let slots: Vec<u32> = self.tasks.all().skip(1).collect();
+        for slot in slots {
+            self.defer_unclaimed_of(slot);
+        }
+        self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
+        self.deferred.extend(self.cleaning.take_makers().map(Deferred::DropMaker));
+        let (mail, unpark) = self.registered.close();
+        let calls = self.postponed.take_calls().chain(mail.calls);
+        self.deferred.extend(calls.map(Deferred::DropCall));
+        self.deferred.extend(unpark.map(Deferred::DropWaker));
+        self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
+    }
+
+    /// Takes the future of a task that is created while the loop closes.
+    pub(super) fn refuse(&mut self, job: BoxedJob) {
+        self.refused_count = self.refused_count.saturating_add(1);
+        if self.refused_count == REFUSED_MAX {
+            self.postponed.report(Report::Warning(format!(
+                "{REFUSED_MAX} tasks were created while the event loop ended, and the futures of later ones are leaked: does the \
+                 drop of a future create tasks without end?"
+            )));
+        }
+        if self.refused_count < REFUSED_MAX {
+            self.refused.push(job);
+        } else {
+            let _leaked = ManuallyDrop::new(job);
+        }
+    }
 }
 
 /// So often does the queue come round before the time for cleanups begins to run: in the first pass all tasks are dropped, in
@@ -120,7 +185,7 @@ impl State {
     }
 
     /// Marks every task for cancellation. `false`: each was marked.
-    pub(super) fn cancel_all(&mut self) -> bool {
+    fn cancel_all(&mut self) -> bool {
         if self.tasks.living() == 0 {
             return false;
         }

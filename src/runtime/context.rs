@@ -9,7 +9,7 @@ use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread::{self, Thread};
 
 use super::data::clock::Nanos;
@@ -163,18 +163,21 @@ impl Drop for Lent {
     }
 }
 
-/// Ready if the current poll has something left of its budget, of which this takes a bit; otherwise wakes `cx` at once.
-pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    if with(State::spend).unwrap_or(true) {
-        return Poll::Ready(());
-    }
-    cx.waker().wake_by_ref();
-    Poll::Pending
-}
-
-/// Whether the current poll has something left of its budget.
-pub(crate) fn has_budget() -> bool {
-    with(|state| state.budget > 0).unwrap_or(true)
+/// Wakes `cx`, whose task yields. `false`: an earlier wake of it waits already, before the wakes of others that it may not
+/// pass, so that it has to yield once more.
+#[inline]
+pub(crate) fn wake_again(cx: &Context<'_>) -> bool {
+    let key = candidate(cx.waker()).key;
+    let woken = key.and_then(|key| {
+        with(|state| {
+            let is_here = state.run_number().index() == key.index();
+            is_here.then(|| state.wake_key(key))
+        })
+    });
+    woken.flatten().unwrap_or_else(|| {
+        cx.waker().wake_by_ref();
+        true
+    })
 }
 
 /// Somebody who wants to be woken.

@@ -14,10 +14,12 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::budget;
 use super::context::{self, drop_caught, with};
 use super::data::clock::{self, NEVER, Nanos};
 use super::data::job::BoxedJob;
 use super::data::key::WakerKey;
+use super::data::pace::is_clock_check;
 use super::data::record::{Ending, Payload};
 use super::data::tasks::{MAIN, Step};
 use super::deferred::run_outbox;
@@ -66,7 +68,12 @@ pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
 /// Polls what is runnable, in the order of the wakes, also what is woken meanwhile; but no more than a round may have.
 /// Says how many polls that took, or breaks off when main is ready.
 pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
-    let limit = with(|state| state.pace.start_round()).unwrap_or(0);
+    let limit = with(|state| {
+        state.queue.start_round();
+        state.pace.start_round()
+    });
+    let limit = limit.unwrap_or(0);
+    let _budget = budget::start_round();
     let mut polls = 0;
     let mut suspended = None;
     loop {
@@ -81,7 +88,7 @@ pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
             // anything else runs.
             has_outbox = !state.outbox.is_empty();
             is_done = state.deferred.is_empty() && !has_outbox;
-            if is_done && polls < limit {
+            if is_done && polls < limit && state.pace.has_time_after(polls, clock::real_now) {
                 next = state.next();
             }
         });
@@ -101,6 +108,19 @@ pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
             None => {}
         }
     }
+}
+
+/// How many others a future may poll in one poll of its own. They count as much as the polls of a round: where polls take long,
+/// whoever polls many lets the loop look around.
+pub(crate) fn polls_at_once() -> u32 {
+    with(|state| state.pace.polls_at_once()).unwrap_or(1)
+}
+
+/// Whether a future that has polled so many others may go on.
+#[inline]
+pub(crate) fn has_time_after(polls: u32) -> bool {
+    let has_time = |state: &mut State| state.pace.has_time_after(polls, clock::real_now);
+    !is_clock_check(polls) || with(has_time).unwrap_or(true)
 }
 
 /// Polls or drops one task, or main, while nothing is borrowed. Breaks the round off when main is ready.
@@ -143,7 +163,7 @@ pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
     let is_busy = state.is_busy();
     // A park of our own takes events in; before the host parks, or time jumps, comes what is ready now.
     let before_park = !is_busy && (park == Park::InHost || state.clock.is_virtual());
-    if before_park || is_busy && state.pace.reactor_is_due(now) {
+    if before_park || is_busy && state.pace.reactor_is_due(now, state.queue.only_yielded()) {
         poll_reactor(state, Wait::Not);
     }
     if state.is_busy() {

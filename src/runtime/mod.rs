@@ -8,10 +8,11 @@
 //! | `data/` | what lies in the loop: slabs, queues, records. Pure: time is a parameter |
 //! | `threads/` | what other threads reach: the inbox, the registry, the waker, home of `unsafe` |
 //! | `reactor/` | what turns readiness of the operating system into wakes |
-//! | `event_loop`, `closing`, `context`, `deferred`, `postponed`, `forks`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
+//! | `event_loop`, `closing`, `context`, `budget`, `deferred`, `postponed`, `forks`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
 //! | `handles/` | what leaves the loop: keys with a `Drop` |
 //! | `doors/` | the loop from outside |
 
+mod budget;
 mod closing;
 mod context;
 mod data;
@@ -36,8 +37,11 @@ pub use event_loop::Turn;
 pub use report::kind::UnhandledKind;
 pub use report::unhandled::Unhandled;
 
-pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_budget, has_loop, local};
-pub(crate) use context::{local_if_made, no_loop, own_process, poll_budget};
+pub(crate) use budget::{
+    attempt, has_budget, lift, may_finish, poll_budget, spend, take_budget, with_budget,
+};
+pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_loop, local};
+pub(crate) use context::{local_if_made, no_loop, own_process};
 pub(crate) use data::cleanups::BoxedCleanup;
 pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use data::ended::{Failure, FailureCause};
@@ -51,6 +55,7 @@ pub(crate) use data::record::{BoxedError, Ending, PanicCopy, Payload, Peer, Plac
 pub(crate) use data::room::{Slots, trim_list, trim_map, trim_queue};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use deferred::{after_poll, drop_reported, poll_number, wake_guarded};
+pub(crate) use event_loop::{has_time_after, polls_at_once};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};
 pub(crate) use handles::cleaner::report_skipped;
 pub(crate) use handles::cleaner::{drop_maker, keep_maker, take_maker};
@@ -69,6 +74,7 @@ pub(crate) use handles::task::skip_task_numbers;
 pub(crate) use handles::task::{TaskHandle, TaskId, create, create_at};
 pub(crate) use handles::timer::{Timer, deadline, is_overdue, is_virtual, next_deadline, now};
 pub(crate) use handles::watch::Watch;
+pub(crate) use handles::yielding::Yield;
 pub(crate) use limit::{around, around_token, tokens_moved};
 pub(crate) use reactor::{
     Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,

@@ -47,7 +47,7 @@ pub(super) enum Report {
         task: TaskLabel,
     },
     /// A line for the log.
-    Slow(String),
+    Warning(String),
 }
 
 impl Postponed {
@@ -87,7 +87,6 @@ fn make_calls(polls: u32) {
             }
             let call = state.postponed.calls.pop_front()?;
             state.pace.note_call();
-            state.renew_budget();
             Some(call)
         };
         let Some(call) = with(next).flatten() else { return };
@@ -136,7 +135,7 @@ fn tell_generation() -> usize {
                 tell(Unhandled::panic(Some(&task), &*payload));
                 discard(payload);
             }
-            Report::Slow(line) => guard(None, || log_line(Level::Warn, &line)),
+            Report::Warning(line) => guard(None, || log_line(Level::Warn, &line)),
         }
     }
     len

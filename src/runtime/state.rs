@@ -11,6 +11,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 
+use super::budget;
 use super::data::cleanups::Cleaning;
 use super::data::clock::{self, Clock, Nanos};
 use super::data::effort::Effort;
@@ -38,9 +39,6 @@ use super::report::unhandled::Unhandled;
 use super::threads::inbox::{Call, Cancel, Inbox};
 use super::threads::registry::Place as Registered;
 
-/// How many I/O operations a task may complete in one poll before it must let the others run.
-const BUDGET: u32 = 128;
-
 pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
 
 pub(crate) struct State {
@@ -66,12 +64,15 @@ pub(crate) struct State {
     pub(super) cleanup: u32,
     /// How many tasks are starting eagerly, inside one another.
     pub(super) eager_depth: u32,
-    /// What is left of the current poll's [`BUDGET`].
-    pub(super) budget: u32,
+    /// The task that the round polls, inside which `current` may be another one. The last one outside of a round.
+    pub(super) in_turn: u32,
     /// Where `run` was called, while it runs.
     pub(super) running_since: Option<Place>,
-    /// Every task was cancelled, and cleanups have their last time.
+    /// Every task was cancelled, and cleanups have their last time. Tasks that are refused are cancelled ones.
     pub(super) closing: bool,
+    /// Their futures, to be dropped; and how many there were.
+    pub(super) refused: Vec<BoxedJob>,
+    pub(super) refused_count: u32,
     pub(super) cleaning: Cleaning,
     pub(super) errands: Errands,
     pub(super) outbox: Outbox,
@@ -151,9 +152,11 @@ impl State {
             current: NO_SLOT,
             cleanup: NO_SLOT,
             eager_depth: 0,
-            budget: BUDGET,
+            in_turn: NO_SLOT,
             running_since: None,
             closing: false,
+            refused: Vec::new(),
+            refused_count: 0,
             cleaning: Cleaning::new(cleanup_timeout),
             errands: Errands::new(),
             outbox: Outbox::default(),
@@ -182,7 +185,9 @@ impl State {
     #[inline]
     pub(super) fn wake(&mut self, waiter: Waiter) {
         match waiter.key() {
-            Some(key) => self.wake_key(key),
+            Some(key) => {
+                self.wake_key(key);
+            }
             None if waiter.is_foreign() => self.wake_foreign(waiter),
             None => {
                 if let Some((list, index)) = waiter.entry() {
@@ -198,21 +203,32 @@ impl State {
         self.deferred.extend(waker.map(Deferred::Wake));
     }
 
-    /// Does what a waker of this loop asks for; a stale one asks for nothing.
+    /// Does what a waker of this loop asks for; a stale one asks for nothing. `false`: nothing was queued by it.
+    ///
+    /// A task that wakes itself yields. Where polls take long, it goes behind what the next look around finds, or whatever
+    /// comes from outside would always wait for one more of its polls. It waits for one look only.
     #[inline]
-    pub(super) fn wake_key(&mut self, key: WakerKey) {
-        let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return };
+    pub(super) fn wake_key(&mut self, key: WakerKey) -> bool {
+        let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return false };
         if !slot.tenancy.queue_if(key.serial()) {
-            return;
+            return false;
         }
         let member = match &slot.tenant {
             Tenant::Task(record) => record.child(),
             Tenant::Member(member) => Some(*member),
         };
         match member {
+            None if self.yields(key.slot()) => self.queue.push_behind(key.slot()),
             None => self.queue.push(key.slot()),
             Some(member) => self.wake_member(key.slot(), member),
         }
+        true
+    }
+
+    /// Whether a wake of the task in `slot` comes from itself, where polls take long.
+    #[inline]
+    fn yields(&self, slot: u32) -> bool {
+        slot == self.in_turn && self.current != NO_SLOT && self.pace.is_slow()
     }
 
     #[inline(never)]
@@ -289,6 +305,7 @@ impl State {
         while let Some(slot) = self.queue.pop() {
             let next = self.begin(slot);
             if next.is_some() {
+                self.in_turn = slot;
                 return next;
             }
         }
@@ -309,14 +326,14 @@ impl State {
     pub(super) fn start_turn(&mut self, key: WakerKey) {
         self.current = key.slot();
         self.outbox.start_poll();
-        self.budget = BUDGET;
+        budget::renew();
         self.pace.note(key);
     }
 
     /// Another task is to be polled inside the current one, or something else to be called, with a budget of its own.
     pub(super) fn step_in(&mut self) -> Outer {
         let cleanup = mem::replace(&mut self.cleanup, NO_SLOT);
-        let budget = mem::replace(&mut self.budget, BUDGET);
+        let budget = budget::step_in();
         let collector = self.cleaning.waits.collector.take();
         Outer { current: self.current, cleanup, budget, collector }
     }
@@ -324,7 +341,8 @@ impl State {
     /// The outer one goes on.
     pub(super) fn step_out(&mut self, outer: Outer) {
         let Outer { current, cleanup, budget, collector } = outer;
-        (self.current, self.cleanup, self.budget) = (current, cleanup, budget);
+        (self.current, self.cleanup) = (current, cleanup);
+        budget::step_out(budget);
         self.cleaning.waits.collector = collector;
     }
 
@@ -443,22 +461,6 @@ impl State {
         true
     }
 
-    /// At the end of the loop: what ended tasks with a handle still hold, and what was sent and not read.
-    pub(super) fn drop_what_is_left(&mut self) {
-        // Main, which is the first, leaves nothing.
-        let slots: Vec<u32> = self.tasks.all().skip(1).collect();
-        for slot in slots {
-            self.defer_unclaimed_of(slot);
-        }
-        self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
-        self.deferred.extend(self.cleaning.take_makers().map(Deferred::DropMaker));
-        let (mail, unpark) = self.registered.close();
-        let calls = self.postponed.take_calls().chain(mail.calls);
-        self.deferred.extend(calls.map(Deferred::DropCall));
-        self.deferred.extend(unpark.map(Deferred::DropWaker));
-        self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
-    }
-
     // Looking around.
 
     /// The loop, or its host, was parked until now.
@@ -559,17 +561,6 @@ impl State {
             reactor.release(slot, io, |waiter| self.wake(waiter));
             self.reactor = Some(reactor);
         }
-    }
-
-    pub(super) fn renew_budget(&mut self) {
-        self.budget = BUDGET;
-    }
-
-    /// Uses up one operation of the current poll's budget. `false`: there is none left.
-    pub(crate) fn spend(&mut self) -> bool {
-        let some_left = self.budget > 0;
-        self.budget = self.budget.saturating_sub(1);
-        some_left
     }
 }
 

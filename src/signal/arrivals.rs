@@ -15,8 +15,8 @@ use super::SignalKind;
 use super::default_action::{self, Claim, Handler, Held};
 use super::unblocked::Unblocked;
 use crate::runtime::{
-    Direction, EntryId, Handle, Interests, LoopLocal, Moved, OwnProcess, Registration, SignalPipe,
-    local,
+    self, Direction, EntryId, Handle, Interests, LoopLocal, Moved, OwnProcess, Registration,
+    SignalPipe, local,
 };
 
 const WHAT: &str = "signal listener";
@@ -234,9 +234,13 @@ impl Listener {
     /// Ready when the signal has come since the last time this was ready.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { arrivals, seen, entry, role } = self;
+        if !runtime::may_finish(cx) {
+            return Poll::Pending;
+        }
         loop {
             let count = arrivals.count();
             if *seen != count {
+                runtime::take_budget();
                 arrivals.check_place()?;
                 let last = mem::replace(seen, count);
                 match role {

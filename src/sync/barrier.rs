@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use super::line::{Left, Line};
 use super::wait_list::WaitKey;
+use crate::runtime;
 
 /// A meeting point for a fixed number of tasks, again and again.
 ///
@@ -140,6 +141,12 @@ impl Future for Arrival<'_> {
     type Output = Result<usize, BrokenBarrier>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        runtime::with_budget(cx, |cx| self.poll_in_budget(cx))
+    }
+}
+
+impl Arrival<'_> {
+    fn poll_in_budget(&mut self, cx: &Context<'_>) -> Poll<Result<usize, BrokenBarrier>> {
         let line = &self.barrier.line;
         let Some(waiter) = self.waiter else {
             // A clone may be the code of others, so it comes first, unless the barrier can be passed at once.

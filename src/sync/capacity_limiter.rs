@@ -80,7 +80,7 @@ impl CapacityLimiter {
         }
     }
 
-    /// Waits for a token for the current task. At once, without yielding, if there is one and nobody waits.
+    /// Waits for a token for the current task. At once if there is one and nobody waits.
     ///
     /// # Cancel safety
     ///
@@ -104,7 +104,7 @@ impl CapacityLimiter {
     /// If the borrower has a token of this limiter already, or waits for one.
     pub async fn acquire_on_behalf_of(&self, borrower: Borrower) -> Token<'_> {
         let mut loan = Loan::open(self, borrower);
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         loan.begin();
@@ -135,7 +135,7 @@ impl CapacityLimiter {
     /// As for [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
     pub async fn acquire_owned_on_behalf_of(self: Rc<Self>, borrower: Borrower) -> OwnedToken {
         let mut loan = Loan::open(Rc::clone(&self), borrower);
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         loan.begin();

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 
 use super::lock::LockGuard;
 use super::wait_queue::WaitQueue;
+use crate::runtime;
 
 /// Wait, with a [`Lock`](super::Lock) released meanwhile, until somebody says that its value has changed.
 ///
@@ -97,6 +98,7 @@ impl Condition {
         while !is_so(&mut guard) {
             guard = self.wait(guard).await;
         }
+        poll_fn(runtime::poll_budget).await;
         guard
     }
 

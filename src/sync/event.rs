@@ -5,6 +5,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::future::poll_fn;
 
 use super::wait_queue::WaitQueue;
+use crate::runtime;
 
 /// A flag that tasks wait for.
 ///
@@ -64,13 +65,13 @@ impl Event {
         self.is_set.get()
     }
 
-    /// Waits until it is set. At once, without yielding, if it is.
+    /// Waits until it is set. At once if it is.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost by dropping it.
     pub async fn wait(&self) {
-        if self.is_set() {
+        if runtime::attempt(|| self.is_set()) {
             return;
         }
         let mut wait = self.waiters.wait();

@@ -69,14 +69,14 @@ impl<T> Lock<T> {
         Self { permits: Permits::new(1), value: RefCell::new(Some(value)) }
     }
 
-    /// Waits until the lock is free, and for those who came before. At once, without yielding, if it is free.
+    /// Waits until the lock is free, and for those who came before. At once if it is free.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
     #[doc(alias = "acquire")]
     pub async fn lock(&self) -> LockGuard<'_, T> {
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         self.guard()
@@ -95,7 +95,7 @@ impl<T> Lock<T> {
     ///
     /// As for [`lock`](Self::lock).
     pub async fn lock_owned(self: Rc<Self>) -> OwnedLockGuard<T> {
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         OwnedLockGuard::new(self)

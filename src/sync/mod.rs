@@ -10,6 +10,8 @@
 //!   take it. So whoever releases a lock and locks it again at once goes behind those who wait.
 //! - **Safe to cancel in every state.** A waiter that is dropped leaves the line; one that had been given something and did not know
 //!   yet passes it on.
+//! - **Nobody starves.** What is ready does not wait, but after 128 such operations in one poll the task lets others run first.
+//!   [`unconstrained`](crate::task::unconstrained) lifts that. On an executor without a oneloop there is no such limit.
 //! - **No time limits of their own**: put [`timeout`](crate::timeout) around the wait.
 //!
 //! | to | take |

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt::{self, Debug, Formatter};
 
 use super::permits::Permits;
+use crate::runtime;
 
 /// A value that is made once, by an async function, when it is first needed.
 ///
@@ -98,10 +99,10 @@ impl<T> OnceCell<T> {
         &self,
         make: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<&T, E> {
-        if let Some(value) = self.get() {
+        if let Some(value) = self.get().filter(|_| runtime::spend()) {
             return Ok(value);
         }
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         let _maker = Maker(&self.permits);

@@ -56,6 +56,7 @@ use std::task::{Context, Poll};
 
 pub use super::error::{RecvError, TryRecvError};
 use super::waker_cell::WakerCell;
+use crate::runtime;
 
 /// What both ends share: the one allocation.
 struct Shared<T> {
@@ -167,13 +168,15 @@ impl<T> Sender<T> {
 
     /// The poll of [`closed`](Self::closed), for hand-written futures.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_closed() {
-            self.shared.sender.register(cx.waker());
+        runtime::with_budget(cx, |cx| {
             if !self.is_closed() {
-                return Poll::Pending;
+                self.shared.sender.register(cx.waker());
+                if !self.is_closed() {
+                    return Poll::Pending;
+                }
             }
-        }
-        Poll::Ready(())
+            Poll::Ready(())
+        })
     }
 }
 
@@ -225,14 +228,16 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.is_closed() {
-            self.shared.receiver.register(cx.waker());
-            // The register may have run code that sent it.
+        runtime::with_budget(cx, |cx| {
             if !self.is_closed() {
-                return Poll::Pending;
+                self.shared.receiver.register(cx.waker());
+                // The register may have run code that sent it.
+                if !self.is_closed() {
+                    return Poll::Pending;
+                }
             }
-        }
-        Poll::Ready(self.shared.value.take().ok_or(RecvError::CLOSED))
+            Poll::Ready(self.shared.value.take().ok_or(RecvError::CLOSED))
+        })
     }
 }
 

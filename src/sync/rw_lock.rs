@@ -44,25 +44,25 @@ impl<T> RwLock<T> {
         Self { permits: Permits::new(ALL), value: RefCell::new(value) }
     }
 
-    /// Waits until nobody writes, and for those who came before. At once, without yielding, if nobody writes or waits.
+    /// Waits until nobody writes, and for those who came before. At once if nobody writes or waits.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
     pub async fn read(&self) -> ReadGuard<'_, T> {
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         self.read_guard()
     }
 
-    /// Waits until nobody reads or writes, and for those who came before. At once, without yielding, if it is free.
+    /// Waits until nobody reads or writes, and for those who came before. At once if it is free.
     ///
     /// # Cancel safety
     ///
     /// As for [`read`](Self::read).
     pub async fn write(&self) -> WriteGuard<'_, T> {
-        if !self.permits.try_acquire(ALL) {
+        if !self.permits.acquire_at_once(ALL) {
             self.permits.acquire(ALL).await;
         }
         self.write_guard()

@@ -72,13 +72,13 @@ impl Semaphore {
         Self { permits: Permits::new(permits), total: Cell::new(permits) }
     }
 
-    /// Waits for a permit. At once, without yielding, if there is one and nobody waits.
+    /// Waits for a permit. At once if there is one and nobody waits.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives the place in the line up. A permit that was handed over meanwhile goes to the next one.
     pub async fn acquire(&self) -> Permit<'_> {
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         Permit { semaphore: self, count: 1 }
@@ -97,7 +97,7 @@ impl Semaphore {
     /// If `count` is more than [`MAX_PERMITS`](Self::MAX_PERMITS), which would wait for ever.
     pub async fn acquire_many(&self, count: usize) -> Permit<'_> {
         check(count);
-        if !self.permits.try_acquire(count) {
+        if !self.permits.acquire_at_once(count) {
             self.permits.acquire(count).await;
         }
         Permit { semaphore: self, count }
@@ -109,7 +109,7 @@ impl Semaphore {
     ///
     /// As for [`acquire`](Self::acquire).
     pub async fn acquire_owned(self: Rc<Self>) -> OwnedPermit {
-        if !self.permits.try_acquire(1) {
+        if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         OwnedPermit { semaphore: self, count: 1 }
@@ -126,7 +126,7 @@ impl Semaphore {
     /// As for [`acquire_many`](Self::acquire_many).
     pub async fn acquire_many_owned(self: Rc<Self>, count: usize) -> OwnedPermit {
         check(count);
-        if !self.permits.try_acquire(count) {
+        if !self.permits.acquire_at_once(count) {
             self.permits.acquire(count).await;
         }
         OwnedPermit { semaphore: self, count }

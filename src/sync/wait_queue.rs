@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::line::{Left, Line};
 use super::wait_list::WaitKey;
+use crate::runtime;
 
 /// A line of those who wait to be woken: what to build a primitive of one's own on.
 ///
@@ -155,9 +156,13 @@ impl Wait<'_> {
     /// `is_due` is asked once, before the line is joined, when the code of others cannot come between any more.
     pub(super) fn poll_unless(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         is_due: impl FnOnce() -> bool,
     ) -> Poll<bool> {
+        runtime::with_budget(cx, |cx| self.poll_in_budget(cx, is_due))
+    }
+
+    fn poll_in_budget(&mut self, cx: &Context<'_>, is_due: impl FnOnce() -> bool) -> Poll<bool> {
         match self.state {
             State::New => {
                 let waker = cx.waker().clone();

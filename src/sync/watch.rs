@@ -47,6 +47,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Display, Formatter};
+use std::future::poll_fn;
 use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -54,6 +55,7 @@ use std::rc::Rc;
 use super::count::Count;
 pub use super::error::RecvError;
 use super::watchers::Watchers;
+use crate::runtime;
 
 struct Shared<T> {
     /// Replaced as a whole while a [`Ref`] exists, else in place. Never borrowed while anybody's code runs.
@@ -264,6 +266,7 @@ impl<T> Receiver<T> {
         loop {
             let value = self.borrow_and_update();
             if is_wanted(&value) {
+                poll_fn(runtime::poll_budget).await;
                 return Ok(value);
             }
             // Not across the wait, so that the next value can take its place.

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use super::line::Line;
 use super::wait_list::WaitKey;
+use crate::runtime;
 
 /// A line in which nobody takes anything from those behind: all are woken at once, and each looks for itself.
 #[derive(Debug)]
@@ -29,6 +30,15 @@ impl Watchers {
 
     /// The poll of [`until`](Self::until). Whoever lets `waiter` go calls [`leave`](Self::leave).
     pub(super) fn poll_until<R>(
+        &self,
+        waiter: &mut Option<WaitKey>,
+        cx: &mut Context<'_>,
+        look: impl FnMut() -> Option<R>,
+    ) -> Poll<R> {
+        runtime::with_budget(cx, |cx| self.poll_in_budget(waiter, cx, look))
+    }
+
+    fn poll_in_budget<R>(
         &self,
         waiter: &mut Option<WaitKey>,
         cx: &Context<'_>,

@@ -203,11 +203,13 @@ impl CancelToken {
         let (mut cancelled, mut again) = (None, None);
         let output = poll_fn(|cx| {
             let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-            let limited = || running.poll(cx);
-            let deadline = self.limit();
-            let tree = self.tree_address();
-            let polled = runtime::around_token(tree, self.handle.index, deadline, limited);
-            if let Poll::Ready(output) = polled {
+            let limited = |cx: &mut Context<'_>| {
+                let deadline = self.limit();
+                let tree = self.tree_address();
+                let poll = || running.poll(cx);
+                runtime::around_token(tree, self.handle.index, deadline, poll)
+            };
+            if let Poll::Ready(output) = runtime::with_budget(cx, limited) {
                 return Poll::Ready(Some(output));
             }
             let cancelled = cancelled.get_or_insert_with(|| self.cancelled());
@@ -331,6 +333,9 @@ impl Future for Cancelled {
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        if !runtime::may_finish(cx) {
+            return Poll::Pending;
+        }
         loop {
             // Clone and drop of a waker are user code, so they happen outside of the mutex.
             let waker = cx.waker().clone();
@@ -338,6 +343,7 @@ impl Future for Cancelled {
             let waits = handle.lock().wait(handle.index, &mut this.waiter, waker);
             let Ok((deadline, former)) = waits else {
                 this.timer = None;
+                runtime::take_budget();
                 return Poll::Ready(());
             };
             drop(former);

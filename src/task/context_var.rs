@@ -256,7 +256,7 @@ impl<F: Future> Future for Scope<F> {
             panic!("{}", no_task(this.name, "scope"))
         };
         let future = this.future.as_mut().as_pin_mut().expect("polled only until it is ready");
-        let poll = future.poll(cx);
+        let poll = runtime::with_budget(cx, |cx| future.poll(cx));
         if poll.is_ready() {
             // While its values are there.
             this.future.set(None);

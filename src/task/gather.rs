@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::runtime::{Gathering, MaybeDone, Scope, drop_members};
+use crate::runtime::{self, Gathering, MaybeDone, Scope, drop_members};
 
 /// Runs all futures at once, inside the task that awaits the result, and gives their outputs in the order of the
 /// arguments; asyncio's `gather`, with `return_exceptions=True`: all run to their end.
@@ -120,9 +120,11 @@ impl<F: Future> Crowd<F> {
         let Stage::Gathering(gathering) = stage else {
             panic!("a `gather` was polled after it was ready");
         };
-        let polled = gathering.poll_woken(cx, |index, cx| {
-            ready!(members[index].as_mut().poll(cx));
-            Poll::Ready(members[index].output().map_or(ControlFlow::Continue(()), &mut look))
+        let polled = runtime::with_budget(cx, |cx| {
+            gathering.poll_woken(cx, |index, cx| {
+                ready!(members[index].as_mut().poll(cx));
+                Poll::Ready(members[index].output().map_or(ControlFlow::Continue(()), &mut look))
+            })
         });
         if polled.is_ready() {
             *stage = Stage::Ready;

@@ -39,6 +39,7 @@ mod task_set;
 mod to_its_end;
 mod try_gather;
 mod tuples;
+mod unconstrained;
 mod unfinished;
 mod wait;
 mod yield_now;
@@ -61,7 +62,7 @@ pub(crate) use outcome::reportable_error;
 pub use outcome::{MayFail, Outcome, Reportable};
 pub use race::{Race, race};
 #[doc(hidden)]
-pub use select::{discard_output, random_below};
+pub use select::{discard_output, finish, may_finish, random_below};
 pub use shield::{Shield, ShieldOutput, shield};
 pub use staggered_race::{StaggeredRace, staggered_race};
 pub use task::{CancelOnDrop, Task, create_task};
@@ -71,5 +72,6 @@ pub(crate) use to_its_end::ToItsEnd;
 pub use try_gather::{TryGather, try_gather};
 #[doc(hidden)]
 pub use tuples::{GatherTuple, TryGatherTuple};
+pub use unconstrained::{Unconstrained, unconstrained};
 pub use wait::{All, FirstCompleted, FirstError, Wait, WaitUntil, wait};
 pub use yield_now::{YieldNow, yield_now};

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::unfinished::Unfinished;
+use crate::runtime;
 
 /// Runs all futures at once until the first one is ready, drops the others, and gives its output.
 ///
@@ -66,7 +67,8 @@ impl<F: Future> Future for Race<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some((_, output)) = ready!(self.runners.poll_next("`race`", cx)) else {
+        let polled = runtime::with_budget(cx, |cx| self.runners.poll_next("`race`", cx));
+        let Some((_, output)) = ready!(polled) else {
             panic!("a `race` was polled after its end");
         };
         self.runners.clear();

@@ -2,6 +2,9 @@
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::task::Context;
+
+use crate::runtime;
 
 /// Waits for several futures at once, and runs the handler of the first that is ready. It awaits inside: no `.await` stands
 /// behind it.
@@ -169,6 +172,9 @@ macro_rules! __select {
         $($(let $f: bool = $guard;)?)+
         let ($($o,)+) = $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
             let outputs = ::std::future::poll_fn(move |cx: &mut ::std::task::Context<'_>| {
+                if !$crate::task::may_finish(cx) {
+                    return ::std::task::Poll::Pending;
+                }
                 $(let mut $o = ::std::option::Option::None;)+
                 'polls: {
                     $crate::__select!(@polls $order 'polls cx [$(($f $o $i $pattern))+]);
@@ -176,6 +182,7 @@ macro_rules! __select {
                         return ::std::task::Poll::Pending;
                     }
                 }
+                $crate::task::finish();
                 $($crate::task::Branch::end($f.as_mut());)+
                 ::std::task::Poll::Ready(($($o,)+))
             })
@@ -257,6 +264,19 @@ macro_rules! __select {
             $crate::__select!(@handlers [$(($rest $($parts)+))*] $else)
         }
     };
+}
+
+/// Whether the budget of the poll lets a `select!` be ready; otherwise wakes `cx`. The macro calls it.
+#[doc(hidden)]
+#[must_use]
+pub fn may_finish(cx: &Context<'_>) -> bool {
+    runtime::may_finish(cx)
+}
+
+/// A `select!` is ready, which takes a bit of the budget. The macro calls it.
+#[doc(hidden)]
+pub fn finish() {
+    runtime::take_budget();
 }
 
 thread_local! {

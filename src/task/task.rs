@@ -326,7 +326,11 @@ impl<T: 'static> Future for Task<T> {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !runtime::may_finish(cx) {
+            return Poll::Pending;
+        }
         let joined = ready!(self.handle.poll_join(cx));
+        runtime::take_budget();
         Poll::Ready(joined.map(output_of).map_err(JoinError::of))
     }
 }

@@ -276,6 +276,8 @@ impl<T> TaskSet<T> {
 
 /// Of a task that has ended.
 fn result_of<T: 'static>(mut task: Task<T>) -> Result<T, JoinError> {
+    // The set has taken its share of the budget.
+    let _lifted = runtime::lift();
     match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => unreachable!("it has ended"),

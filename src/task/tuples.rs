@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use super::member::Member;
-use crate::runtime::{Gathering, Scope};
+use crate::runtime::{self, Gathering, Scope};
 
 /// Runs a few futures at once, of whatever types, and gives their outputs as a tuple; asyncio's `gather`.
 ///
@@ -128,9 +128,9 @@ fn poll_all(
     cx: &mut Context<'_>,
     poll: &mut PollMember<'_>,
 ) -> Poll<()> {
-    gathering
-        .get_or_insert_with(|| Gathering::new("`gather!`", count, count, scope))
-        .poll_woken(cx, poll)
+    let gathering =
+        gathering.get_or_insert_with(|| Gathering::new("`gather!`", count, count, scope));
+    runtime::with_budget(cx, |cx| gathering.poll_woken(cx, poll))
 }
 
 const IS_DONE: &str = "when all are done, each has its output";

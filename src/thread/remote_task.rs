@@ -305,12 +305,16 @@ impl<T: Send + 'static> Future for RemoteTask<T> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !runtime::may_finish(cx) {
+            return Poll::Pending;
+        }
         // Cloning and dropping a waker runs foreign code.
         let mut waker = Some(cx.waker().clone());
         if let Stage::Waiting(waiting) = &mut *self.shared.lock() {
             mem::swap(&mut waiting.waker, &mut waker);
             return Poll::Pending;
         }
+        runtime::take_budget();
         self.shared.take_result().map_or(Poll::Pending, Poll::Ready)
     }
 }

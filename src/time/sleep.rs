@@ -1,10 +1,10 @@
 //! `sleep` and `sleep_until`.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use crate::runtime::{Nanos, Timer, When, from_instant, nanos};
+use crate::runtime::{Nanos, Timer, When, Yield, from_instant, nanos};
 
 /// Waits for `duration`, counted from the first poll; asyncio's `sleep`.
 ///
@@ -80,7 +80,7 @@ enum State {
     At(Packed),
     Armed(Timer),
     /// It was due at once, so no timer was needed; but whoever sleeps lets the others run.
-    Yielding,
+    Yielding(Yield),
     Elapsed,
 }
 
@@ -125,20 +125,25 @@ impl Future for Sleep {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let when = match &self.state {
+        let when = match &mut self.state {
             State::After(duration) => When::After(duration.0),
             State::At(deadline) => When::At(deadline.0),
             State::Armed(timer) if timer.poll(cx, "`Sleep`").is_pending() => return Poll::Pending,
-            State::Armed(_) | State::Yielding | State::Elapsed => {
+            State::Yielding(yielding) => {
+                ready!(yielding.poll(cx));
+                self.state = State::Elapsed;
+                return Poll::Ready(());
+            }
+            State::Armed(_) | State::Elapsed => {
                 self.state = State::Elapsed;
                 return Poll::Ready(());
             }
         };
         let timer = Timer::arm(when, cx, "`sleep`");
-        if timer.is_none() {
-            cx.waker().wake_by_ref();
+        self.state = timer.map_or_else(|| State::Yielding(Yield::new()), State::Armed);
+        if let State::Yielding(yielding) = &mut self.state {
+            return yielding.poll(cx);
         }
-        self.state = timer.map_or(State::Yielding, State::Armed);
         Poll::Pending
     }
 }

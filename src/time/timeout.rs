@@ -190,10 +190,14 @@ impl<F: Future> Future for Timeout<F> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !runtime::may_finish(cx) {
+            return Poll::Pending;
+        }
         let mut this = self.project();
         if let Some(future) = this.future.as_mut().as_pin_mut() {
             let (deadline, was_up) = this.stage.deadline();
             if let Poll::Ready(output) = runtime::around(deadline, || future.poll(cx)) {
+                runtime::take_budget();
                 return Poll::Ready(Ok(output));
             }
             ready!(this.stage.poll(deadline, was_up, cx));
@@ -209,6 +213,7 @@ impl<F: Future> Future for Timeout<F> {
             *this.stage = left.map_or(Stage::Over, |left| Stage::Cleanups(Box::new(left)));
         }
         ready!(this.stage.poll(NEVER, false, cx));
+        runtime::take_budget();
         Poll::Ready(Err(TimeoutError(())))
     }
 }

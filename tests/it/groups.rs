@@ -4,6 +4,7 @@ mod asyncio;
 mod basics;
 mod hostile;
 mod reentry;
+mod refused;
 mod storm;
 mod trio;
 mod values;

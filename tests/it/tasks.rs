@@ -3,6 +3,7 @@
 //! The helpers below also serve the neighbouring modules.
 
 mod between_runs;
+mod budget;
 mod calls;
 mod cancel;
 mod eager;

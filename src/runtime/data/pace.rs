@@ -1,8 +1,9 @@
 //! The pace of the loop: how many polls make a round, between two looks at timers, sockets and the inbox.
 //!
-//! Looking around costs a system call, so it is not done after each poll; but a timer is late by as much as a round
-//! takes. So a round has 1 to 64 polls, halved or doubled such that it takes about 50 us. A round that took very long
-//! had a task in it that blocks the loop: that is reported.
+//! Looking around costs a system call, so it is not done after each poll; but timers and sockets are late by as much as a round
+//! takes. So a round has 1 to 64 polls, as many as take about 50 us. Where polls suddenly take longer, a look at the clock after 4
+//! and after 16 polls ends the round early: one after each poll would double the cost of a short poll. A round that took very
+//! long had a task in it that blocks the loop: that is reported.
 
 use std::mem;
 
@@ -11,18 +12,29 @@ use super::key::WakerKey;
 
 pub(crate) const POLLS_MAX: u32 = 64;
 
-/// What a round should take.
-const ROUND: Nanos = 50_000;
+/// What a round should take, unless the loop's builder says otherwise.
+pub(crate) const ROUND: Nanos = 50_000;
 
-/// On a busy loop, sockets wait for the reactor's next poll so long at most, plus a round.
-const REACTOR_LATEST: Nanos = 4_000_000;
+/// After so many polls of a round, a look at the clock tells whether four times as many still fit into it.
+const CLOCK_CHECKS: [u32; 2] = [POLLS_MAX / 16, POLLS_MAX / 4];
 
 /// A round that takes longer than this is reported unless the loop says otherwise, as with asyncio's
 /// `slow_callback_duration`.
 pub(crate) const SLOW: Nanos = 100_000_000;
 
+/// Whether to look at the clock after so many polls.
+#[inline]
+pub(crate) fn is_clock_check(polls: u32) -> bool {
+    CLOCK_CHECKS.contains(&polls)
+}
+
 pub(crate) struct Pace {
+    /// What a round should take.
+    round: Nanos,
+    /// How many polls the next one may have.
     polls: u32,
+    /// How many members of gathers and groups were polled in this one, inside the polls of tasks.
+    members: u32,
     /// A round that takes longer is reported.
     pub(crate) slow: Nanos,
     /// When the present round began.
@@ -37,9 +49,8 @@ pub(crate) struct Pace {
     polled_len: u8,
     /// When timers expired last.
     expired: Nanos,
-    /// When the reactor was polled last, and how many polls of tasks have been since.
+    /// When the reactor was polled last.
     reactor_polled: Nanos,
-    polls_since: u32,
     /// Under virtual time rounds do not depend on how fast the machine is.
     is_fixed: bool,
 }
@@ -48,7 +59,9 @@ impl Pace {
     pub(crate) fn new(is_fixed: bool) -> Self {
         let polled = [WakerKey::from_word(0); POLLS_MAX as usize];
         Self {
+            round: ROUND,
             polls: POLLS_MAX,
+            members: 0,
             slow: SLOW,
             began: 0,
             began_roughly: true,
@@ -58,9 +71,13 @@ impl Pace {
             polled_len: 0,
             expired: 0,
             reactor_polled: 0,
-            polls_since: 0,
             is_fixed,
         }
+    }
+
+    /// How long tasks run before the loop looks around.
+    pub(crate) fn set_round(&mut self, round: Nanos) {
+        self.round = round;
     }
 
     /// A round starts: says how many polls it may have.
@@ -79,23 +96,19 @@ impl Pace {
     pub(crate) fn woken(&mut self, now: Nanos) {
         self.began = now;
         self.began_roughly = false;
-        self.reactor_was_polled(now);
+        self.reactor_polled = now;
     }
 
-    /// Whether it is time to poll the reactor, although tasks are runnable: that is a system call, and who was ready at the
-    /// last one should have had a turn. Short rounds of tasks that wait for each other or for timers do not count up to it.
-    pub(crate) fn reactor_is_due(&mut self, now: Nanos) -> bool {
+    /// Whether it is time to poll the reactor, although tasks are runnable: that is a system call of half a microsecond.
+    /// Tasks that have only yielded can wait for it more often than others.
+    pub(crate) fn reactor_is_due(&mut self, now: Nanos, only_yielded: bool) -> bool {
         let since = now.saturating_sub(self.reactor_polled);
-        let is_due = self.polls_since >= POLLS_MAX && since >= ROUND || since >= REACTOR_LATEST;
+        let interval = if only_yielded { self.round / 4 } else { self.round };
+        let is_due = since >= interval;
         if is_due {
-            self.reactor_was_polled(now);
+            self.reactor_polled = now;
         }
         is_due || self.is_fixed
-    }
-
-    fn reactor_was_polled(&mut self, now: Nanos) {
-        self.reactor_polled = now;
-        self.polls_since = 0;
     }
 
     /// A poll is about to begin.
@@ -121,9 +134,33 @@ impl Pace {
         self.called_in == self.ended
     }
 
-    /// Whether what runs since the last look around has had a round's time. Under virtual time it never has.
+    /// A member of a gather or a group is about to be polled.
+    #[inline]
+    pub(crate) fn count_member(&mut self) {
+        self.members += 1;
+    }
+
+    /// How many members a future may poll in one poll of its own.
+    pub(crate) fn polls_at_once(&self) -> u32 {
+        self.polls
+    }
+
+    /// Whether polls take so long that fewer than [`POLLS_MAX`] make a round.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.polls < POLLS_MAX
+    }
+
+    /// Whether the round may go on after so many polls. Under virtual time it always may.
+    #[inline]
+    pub(crate) fn has_time_after(&self, polls: u32, now: impl FnOnce() -> Nanos) -> bool {
+        !is_clock_check(polls)
+            || self.is_fixed
+            || now().saturating_sub(self.began) <= self.round / 4
+    }
+
+    /// Whether what has run since the last look around has had a round's time. Under virtual time it never has.
     pub(crate) fn is_round_over(&self, now: impl FnOnce() -> Nanos) -> bool {
-        !self.is_fixed && now().saturating_sub(self.began) > ROUND
+        !self.is_fixed && now().saturating_sub(self.began) > self.round
     }
 
     /// Timers expired just now.
@@ -134,25 +171,33 @@ impl Pace {
     /// Until when to sleep if the next timer is due at `deadline`. After timers have expired, the next ones have to wait for a
     /// round's time: where thousands a second expire, one wake-up serves many, and a lone one is not late.
     pub(crate) fn sleep_until(&self, deadline: Nanos) -> Nanos {
-        deadline.max(self.expired.saturating_add(ROUND))
+        deadline.max(self.expired.saturating_add(self.round.min(ROUND)))
     }
 
     /// The round had `polls` polls, and the next one begins. If it was slow, says how long it took.
     pub(crate) fn end_round(&mut self, polls: u32, now: Nanos) -> Option<Nanos> {
-        self.polls_since += polls;
         self.ended = mem::replace(&mut self.began, now);
         let took = now.saturating_sub(self.ended);
+        let members = mem::take(&mut self.members);
         if self.is_fixed {
             return None;
         }
-        if mem::take(&mut self.began_roughly) {
-            // The next one tells more.
-        } else if took > ROUND {
-            self.polls = (self.polls / 2).max(1);
-        } else if polls == self.polls && took < ROUND / 2 {
-            self.polls = (self.polls * 2).min(POLLS_MAX);
+        // A round without polls, or one whose start is not known well, tells nothing.
+        if !mem::take(&mut self.began_roughly) && polls > 0 {
+            self.adapt(polls + members, took);
         }
         (took > self.slow).then_some(took)
+    }
+
+    /// As many polls make a round as fit into its time; twice as many as before at most, since one quick round may be an exception.
+    fn adapt(&mut self, polls: u32, took: Nanos) {
+        let fits = self.round.saturating_mul(Nanos::from(polls));
+        let most = (2 * self.polls).min(POLLS_MAX);
+        self.polls = if took.saturating_mul(Nanos::from(POLLS_MAX)) <= fits {
+            most
+        } else {
+            u32::try_from(fits / took.max(1)).map_or(most, |polls| polls.clamp(1, most))
+        };
     }
 
     /// The loop ends, or pauses, roughly `now`, in the middle of a round. If that was slow, says how long it took.
@@ -161,5 +206,78 @@ impl Pace {
         self.start(now);
         let took = now.saturating_sub(self.ended);
         (took > self.slow && !self.is_fixed).then_some(took)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a loop that was woken at 0.
+    fn pace() -> Pace {
+        let mut pace = Pace::new(false);
+        pace.woken(0);
+        pace
+    }
+
+    #[test]
+    fn the_reactor_is_due_when_a_rounds_time_has_gone_by_however_few_polls_that_were() {
+        let mut pace = pace();
+        assert!(!pace.reactor_is_due(ROUND - 1, false));
+        assert!(pace.reactor_is_due(ROUND, false));
+        assert!(!pace.reactor_is_due(2 * ROUND - 1, false));
+        assert!(pace.reactor_is_due(2 * ROUND, false));
+    }
+
+    #[test]
+    fn where_all_tasks_have_yielded_the_reactor_is_due_sooner() {
+        let mut pace = pace();
+        assert!(!pace.reactor_is_due(ROUND / 4 - 1, true));
+        assert!(pace.reactor_is_due(ROUND / 4, true));
+        assert!(!pace.reactor_is_due(ROUND / 2 - 1, true));
+    }
+
+    #[test]
+    fn a_round_has_as_many_polls_as_fit_into_its_time() {
+        let mut pace = pace();
+        assert_eq!(pace.start_round(), POLLS_MAX);
+        assert!(!pace.is_slow());
+        let mut now = 64 * 20_000;
+        assert!(pace.end_round(64, now).is_none());
+        assert_eq!(pace.start_round(), 2, "polls of 20 us");
+        assert!(pace.is_slow());
+        for polls in [4, 8, 16, 32, 64, 64] {
+            now += 100;
+            pace.end_round(1, now);
+            assert_eq!(pace.start_round(), polls, "quick polls");
+        }
+        now += 300_000;
+        pace.end_round(1, now);
+        assert_eq!(pace.start_round(), 1, "polls of 300 us");
+        pace.end_round(0, now + ROUND);
+        assert_eq!(pace.start_round(), 1, "a round without polls tells nothing");
+    }
+
+    #[test]
+    fn a_look_at_the_clock_ends_a_round_whose_polls_suddenly_take_long() {
+        let pace = pace();
+        for polls in CLOCK_CHECKS {
+            assert!(pace.has_time_after(polls, || ROUND / 4));
+            assert!(!pace.has_time_after(polls, || ROUND / 4 + 1));
+        }
+        assert!(pace.has_time_after(5, || unreachable!("no look after each poll")));
+        assert!(Pace::new(true).has_time_after(4, || unreachable!("time is virtual")));
+    }
+
+    #[test]
+    fn a_loop_that_is_to_look_around_always_has_one_poll_a_round() {
+        let mut pace = pace();
+        pace.set_round(0);
+        pace.end_round(1, 1);
+        assert_eq!(pace.start_round(), 1);
+        assert!(pace.reactor_is_due(1, false));
+        pace.set_round(NEVER);
+        pace.end_round(1, 2);
+        assert_eq!(pace.start_round(), 2);
     }
 }

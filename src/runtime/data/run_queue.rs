@@ -1,6 +1,7 @@
 //! The run queue: the slots that are runnable, in the order in which they were woken.
 //!
-//! First in, first out: a woken task goes to the back, so equal tasks take turns. That a slot stands
+//! First in, first out: a woken task goes to the back, so equal tasks take turns. Tasks that yield may have to go behind what
+//! the next look around finds: they come in when a round begins. That a slot stands
 //! here at most once is `tasks.rs`' business (`queued`), so the queue is never longer than the slab.
 
 use std::collections::VecDeque;
@@ -10,11 +11,25 @@ use super::room::trim_queue;
 #[derive(Default)]
 pub(crate) struct RunQueue {
     slots: VecDeque<u32>,
+    /// Those that come in when the next round begins.
+    behind: VecDeque<u32>,
 }
 
 impl RunQueue {
     pub(crate) fn push(&mut self, slot: u32) {
         self.slots.push_back(slot);
+    }
+
+    /// At the end, when the next round begins.
+    pub(crate) fn push_behind(&mut self, slot: u32) {
+        self.behind.push_back(slot);
+    }
+
+    /// A round begins.
+    pub(crate) fn start_round(&mut self) {
+        if !self.behind.is_empty() {
+            self.slots.append(&mut self.behind);
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<u32> {
@@ -24,11 +39,16 @@ impl RunQueue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.behind.is_empty()
+    }
+
+    /// Whether all that are queued come in with the next round.
+    pub(crate) fn only_yielded(&self) -> bool {
         self.slots.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() + self.behind.len()
     }
 }
 

@@ -247,7 +247,9 @@ impl Runtime {
                     None => closing::close(&mut |_| Poll::Pending),
                 }
                 context::drop_locals();
+                closing::drop_what_is_left();
                 postponed::deliver_last();
+                closing::drop_what_is_left();
             });
         });
         tell_folded();

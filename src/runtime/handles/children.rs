@@ -408,6 +408,7 @@ impl State {
             if let Some((serial, is_cancelled)) = self.tasks.begin_child(slot) {
                 let key = WakerKey::new(run, serial, slot);
                 let turn = ChildTurn { key, index: index as usize, outer: self.step_in() };
+                self.pace.count_member();
                 self.start_turn(key);
                 return Some(Next::Child { turn, is_cancelled });
             }

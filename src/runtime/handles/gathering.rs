@@ -9,11 +9,9 @@ use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
 use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
 use crate::runtime::data::tasks::Tenant;
 use crate::runtime::data::waiter::Waiter;
+use crate::runtime::event_loop::{has_time_after, polls_at_once};
 use crate::runtime::scope::Scope;
 use crate::runtime::state::State;
-
-/// So many members are polled in one poll of the task; then others have their turn.
-const POLLS_MAX: usize = 64;
 
 /// Members of one future that are polled inside it.
 #[derive(Debug)]
@@ -71,7 +69,10 @@ impl Gathering {
         mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<ControlFlow<()>>,
     ) -> Poll<()> {
         let entered = self.scope.enter();
-        for _ in 0..POLLS_MAX {
+        for polls in 0..polls_at_once() {
+            if !has_time_after(polls) {
+                break;
+            }
             let Some((index, key)) = self.next_woken() else {
                 return self.wait(cx);
             };
@@ -97,7 +98,10 @@ impl Gathering {
         mut poll: impl FnMut(usize, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<(usize, T)>> {
         let entered = self.scope.enter();
-        for _ in 0..POLLS_MAX {
+        for polls in 0..polls_at_once() {
+            if !has_time_after(polls) {
+                break;
+            }
             let Some((index, key)) = self.next_woken() else {
                 ready!(self.wait(cx));
                 return Poll::Ready(None);
@@ -180,6 +184,7 @@ impl State {
             // A member that was woken while it became ready has left its slot to somebody else; and an entry without one
             // belongs to a list that had this place before.
             if slot != NO_SLOT && members[index as usize] == slot {
+                self.pace.count_member();
                 self.tasks.slots[slot as usize].tenancy.unqueue();
                 return Some((slot, index as usize));
             }

@@ -12,3 +12,4 @@ pub(crate) mod source_handle;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod watch;
+pub(crate) mod yielding;

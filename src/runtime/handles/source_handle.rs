@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};
 
+use crate::runtime::budget;
 use crate::runtime::context::{self, NotHere, candidate, with, with_loop};
 use crate::runtime::data::key::HandleKey;
 use crate::runtime::data::waiter::Waiter;
@@ -55,7 +56,7 @@ impl SourceHandle {
         let found = with_loop(self.key.run, |state| {
             let Some(source) = source(state, slot) else { return Found::Ready };
             if source.is_ready(direction) {
-                return if state.spend() { Found::Ready } else { Found::Spent };
+                return if budget::spend() { Found::Ready } else { Found::Spent };
             }
             let id = *entry.get_or_insert_with(|| source.new_entry());
             let is_set = state.set_waiter(&candidate, |state| waiter(state, slot, direction, id));

@@ -68,7 +68,9 @@ where
         let run = state.run_number();
         if state.refuses_tasks() {
             let slot = state.tasks.create_cancelled(CancelReason::LoopEnded, place, state.current);
-            return (HandleKey { run, slot }, Some(job));
+            state.refuse(job);
+            is_eager = false;
+            return HandleKey { run, slot };
         }
         let slot = state.tasks.create(job, place, state.current);
         state.start_vars(slot);
@@ -79,16 +81,13 @@ where
         if !is_eager {
             state.queue(slot);
         }
-        (HandleKey { run, slot }, None)
+        HandleKey { run, slot }
     };
-    let Some((key, refused)) = with(create) else { context::no_loop("`create_task`") };
-    if is_eager && refused.is_none() {
+    let Some(key) = with(create) else { context::no_loop("`create_task`") };
+    if is_eager {
         event_loop::start_eagerly(key.slot);
     }
-    let handle = TaskHandle { key };
-    // With the handle in place, a panic in this drop leaves nothing behind.
-    drop(refused);
-    handle
+    TaskHandle { key }
 }
 
 #[track_caller]

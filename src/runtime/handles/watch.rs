@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use super::gathering::{drop_list, new_list, wait_for};
 use super::task::{TaskHandle, TaskId};
+use crate::runtime::budget;
 use crate::runtime::context::{NotHere, with_loop};
 use crate::runtime::data::key::HandleKey;
 use crate::runtime::data::ready_list::ReadyMember;
@@ -93,7 +94,7 @@ impl Watch {
         &mut self,
         task_at: impl Fn(usize) -> Option<&'a TaskHandle>,
     ) -> Result<Option<usize>, NotHere> {
-        self.take(task_at, |_| true)
+        self.take(task_at, || true)
     }
 
     /// As [`take_ended`](Self::take_ended), but waits for it, and takes it off the budget of the current poll.
@@ -103,8 +104,8 @@ impl Watch {
         task_at: impl Fn(usize) -> Option<&'a TaskHandle>,
     ) -> Result<Poll<usize>, NotHere> {
         let mut may_take = true;
-        let spend = |state: &mut State| {
-            may_take = state.spend();
+        let spend = || {
+            may_take = budget::spend();
             may_take
         };
         if let Some(place) = self.take(task_at, spend)? {
@@ -121,12 +122,12 @@ impl Watch {
     fn take<'a>(
         &mut self,
         task_at: impl Fn(usize) -> Option<&'a TaskHandle>,
-        may_take: impl FnOnce(&mut State) -> bool,
+        may_take: impl FnOnce() -> bool,
     ) -> Result<Option<usize>, NotHere> {
         let HandleKey { run, slot: list } = self.key;
         let next = |state: &mut State| {
             let is_none = state.ready_lists[list as usize].ready.is_empty();
-            if is_none || !may_take(state) {
+            if is_none || !may_take() {
                 return None;
             }
             loop {

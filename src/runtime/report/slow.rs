@@ -64,7 +64,7 @@ impl State {
             format!(", in which this thread computed for {ran:?} at most: it was blocked, or the machine did not run it")
         });
         let took = in_ms(took);
-        self.postponed.report(Report::Slow(format!(
+        self.postponed.report(Report::Warning(format!(
             "nothing else could run for {took:?}{idle}: {blame}; move blocking work to a thread, as with `thread::to_thread`"
         )));
     }

@@ -234,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn a_wake_after_the_end_is_not_kept_for_the_next_tenant() {
+        let inbox = Inbox::new();
+        inbox.send_wake(key(0));
+        inbox.open(1, thread::current());
+        assert!(inbox.close().0.wakes.is_empty());
+        inbox.send_wake(key(0));
+        inbox.open(2, thread::current());
+        assert!(inbox.close().0.wakes.is_empty());
+    }
+
+    #[test]
     fn mail_keeps_the_loop_awake() {
         let inbox = Inbox::new();
         inbox.open(1, thread::current());

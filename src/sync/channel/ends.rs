@@ -14,6 +14,7 @@ use super::super::error::{TryRecvError, TrySendError};
 use super::super::watchers::Watchers;
 use super::flow::Flow;
 use super::futures::{Recv, Sending};
+use crate::runtime;
 use crate::sync::wait_list::WaitKey;
 
 /// What all ends share.
@@ -346,7 +347,7 @@ impl<T> Stream for Receiver<T> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut waiter = self.waiter.take();
-        let poll = self.shared.flow.poll_get(&mut waiter, cx);
+        let poll = runtime::with_budget(cx, |cx| self.shared.flow.poll_get(&mut waiter, cx));
         self.waiter.set(waiter);
         poll
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use super::super::error::SendError;
 use super::ends::Receiver;
 use super::flow::Flow;
+use crate::runtime;
 use crate::sync::wait_list::WaitKey;
 
 /// The future of [`Sender::send`](super::Sender::send).
@@ -33,7 +34,7 @@ impl<T> Future for Sending<'_, T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { flow, item, waiter } = &mut *self;
-        flow.poll_put(item, waiter, cx).map_err(SendError)
+        runtime::with_budget(cx, |cx| flow.poll_put(item, waiter, cx)).map_err(SendError)
     }
 }
 
@@ -66,7 +67,7 @@ impl<T> Future for Recv<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Self { receiver, waiter } = &mut *self;
         receiver.leave_line();
-        receiver.flow().poll_get(waiter, cx)
+        runtime::with_budget(cx, |cx| receiver.flow().poll_get(waiter, cx))
     }
 }
 

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use super::super::buffer::Buffer;
 use super::super::store::Order;
 use super::error::PutError;
+use crate::runtime;
 use crate::sync::wait_list::WaitKey;
 
 /// The future of [`BaseQueue::put`](super::BaseQueue::put).
@@ -35,7 +36,7 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { buffer, item, waiter } = &mut *self;
-        buffer.poll_put(item, waiter, cx).map_err(PutError)
+        runtime::with_budget(cx, |cx| buffer.poll_put(item, waiter, cx)).map_err(PutError)
     }
 }
 
@@ -67,7 +68,7 @@ impl<T, O: Order<T>> Future for Get<'_, T, O> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Self { buffer, waiter } = &mut *self;
-        buffer.poll_get(waiter, cx)
+        runtime::with_budget(cx, |cx| buffer.poll_get(waiter, cx))
     }
 }
 

@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::child::{self, BoxedChild};
+use super::refused::Refused;
 use super::{GroupOutcome, Ready, StartError, TaskError, start};
 use crate::runtime::{Children, Place};
 use crate::sync::{Event, WaitQueue};
@@ -38,6 +39,7 @@ pub(super) struct Shared<'env, E> {
     pub(super) left_errors: RefCell<Vec<TaskError<E>>>,
     /// Tasks that wait until no child is left.
     pub(super) joiners: WaitQueue,
+    pub(super) refused: Refused<'env, E>,
 }
 
 impl<'env, E: 'static> Group<'env, E> {
@@ -49,6 +51,7 @@ impl<'env, E: 'static> Group<'env, E> {
             cancelled: Event::new(),
             left_errors: RefCell::default(),
             joiners: WaitQueue::new(),
+            refused: Refused::new(),
         };
         Self { shared: Rc::new(shared) }
     }
@@ -61,9 +64,9 @@ impl<'env, E: 'static> Group<'env, E> {
     /// `Ok`. An `Err` goes to the group, and the handle gives a [`JoinError`](crate::JoinError)
     /// that says so.
     ///
-    /// If the group is cancelled, has failed or has ended, `create_task` drops the future and
-    /// returns a cancelled task. [`try_create_task`](Group::try_create_task) returns the future
-    /// instead.
+    /// If the group is cancelled, has failed or has ended, `create_task` returns a cancelled task.
+    /// The group drops the future in its next poll, or at once after its end.
+    /// [`try_create_task`](Group::try_create_task) returns the future instead.
     ///
     /// # Examples
     ///
@@ -98,8 +101,8 @@ impl<'env, E: 'static> Group<'env, E> {
     {
         self.try_create_task_at(place, future).unwrap_or_else(|future| {
             let task = Task::of(self.shared.children.create_cancelled(place));
-            // With the handle in place, a panic in this drop leaves nothing behind.
-            drop(future);
+            self.shared.refused.push(child::boxed(future));
+            self.shared.children.wake_group();
             task
         })
     }

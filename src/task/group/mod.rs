@@ -7,6 +7,7 @@ mod failures;
 mod group;
 mod outcome;
 mod plain;
+mod refused;
 mod running;
 mod start;
 

@@ -16,9 +16,6 @@ use crate::runtime::{
     drop_caught, panic_message,
 };
 
-/// So much is polled in one poll of the group; then others have their turn.
-const POLLS_MAX: usize = 64;
-
 /// Runs `body`, which creates tasks in its group, and is ready when it and all of them have ended; asyncio's `TaskGroup`,
 /// Trio's nursery.
 ///
@@ -151,8 +148,12 @@ where
     type Output = Result<V, GroupError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        for _ in 0..POLLS_MAX {
+        for polls in 0..runtime::polls_at_once() {
+            if !runtime::has_time_after(polls) {
+                break;
+            }
             self.as_mut().take_left_errors();
+            self.group.shared.refused.drop_level();
             let woken = self.group.shared.children.next_woken();
             let has_turn = woken.is_some();
             match woken {
@@ -161,10 +162,12 @@ where
                 Some(Woken::Cancelled(turn, job)) => self.as_mut().drop_child(turn, job),
                 Some(Woken::Ended) => {}
                 None if matches!(self.stage, Stage::LastTurns(_)) => {}
+                None if !self.group.shared.refused.is_empty() => {}
                 None if self.is_over() => {
                     if let Some(left) = &self.left {
                         ready!(left.poll_done(cx));
                     }
+                    ready!(runtime::poll_budget(cx));
                     return Poll::Ready(self.finish());
                 }
                 None => {
@@ -336,6 +339,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
     fn finish(mut self: Pin<&mut Self>) -> Result<V, GroupError<E>> {
         let this = self.as_mut().project();
         this.group.shared.is_closed.set(true);
+        this.group.shared.refused.end();
         match this.failures.take() {
             Err(payload) => {
                 // Before it goes on: a second panic, while the stack unwinds, would abort the process.
@@ -352,6 +356,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         let mut this = self.project();
         let shared = &this.group.shared;
         shared.is_closed.set(true);
+        shared.refused.end();
         this.failures.errors.extend(shared.left_errors.take());
         if this.body.is_none() && shared.children.len() == 0 {
             return this.failures.report();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
@@ -130,14 +130,15 @@ impl<T: Send + 'static> Receiver<T> {
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        ready!(runtime::poll_budget(cx));
-        if self.buffer.is_empty() {
-            let is_open = self.shared.take_all(&mut self.buffer, Some(cx.waker().clone()));
-            if is_open && self.buffer.is_empty() {
-                return Poll::Pending;
+        runtime::with_budget(cx, |cx| {
+            if self.buffer.is_empty() {
+                let is_open = self.shared.take_all(&mut self.buffer, Some(cx.waker().clone()));
+                if is_open && self.buffer.is_empty() {
+                    return Poll::Pending;
+                }
             }
-        }
-        Poll::Ready(self.take())
+            Poll::Ready(self.take())
+        })
     }
 }
 

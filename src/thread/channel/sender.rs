@@ -193,7 +193,8 @@ impl<T: Send + 'static> Future for Sending<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { shared, item, ticket } = &mut *self;
-        let polled = shared.poll_send(item, ticket, cx.waker().clone());
+        let poll = |cx: &mut Context<'_>| shared.poll_send(item, ticket, cx.waker().clone());
+        let polled = runtime::with_budget(cx, poll);
         polled.map(|result| match (result, item.take()) {
             (Err(_), Some(item)) => Err(SendError::new(item)),
             _ => Ok(()),

@@ -320,3 +320,53 @@ fn a_crowd_that_does_everything_at_random_leaves_nothing() {
         assert_eq!(Rc::strong_count(&live), 1);
     }
 }
+
+/// Creates another one when it is dropped, and counts the drops.
+struct Offspring {
+    left: usize,
+    dropped: Rc<Cell<usize>>,
+}
+
+impl Drop for Offspring {
+    fn drop(&mut self) {
+        self.dropped.set(self.dropped.get() + 1);
+        if let Some(left) = self.left.checked_sub(1) {
+            let next = Self { left, dropped: Rc::clone(&self.dropped) };
+            drop(create_task(hold(next)));
+        }
+    }
+}
+
+#[test]
+fn futures_refused_at_the_end_are_dropped_one_after_the_other_and_not_inside_each_other() {
+    let dropped = Rc::new(Cell::new(0));
+    let first = Offspring { left: 20_000, dropped: Rc::clone(&dropped) };
+    Builder::new().virtual_time(true).run(async {
+        drop(create_task(hold(first)));
+        yield_now().await;
+    });
+    assert_eq!(dropped.get(), 20_001);
+}
+
+#[test]
+fn what_an_output_creates_at_the_end_is_dropped_too() {
+    let dropped = Rc::new(Cell::new(0));
+    let output = Offspring { left: 10, dropped: Rc::clone(&dropped) };
+    let mut kept = None;
+    Builder::new().virtual_time(true).run(async {
+        kept = Some(create_task(async { output }));
+        yield_now().await;
+    });
+    assert_eq!(dropped.get(), 11);
+}
+
+#[test]
+fn a_drop_that_creates_tasks_without_end_does_not_keep_the_loop() {
+    let dropped = Rc::new(Cell::new(0));
+    let first = Offspring { left: usize::MAX, dropped: Rc::clone(&dropped) };
+    Builder::new().virtual_time(true).run(async {
+        drop(create_task(hold(first)));
+        yield_now().await;
+    });
+    assert_eq!(dropped.get(), 100_000);
+}

@@ -60,6 +60,16 @@ impl System for Oneloop {
         copy(&mut from, &mut to).await.expect("both hold")
     }
 
+    async fn echo(stream: TcpStream) {
+        let mut buffer = [0; 1024];
+        loop {
+            match stream.read(&mut buffer).await.expect("it holds") {
+                0 => return,
+                len => stream.write_all(&buffer[..len]).await.expect("it holds"),
+            }
+        }
+    }
+
     async fn idle_lines(stream: TcpStream) {
         let (mut reader, _writer) = stream.into_streams();
         drop(reader.readline().await.map(<[u8]>::len));

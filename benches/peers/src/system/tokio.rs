@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, copy},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy},
     net::{TcpListener, TcpStream, UdpSocket},
     process::Command,
     task::spawn_blocking,
@@ -56,6 +56,16 @@ impl System for Tokio {
 
     async fn copy(mut from: TcpStream, mut to: TcpStream) -> u64 {
         copy(&mut from, &mut to).await.expect("both hold")
+    }
+
+    async fn echo(mut stream: TcpStream) {
+        let mut buffer = [0; 1024];
+        loop {
+            match stream.read(&mut buffer).await.expect("it holds") {
+                0 => return,
+                len => stream.write_all(&buffer[..len]).await.expect("it holds"),
+            }
+        }
     }
 
     async fn idle_lines(stream: TcpStream) {

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     rc::Rc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -35,6 +35,9 @@ pub trait System: Runtime {
     /// The same, with a string for each line.
     async fn lines(stream: Self::Stream) -> u64;
     async fn copy(from: Self::Stream, to: Self::Stream) -> u64;
+
+    /// Sends back what comes, until the end.
+    async fn echo(stream: Self::Stream);
 
     /// Serves a connection that will be idle: waits for its first line.
     async fn idle_lines(stream: Self::Stream);
@@ -81,7 +84,10 @@ pub fn measure<S: System>(name: &str) -> f64 {
         "to_thread_100k" => S::run(to_thread_100k),
         "processes" => S::run(processes),
         "connect_close" => S::run(connect_close),
-        _ => panic!("no work is called {name:?}"),
+        _ => match name.strip_prefix("beside_busy_").map(str::parse) {
+            Some(Ok(step)) => S::run(|runtime| beside_busy(runtime, step)),
+            _ => panic!("no work is called {name:?}"),
+        },
     }
 }
 
@@ -266,4 +272,52 @@ async fn connect_close<S: System>(_runtime: S) -> f64 {
         }
     })
     .await
+}
+
+/// The median time in microseconds of an echo of 64 bytes beside a task that computes for `step` microseconds and yields, again
+/// and again. Messages come at random moments of a step.
+async fn beside_busy<S: System>(runtime: S, step: u64) -> f64 {
+    const MESSAGES: usize = 2000;
+    let listener = S::listen((Ipv4Addr::LOCALHOST, 0).into()).await;
+    let address = S::address(&listener);
+    let client = thread::spawn(move || {
+        pin_to_cpu(0);
+        echo_times(address, MESSAGES, step)
+    });
+    let stream = S::accept(&listener).await;
+    let is_over = Rc::new(Cell::new(false));
+    let stop = Rc::clone(&is_over);
+    runtime.spawn_detached(async move {
+        while !stop.get() {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(step) {}
+            S::yield_now().await;
+        }
+    });
+    S::echo(stream).await;
+    is_over.set(true);
+    let mut times = client.join().expect("it does not panic").expect("the connection holds");
+    times.sort_unstable();
+    times[MESSAGES / 2].as_nanos() as f64 / 1e3
+}
+
+fn echo_times(server: SocketAddr, messages: usize, step: u64) -> io::Result<Vec<Duration>> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_nodelay(true)?;
+    let (mut times, mut random) = (Vec::new(), 0x5EED_u64);
+    for _ in 0..messages {
+        // xorshift
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let pause = Duration::from_micros(random % (2 * step).max(1));
+        let start = Instant::now();
+        while start.elapsed() < pause {}
+        let mut buffer = [7; 64];
+        let start = Instant::now();
+        stream.write_all(&buffer)?;
+        stream.read_exact(&mut buffer)?;
+        times.push(start.elapsed());
+    }
+    Ok(times)
 }

@@ -1,9 +1,11 @@
 //! `ToSocketAddrs`: values that name an address to connect or bind to.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use super::lookup::lookup;
+use crate::runtime::poll_budget;
 
 /// A value that names one or more addresses: a [`SocketAddr`], `(host, port)`, `"host:port"`, or a
 /// list of addresses.
@@ -92,6 +94,8 @@ impl Target {
 
     /// Returns the addresses, at least one.
     pub(crate) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
+        // A loop over addresses that need no lookup, or that are malformed, lets others run.
+        poll_fn(poll_budget).await;
         let none = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         match self.0 {
             Named::Addr(addr) => Ok(vec![addr]),

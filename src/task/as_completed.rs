@@ -3,13 +3,13 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 
 use super::unfinished::Unfinished;
-use crate::runtime::poll_budget;
+use crate::runtime::with_budget;
 
 /// Runs all futures at once and yields their outputs in order of completion, each with the index of
 /// its argument. Asyncio's `as_completed`.
@@ -98,13 +98,13 @@ impl<F: Future> AsCompleted<F> {
     }
 
     fn poll_next_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, F::Output)>> {
-        if self.is_empty() {
-            return Poll::Ready(None);
-        }
-        // Each output uses some of the task's poll budget, so many ready futures cannot starve
-        // other tasks.
-        ready!(poll_budget(cx));
-        self.unfinished.poll_next("`as_completed`", cx)
+        // Each output costs something of the task's poll, so that a crowd that is ready lets others run.
+        with_budget(cx, |cx| {
+            if self.is_empty() {
+                return Poll::Ready(None);
+            }
+            self.unfinished.poll_next("`as_completed`", cx)
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::Outcome;
 use super::unfinished::Unfinished;
-use crate::runtime::poll_budget;
+use crate::runtime::with_budget;
 
 /// Runs all futures at once until the first one succeeds, then drops the others and returns its
 /// value. If none succeeds, returns all errors in the order of the arguments. Without futures, the
@@ -63,9 +63,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let attempts = &mut self.get_mut().attempts;
         loop {
-            match ready!(attempts.poll_next("`first_ok`", cx)) {
+            match ready!(with_budget(cx, |cx| attempts.poll_next("`first_ok`", cx))) {
                 Some(Ok(value)) => return Poll::Ready(Ok(value)),
-                Some(Err(_)) => ready!(poll_budget(cx)),
+                Some(Err(_)) => {}
                 None => return Poll::Ready(Err(attempts.take_errors())),
             }
         }

@@ -136,10 +136,12 @@ impl<F: Future + 'static> Future for Shield<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.has_begun = true;
         // The future is dropped here if it is ready or panics.
         let mut future = self.future.take().expect("polled only until it is ready");
-        let polled = future.as_mut().poll(cx);
+        let polled = runtime::with_budget(cx, |cx| {
+            self.has_begun = true;
+            future.as_mut().poll(cx)
+        });
         if polled.is_pending() {
             self.future = Some(future);
         }

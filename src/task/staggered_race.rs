@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Outcome;
 use super::first_ok::Attempts;
 use super::unfinished::Unfinished;
-use crate::runtime::{Nanos, Timer, When, nanos, poll_budget};
+use crate::runtime::{Nanos, Timer, When, may_finish, nanos, spend};
 
 /// Starts the futures one after another until the first one succeeds, then drops the others and
 /// returns its value. The next one starts when the one before it fails, or when `delay` has passed
@@ -101,18 +101,25 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         loop {
+            if !may_finish(cx) {
+                return Poll::Pending;
+            }
             match this.attempts.poll_next(NAME, cx) {
                 Poll::Ready(Some(Ok(value))) => {
                     this.timer = None;
+                    spend();
                     return Poll::Ready(Ok(value));
                 }
                 Poll::Ready(Some(Err(index))) => {
                     if index + 1 == this.attempts.unfinished.started() {
                         this.start_next();
                     }
-                    ready!(poll_budget(cx));
+                    spend();
                 }
-                Poll::Ready(None) => return Poll::Ready(Err(this.attempts.take_errors())),
+                Poll::Ready(None) => {
+                    spend();
+                    return Poll::Ready(Err(this.attempts.take_errors()));
+                }
                 Poll::Pending => {
                     ready!(this.poll_delay(cx));
                     this.start_next();

@@ -147,7 +147,11 @@ impl<T> TaskSet<T> {
     where
         T: 'static,
     {
-        poll_fn(|cx| self.poll_next_result(cx)).await
+        poll_fn(|cx| match self.is_empty() {
+            true => runtime::poll_budget(cx).map(|()| None),
+            false => self.poll_next_result(cx),
+        })
+        .await
     }
 
     /// The result of a task that has ended; `None` if there is none at this moment.

@@ -32,7 +32,7 @@ impl<F: Future + 'static> Future for ToItsEnd<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // The future is dropped here if it is ready or panics.
         let mut future = self.future.take().expect("polled only until it is ready");
-        let polled = future.as_mut().poll(cx);
+        let polled = runtime::with_budget(cx, |cx| future.as_mut().poll(cx));
         if polled.is_pending() {
             self.future = Some(future);
         }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use crate::runtime::{Nanos, Timer, When, Yield, from_instant, nanos};
+use crate::runtime::{Nanos, Timer, When, Yield, from_instant, nanos, poll_budget};
 
 /// Waits for `duration`, counted from the first poll; asyncio's `sleep`.
 ///
@@ -134,10 +134,11 @@ impl Future for Sleep {
                 self.state = State::Elapsed;
                 return Poll::Ready(());
             }
-            State::Armed(_) | State::Elapsed => {
+            State::Armed(_) => {
                 self.state = State::Elapsed;
                 return Poll::Ready(());
             }
+            State::Elapsed => return poll_budget(cx),
         };
         let timer = Timer::arm(when, cx, "`sleep`");
         self.state = timer.map_or_else(|| State::Yielding(Yield::new()), State::Armed);

@@ -13,14 +13,16 @@ use std::time::Duration;
 
 use futures::future::select_all;
 use futures::{FutureExt, StreamExt, stream};
+use oneloop::net::{TcpStream, UdpSocket, lookup_host};
 use oneloop::sync::{
     Barrier, CapacityLimiter, Condition, Event, Lock, OnceCell, Queue, RwLock, Semaphore,
     broadcast, channel, oneshot, promise, watch,
 };
 use oneloop::task::{CancelToken, TaskSet, unconstrained};
 use oneloop::{
-    Builder, ContextVar, Handle, Task, create_task, gather, interval, race, run, select, sleep,
-    task_group, thread, time, timeout, yield_now,
+    Builder, ContextVar, Handle, Task, as_completed, create_task, first_ok, gather, interval, race,
+    run, select, shield, sleep, staggered_race, task_group, thread, time, timeout, with_cleanup,
+    yield_now,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -169,6 +171,31 @@ async fn futures_around_what_is_ready_let_others_run() {
     .await;
     check("`sleep` of nothing", async || sleep(Duration::ZERO).await).await;
     check("`sleep_until` the past", async || oneloop::sleep_until(time::now()).await).await;
+}
+
+#[oneloop::test(virtual_time)]
+async fn attempts_shields_and_ended_sets_let_others_run() {
+    check("`first_ok`", async || assert_eq!(first_ok([ready(Ok::<_, ()>(1))]).await, Ok(1))).await;
+    check("`staggered_race`", async || {
+        assert_eq!(staggered_race([ready(Ok::<_, ()>(1))], SECOND).await, Ok(1));
+    })
+    .await;
+    check("`shield`", async || assert_eq!(shield(ready(1)).await, 1)).await;
+    check("`Cleanup::finish`", async || with_cleanup((), async |()| ()).finish().await).await;
+    let mut nothing = as_completed([ready(1); 0]);
+    check("`AsCompleted::next`", async || assert_eq!(nothing.next().await, None)).await;
+    let mut tasks = TaskSet::<()>::new();
+    check("`TaskSet::next`", async || assert!(tasks.next().await.is_none())).await;
+    let mut elapsed = pin!(sleep(SECOND));
+    elapsed.as_mut().await;
+    check("an elapsed `Sleep`", async || elapsed.as_mut().await).await;
+}
+
+#[oneloop::test]
+async fn addresses_that_need_no_lookup_let_others_run() {
+    check("`lookup_host`", async || drop(lookup_host("127.0.0.1:80").await.unwrap())).await;
+    check("`TcpStream::connect`", async || drop(TcpStream::connect("no port").await)).await;
+    check("`UdpSocket::bind`", async || drop(UdpSocket::bind("127.0.0.1:0").await.unwrap())).await;
 }
 
 #[oneloop::test(virtual_time)]

@@ -26,6 +26,7 @@ use super::deferred::run_outbox;
 use super::limit;
 use super::postponed::deliver;
 use super::reactor::Wait;
+use super::report::reports::report_second_panic;
 use super::state::{Next, Settled, State};
 
 /// Polls main; catches its panic itself.
@@ -146,12 +147,13 @@ fn take_step(key: WakerKey, step: Step, poll_main: &mut PollMain<'_>) -> Control
     }
 }
 
-/// What is left is the future or, if it was the future's drop that panicked, its output. The first panic is the one that
-/// counts.
+/// What is left is the future or, if it was the future's drop that panicked, its output. The first panic is the task's; a
+/// second one has no other way out than a report.
 #[cold]
 fn after_panic(job: BoxedJob, payload: Payload) -> Ending {
     if let Some(second) = drop_caught(job) {
-        context::discard(second);
+        let task = with(|state| state.tasks.label(state.current));
+        report_second_panic(task.as_ref(), second);
     }
     Ending::Panicked(payload)
 }

@@ -83,7 +83,7 @@ pub(crate) use report::failures::check_failures;
 pub(crate) use report::reports::{
     report_accept, report_call_cut_off, report_call_panic, report_callback_panic,
     report_connection_given_up, report_operation_cut_off, report_operation_error,
-    report_task_error, report_task_panic, report_unsent, why_hurried,
+    report_second_panic, report_task_error, report_task_panic, report_unsent, why_hurried,
 };
 pub(crate) use report::unhandled::panic_message;
 pub(crate) use scope::{Scope, drop_members};

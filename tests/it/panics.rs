@@ -15,10 +15,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+
 use oneloop::task::CancelReason;
 use oneloop::{
     Builder, Handle, Unhandled, call_later, call_soon, create_task, current_task, sleep, task,
-    yield_now,
+    task_group, yield_now,
 };
 
 use super::tasks::{Log, hold, on_drop, throw};
@@ -174,24 +176,57 @@ fn a_panic_when_a_ready_future_is_dropped_wins_over_its_output() {
     assert!(log.take().is_empty());
 }
 
-#[test]
-fn of_two_panics_the_first_reaches_the_awaiter() {
-    /// Panics when polled, and when dropped.
-    struct Twice(Bomb);
-    impl Future for Twice {
-        type Output = ();
-        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-            assert_eq!(self.0.0, "drop");
-            throw("poll")
-        }
-    }
+/// Panics when polled, and when dropped.
+struct Twice(Bomb);
 
+impl Future for Twice {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        assert_eq!(self.0.0, "drop");
+        throw("poll")
+    }
+}
+
+#[test]
+fn of_two_panics_the_first_reaches_the_awaiter_and_the_second_is_reported_once() {
     let (log, builder) = reporting();
     builder.run(async {
-        let payload = create_task(Twice(Bomb("drop"))).await.unwrap_err().into_panic().unwrap();
+        let task = create_task(Twice(Bomb("drop"))).named("twice");
+        let payload = task.await.unwrap_err().into_panic().unwrap();
         assert_eq!(text(&*payload), "poll");
     });
-    assert!(log.take().is_empty());
+    let reports = log.take();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!((reports[0].task_name(), reports[0].message()), (Some("twice"), "drop"));
+    assert!(reports[0].is_panic());
+}
+
+#[test]
+fn both_panics_of_a_child_are_seen() {
+    let (log, builder) = reporting();
+    builder.run(async {
+        let group = task_group(async |group| {
+            group.create_task(Twice(Bomb("drop"))).named("child");
+            pending::<()>().await;
+        });
+        let payload = AssertUnwindSafe(group).catch_unwind().await.unwrap_err();
+        assert_eq!(text(&*payload), "poll");
+    });
+    let reports = log.take();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!((reports[0].task_name(), reports[0].message()), (Some("child"), "drop"));
+}
+
+#[test]
+fn both_panics_of_main_are_seen() {
+    let (log, builder) = reporting();
+    let run = || builder.run(Twice(Bomb("drop")));
+    let payload = panic::catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+    assert_eq!(text(&*payload), "poll");
+    let reports = log.take();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!((reports[0].task_name(), reports[0].message()), (Some("main"), "drop"));
 }
 
 #[test]

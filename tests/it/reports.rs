@@ -79,6 +79,15 @@ fn a_report_names_the_causes_of_an_error() {
 }
 
 #[test]
+fn a_report_names_no_cause_twice() {
+    let report = report_of({
+        let group = task_group(async |_group| Err::<(), _>(io::Error::other("no such host")));
+        oneloop::run(group)
+    });
+    assert_eq!(report.message().matches("no such host").count(), 1, "{report}");
+}
+
+#[test]
 fn boxed_errors_and_texts_are_reported_too() {
     let boxed: Box<dyn Error> = Box::new(outer());
     assert_eq!(report_of(Err::<(), _>(boxed)).message(), "cannot load the page: no such host");

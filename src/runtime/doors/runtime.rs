@@ -19,12 +19,14 @@ use crate::runtime::data::key::{NO_SLOT, RunNumber};
 use crate::runtime::data::log::log_line::tell_folded;
 use crate::runtime::data::own_process::OwnProcess;
 use crate::runtime::data::record::Payload;
+use crate::runtime::data::tasks::MAIN;
 use crate::runtime::deferred::run_outbox;
 use crate::runtime::event_loop::{self, Park, PollMain, Turn};
 use crate::runtime::handles::leaving;
 use crate::runtime::limit;
 use crate::runtime::postponed;
 use crate::runtime::report::failures::{SharedFailures, check_failures};
+use crate::runtime::report::reports::report_second_panic;
 use crate::runtime::state::State;
 
 /// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
@@ -335,6 +337,14 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
     with(|state| state.current = NO_SLOT);
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
+    let taken = match (taken, &panicked) {
+        (Err(second), Some(_)) => {
+            let main = with(|state| state.tasks.label(MAIN));
+            report_second_panic(main.as_ref(), second);
+            Ok(None)
+        }
+        (taken, _) => taken,
+    };
     run_outbox();
     closing::await_what_main_left();
     postponed::deliver_reports();
@@ -344,12 +354,7 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         state.running_since = None;
     });
     match (panicked, taken) {
-        (Some(first), taken) => {
-            if let Err(second) = taken {
-                context::discard(second);
-            }
-            Err(first)
-        }
+        (Some(first), _) => Err(first),
         (None, Err(payload)) => Err(payload),
         (None, Ok(Some(output))) => Ok(output),
         (None, Ok(None)) => unreachable!("main is ready, so it has an output"),

@@ -73,6 +73,12 @@ pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
     discard(payload);
 }
 
+/// Reports the panic of the drop of what had panicked before: the first panic goes to the awaiter, this one cannot.
+pub(crate) fn report_second_panic(task: Option<&TaskLabel>, payload: Payload) {
+    report_unhandled(Unhandled::panic(task, &*payload));
+    discard(payload);
+}
+
 /// Reports the panic of the call that was asked for at `place`.
 pub(crate) fn report_callback_panic(place: Place, payload: Payload) {
     report_unhandled(Unhandled::callback_panic(place, &*payload));

@@ -395,12 +395,12 @@ const CAUSES_MAX: usize = 32;
 
 /// The error and its sources, from the outside in, as in "cannot read `x`: connection reset".
 ///
-/// A source that the text above it ends with already is not repeated: many errors display theirs.
+/// A source whose text is in the text above it already is not repeated: many errors display theirs.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in causes(error).skip(1) {
         let cause = cause.to_string();
-        if !text.ends_with(&cause) {
+        if !text.contains(&cause) {
             text.push_str(": ");
             text.push_str(&cause);
         }

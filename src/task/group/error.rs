@@ -1,5 +1,6 @@
 //! `GroupError`: every error of a group.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -8,6 +9,7 @@ use std::slice;
 use std::vec;
 
 use crate::runtime::{TaskId, TaskLabel};
+use crate::task::JoinError;
 
 /// The errors of a [group](crate::task_group): at least one, in the order in which they occurred,
 /// with the body's error last. Python's `ExceptionGroup`.
@@ -212,9 +214,43 @@ impl<E: fmt::Debug> fmt::Debug for GroupError<E> {
     }
 }
 
-impl<E: fmt::Debug + fmt::Display> Error for TaskError<E> {}
+/// The source is the error, if that is an [`io::Error`], a [`JoinError`], a boxed error, or the `GroupError` of one of these.
+///
+/// Not every `E` is an [`Error`], so other types come by [`error`](TaskError::error) only.
+impl<E: fmt::Debug + fmt::Display + 'static> Error for TaskError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        as_error(&self.error)
+    }
+}
 
-impl<E: fmt::Debug + fmt::Display> Error for GroupError<E> {}
+/// The source is the [first](GroupError::first) error: the error itself, where it is an [`io::Error`], a [`JoinError`], a boxed
+/// error, or the `GroupError` of one of these; otherwise its [`TaskError`].
+impl<E: fmt::Debug + fmt::Display + 'static> Error for GroupError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let first = self.first();
+        Some(as_error(&first.error).unwrap_or(first))
+    }
+}
+
+/// `E` need not be an `Error`: `String`, `Box<dyn Error>` and `anyhow::Error` are none. So the usual types are tried.
+fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
+    fn error_of<T: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+        Some(error.downcast_ref::<T>()?)
+    }
+    type Find = fn(&dyn Any) -> Option<&(dyn Error + 'static)>;
+    let known: [Find; 9] = [
+        error_of::<io::Error>,
+        error_of::<JoinError>,
+        error_of::<GroupError<io::Error>>,
+        error_of::<GroupError<JoinError>>,
+        error_of::<GroupError<Box<dyn Error>>>,
+        error_of::<GroupError<Box<dyn Error + Send + Sync>>>,
+        |error| Some(&**error.downcast_ref::<Box<dyn Error>>()?),
+        |error| Some(&**error.downcast_ref::<Box<dyn Error + Send>>()?),
+        |error| Some(&**error.downcast_ref::<Box<dyn Error + Send + Sync>>()?),
+    ];
+    known.iter().find_map(|known| known(error))
+}
 
 impl From<GroupError<Self>> for io::Error {
     fn from(error: GroupError<Self>) -> Self {

@@ -12,8 +12,8 @@ use super::child::BoxedChild;
 use super::failures::Failures;
 use super::{Body, Group, GroupError, TaskError};
 use crate::runtime::{
-    self, BodyTurn, ChildTurn, Ending, LeftCleanups, PanicCopy, Payload, Woken, discard,
-    drop_caught, panic_message,
+    self, BodyTurn, ChildTurn, Ending, LeftCleanups, PanicCopy, Payload, Woken, drop_caught,
+    panic_message,
 };
 
 /// Runs `body`, which creates tasks in its group, and is ready when it and all of them have ended; asyncio's `TaskGroup`,
@@ -262,7 +262,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
             }
             Err(payload) => {
                 if let Some(second) = turn.drop(|| drop_caught(job)) {
-                    discard(second);
+                    runtime::report_second_panic(Some(&children.label()), second);
                 }
                 self.child_panicked(turn, payload);
             }

@@ -140,3 +140,47 @@ async fn a_builder_creates_in_a_group() {
     .await;
     assert_eq!(USER.get(), None);
 }
+
+/// An error with a cause, of a type that the crate does not know.
+#[derive(Debug)]
+struct Unknown;
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown")
+    }
+}
+
+impl Error for Unknown {}
+
+/// The texts of an error and its causes.
+fn chain(error: &dyn Error) -> Vec<String> {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.map(ToString::to_string).collect()
+}
+
+async fn failed<E: fmt::Debug + 'static>(error: E) -> GroupError<E> {
+    task_group(async |_group| Err::<(), _>(error)).await.unwrap_err()
+}
+
+#[oneloop::test]
+async fn the_source_of_a_groups_error_is_its_first_error() {
+    let error = failed(io::Error::other("no route")).await;
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    assert_eq!(source.unwrap().to_string(), "no route");
+
+    let error = failed(Box::<dyn Error>::from(io::Error::from_raw_os_error(2))).await;
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    assert_eq!(source.and_then(io::Error::raw_os_error), Some(2));
+    let error = failed(Box::<dyn Error + Send + Sync>::from(Unknown)).await;
+    assert!(error.source().is_some_and(<dyn Error>::is::<Unknown>));
+    assert!(error.first().source().is_some_and(<dyn Error>::is::<Unknown>));
+
+    let error = failed(failed(io::Error::other("inner")).await).await;
+    assert_eq!(chain(&error).last().map(String::as_str), Some("inner"));
+
+    let error = failed(Unknown).await;
+    let source = error.source().and_then(|source| source.downcast_ref::<TaskError<Unknown>>());
+    assert_eq!(source.unwrap().task_name(), "main");
+    assert!(failed("a text").await.source().is_some());
+}

@@ -559,14 +559,14 @@ fn errors_of_channels_are_send_and_sync_as_their_items_are() {
 
 #[test]
 fn small_types_are_small() {
-    assert_eq!(size_of::<Task<String>>(), 8);
-    assert_eq!(size_of::<CancelOnDrop<String>>(), 8);
-    assert_eq!(size_of::<CallHandle>(), 8);
+    assert_eq!(size_of::<Task<String>>(), 12);
+    assert_eq!(size_of::<CancelOnDrop<String>>(), 12);
+    assert_eq!(size_of::<CallHandle>(), 12);
     assert_eq!(size_of::<Sleep>(), 16);
     assert_eq!(size_of::<Timeout<Sleep>>(), 40);
     assert_eq!(size_of::<JoinError>(), size_of::<usize>());
-    assert_eq!(size_of::<Handle>(), 4);
-    assert_eq!(size_of::<TaskRef>(), 12);
+    assert_eq!(size_of::<Handle>(), 8);
+    assert_eq!(size_of::<TaskRef>(), 24);
     // In debug builds mio adds a word of its own.
     assert!(size_of::<TcpStream>() <= 40, "{}", size_of::<TcpStream>());
     assert!(size_of::<Runtime>() <= 512, "{}", size_of::<Runtime>());

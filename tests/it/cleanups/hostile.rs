@@ -378,7 +378,7 @@ async fn the_grace_of_cancel_and_wait_reaches_the_cleanups_of_a_dropped_groups_c
     assert_eq!(oneloop::all_tasks().len(), 1);
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn an_outer_timeout_waits_for_the_body_of_a_group_that_has_failed() {
     let (log, start) = (Log::default(), time::now());
     let group = task_group(async |group| -> Result<(), &str> {

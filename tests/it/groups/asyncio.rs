@@ -267,7 +267,7 @@ async fn a_panic_of_the_body_is_raised_again_when_all_children_are_gone() {
     assert_eq!(log.take(), ["clean"]);
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn a_panic_is_raised_bare_although_there_are_errors() {
     // test_taskgroup_20a
     let group = task_group(async |group| -> Result<(), &str> {
@@ -352,7 +352,7 @@ async fn a_failed_group_takes_no_more_children_and_drops_their_futures() {
     .await;
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn a_cancelled_parent_cleans_although_a_child_has_failed_at_the_same_time() {
     // test_error_and_cancel, test_taskgroup_15
     let log = Log::default();

@@ -27,7 +27,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 // Drops that come back into the group.
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn an_error_whose_drop_panics_beside_a_panic_does_not_abort() {
     #[derive(Debug)]
     struct Hostile;
@@ -85,7 +85,7 @@ async fn a_childs_drop_may_create_children_cancel_the_group_and_drop_handles() {
     }
 }
 
-#[oneloop::test(virtual_time)]
+#[oneloop::test(virtual_time, unhandled = "log")]
 async fn of_children_whose_drops_panic_each_is_dropped_and_the_first_panic_counts() {
     let dropped = Rc::new(Cell::new(0));
     let make = || -> Boxed<()> {

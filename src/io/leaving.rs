@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::backlog::Phase;
 use super::outgoing::{Outgoing, is_of_connection, no_context};
 use crate::runtime::{
-    Nanos, Timer, When, errand_time, has_loop, leave_errand, report_unsent, why_hurried,
+    Nanos, Peer, Timer, When, errand_time, has_loop, leave_errand, report_unsent, why_hurried,
 };
 
 impl Outgoing {
@@ -46,8 +46,14 @@ impl Outgoing {
         if let Some(error) = self.unseen_failure() {
             let to = self.peer().map_or_else(String::new, |peer| format!(" to {peer}"));
             let message = format!("not all that was written{to} could be sent: {error}");
-            report_unsent(self.place, message);
+            let served = self.is_served.get().then(|| (self.served_peer(), error));
+            report_unsent(self.place, message, served);
         }
+    }
+
+    fn served_peer(&self) -> Peer {
+        let addr = self.with_transport(|transport| transport.peer_addr());
+        Peer { addr: addr.and_then(Result::ok) }
     }
 
     /// Resets the connection, so that the peer notices that data is missing, and reports the loss.
@@ -71,7 +77,7 @@ impl Outgoing {
                 "{who} had not taken {what} when the writer was dropped outside its loop; {then}"
             ),
         };
-        report_unsent(self.place, message);
+        report_unsent(self.place, message, None);
     }
 
     /// The peer of a connection that can be reset, for reports.

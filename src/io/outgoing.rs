@@ -42,6 +42,8 @@ pub(super) struct Outgoing {
     pub(super) is_held: Cell<bool>,
     /// The errand is still running.
     pub(super) is_leaving: Cell<bool>,
+    /// A server accepted the connection. Peers of servers disconnect every day.
+    pub(super) is_served: Cell<bool>,
     /// Waits for the end of the errand.
     pub(super) left: WakerCell,
     /// The stream sends the writes of one poll together.
@@ -78,6 +80,7 @@ impl Outgoing {
             is_torn: Cell::new(false),
             is_held: Cell::new(true),
             is_leaving: Cell::new(false),
+            is_served: Cell::new(false),
             left: WakerCell::default(),
             combines,
             last_write: Cell::new(0),

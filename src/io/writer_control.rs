@@ -18,6 +18,13 @@ impl WriterControl {
         Self { outgoing: Rc::downgrade(outgoing) }
     }
 
+    /// Notes that a server accepted the connection: a lost peer is then no more than a debug line.
+    pub(crate) fn set_served(&self) {
+        if let Some(outgoing) = self.outgoing.upgrade() {
+            outgoing.is_served.set(true);
+        }
+    }
+
     /// Like [`StreamWriter::close`], but after any write that is half done. Returns `false` if the
     /// writer is gone and its remaining data is on its way.
     pub(crate) fn close(&self) -> bool {

@@ -70,6 +70,11 @@ pub(super) struct Control {
 }
 
 impl Control {
+    /// Notes that a server accepted the connection.
+    pub(super) fn set_served(&self) {
+        self.writer.set_served();
+    }
+
     /// Makes the reader see the end, and closes the connection once all written data has been sent.
     pub(super) fn close(&self) {
         if !self.writer.close() {

@@ -161,6 +161,21 @@ fn peers_that_reset_write_nothing() {
 }
 
 #[test]
+fn peers_that_reset_before_a_dropped_writer_is_done_write_nothing() {
+    assert_eq!(lines_of("resets of what is left"), [""; 0]);
+}
+
+#[test]
+fn debug_lines_of_dropped_writers_name_the_peer() {
+    let lines = lines_of("debugging logger of what is left");
+    assert!(!lines.is_empty());
+    assert!(
+        lines.iter().all(|line| line.starts_with("DEBUG") && line.contains("127.0.0.1:")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn a_logger_that_is_off_is_silence() {
     assert_eq!(lines_of("logger off"), [""; 0]);
     assert_eq!(lines_of("logger off that is never enabled"), [""; 0]);

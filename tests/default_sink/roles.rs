@@ -29,6 +29,7 @@ fn play() {
         }
         "fail differently" => fail_differently(),
         "resets" => resets(),
+        "resets of what is left" => resets_of_what_is_left(),
         "logger off" => with_logger(&Enabled, LevelFilter::Off),
         "logger off that is never enabled" => {
             static LOGGER: Sized = Sized { _field: 1 };
@@ -50,6 +51,11 @@ fn play() {
             log::set_logger(&Writes).unwrap();
             log::set_max_level(LevelFilter::Debug);
             resets();
+        }
+        "debugging logger of what is left" => {
+            log::set_logger(&Writes).unwrap();
+            log::set_max_level(LevelFilter::Debug);
+            resets_of_what_is_left();
         }
         "panicking hook" => {
             panic::set_hook(Box::new(|_| ()));
@@ -100,6 +106,31 @@ fn resets() {
             while server.connections() == 0 {
                 yield_now().await;
             }
+            client.set_nonblocking(true)?;
+            while client.read(&mut [0; 5]).is_err() {
+                yield_now().await;
+            }
+            SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
+            drop(client);
+            while server.connections() > 0 {
+                yield_now().await;
+            }
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+/// Peers that reset when their handlers have ended, and what these wrote is not sent yet.
+fn resets_of_what_is_left() {
+    async fn serve(_reader: StreamReader, mut writer: StreamWriter) {
+        writer.write(vec![7; 16 << 20]);
+    }
+
+    run(async {
+        let server = start_server(serve, "127.0.0.1:0").await?;
+        for _ in 0..5 {
+            let mut client = TcpStream::connect(server.local_addrs()[0])?;
             client.set_nonblocking(true)?;
             while client.read(&mut [0; 5]).is_err() {
                 yield_now().await;

@@ -228,6 +228,7 @@ impl Shared {
         let (streams, control) = accepted.into_streams(place).inspect_err(|error| {
             report_connection_given_up(peer, name.clone(), copy_of(error));
         })?;
+        control.set_served();
         let handler = Rc::clone(handler);
         let left = LeftByHandler(control.clone());
         let connection = async move {

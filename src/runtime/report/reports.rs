@@ -127,9 +127,10 @@ pub(crate) fn report_connection_given_up(peer: Peer, name: String, error: io::Er
     report_unhandled(Unhandled::connection_given_up(peer, name, error));
 }
 
-/// Reports that not all could be sent that was written to the `StreamWriter` made at `place`, which is gone.
-pub(crate) fn report_unsent(place: Place, message: String) {
-    report_unhandled(Unhandled::unsent(place, message));
+/// Reports that not all could be sent that was written to the `StreamWriter` made at `place`, which is gone;
+/// see [`Unhandled::unsent`].
+pub(crate) fn report_unsent(place: Place, message: String, served: Option<(Peer, io::Error)>) {
+    report_unhandled(Unhandled::unsent(place, message, served));
 }
 
 /// Why nothing is to be awaited any more, if somebody wants that.

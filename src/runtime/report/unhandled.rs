@@ -216,9 +216,15 @@ impl Unhandled {
     }
 
     /// Not all could be sent that was written to the `StreamWriter` made at `place`, which is gone; `message` says what became of
-    /// it.
-    pub(crate) fn unsent(place: Place, message: String) -> Self {
-        Self::new(None, UnhandledKind::Unsent, message).at(place)
+    /// it. `served` is the peer whose connection a server gave to a handler, and the error of that connection.
+    pub(crate) fn unsent(place: Place, message: String, served: Option<(Peer, io::Error)>) -> Self {
+        let unhandled = Self::new(None, UnhandledKind::Unsent, message).at(place);
+        match served {
+            Some((peer, error)) => {
+                Self { peer: Some(peer), error: Some(Rc::new(error)), ..unhandled }
+            }
+            None => unhandled,
+        }
     }
 
     /// Accepting connections at `listener` has failed, for now or for good.
@@ -293,10 +299,11 @@ impl Unhandled {
         &self.message
     }
 
-    /// Whether a handler failed only because its peer went away, which peers do to a server every day.
+    /// Whether a handler, or the writer that it left, failed only because its peer went away, which peers do to a server every day.
     pub(super) fn is_lost_peer(&self) -> bool {
-        let is_failure =
-            matches!(self.kind, UnhandledKind::TaskFailed | UnhandledKind::CleanupFailed);
+        use UnhandledKind::{CleanupFailed, TaskFailed, Unsent};
+
+        let is_failure = matches!(self.kind, TaskFailed | CleanupFailed | Unsent);
         self.peer.is_some() && is_failure && self.error().is_some_and(is_lost_connection)
     }
 

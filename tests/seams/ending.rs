@@ -60,20 +60,16 @@ fn what_a_handler_has_written_arrives_although_the_loop_ends() -> Result<()> {
 fn what_cannot_be_sent_any_more_is_reported_with_the_peers_address() -> Result<()> {
     let _alone = alone();
     let (addr, reports) = leaves_nothing_with(Builder::new(), async {
-        let handler = async |mut reader: StreamReader, mut writer: StreamWriter| {
-            writer.write(vec![b'x'; MUCH]);
-            reader.readline().await.map(drop)
-        };
-        let server = start_server(handler, ANY_PORT).await?;
-        let mut client = connect(&server)?;
-        let addr = client.local_addr()?;
-        until(|| server.connections() == 1).await;
-        client.write_all(b"enough\n")?;
-        // The handler ends, and leaves what it has written.
+        let listener = net::TcpListener::bind(ANY_PORT)?;
+        let addr = listener.local_addr()?;
+        let (reader, mut writer) = open_connection(addr).await?;
+        let (peer, _) = listener.accept()?;
+        writer.write(vec![b'x'; MUCH]);
+        // What is written is left to the loop.
+        drop((reader, writer));
         sleep(5 * MS).await;
-        SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
-        drop(client);
-        until(|| server.connections() == 0).await;
+        SockRef::from(&peer).set_linger(Some(Duration::ZERO))?;
+        drop(peer);
         Ok(addr)
     })?;
     assert_eq!(reports.len(), 1, "{reports:?}");

@@ -277,8 +277,7 @@ fn a_time_limit_on_each_read_loses_nothing() -> Result<()> {
 
 #[test]
 fn a_socket_that_is_always_ready_starves_no_task() -> Result<()> {
-    // By virtual time, rounds do not depend on how fast the machine is.
-    Builder::new().virtual_time(true).run(async {
+    run(async {
         let (stream, mut peer) = pair_with_std()?;
         peer.write_all(b"always here")?;
         let turns = Rc::new(Cell::new(0));

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
@@ -260,7 +261,13 @@ async fn limited(world: &Rc<World>, around: &Rc<Around>, depth: u32) {
             // A scope of its own: what goes on as a task starts with the context of whoever dropped the shield.
             let shielded = Around::inside(&inside, None, Some(Rc::new(Cell::new(7))));
             let shielding = Shielding(shielded.clone());
-            let part = shield(VAR.scope(7, part(world, &shielded, depth)));
+            let mut part = Box::pin(VAR.scope(7, part(world, &shielded, depth)));
+            let inner = world.clone();
+            let part = shield(poll_fn(move |cx| {
+                // As a task it is another one, whose cleanups are outside of the scope.
+                inner.born(current_task().expect("a task runs").key(), VAR.get().unwrap_or(0));
+                part.as_mut().poll(cx)
+            }));
             timeout_at(limit, async move {
                 let _shielding = shielding;
                 part.await;
@@ -425,8 +432,6 @@ fn schedule(seed: u64, runtime: &mut Runtime) -> u32 {
         inner.handles.take().into_iter().for_each(drop);
     });
     runtime.run(async {
-        // The main of a later run is another task, in the context of the first, as with asyncio's `Runner`.
-        world.born(current_task().expect("a task runs").key(), VAR.get().unwrap_or(0));
         sleep(100 * MS).await;
         assert_eq!(all_tasks().len(), 1, "seed {seed}: what is left: {:?}", all_tasks());
     });

@@ -383,8 +383,7 @@ fn reads_that_the_buffer_serves_let_others_run() -> Result<()> {
     let text = "line\n".repeat(LINES).into_bytes();
     // In the buffer at once, as after a paste.
     let reader = || StreamReader::new(Cursor::new(text.clone()));
-    // By virtual time, rounds do not depend on how fast the machine is.
-    Builder::new().virtual_time(true).run(async {
+    run(async {
         let lines = runs_beside(async {
             let mut reader = reader();
             while !reader.readline().await?.is_empty() {}

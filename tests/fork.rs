@@ -10,7 +10,7 @@
 )]
 #![expect(unsafe_code, reason = "the standard library has no `fork`")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::env;
 use std::future::{pending, poll_fn};
 use std::io::{self, Read, Write};
@@ -18,6 +18,7 @@ use std::net;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{self, Command, ExitCode};
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         keep_runtime_till_exit();
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn()); 21] = [
+    let tests: [(&str, fn()); 22] = [
         ("dropping what was inherited leaves the parent alone", dropping_leaves_the_parent_alone),
         ("dropping an inherited listener leaves its file to the parent", a_file_stays_the_parents),
         (
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         ("a child that returns leaves the connections alone", a_child_that_returns_harms_nobody),
         ("a child that unwinds leaves the connections alone", a_child_that_unwinds_harms_nobody),
         ("a child sends nothing of what its parent has queued", a_child_sends_nothing_queued),
+        ("a child sends nothing that waits for the poll's end", a_child_ends_no_poll_of_its_parent),
         ("a child runs no cleanup of its parent", a_child_runs_no_cleanup_of_its_parent),
         ("a child removes no temporary file of its parent", temporary_files_stay_the_parents),
         ("a child that drops a lock leaves it to its parent", a_lock_stays_the_parents),
@@ -527,6 +529,43 @@ fn a_child_sends_nothing_queued() {
         let (got, sent) = gather!(rest, send).await;
         sent.unwrap().unwrap();
         assert!(got.unwrap() == data);
+    });
+}
+
+/// The second write of a poll waits for the poll's end, which the child of a fork reaches too.
+fn a_child_ends_no_poll_of_its_parent() {
+    run(async {
+        let (stream, mut peer) = connected().await;
+        let (_, mut writer) = stream.into_streams();
+        let child = Rc::new(Cell::new(-1));
+        let forked = Rc::clone(&child);
+        let writing = create_task(async move {
+            writer.write("first, ");
+            writer.write("second");
+            // SAFETY: as in `in_fork`; the child ends in the next task.
+            forked.set(unsafe { libc::fork() });
+            writer
+        });
+        let of_child = Rc::clone(&child);
+        let next = create_task(async move {
+            if of_child.get() == 0 {
+                // SAFETY: it ends the process and touches no memory of it.
+                unsafe { libc::_exit(0) };
+            }
+        });
+        let writer = writing.await.unwrap();
+        next.await.unwrap();
+        let mut status = -1;
+        // SAFETY: the pointer is to a local variable.
+        unsafe { libc::waitpid(child.get(), &raw mut status, 0) };
+        assert_eq!(status, 0, "the child failed");
+        // Not before the child has gone, or it could not write any more.
+        drop(writer);
+        let got = to_thread(move || {
+            let mut got = String::new();
+            peer.read_to_string(&mut got).map(|_| got)
+        });
+        assert_eq!(got.await.unwrap(), "first, second");
     });
 }
 

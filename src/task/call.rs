@@ -1,4 +1,4 @@
-//! Plain functions on the loop: `call_soon` and `call_later`.
+//! `call_soon` and `call_later`: plain functions called by the loop.
 
 use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -8,14 +8,16 @@ use std::time::Duration;
 use super::{Task, create_task};
 use crate::runtime::{self, Place, Timer, When, nanos};
 
-/// Calls `f` in the next round, after what is runnable already; asyncio's `loop.call_soon`.
+/// Calls `f` in the next round, after everything that is already runnable. Asyncio's
+/// `loop.call_soon`.
 ///
-/// It is called in a task of its own, in the order of the calls. A panic is reported as
-/// [unhandled](crate::Builder::on_unhandled) in the next look-around, also while the handle is kept.
+/// Each call runs in its own task, in the order in which the calls were scheduled. A panic is
+/// reported as [unhandled](crate::Builder::on_unhandled) in the next look-around, even while the
+/// handle is kept.
 ///
 /// # Panics
 ///
-/// If no loop runs on this thread.
+/// Panics if no loop runs on this thread.
 ///
 /// # Examples
 ///
@@ -38,12 +40,12 @@ pub fn call_soon(f: impl FnOnce() + 'static) -> CallHandle {
     CallHandle::of(create_task(async move { call(place, f) }))
 }
 
-/// Calls `f` after `delay`, counted from now; asyncio's `loop.call_later`. Calls with the same deadline keep their
-/// order. A panic is reported as for [`call_soon`].
+/// Calls `f` after `delay`, counted from now. Asyncio's `loop.call_later`. Calls with the same
+/// deadline keep their order. A panic is reported as for [`call_soon`].
 ///
 /// # Panics
 ///
-/// If no loop runs on this thread.
+/// Panics if no loop runs on this thread.
 ///
 /// # Examples
 ///
@@ -59,7 +61,8 @@ pub fn call_soon(f: impl FnOnce() + 'static) -> CallHandle {
 #[doc(alias = "call_at")]
 pub fn call_later(delay: Duration, f: impl FnOnce() + 'static) -> CallHandle {
     let deadline = runtime::now().saturating_add(nanos(delay));
-    // Armed now, so that of two equal deadlines the earlier call comes first. The task takes the waker's place.
+    // Armed now, so that the earlier of two calls with equal deadlines comes first. The task
+    // replaces the waker.
     let nobody = Context::from_waker(Waker::noop());
     let mut timer = Timer::arm(When::At(deadline), &nobody, "`call_later`");
     let expired =
@@ -72,14 +75,15 @@ pub fn call_later(delay: Duration, f: impl FnOnce() + 'static) -> CallHandle {
     CallHandle::of(create_task(timed))
 }
 
-/// Nobody can await a call, so its panic is reported whether or not the handle is kept.
+/// Makes the call and reports its panic. No code can await a call, so the panic is reported whether
+/// or not the handle is kept.
 fn call(place: Place, f: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
         runtime::report_callback_panic(place, payload);
     }
 }
 
-/// A call that is to come; dropping the handle lets it come.
+/// A scheduled call. Dropping the handle does not cancel the call.
 #[derive(Debug)]
 #[doc(alias = "TimerHandle")]
 pub struct CallHandle {
@@ -92,19 +96,23 @@ impl CallHandle {
         Self { task }
     }
 
-    /// Calls the call off, and says whether it stays undone: `false` if it has been made, or is being made. May be called again.
+    /// Cancels the call, and returns whether it will not be made: `false` if it was made or is
+    /// being made. May be called again.
     ///
-    /// Also legal on other threads: there the answer says whether the loop could be told.
-    // By value there would be no second look at it; asyncio's `Handle.cancel` may be called twice as well.
+    /// This also works on other threads. There the return value says whether the loop could be
+    /// told.
+    // Takes `&self` because `self` by value would prevent a second look. Asyncio's `Handle.cancel`
+    // may also be called twice.
     pub fn cancel(&self) -> bool {
         self.task.handle().call_off()
     }
 
-    /// Whether the call was made or called off: nothing is to come any more. It is so inside the call, too.
+    /// Whether the call was made or cancelled, so that nothing is to come any more. Also `true`
+    /// inside the call itself.
     ///
     /// # Panics
     ///
-    /// On another thread than the loop's, while the loop lives.
+    /// Panics on a thread other than the loop's, while the loop lives.
     pub fn is_finished(&self) -> bool {
         !self.task.handle().is_to_come()
     }

@@ -1,4 +1,4 @@
-//! `CancelToken`: asks any number of tasks to stop, from anywhere.
+//! `CancelToken`: asks any number of tasks to stop, from any thread.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,17 +10,20 @@ use std::time::Instant;
 use super::cancel_tree::{Stage, Status, Tree};
 use crate::runtime::{self, NEVER, Nanos, Timer, When, from_instant, to_instant, wake_guarded};
 
-/// Asks whoever looks at it to stop: by [`cancel`](CancelToken::cancel), from any thread, or when its deadline has passed.
+/// A signal that asks the code watching it to stop. It is given by [`cancel`](CancelToken::cancel),
+/// from any thread, or when the token's deadline has passed.
 ///
-/// To cancel a task from outside, [`Task::cancel`](crate::Task::cancel) is simpler. A token is for code that is asked, and
-/// decides where it stops; for many tasks at once; and where the one who asks knows no task. A clone is the same token. A
-/// [`child`](CancelToken::child) is cancelled with its parent and can be cancelled without it, so that tokens follow the
-/// structure of a program: the server's, a connection's, a request's.
+/// To cancel a task from outside, [`Task::cancel`](crate::Task::cancel) is simpler. Use a token for
+/// code that is asked to stop and decides where it does so, for many tasks at once, and when the
+/// canceller does not know the tasks. A clone refers to the same token. A
+/// [`child`](CancelToken::child) is cancelled with its parent and can be cancelled without it, so
+/// tokens can follow the structure of a program: one for the server, one per connection, one per
+/// request.
 ///
-/// It does what a handle to Trio's `CancelScope` does, without the scope: which code is cancelled is said by
-/// [`run_until_cancelled`](CancelToken::run_until_cancelled).
+/// A token does the work of a handle to Trio's `CancelScope`, without the scope:
+/// [`run_until_cancelled`](CancelToken::run_until_cancelled) determines which code is cancelled.
 ///
-/// A cancelled token stays so. Tokens that are dropped leave nothing behind in their parents.
+/// A cancelled token stays cancelled. Dropped tokens leave nothing behind in their parents.
 ///
 /// # Examples
 ///
@@ -51,7 +54,7 @@ pub struct CancelToken {
     handle: Arc<Handle>,
 }
 
-/// All clones of one token.
+/// Shared by all clones of one token.
 struct Handle {
     tree: Arc<Mutex<Tree>>,
     index: usize,
@@ -60,7 +63,7 @@ struct Handle {
 
 impl Handle {
     fn lock(&self) -> MutexGuard<'_, Tree> {
-        // Nothing panics inside.
+        // No code panics while it holds the lock.
         self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,12 +75,13 @@ impl Drop for Handle {
 }
 
 impl CancelToken {
-    /// A token without a parent or a deadline.
+    /// Creates a token without a parent or a deadline.
     pub fn new() -> Self {
         Self::add(&Arc::default(), None)
     }
 
-    /// A token that is cancelled when this one is, but not the other way round. A child of a cancelled token is cancelled.
+    /// Creates a token that is cancelled when this one is, but not the other way round. A child of
+    /// a cancelled token is cancelled.
     #[must_use]
     #[doc(alias = "child_token")]
     pub fn child(&self) -> Self {
@@ -89,8 +93,8 @@ impl CancelToken {
         Self { handle: Arc::new(Handle { tree: Arc::clone(tree), index, status }) }
     }
 
-    /// Cancels the token and its children, and wakes all who wait for them: parents first, and in the order in which
-    /// they came. May be called again, and from any thread.
+    /// Cancels the token and its descendants, and wakes all their waiters: parents before children,
+    /// and in order of arrival. May be called repeatedly and from any thread.
     pub fn cancel(&self) {
         if self.handle.status.get() != Stage::Cancelled {
             let mut tree = self.handle.lock();
@@ -101,9 +105,10 @@ impl CancelToken {
         }
     }
 
-    /// Whether it is cancelled, or its deadline has passed.
+    /// Whether the token is cancelled or its deadline has passed.
     ///
-    /// Deadlines are by the [clock of the thread's loop](crate::time::now); on a thread without one, by the real clock.
+    /// Deadlines use the [clock of the thread's loop](crate::time::now), or the real clock on a
+    /// thread without a loop.
     pub fn is_cancelled(&self) -> bool {
         match self.handle.status.get() {
             Stage::Open => false,
@@ -112,7 +117,8 @@ impl CancelToken {
         }
     }
 
-    /// Cancels what its deadline or an ancestor's has cancelled by now; says whether this is.
+    /// Cancels tokens whose deadline has passed, from this one up to the root. Returns whether this
+    /// token is cancelled thereby.
     fn expire(&self) -> bool {
         let now = runtime::now();
         let woken = self.handle.lock().expire(self.handle.index, now);
@@ -121,9 +127,10 @@ impl CancelToken {
         has_passed
     }
 
-    /// Sets, moves or removes the deadline; it may be moved at any time, from any thread. One that has passed cancels the token.
+    /// Sets, moves or removes the deadline. This is possible at any time and from any thread. A
+    /// deadline that has passed cancels the token.
     ///
-    /// A token that is cancelled stays so, also if it is by a former deadline.
+    /// A cancelled token stays cancelled, even if a former deadline was the cause.
     ///
     /// # Examples
     ///
@@ -154,36 +161,39 @@ impl CancelToken {
         wake_all(woken);
     }
 
-    /// When it will be cancelled: the earliest of its own deadline and those of its ancestors.
+    /// When the token will be cancelled: the earliest deadline of the token and its ancestors.
     pub fn deadline(&self) -> Option<Instant> {
         let deadline = self.handle.lock().deadline(self.handle.index);
         (deadline != NEVER).then(|| to_instant(deadline))
     }
 
-    /// Waits until the token is cancelled, or its deadline has passed, wherever that has been moved meanwhile.
+    /// Waits until the token is cancelled or its deadline has passed, following the deadline if it
+    /// is moved meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves nothing behind.
+    /// If the future is dropped before it is ready, it leaves nothing behind.
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { token: self.clone(), waiter: None, timer: None }
     }
 
-    /// Runs `future` until it is ready or the token is cancelled; then the future is dropped, and the result is `None`, after
-    /// the [cleanups](crate::with_cleanup) that this has left.
+    /// Runs `future` until it is ready or the token is cancelled. In the latter case the future is
+    /// dropped, and the result is `None` once the [cleanups](crate::with_cleanup) it left have
+    /// ended.
     ///
-    /// The future is polled first: one that is ready wins, even if the token is cancelled already. So a loop around it does not
-    /// end as long as there is always something to do; [`select!`](crate::select!) with [`cancelled`](Self::cancelled) as its
-    /// first branch does. Inside, the token's deadline
-    /// counts for [`deadline`](crate::deadline).
+    /// The future is polled first: if it is ready it wins, even if the token is already cancelled.
+    /// So a loop around this call does not end as long as there is always something to do.
+    /// [`select!`](crate::select!) with [`cancelled`](Self::cancelled) as its first branch does
+    /// end. Inside the future, [`deadline`](crate::deadline) includes the token's deadline.
     ///
     /// # Cancel safety
     ///
-    /// That of `future`.
+    /// The same as that of `future`.
     ///
     /// # Panics
     ///
-    /// When polled where no loop runs, if the token has a deadline and the future is not ready at once.
+    /// Panics when polled outside a loop, if the token has a deadline and the future is not ready
+    /// at once.
     ///
     /// # Examples
     ///
@@ -215,7 +225,7 @@ impl CancelToken {
             let cancelled = cancelled.get_or_insert_with(|| self.cancelled());
             ready!(Pin::new(cancelled).poll(cx));
             if runtime::is_overdue() {
-                // As with two timeouts, the limit around this one goes first.
+                // As with two timeouts, the outer limit goes first.
                 again = Timer::arm(When::After(1), cx, "`run_until_cancelled`");
                 return Poll::Pending;
             }
@@ -231,7 +241,7 @@ impl CancelToken {
         output
     }
 
-    /// The limit of what runs until this is cancelled.
+    /// The time limit for code that runs until this token is cancelled.
     fn limit(&self) -> Nanos {
         match self.handle.status.get() {
             Stage::Open => NEVER,
@@ -241,17 +251,18 @@ impl CancelToken {
         }
     }
 
-    /// What runs now inside this token or another one of the tree is told the new deadline.
+    /// Tells the code that runs inside this token, or another one of the tree, its new deadline.
     fn tell_limits(&self, tree: &Tree) {
         runtime::tokens_moved(self.tree_address(), |index| tree.limit(index, runtime::now));
     }
 
-    /// Tells the tokens of one tree from those of others, while one of them is there.
+    /// An address that identifies the tree as long as one of its tokens exists.
     fn tree_address(&self) -> usize {
         Arc::as_ptr(&self.handle.tree) as usize
     }
 
-    /// Cancels the token when the guard is dropped: by return, by `?`, by a panic, or because its own task was cancelled.
+    /// Returns a guard that cancels the token when it is dropped: by return, by `?`, by a panic, or
+    /// because its task was cancelled.
     ///
     /// # Examples
     ///
@@ -284,34 +295,35 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// While the tree is not locked: a waker may come back to it.
+/// Call this without holding the tree's lock, because a waker may come back to the tree.
 fn wake_all(woken: Vec<Waker>) {
     for waker in woken {
         wake_guarded(waker);
     }
 }
 
-/// The future of [`CancelToken::cancelled`]. `Send`, and `Unpin`.
+/// The future of [`CancelToken::cancelled`]. It is `Send` and `Unpin`.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, or on another loop than at first, if the token has a deadline.
+/// If the token has a deadline, panics when polled outside a loop, or on another loop than the
+/// first time.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Cancelled {
     token: CancelToken,
     waiter: Option<u64>,
-    /// For the deadline that the token had, or for an earlier one.
+    /// Armed for the token's deadline, or for an earlier one.
     timer: Option<(Nanos, Timer)>,
 }
 
 impl Cancelled {
-    /// Ready when `deadline` has come, by the timer that was armed for it.
+    /// Ready when `deadline` has passed, according to the timer armed for it.
     #[track_caller]
     fn poll_timer(&mut self, deadline: Nanos, cx: &Context<'_>) -> Poll<()> {
         if let Some((armed_for, timer)) = &self.timer {
             if *armed_for <= deadline {
-                // Where the deadline was moved away, the early timer serves until it has expired.
+                // If the deadline was moved back, the earlier timer serves until it expires.
                 if timer.poll(cx, "`Cancelled`").is_pending() {
                     return Poll::Pending;
                 }
@@ -337,7 +349,7 @@ impl Future for Cancelled {
             return Poll::Pending;
         }
         loop {
-            // Clone and drop of a waker are user code, so they happen outside of the mutex.
+            // Cloning and dropping a waker run user code, so both happen outside the mutex.
             let waker = cx.waker().clone();
             let handle = &this.token.handle;
             let waits = handle.lock().wait(handle.index, &mut this.waiter, waker);
@@ -350,7 +362,7 @@ impl Future for Cancelled {
             if this.poll_timer(deadline, cx).is_pending() {
                 return Poll::Pending;
             }
-            // Unless the deadline was moved just now, this cancels the token.
+            // Cancels the token, unless the deadline was moved just now.
             this.token.expire();
         }
     }
@@ -366,7 +378,7 @@ impl Drop for Cancelled {
     }
 }
 
-/// See [`CancelToken::cancel_on_drop`].
+/// Cancels its token when dropped; see [`CancelToken::cancel_on_drop`].
 #[derive(Debug)]
 #[must_use = "dropping it at once cancels the token at once"]
 pub struct DropGuard {
@@ -375,7 +387,7 @@ pub struct DropGuard {
 }
 
 impl DropGuard {
-    /// Gives the token back, which is not cancelled then.
+    /// Returns the token without cancelling it.
     pub fn disarm(mut self) -> CancelToken {
         self.is_armed = false;
         self.token.clone()

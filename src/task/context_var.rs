@@ -1,4 +1,4 @@
-//! `ContextVar`: a variable that each task has for itself, and hands on to the tasks it creates.
+//! `ContextVar`: a variable with a separate value in each task, passed on to the tasks it creates.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,19 +9,23 @@ use pin_project_lite::pin_project;
 
 use crate::runtime::{self, Value, VarId, Vars};
 
-/// A variable that each task has for itself: the request that is served, the user, the log's prefix; asyncio's
-/// `contextvars.ContextVar`.
+/// A variable with a separate value in each task, such as the request being served, the user, or a
+/// log prefix. Asyncio's `contextvars.ContextVar`.
 ///
-/// A task starts with a copy of its creator's values. What it sets is seen by itself and by the tasks that it creates from then
-/// on, and neither by its creator nor by the tasks that it has created before. So are calls by
-/// [`call_soon`](super::call_soon) and [`call_later`](super::call_later). The members of a [`gather`](super::gather) belong to one
-/// task, and share its values; [`scope`](ContextVar::scope) gives a future values of its own.
+/// A task starts with a copy of its creator's values. A value that it sets is visible to itself and
+/// to the tasks it creates afterwards, but not to its creator or to tasks it created earlier. The
+/// same holds for calls made by [`call_soon`](super::call_soon) and
+/// [`call_later`](super::call_later). The members of a [`gather`](super::gather) belong to one task
+/// and share its values; [`scope`](ContextVar::scope) gives a future separate values.
 ///
-/// Copying costs the same however many variables are set, and nothing if none is. Main keeps its values from one
-/// [`Runtime::run`](crate::Runtime::run) to the next; a task that is created between two runs starts without any.
+/// The cost of copying does not depend on the number of variables that are set, and is zero if none
+/// is. Main keeps its values from one [`Runtime::run`](crate::Runtime::run) to the next. A task
+/// that is created between two runs starts without any.
 ///
-/// A value need not be `Send`; one that is may go along to other threads ([`threadsafe`](ContextVar::threadsafe)). Values are dropped after their last task has ended; where no task runs, so that a `drop` that
-/// calls `set` panics, which is reported as [unhandled](crate::Builder::on_unhandled).
+/// A value need not be `Send`. A `Send` value can also go to other threads; see
+/// [`threadsafe`](ContextVar::threadsafe). Values are dropped after their last task has ended,
+/// outside any task. A `drop` that calls `set` therefore panics, which is reported as
+/// [unhandled](crate::Builder::on_unhandled).
 ///
 /// # Examples
 ///
@@ -50,7 +54,7 @@ use crate::runtime::{self, Value, VarId, Vars};
 /// });
 /// ```
 ///
-/// A variable is known by its address, so it has to be a `static`:
+/// A variable is identified by its address, so it has to be a `static`:
 ///
 /// ```compile_fail,E0597
 /// let local = oneloop::task::ContextVar::<u32>::new("local");
@@ -60,21 +64,24 @@ use crate::runtime::{self, Value, VarId, Vars};
 #[doc(alias = "LocalKey")]
 pub struct ContextVar<T: 'static> {
     name: &'static str,
-    /// Makes of a value what a context holds. The variable has no value itself, so it may be used from all threads.
+    /// Converts a value into the form that a context holds. The variable itself has no value, so
+    /// all threads may use it.
     wrap: fn(T) -> Value,
 }
 
 impl<T: 'static> ContextVar<T> {
-    /// A variable; its name is for messages.
+    /// Creates a variable. The name is for messages.
     pub const fn new(name: &'static str) -> Self {
         Self { name, wrap: Value::local }
     }
 
-    /// Has the calls on other threads that a task makes ([`to_thread`](crate::thread::to_thread)) and the tasks that it creates
-    /// on other loops ([`Handle::create_task_threadsafe`](crate::Handle::create_task_threadsafe)) start with its value too.
+    /// Passes the variable's value on to other threads: to the calls a task makes there
+    /// ([`to_thread`](crate::thread::to_thread)) and to the tasks it creates on other loops
+    /// ([`Handle::create_task_threadsafe`](crate::Handle::create_task_threadsafe)).
     ///
-    /// What such a call sets, this variable or another, is seen by itself alone. With asyncio, every variable is like this
-    /// one; here a value that others see on other threads has to be `Send` and `Sync`.
+    /// Values that such a call sets, of this variable or another, are visible only to the call
+    /// itself. In asyncio every variable behaves this way. Here, a value that is visible on other
+    /// threads has to be `Send` and `Sync`.
     ///
     /// # Examples
     ///
@@ -101,13 +108,13 @@ impl<T: 'static> ContextVar<T> {
         Self { name: self.name, wrap: Value::threadsafe }
     }
 
-    /// The name.
+    /// The variable's name.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// A clone of the running task's value; `None` if it has none, or no task runs. In a [call on another
-    /// thread](crate::thread::to_thread), the call's value.
+    /// Returns a clone of the running task's value, or `None` if it has none or no task runs. In a
+    /// [call on another thread](crate::thread::to_thread), returns the call's value.
     pub fn get(&'static self) -> Option<T>
     where
         T: Clone,
@@ -115,39 +122,41 @@ impl<T: 'static> ContextVar<T> {
         self.with(T::clone)
     }
 
-    /// Calls `f` with the running task's value; `None` if it has none, or no task runs.
+    /// Calls `f` with the running task's value. Returns `None` if it has none or no task runs.
     ///
-    /// `f` may set the variable: it sees the value that was there when it was called.
+    /// `f` may set the variable: it still sees the value from before the call.
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Option<R> {
         let value = runtime::var(self.id())?;
         value.downcast_ref().map(f)
     }
 
-    /// Sets the variable for the running task, and for the tasks that it creates from now on. In a [call on another
-    /// thread](crate::thread::to_thread), for that call.
+    /// Sets the variable for the running task and for the tasks it creates from now on. In a [call
+    /// on another thread](crate::thread::to_thread), sets it for that call.
     ///
     /// # Panics
     ///
-    /// Where neither runs.
+    /// Panics if neither a task nor such a call is running.
     #[track_caller]
     pub fn set(&'static self, value: T) {
         let is_set = runtime::set_var(self.id(), (self.wrap)(value));
         assert!(is_set, "{}", self.no_task("set"));
     }
 
-    /// Runs `future` with the variable set to `value`, and in a context of its own: what it sets is not seen outside.
+    /// Runs `future` with the variable set to `value`, in a separate context: values that it sets
+    /// are not visible outside.
     ///
-    /// It begins with a copy of the context of the task that polls it first, and does not see what that task sets later. It stays
-    /// a part of that task; the tasks that it creates start with its values. So does its `drop`. A
-    /// [cleanup](crate::with_cleanup) that it leaves is the task's, and has the task's values.
+    /// The context begins as a copy of the context of the task that first polls the future. It does
+    /// not see values that the task sets later. The future remains part of that task, and the tasks
+    /// it creates start with its values. Its `drop` also runs in its context. A
+    /// [cleanup](crate::with_cleanup) that it leaves belongs to the task and has the task's values.
     ///
     /// # Cancel safety
     ///
-    /// That of `future`.
+    /// The same as that of `future`.
     ///
     /// # Panics
     ///
-    /// When polled where no task runs.
+    /// Panics when polled outside a task.
     ///
     /// # Examples
     ///
@@ -196,7 +205,7 @@ impl<T> fmt::Debug for ContextVar<T> {
 pin_project! {
     /// The future of [`ContextVar::scope`].
     ///
-    /// It stays on its thread, as the values do:
+    /// It stays on its thread, like the values:
     ///
     /// ```compile_fail,E0277
     /// static USER: oneloop::ContextVar<&str> = oneloop::ContextVar::new("user");
@@ -207,7 +216,7 @@ pin_project! {
     pub struct Scope<F> {
         name: &'static str,
         vars: ScopeVars,
-        // `None` once it is ready.
+        // `None` once the future is ready.
         #[pin]
         future: Option<F>,
     }
@@ -223,14 +232,14 @@ pin_project! {
     }
 }
 
-/// The context of a scope, while it does not run.
+/// The context of a scope while the scope is not running.
 enum ScopeVars {
     New { var: VarId, value: Value },
     Copied(Vars),
 }
 
 impl ScopeVars {
-    /// Made when it is first needed.
+    /// Creates the context on first use.
     fn get(&mut self) -> &mut Vars {
         loop {
             match self {
@@ -258,7 +267,7 @@ impl<F: Future> Future for Scope<F> {
         let future = this.future.as_mut().as_pin_mut().expect("polled only until it is ready");
         let poll = runtime::with_budget(cx, |cx| future.poll(cx));
         if poll.is_ready() {
-            // While its values are there.
+            // Drop the future while its values are still in place.
             this.future.set(None);
         }
         poll

@@ -1,4 +1,4 @@
-//! `gather`: many futures of one kind at once, all to the end.
+//! `gather`: several futures of one type at once, each to its end.
 
 use std::fmt;
 use std::mem;
@@ -8,20 +8,23 @@ use std::task::{Context, Poll, ready};
 
 use crate::runtime::{self, Gathering, MaybeDone, Scope, drop_members};
 
-/// Runs all futures at once, inside the task that awaits the result, and gives their outputs in the order of the
-/// arguments; asyncio's `gather`, with `return_exceptions=True`: all run to their end.
+/// Runs all futures at once, inside the task that awaits the result, and returns their outputs in
+/// the order of the arguments. Asyncio's `gather` with `return_exceptions=True`: all futures run to
+/// their end.
 ///
-/// Each future is polled only when it was woken, so ten thousand of them cost no more than their wakes. Dropping the
-/// result drops all of them. To stop at the first error, [`try_gather`](super::try_gather); for futures of different types, the macro
+/// A future is polled only when it was woken, so ten thousand of them cost no more than their
+/// wakes. Dropping the `Gather` drops all of them. To stop at the first error, use
+/// [`try_gather`](super::try_gather). For futures of different types, use the macro
 /// [`gather!`](crate::gather!).
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops the outputs that are there already.
+/// If the future is dropped before it is ready, it drops the outputs collected so far.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs. A panic of a future reaches whoever awaits the result.
+/// Panics when polled outside a loop. A panic of one of the futures propagates to the code that
+/// awaits the result.
 ///
 /// # Examples
 ///
@@ -52,11 +55,11 @@ pub struct Gather<F: Future> {
 }
 
 impl<F: Future> Gather<F> {
-    /// At most so many at once: the next one starts when one has ended.
+    /// Limits the number of futures that run at once: the next one starts when one has ended.
     ///
     /// # Panics
     ///
-    /// If `limit` is 0: nothing would ever start.
+    /// Panics if `limit` is 0, since nothing would ever start.
     pub fn limit(mut self, limit: usize) -> Self {
         self.crowd.set_limit(limit);
         self
@@ -78,7 +81,7 @@ impl<F: Future> fmt::Debug for Gather<F> {
     }
 }
 
-/// Futures of one kind that are polled together. Each sits in a box of its own, so that it never moves.
+/// Futures of one type that are polled together. Each has its own box, so it never moves.
 pub(super) struct Crowd<F: Future> {
     members: Vec<Pin<Box<MaybeDone<F>>>>,
     limit: usize,
@@ -107,7 +110,7 @@ impl<F: Future> Crowd<F> {
         self.limit = limit;
     }
 
-    /// Ready when all are done, or when `look` breaks at an output that has just come.
+    /// Ready when all futures are done, or when `look` breaks at an output that has just arrived.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -132,12 +135,13 @@ impl<F: Future> Crowd<F> {
         polled
     }
 
-    /// The outputs of all, in the order of the arguments; to be called once, when all are done.
+    /// The outputs of all futures, in the order of the arguments. Call this once, when all are
+    /// done.
     pub(super) fn take_outputs(&mut self) -> Vec<F::Output> {
         self.members.drain(..).filter_map(|mut member| member.as_mut().take()).collect()
     }
 
-    /// Drops all futures, and says what output broke the gathering off.
+    /// Drops all futures and returns the first output for which `is_it` is true.
     pub(super) fn take_first(&mut self, is_it: impl Fn(&F::Output) -> bool) -> Option<F::Output> {
         let mut members = mem::take(&mut self.members);
         let member = members.iter_mut().find(|member| member.output().is_some_and(&is_it))?;

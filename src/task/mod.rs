@@ -1,4 +1,4 @@
-//! Tasks: creating, awaiting, cancelling and naming them, and running several futures at once.
+//! Creating, awaiting, cancelling and naming tasks, and running several futures at once.
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! `race`: the first output of many.
+//! `race`: the first output of several futures.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,25 +7,26 @@ use std::task::{Context, Poll, ready};
 use super::unfinished::Unfinished;
 use crate::runtime;
 
-/// Runs all futures at once until the first one is ready, drops the others, and gives its output.
+/// Runs all futures at once until the first one is ready, then drops the others and returns its
+/// output.
 ///
-/// They are polled in the order of the arguments, afterwards in the order of their wakes, and each only when it was woken; so
-/// of those that are ready at the first poll the first argument wins, always. The losers are dropped before the output is
-/// seen, in their order.
+/// The first poll follows the order of the arguments, later polls the order of the wakes, and a
+/// future is polled only when it was woken. So of several futures that are ready at the first poll,
+/// the first argument always wins. The losers are dropped, in order, before the output is returned.
 ///
-/// For the first success, [`first_ok`](super::first_ok); for a few futures of different types, [`select!`](crate::select!).
-/// A loser that is a [`Task`](crate::Task) is only detached: pass [`cancel_on_drop`](crate::Task::cancel_on_drop) for tasks
-/// that should stop.
+/// For the first success, use [`first_ok`](super::first_ok). For a few futures of different types,
+/// use [`select!`](crate::select!). A losing [`Task`](crate::Task) is only detached: pass
+/// [`cancel_on_drop`](crate::Task::cancel_on_drop) handles for tasks that should stop.
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops the futures. An output that a loser had nearly got is lost with it, so the futures of a
-/// race must be such that may be dropped.
+/// If the future is dropped before it is ready, it drops the futures. An output that a loser had
+/// almost produced is lost with it, so race only futures that may be dropped.
 ///
 /// # Panics
 ///
-/// If there is no future: nothing would ever win. When polled where no loop runs, or after it was ready. A panic of a future
-/// reaches whoever awaits the race.
+/// Panics if there are no futures, since none could win. Panics when polled outside a loop, or
+/// after it was ready. A panic of one of the futures propagates to the code that awaits the race.
 ///
 /// # Examples
 ///

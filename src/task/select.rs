@@ -6,8 +6,8 @@ use std::task::Context;
 
 use crate::runtime;
 
-/// Waits for several futures at once, and runs the handler of the first that is ready. It awaits inside: no `.await` stands
-/// behind it.
+/// Waits for several futures at once, and runs the handler of the first one that is ready. The
+/// macro awaits by itself: write no `.await` after it.
 ///
 /// ```text
 /// select! {
@@ -17,34 +17,41 @@ use crate::runtime;
 /// }
 /// ```
 ///
-/// - A future whose **guard** is false is not even evaluated. All guards are evaluated first, before any future.
-/// - The futures are polled in the order of the branches, at each wake, inside the task that runs the `select!`. So of those
-///   that are ready together the first branch wins, always: put first what must not wait, such as a stop signal, and
-///   behind it what is often ready. With **`random;`** as the first word the order starts with a random branch each time. `biased;` is
-///   accepted and changes nothing.
-/// - The output of the first that is ready is matched with its **pattern**. If it does not match, it is dropped, the branch is
-///   disabled, and the others go on. If all branches are disabled, **`else`** runs; without `else` that is a panic.
-/// - **All futures are dropped before the handler runs**, the winner's first, the others in their order. So a handler may
-///   use what they had borrowed, and `?`, `break`, `continue`, `return` and `.await`. The handler's value is that of the
-///   `select!`.
+/// - A future whose **guard** is false is not even evaluated. All guards are evaluated first,
+///   before any future.
+/// - The futures are polled in the order of the branches, at each wake, inside the task that runs
+///   the `select!`. So of several futures that are ready together, the first branch always wins.
+///   Put first the futures that must not wait, such as a stop signal, and after them the ones that
+///   are often ready. With **`random;`** as the first word, each poll starts at a random branch.
+///   `biased;` is accepted and changes nothing.
+/// - The output of the first ready future is matched against its **pattern**. If it does not match,
+///   the output is dropped, the branch is disabled, and the others continue. If all branches are
+///   disabled, **`else`** runs; without `else`, the `select!` panics.
+/// - **All futures are dropped before the handler runs**, the winner's first, then the others in
+///   order. So a handler may use data that they borrowed, and may use `?`, `break`, `continue`,
+///   `return` and `.await`. The value of the handler is the value of the `select!`.
 ///
-/// A future that loses is dropped, and with it what it has done half way: see "Cancel safety" of what you await. To keep
-/// a future, in a loop say, make it outside and pass it by reference: `&mut task`, or `future.as_mut()` after `pin!`. Then it
-/// is only not polled until the next `select!`.
+/// A losing future is dropped, and with it any half-finished work: see "Cancel safety" of the
+/// futures you await. To keep a future, for example in a loop, create it outside and pass it by
+/// reference: `&mut task`, or `future.as_mut()` after `pin!`. It is then merely not polled until
+/// the next `select!`.
 ///
-/// Temporaries in a future's expression live until a branch has won, as they do before `.await`; where there is a guard, only
-/// until the end of the expression. Up to 32 branches. For a list of futures there are [`race`](fn@crate::race) and
-/// [`as_completed`](fn@crate::as_completed); to wait for all, [`gather!`](crate::gather!).
+/// Temporaries in a future's expression live until a branch has won, as they do before `.await`. If
+/// there is a guard, they live only until the end of the expression. There may be up to 32
+/// branches. For a list of futures, use [`race`](fn@crate::race) or
+/// [`as_completed`](fn@crate::as_completed). To wait for all futures, use
+/// [`gather!`](crate::gather!).
 ///
-/// The syntax is that of tokio's macro, which has a random order by default and evaluates also what is guarded out.
+/// The syntax is that of tokio's macro, which by default uses a random order, and evaluates futures
+/// even if their guard is false.
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits, it drops the futures, as a lost branch.
+/// If the enclosing future is dropped while it waits, the futures are dropped like losing branches.
 ///
 /// # Panics
 ///
-/// If all branches are disabled and there is no `else`.
+/// Panics if all branches are disabled and there is no `else`.
 ///
 /// # Examples
 ///
@@ -99,12 +106,13 @@ macro_rules! select {
     };
 }
 
-/// What [`select!`](crate::select!) expands to, in steps, each told by its first word. Not for use by itself.
+/// The expansion of [`select!`](crate::select!) in steps, each marked by its first word. Not for
+/// direct use.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
-    // The names of a branch: its guard and then its future, its output, and its number. Made once, so that all steps mean
-    // the same variables by them.
+    // The names of each branch: one for its guard and later its future, one for its output, and its
+    // number. Created once, so that all steps refer to the same variables.
     (@branches $order:ident [] [] $($rest:tt)+) => {
         $crate::__select!(@branch $order [] [
             (f0 o0 0) (f1 o1 1) (f2 o2 2) (f3 o3 3) (f4 o4 4) (f5 o5 5) (f6 o6 6) (f7 o7 7)
@@ -114,7 +122,7 @@ macro_rules! __select {
         ] $($rest)+)
     };
 
-    // `@branch`: takes one branch after the other off the input.
+    // `@branch`: takes the branches off the input one by one.
     (@branch $order:ident [$($done:tt)+] $names:tt) => {
         $crate::__select!(@whole $order [$($done)+] (::std::panic!(
             "all branches of this `select!` are disabled and it has no `else`: add `else => ...`"
@@ -165,9 +173,10 @@ macro_rules! __select {
         )
     };
 
-    // `@whole`: the guards; then the futures, of which nothing is left at the end of the statement; then the handlers. The
-    // losers are dropped while the outputs lie in variables: as the value of a block they would leak if such a drop panics.
-    // `move`, so that each poll finds the futures by one pointer and not by a pointer to it.
+    // `@whole`: first the guards, then the futures, which are all gone at the end of the statement,
+    // then the handlers. The losers are dropped while the outputs are in variables: as the value of
+    // a block, the outputs would leak if such a drop panics. The closure is `move`, so that each
+    // poll reaches the futures through one pointer instead of two.
     (@whole $order:ident [$(($f:ident $o:ident $i:literal [$($guard:expr)?] $pattern:tt ($future:expr) $handler:tt))+] $else:tt) => {{
         $($(let $f: bool = $guard;)?)+
         let ($($o,)+) = $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
@@ -192,7 +201,7 @@ macro_rules! __select {
         $crate::__select!(@handlers [$(($o $pattern $handler))+] $else)
     }};
 
-    // `@futures`: makes the futures, each in a `match` of its own, so that temporaries live as long.
+    // `@futures`: creates the futures, each in its own `match`, so that temporaries live as long.
     (@futures [] $body:block) => { $body };
     (@futures [($f:ident [] ($future:expr)) $($rest:tt)*] $body:block) => {
         match ::std::option::Option::Some(::std::future::IntoFuture::into_future($future)) {
@@ -229,7 +238,8 @@ macro_rules! __select {
             }
         }
     };
-    // The guard of the inner `match` sees whether the output matches and always says no: so nothing is moved out of it yet.
+    // The guard of the inner `match` records whether the output matches and always returns false,
+    // so nothing is moved out of the output yet.
     (@poll $done:lifetime $cx:ident $f:ident $o:ident ($pattern:pat)) => {
         if $crate::task::Branch::is_left(&*$f) {
             if let ::std::task::Poll::Ready(output) = $crate::task::Branch::poll($f.as_mut(), $cx) {
@@ -253,8 +263,8 @@ macro_rules! __select {
         }
     };
 
-    // `@handlers`: runs the handler of the output that is there. The others are dropped first, so that what their types
-    // borrow is free, whatever they are.
+    // `@handlers`: runs the handler of the output that arrived. The other outputs are dropped
+    // first, so that data borrowed by their types is free.
     (@handlers [] ($else:expr)) => { $else };
     (@handlers [($o:ident ($pattern:pat) ($handler:expr)) $(($rest:ident $($parts:tt)+))*] $else:tt) => {
         if let ::std::option::Option::Some($pattern) = ::std::convert::identity($o) {
@@ -266,27 +276,28 @@ macro_rules! __select {
     };
 }
 
-/// Whether the budget of the poll lets a `select!` be ready; otherwise wakes `cx`. The macro calls it.
+/// Whether the budget of the poll lets a `select!` be ready. Otherwise wakes `cx`. Called by the
+/// macro.
 #[doc(hidden)]
 #[must_use]
 pub fn may_finish(cx: &Context<'_>) -> bool {
     runtime::may_finish(cx)
 }
 
-/// A `select!` is ready, which takes a bit of the budget. The macro calls it.
+/// Spends some of the budget because a `select!` is ready. Called by the macro.
 #[doc(hidden)]
 pub fn finish() {
     runtime::take_budget();
 }
 
 thread_local! {
-    /// The state of the generator; zero before its first use.
+    /// The state of the generator. Zero before its first use.
     static RANDOM: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A number below `count`, for `select!` with `random;`.
+/// Returns a random number below `count`, for `select!` with `random;`.
 ///
-/// Marsaglia's xorshift generator with a multiplication: quick, and good enough to be fair.
+/// Uses Marsaglia's xorshift generator with a multiplication, which is fast and fair enough.
 #[doc(hidden)]
 #[must_use]
 pub fn random_below(count: usize) -> usize {
@@ -304,7 +315,7 @@ pub fn random_below(count: usize) -> usize {
     below
 }
 
-/// Drops what a branch of `select!` that has not won may have left.
+/// Drops the output that a losing branch of `select!` may have left.
 #[doc(hidden)]
 pub fn discard_output<T>(output: T) {
     drop(output);

@@ -1,4 +1,4 @@
-//! `Task<T>`, the handle of a task.
+//! `Task<T>`: the handle of a task.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,14 +12,15 @@ use super::outcome::reportable_error;
 use super::{JoinError, Outcome, Reportable, TaskKey, TaskRef};
 use crate::runtime::{self, CancelReason, Runtime, TaskHandle, Timer, When, nanos, output_of};
 
-/// Creates a task: the loop polls `future` beside everything else, from the next round on. Asyncio's `create_task`.
+/// Creates a task: the loop polls `future` alongside everything else, starting with the next round.
+/// Asyncio's `create_task`.
 ///
-/// The caller goes on first, and tasks take their first step in the order in which they were created. The loop owns the
-/// task: dropping the handle [detaches](Task) it.
+/// The caller continues first. Tasks take their first step in the order in which they were created.
+/// The loop owns the task: dropping the handle [detaches](Task) it.
 ///
 /// # Panics
 ///
-/// If no loop runs on this thread.
+/// Panics if no loop runs on this thread.
 ///
 /// # Examples
 ///
@@ -43,11 +44,11 @@ where
 }
 
 impl Runtime {
-    /// Creates a task, as [`create_task`] does inside the loop. It starts in the next run or turn.
+    /// Creates a task, like [`create_task`] inside the loop. It starts in the next run or turn.
     ///
     /// # Panics
     ///
-    /// Never because no loop runs here: that is what it is for.
+    /// Unlike [`create_task`], never panics because no loop is running: that is its purpose.
     #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
     #[track_caller]
     pub fn create_task<F>(&self, future: F) -> Task<F::Output>
@@ -62,23 +63,27 @@ impl Runtime {
     }
 }
 
-/// A task's handle: await it for the output, or cancel the task. Eight bytes, `Send` and `Sync` whatever the task is.
+/// The handle of a task: await it for the output, or use it to cancel the task. The handle takes 12
+/// bytes, and is `Send` and `Sync` for every task.
 ///
-/// Awaiting gives the output or, if the task panicked or was cancelled, a [`JoinError`]. Dropping the handle detaches the task:
-/// it goes on, and its output is dropped when it ends; a panic is reported then, through
-/// [`Builder::on_unhandled`](crate::Builder::on_unhandled).
+/// Awaiting the handle gives the output, or a [`JoinError`] if the task panicked or was cancelled.
+/// Dropping the handle detaches the task: it continues, and its output is dropped when it ends. A
+/// panic is then reported through [`Builder::on_unhandled`](crate::Builder::on_unhandled).
 ///
-/// A handle that outlives its loop is harmless: awaiting it gives the error "cancelled". On a thread other than its
-/// loop's it can be dropped and cancelled; to await it, or to ask it, go home.
+/// A handle that outlives its loop is harmless: awaiting it gives the error "cancelled". On a
+/// thread other than its loop's, the handle can be dropped and the task cancelled. Awaiting and
+/// inspecting the task need the loop's thread.
 ///
 /// # Cancel safety
 ///
-/// Dropping a future that awaits `&mut task` loses nothing; the task goes on.
+/// Dropping a future that awaits `&mut task` loses nothing; the task continues.
 ///
 /// # Panics
 ///
-/// Polling panics after it was ready, in the task itself (it would wait for ever), and on another thread than the loop's.
-// Not `must_use`: a group's children may well go without. The functions that create tasks are.
+/// Panics when polled after it was ready, when polled in the task itself (the wait would never
+/// end), and when polled on a thread other than the loop's.
+// Not `must_use`, because a group's children may run without their handles. The functions that
+// create tasks are `must_use`.
 #[doc(alias = "JoinHandle")]
 #[doc(alias = "add_done_callback")]
 pub struct Task<T> {
@@ -106,13 +111,15 @@ impl<T> Task<T> {
         Self::of(self.handle.take())
     }
 
-    /// Asks the task to stop: its future is dropped in its next turn, with it as the current task, never inside this call.
-    /// `false` if it has ended.
+    /// Asks the task to stop. Its future is dropped in the task's next turn, with it as the current
+    /// task, never inside this call. Returns `false` if the task has ended.
     ///
-    /// Before its first step, it never starts. A task that cancels itself goes on until its next `await` that waits; if
-    /// it ends without one, its output counts. Main cannot be cancelled.
+    /// A task cancelled before its first step never starts. A task that cancels itself continues
+    /// until its next `await` that waits; if it ends without one, its output counts. Main cannot be
+    /// cancelled.
     ///
-    /// Also legal on other threads: there the answer says whether the loop could be told.
+    /// This also works on other threads. There the return value says whether the loop could be
+    /// told.
     ///
     /// # Examples
     ///
@@ -130,22 +137,23 @@ impl<T> Task<T> {
         self.handle.cancel(CancelReason::Requested)
     }
 
-    /// Asks the task to stop, as [`cancel`](Task::cancel) does, and waits until it has ended, with the cleanups that it leaves. When
-    /// `grace` is over, those that are left are dropped and reported, and it ends.
+    /// Asks the task to stop, like [`cancel`](Task::cancel), and waits until it has ended,
+    /// including the cleanups it leaves. After `grace`, the remaining cleanups are dropped and
+    /// reported, and the task ends.
     ///
-    /// The output of a task that was ready before it could be cancelled is not lost.
+    /// If the task was ready before it could be cancelled, its output is not lost.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half way, it detaches the task, which is cancelled all the same.
+    /// If the future is dropped halfway, the task is detached, but still cancelled.
     ///
     /// # Errors
     ///
-    /// As awaiting the task: normally that it was cancelled.
+    /// The same as when awaiting the task: normally the error says that it was cancelled.
     ///
     /// # Panics
     ///
-    /// As awaiting the task.
+    /// Panics in the same cases as awaiting the task.
     ///
     /// # Examples
     ///
@@ -175,12 +183,12 @@ impl<T> Task<T> {
         .await
     }
 
-    /// This task for others to look at and to cancel, while the handle stays here to be awaited. Plain data, which may be copied and
-    /// kept as long as one likes.
+    /// Returns a reference with which other code can inspect and cancel the task, while this handle
+    /// remains to be awaited. It is plain data, which may be copied and kept indefinitely.
     ///
     /// # Panics
     ///
-    /// On another thread than the loop's, while the loop lives.
+    /// Panics on a thread other than the loop's, while the loop lives.
     ///
     /// # Examples
     ///
@@ -202,42 +210,42 @@ impl<T> Task<T> {
         TaskRef::of(self.handle.id())
     }
 
-    /// Whether the task has ended, in whichever way. Between two runs of its loop too.
+    /// Whether the task has ended in any way. Also works between two runs of its loop.
     ///
     /// # Panics
     ///
-    /// On another thread than the loop's, while the loop lives.
+    /// Panics on a thread other than the loop's, while the loop lives.
     #[doc(alias = "done")]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
 
-    /// Which task this is; see [`TaskKey`]. Between two runs of its loop too.
+    /// The identity of this task; see [`TaskKey`]. Also works between two runs of its loop.
     ///
     /// # Panics
     ///
-    /// On another thread than the loop's, while the loop lives.
+    /// Panics on a thread other than the loop's, while the loop lives.
     #[doc(alias = "id")]
     pub fn key(&self) -> TaskKey {
         TaskKey::of(self.handle.id())
     }
 
-    /// The task's name: the one that it was given, or `Task-N`, where N counts. Empty when it and its loop have gone.
-    /// Between two runs of its loop too.
+    /// The task's name: the given name, or `Task-N` with a running number. Empty if both the task
+    /// and its loop have gone. Also works between two runs of its loop.
     ///
     /// # Panics
     ///
-    /// On another thread than the loop's, while the loop lives.
+    /// Panics on a thread other than the loop's, while the loop lives.
     #[doc(alias = "get_name")]
     pub fn name(&self) -> String {
         self.handle.label().map_or_else(String::new, |label| label.name())
     }
 
-    /// Gives the task a name, for messages and listings.
+    /// Names the task, for messages and listings.
     ///
     /// # Panics
     ///
-    /// On another thread than the loop's, while the loop lives.
+    /// Panics on a thread other than the loop's, while the loop lives.
     ///
     /// # Examples
     ///
@@ -257,10 +265,11 @@ impl<T> Task<T> {
         self
     }
 
-    /// Ties the task's life to the handle: when that is dropped, the task is cancelled.
+    /// Binds the task to the handle: dropping the handle cancels the task.
     ///
-    /// The task that drops the handle ends after the cancelled one, and so does a [`timeout`](crate::timeout) that drops it. Two
-    /// tasks that hold each other's handles do not wait for each other.
+    /// The task that drops the handle ends after the cancelled one, and so does a
+    /// [`timeout`](crate::timeout) that drops it. Two tasks that hold each other's handles do not
+    /// wait for each other.
     #[doc(alias = "AbortOnDrop")]
     pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
         CancelOnDrop { task: self }
@@ -279,7 +288,8 @@ impl Grace {
         Self { duration, timer: None, is_over: false }
     }
 
-    /// `true` once, when it has passed; until then `cx` is woken then. It begins with the first call.
+    /// Returns `true` once, when the time has passed. Until then, `cx` is woken when it passes. The
+    /// time starts with the first call.
     pub(super) fn is_over(&mut self, cx: &Context<'_>) -> bool {
         if self.is_over {
             return false;
@@ -291,9 +301,9 @@ impl Grace {
 }
 
 impl<T: 'static> Task<T> {
-    /// Says on purpose that nobody will await the task. If it ends with an `Err` or a panic, that is reported once, with its
-    /// name and the place where it was created, through [`Builder::on_unhandled`](crate::Builder::on_unhandled). An `Err` is
-    /// reported with its causes.
+    /// States that no code will await the task. If it ends with an `Err` or a panic, that is
+    /// reported once through [`Builder::on_unhandled`](crate::Builder::on_unhandled), with the
+    /// task's name and the place where it was created. An `Err` is reported with its causes.
     ///
     /// # Examples
     ///
@@ -308,7 +318,7 @@ impl<T: 'static> Task<T> {
     /// });
     /// ```
     ///
-    /// A value that would be lost unseen is refused; to let it go on purpose, drop the handle:
+    /// A value that would be lost unseen is rejected. To discard it on purpose, drop the handle:
     ///
     /// ```compile_fail
     /// oneloop::run(async { oneloop::create_task(async { 42 }).detach() });
@@ -339,14 +349,14 @@ impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.handle.label_if_here() {
             Some(label) => write!(f, "Task(`{}`)", label.name()),
-            // On another thread, or its output was taken, or its loop has ended.
+            // The task is on another thread, its output was taken, or its loop has ended.
             None => f.write_str("Task(..)"),
         }
     }
 }
 
-/// A task whose life is tied to this handle: dropped, it cancels the task, and the task that dropped it ends after that one. See
-/// [`Task::cancel_on_drop`].
+/// A handle that cancels its task when dropped. The task that drops it ends after the cancelled
+/// one. See [`Task::cancel_on_drop`].
 ///
 /// # Examples
 ///
@@ -368,9 +378,9 @@ pub struct CancelOnDrop<T> {
 }
 
 impl<T> CancelOnDrop<T> {
-    /// The handle without the tie: dropping that only detaches the task.
+    /// Returns the plain handle, which only detaches the task when dropped.
     pub fn into_inner(mut self) -> Task<T> {
-        // What is left to be dropped, and cancels nothing, is an empty handle.
+        // An empty handle remains to be dropped, and cancels nothing.
         self.task.take()
     }
 }

@@ -1,4 +1,5 @@
-//! `TaskSet`: equal tasks that are kept together, and their results as they come.
+//! `TaskSet`: tasks of one output type that are kept together, and their results in order of
+//! completion.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -13,18 +14,21 @@ use super::task::Grace;
 use super::{JoinError, Outcome, Reportable, Task, TaskRef, create_task};
 use crate::runtime::{self, CancelReason, Watch};
 
-/// An empty set keeps no more places than this.
+/// An empty set keeps at most this many places allocated.
 const PLACES_KEPT: usize = 1024;
 
-/// A set of tasks with outputs of one type, for a struct to keep: it gives the results in the order in which the tasks end, and
-/// dropping it cancels them all.
+/// A set of tasks with one output type, to be kept in a struct. It yields results in the order in
+/// which the tasks end. Dropping it cancels them all.
 ///
-/// Creating a task, and taking a result, costs the same however many there are. A task that panics or is cancelled gives a
-/// [`JoinError`] in its turn and does nothing to the others. What has ended and has not been taken is kept.
+/// The cost of creating a task or taking a result does not depend on the number of tasks. A task
+/// that panics or is cancelled yields a [`JoinError`] in its turn and does not affect the others.
+/// Results of ended tasks are kept until they are taken.
 ///
-/// Where the tasks should not outlive a function, and the first error is to stop the rest, a task group is the better choice.
+/// If the tasks should not outlive a function, and the first error should stop the rest, a task
+/// group is the better choice.
 ///
-/// Like a [`Task`], a set is a matter of keys: it is `Send` whatever the tasks are, and is used on its loop's thread.
+/// Like a [`Task`], a set holds only keys. It is `Send` whatever its tasks are, but must be used on
+/// its loop's thread.
 ///
 /// # Examples
 ///
@@ -51,25 +55,25 @@ const PLACES_KEPT: usize = 1024;
 #[doc(alias = "TaskTracker")]
 #[doc(alias = "JoinMap")]
 pub struct TaskSet<T> {
-    /// By the places that the watch gives.
+    /// Indexed by the places that the watch assigns.
     tasks: Vec<Option<Task<T>>>,
     len: usize,
-    /// On the loop of the tasks; made with the first of them.
+    /// Lives on the tasks' loop. Created with the first task.
     watch: Option<Watch>,
 }
 
 impl<T> TaskSet<T> {
-    /// An empty set. Needs no loop.
+    /// Creates an empty set. Needs no loop.
     #[must_use]
     pub fn new() -> Self {
         Self { tasks: Vec::new(), len: 0, watch: None }
     }
 
-    /// Creates a task in the set, as [`create_task`](crate::create_task) does.
+    /// Creates a task in the set, like [`create_task`](crate::create_task).
     ///
     /// # Panics
     ///
-    /// If no loop runs on this thread, or another one than that of the tasks in the set.
+    /// Panics if no loop runs on this thread, or if the set's tasks belong to another loop.
     #[doc(alias = "spawn")]
     #[doc(alias = "spawn_local")]
     #[track_caller]
@@ -78,16 +82,16 @@ impl<T> TaskSet<T> {
         F: Future<Output = T> + 'static,
         T: 'static,
     {
-        // Where no loop runs, this is what says so.
+        // This call reports that no loop runs, if so.
         self.watch();
         self.add(create_task(future))
     }
 
-    /// Puts a task into the set: one with a name, say, or an [eager](crate::task::Builder::eager) one.
+    /// Adds a task to the set, for example a named or an [eager](crate::task::Builder::eager) one.
     ///
     /// # Panics
     ///
-    /// As [`create_task`](Self::create_task).
+    /// Panics in the same cases as [`create_task`](Self::create_task).
     #[track_caller]
     pub fn add(&mut self, task: Task<T>) -> TaskRef {
         let (place, id) = self.watch().add(task.handle());
@@ -99,7 +103,7 @@ impl<T> TaskSet<T> {
         TaskRef::of(id)
     }
 
-    /// The watch on the loop that runs here, if need be a new one.
+    /// Returns the watch on the loop that runs here, creating one if necessary.
     #[track_caller]
     fn watch(&mut self) -> &mut Watch {
         let is_left_over = |watch: &mut Watch| !watch.is_here();
@@ -109,17 +113,19 @@ impl<T> TaskSet<T> {
         self.watch.get_or_insert_with(|| Watch::new("a `TaskSet`"))
     }
 
-    /// The result of the next task that ends; `None` if the set is empty. Results come in the order in which the tasks end.
+    /// Returns the result of the next task that ends, or `None` if the set is empty. Results come
+    /// in the order in which the tasks end.
     ///
-    /// In `select!` and the like, `Some(result) = tasks.next()` is the pattern: an empty set then disables the branch.
+    /// In `select!` and the like, use the pattern `Some(result) = tasks.next()`: an empty set then
+    /// disables the branch.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has taken nothing.
+    /// If the future is dropped before it is ready, it has taken nothing.
     ///
     /// # Panics
     ///
-    /// On another thread than that of the tasks' loop, while the loop lives.
+    /// Panics on a thread other than that of the tasks' loop, while the loop lives.
     ///
     /// # Examples
     ///
@@ -154,11 +160,11 @@ impl<T> TaskSet<T> {
         .await
     }
 
-    /// The result of a task that has ended; `None` if there is none at this moment.
+    /// Returns the result of a task that has ended, or `None` if there is none right now.
     ///
     /// # Panics
     ///
-    /// As [`next`](Self::next).
+    /// Panics in the same cases as [`next`](Self::next).
     #[doc(alias = "try_join_next")]
     pub fn try_next(&mut self) -> Option<Result<T, JoinError>>
     where
@@ -167,17 +173,17 @@ impl<T> TaskSet<T> {
         self.take_ended().map(result_of)
     }
 
-    /// How many tasks are in the set: those that run, and those whose results have not been taken.
+    /// The number of tasks in the set: running tasks, and ended tasks whose results were not taken.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no task is in the set.
+    /// Whether the set has no tasks.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Cancels all tasks. They stay in the set until their results are taken.
+    /// Cancels all tasks. They remain in the set until their results are taken.
     #[doc(alias = "abort_all")]
     pub fn cancel_all(&self) {
         for task in self.tasks.iter().flatten() {
@@ -185,13 +191,15 @@ impl<T> TaskSet<T> {
         }
     }
 
-    /// Cancels all tasks, waits until they have ended, with the [cleanups](crate::with_cleanup) that they leave, and empties the set. When
-    /// `grace` is over, the cleanups that are left are dropped, and reported. The outputs are dropped; a panic is reported, as
-    /// that of a detached task.
+    /// Cancels all tasks, waits until they have ended, including the
+    /// [cleanups](crate::with_cleanup) they leave, and empties the set. After `grace`, the
+    /// remaining cleanups are dropped and reported. The outputs are dropped. A panic is reported,
+    /// like that of a detached task.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has cancelled all, and the set has those that have not ended yet.
+    /// If the future is dropped before it is ready, all tasks are cancelled, and the set has the
+    /// tasks that have not ended yet.
     #[doc(alias = "shutdown")]
     pub async fn cancel_and_wait(&mut self, grace: Duration) {
         self.cancel_all();
@@ -226,7 +234,7 @@ impl<T> TaskSet<T> {
 
     fn poll_all_ended(&mut self, cx: &Context<'_>) -> Poll<()> {
         while let Some(task) = self.take_ended() {
-            // The drop of a handle has a panic reported.
+            // Dropping the handle makes a panic be reported.
             drop(task);
         }
         match &self.watch {
@@ -252,7 +260,7 @@ impl<T> TaskSet<T> {
         task
     }
 
-    /// Gives the places back, and those of the watch, where there were many and none is in use.
+    /// Frees the places and the watch's places if there were many and none is in use.
     fn trim(&mut self) {
         if self.len == 0 && self.tasks.len() > PLACES_KEPT {
             self.tasks = Vec::new();
@@ -260,17 +268,18 @@ impl<T> TaskSet<T> {
         }
     }
 
-    /// Nobody wakes anybody any more there, and each task has ended with its loop.
+    /// Takes a task of an ended loop. Nothing wakes the set there any more, and each task has ended
+    /// with its loop.
     #[cold]
     fn take_of_ended_loop(&mut self) -> Option<Task<T>> {
         let place = self.tasks.iter_mut().find(|place| place.is_some())?;
-        // Panics if the loop lives, elsewhere.
+        // Panics if the loop still lives on another thread.
         let task = place.take_if(|task| task.is_finished());
         self.len -= usize::from(task.is_some());
         task
     }
 
-    /// Takes all tasks out; the set is as new.
+    /// Takes all tasks out, leaving the set as new.
     fn drain(&mut self) -> impl Iterator<Item = Task<T>> + use<T> {
         self.watch = None;
         self.len = 0;
@@ -278,9 +287,9 @@ impl<T> TaskSet<T> {
     }
 }
 
-/// Of a task that has ended.
+/// The result of a task that has ended.
 fn result_of<T: 'static>(mut task: Task<T>) -> Result<T, JoinError> {
-    // The set has taken its share of the budget.
+    // The set has already spent the budget for this result.
     let _lifted = runtime::lift();
     match Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -289,7 +298,8 @@ fn result_of<T: 'static>(mut task: Task<T>) -> Result<T, JoinError> {
 }
 
 impl<T: 'static> TaskSet<T> {
-    /// Empties the set; the tasks go on, each [detached](Task::detach): an error or a panic is reported.
+    /// Empties the set and lets its tasks continue. Each is [detached](Task::detach), so an error
+    /// or a panic is reported.
     pub fn detach_all<How>(&mut self)
     where
         T: Outcome<Error: Reportable<How>>,

@@ -1,4 +1,4 @@
-//! `gather!` and `try_gather!`: a few futures of different types at once, without a box for any of them.
+//! `gather!` and `try_gather!`: a few futures of different types at once, without boxing them.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -8,19 +8,23 @@ use std::task::{Context, Poll, ready};
 use super::member::Member;
 use crate::runtime::{self, Gathering, Scope};
 
-/// Runs a few futures at once, of whatever types, and gives their outputs as a tuple; asyncio's `gather`.
+/// Runs a few futures of any types at once, and returns their outputs as a tuple. Asyncio's
+/// `gather`.
 ///
-/// `gather!(a, b)` is a future: `.await` stands outside. All run to their end, in the task that awaits it, and each is
-/// polled only when it was woken. Dropping it drops all. For a list of futures of one type, the function
-/// [`gather`](fn@crate::gather). Up to 12 futures.
+/// `gather!(a, b)` is a future: put `.await` after it. All futures run to their end, in the task
+/// that awaits the result, and each is polled only when it was woken. Dropping the result drops all
+/// of them. Takes up to 12 futures. For a list of futures of one type, use the function
+/// [`gather`](fn@crate::gather).
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops all futures, and the outputs that are there already.
+/// If the future is dropped before it is ready, it drops all futures and the outputs collected so
+/// far.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs. A panic of a future reaches the code that awaits the result.
+/// Panics when polled outside a loop. A panic of one of the futures propagates to the code that
+/// awaits the result.
 ///
 /// # Examples
 ///
@@ -44,25 +48,28 @@ macro_rules! gather {
     };
 }
 
-/// Runs a few futures at once, until the first error: then drops the others and gives that error. If all succeed, gives
-/// their values as a tuple.
+/// Runs a few futures at once until the first error, then drops the others and returns that error.
+/// If all succeed, returns their values as a tuple.
 ///
-/// `try_gather!(a, b)` is a future: `.await` stands outside. The error type is the same for all. For a list of futures of
-/// one type, the function [`try_gather`](fn@crate::try_gather). Up to 12 futures.
+/// `try_gather!(a, b)` is a future: put `.await` after it. All futures must have the same error
+/// type. Takes up to 12 futures. For a list of futures of one type, use the function
+/// [`try_gather`](fn@crate::try_gather).
 ///
-/// Tasks among them need a word more; see [`try_gather`](fn@crate::try_gather#tasks).
+/// Tasks among the futures need extra care; see [`try_gather`](fn@crate::try_gather#tasks).
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops all futures, and the values that are there already.
+/// If the future is dropped before it is ready, it drops all futures and the values collected so
+/// far.
 ///
 /// # Errors
 ///
-/// The first error, by time.
+/// Returns the error that occurred first.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs. A panic of a future reaches the code that awaits the result.
+/// Panics when polled outside a loop. A panic of one of the futures propagates to the code that
+/// awaits the result.
 ///
 /// # Examples
 ///
@@ -81,25 +88,26 @@ macro_rules! try_gather {
     };
 }
 
-/// What [`gather!`](crate::gather!) takes: a tuple of futures.
+/// The argument of [`gather!`](crate::gather!): a tuple of futures.
 pub trait GatherTuple {
-    /// A tuple of their outputs.
+    /// The tuple of their outputs.
     type Output;
 
-    /// Runs them at once.
+    /// Runs all futures at once.
     fn gather(self) -> impl Future<Output = Self::Output>;
 }
 
-/// What [`try_gather!`](crate::try_gather!) takes: a tuple of futures of results with one error type.
+/// The argument of [`try_gather!`](crate::try_gather!): a tuple of futures whose outputs are
+/// results with one error type.
 pub trait TryGatherTuple {
-    /// A tuple of their values, or the first error.
+    /// The tuple of their values, or the first error.
     type Output;
 
-    /// Runs them at once.
+    /// Runs all futures at once.
     fn try_gather(self) -> impl Future<Output = Self::Output>;
 }
 
-/// Polls one of a tuple, told by its index.
+/// Polls the member of a tuple with the given index.
 type PollMember<'a> = dyn FnMut(usize, &mut Context<'_>) -> Poll<ControlFlow<()>> + 'a;
 
 fn poll_to_end<F: Future>(
@@ -178,7 +186,7 @@ macro_rules! tuples {
                     })
                 })
                 .await;
-                // The first error, wherever it stands: the others have a value or nothing yet.
+                // The first error, at any position. The other futures have a value or nothing yet.
                 $(
                     let $name = match $name.as_mut().take() {
                         Some(Err(error)) => return Err(error),

@@ -1,4 +1,4 @@
-//! `unconstrained`: a future without a budget.
+//! `unconstrained`: runs a future without a budget.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,15 +7,17 @@ use pin_project_lite::pin_project;
 
 use crate::runtime;
 
-/// Lifts the budget of each poll for `future`: it may do any number of operations that are ready, one after the other, without
-/// letting others run.
+/// Lifts the budget of each poll for `future`: it may perform any number of ready operations in a
+/// row without letting other tasks run.
 ///
-/// Otherwise a poll of a task may do 128 such operations: reads of buffered data, items that lie in a queue, locks that are
-/// free. The next one wakes the task and stays pending until its next poll, so a loop over operations that are always ready
-/// lets timers, sockets and other tasks have their turn. Lift the budget for work that must not be cut into pieces, and that is
-/// known to end soon. Tasks that the future creates, the children of groups included, have budgets of their own.
+/// Normally a poll of a task may perform 128 such operations: reads of buffered data, items taken
+/// from a queue, locks that are free. The next operation wakes the task and stays pending until its
+/// next poll. So a loop over operations that are always ready gives timers, sockets and other tasks
+/// their turn. Lift the budget for work that must not be interrupted and is known to end soon.
+/// Tasks that the future creates, including children of groups, have budgets of their own.
 ///
-/// This is Tokio's `unconstrained`. asyncio has no budget: there an `await` of what is ready never yields.
+/// This is Tokio's `unconstrained`. Asyncio has no budget: there, awaiting something that is ready
+/// never yields.
 ///
 /// # Cancel safety
 ///

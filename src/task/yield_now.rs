@@ -1,17 +1,19 @@
-//! `yield_now`: let the others run.
+//! `yield_now`: lets other tasks run.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::runtime::Yield;
 
-/// Lets every other runnable task run once, then goes on; asyncio's `sleep(0)`.
+/// Lets every other runnable task run once, then continues. Asyncio's `sleep(0)`.
 ///
-/// Inside a [`task_group`](crate::task_group), a [`gather!`](crate::gather!) or the like, which are polled as one, the other
-/// members that are runnable come first, and other tasks after 64 of their polls at most.
+/// A [`task_group`](crate::task_group), a [`gather!`](crate::gather!) or the like is polled as one
+/// task. Inside it, other runnable members come first, and other tasks after at most 64 of their
+/// polls.
 ///
-/// Where tasks take long between two `await`s, the loop looks at sockets, timers and other threads
-/// [every 50 microseconds](crate::Builder::look_around_every), and what that wakes comes before the tasks that have yielded.
+/// If tasks run for long between two `await`s, the loop checks sockets, timers and other threads
+/// [every 50 microseconds](crate::Builder::look_around_every). Tasks woken by this run before tasks
+/// that have yielded.
 ///
 /// # Examples
 ///

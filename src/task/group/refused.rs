@@ -1,7 +1,8 @@
-//! Futures that a group refuses: it is cancelled, has failed or has ended.
+//! Futures that a group refuses because it is cancelled, has failed or has ended.
 //!
-//! The drop of such a future may create the next task, so the drops must not nest on the stack of their creators. While the group
-//! is polled, it drops them in its polls, a level at a time. Later the outermost creator drops all, one after the other.
+//! Dropping such a future may create the next task, so the drops must not nest on their creators'
+//! stacks. While the group is polled, it drops the refused futures in its polls, one level at a
+//! time. After that, the outermost creator drops them all, one after the other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,15 +11,15 @@ use std::mem::{self, ManuallyDrop};
 use super::child::BoxedChild;
 use crate::runtime::drop_reported;
 
-/// The most futures that a group refuses before it leaks the rest: a drop that creates the next task again and again has to end
-/// somewhere.
+/// The maximum number of futures that a group refuses before it leaks the rest. A drop that creates
+/// the next task again and again has to end somewhere.
 const REFUSED_MAX: u32 = 100_000;
 
 pub(super) struct Refused<'env, E> {
-    /// The group is polled no more.
+    /// Whether the group's polls are over.
     is_over: Cell<bool>,
     count: Cell<u32>,
-    /// Somebody further out on the stack drops what is put in here.
+    /// Whether a call further out on the stack is dropping the futures, including new ones.
     is_dropping: Cell<bool>,
     waiting: RefCell<VecDeque<BoxedChild<'env, E>>>,
 }
@@ -33,7 +34,7 @@ impl<'env, E> Refused<'env, E> {
         }
     }
 
-    /// Takes a future that is to be dropped.
+    /// Takes a future to be dropped.
     pub(super) fn push(&self, child: BoxedChild<'env, E>) {
         if self.count.get() == REFUSED_MAX {
             let _leaked = ManuallyDrop::new(child);
@@ -50,7 +51,7 @@ impl<'env, E> Refused<'env, E> {
         self.waiting.borrow().is_empty()
     }
 
-    /// Drops those that have been refused until now.
+    /// Drops the futures that have been refused so far.
     pub(super) fn drop_level(&self) {
         if !self.is_empty() {
             let level = mem::take(&mut *self.waiting.borrow_mut());
@@ -58,7 +59,8 @@ impl<'env, E> Refused<'env, E> {
         }
     }
 
-    /// The group has ended, or is dropped: from now on creators drop what they cannot create.
+    /// Records that the group has ended or was dropped. From now on, creators drop the futures that
+    /// are refused.
     pub(super) fn end(&self) {
         self.is_over.set(true);
         self.drop_all();

@@ -1,4 +1,4 @@
-//! `task_group`: the future that polls a group's body and children, and puts their results together.
+//! `task_group`: the future that polls a group's body and children and combines their results.
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -16,54 +16,61 @@ use crate::runtime::{
     panic_message,
 };
 
-/// Runs `body`, which creates tasks in its group, and is ready when it and all of them have ended; asyncio's `TaskGroup`,
-/// Trio's nursery.
+/// Runs `body`, which creates tasks in its group. Ready when the body and all tasks have ended.
+/// Asyncio's `TaskGroup`, Trio's nursery.
 ///
-/// Nothing outlives the group. So its tasks, its children, may borrow what was declared before it, and no error is lost:
+/// Nothing outlives the group. So its tasks, its children, may borrow data declared before it, and
+/// no error is lost:
 ///
-/// - The first `Err` or panic, of a child or of the body, cancels all children and the body. Those that had been woken before
-///   a child failed have their turn first, and may fail too. When all have ended, with their [cleanups](crate::with_cleanup),
-///   all errors come back in one [`GroupError`], each with its task's name and place. A panic goes on in whoever awaits the
-///   group; errors that came beside it are reported.
-/// - A child that is cancelled by itself is no error. [`Group::cancel`] cancels all children, and not the body.
-/// - Dropping the group's future drops the body, then the children. Their cleanups are the enclosing task's. Errors and panics
-///   that the group had not given back yet are reported.
+/// - The first `Err` or panic, of a child or of the body, cancels all children and the body.
+///   Children that were woken before a child failed have their turn first, and may fail too. When
+///   all have ended, with their [cleanups](crate::with_cleanup), all errors come back in one
+///   [`GroupError`], each with its task's name and place. A panic continues in the task that awaits
+///   the group; errors that occurred beside it are reported.
+/// - Cancelling a single child is not an error. [`Group::cancel`] cancels all children, but not the
+///   body.
+/// - Dropping the group's future drops the body, then the children. Their cleanups belong to the
+///   enclosing task. Errors and panics that the group has not returned yet are reported.
 ///
-/// The output of the body says what the group gives: `Result<T, E>` gives `Result<T, GroupError<E>>`, `()` and plain values give
-/// themselves ([`Body`](crate::task::Body)). Children end with `Result<_, E>`, with `()` or with a plain value
-/// ([`GroupOutcome`](crate::task::GroupOutcome)), mixed freely. Where a closure leaves `E` open, name it: `async |group| ->
-/// io::Result<()> { .. }`.
+/// The output of the body decides the output of the group: `Result<T, E>` becomes `Result<T,
+/// GroupError<E>>`; `()` and plain values stay as they are ([`Body`](crate::task::Body)). Children
+/// end with `Result<_, E>`, with `()` or with a plain value
+/// ([`GroupOutcome`](crate::task::GroupOutcome)), in any mixture. If a closure leaves `E` open,
+/// name it: `async |group| -> io::Result<()> { .. }`.
 ///
-/// Outside means outside of the closure. What the body itself declares, a loop's variable too, ends before the children do: a
-/// child takes it along by `async move`, and references to what lies outside with it. What should end with the body, such as
-/// a listener that is to be closed while the last connections drain, is moved into it: `async move |group| { .. }`.
+/// "Before the group" means outside the closure. Variables that the body itself declares, including
+/// loop variables, end before the children do. A child takes them along with `async move`, together
+/// with references to data outside. Values that should end with the body, such as a listener to be
+/// closed while the last connections drain, are moved into it: `async move |group| { .. }`.
 ///
-/// The children run within the time limits around the group: [`deadline`](crate::deadline) tells a child the limit of the code that
-/// awaits the group, and when a [`timeout`](crate::timeout) there is over, the children go with the group.
+/// Time limits around the group apply to the children: [`deadline`](crate::deadline) gives a child
+/// the limit of the code that awaits the group, and when a [`timeout`](crate::timeout) there
+/// expires, the children go with the group.
 ///
-/// The children are tasks like others, with a [`Task`](crate::Task) handle, a name and a place in [`all_tasks`](crate::all_tasks), and
-/// are polled inside the task that awaits the group.
+/// Children are ordinary tasks, with a [`Task`](crate::Task) handle, a name and a place in
+/// [`all_tasks`](crate::all_tasks). They are polled inside the task that awaits the group.
 ///
 /// # When it does not compile
 ///
-/// - "type mismatch resolving `<() as Body>::Error`", "expected `Error`, found `Infallible`": children may fail, but the body
-///   ends with `()`. End it with `Ok(())`, and name the error: `async |group| -> io::Result<()> { .. Ok(()) }`.
-/// - "async block may outlive the current function", "`x` does not live long enough": the child borrows from the body; see
-///   above.
-/// - A function that takes a group and what its children borrow names the lifetime twice:
-///   `fn fetch_all<'env>(group: &Group<'env, io::Error>, urls: &'env [String])`.
+/// - "type mismatch resolving `<() as Body>::Error`", "expected `Error`, found `Infallible`":
+///   children may fail, but the body ends with `()`. End it with `Ok(())`, and name the error type:
+///   `async |group| -> io::Result<()> { .. Ok(()) }`.
+/// - "async block may outlive the current function", "`x` does not live long enough": the child
+///   borrows from the body; see above.
+/// - A function that takes a group and data that its children borrow names the lifetime twice: `fn
+///   fetch_all<'env>(group: &Group<'env, io::Error>, urls: &'env [String])`.
 ///
 /// # Cancel safety
 ///
-/// Dropping it cancels the body and all children.
+/// Dropping the future cancels the body and all children.
 ///
 /// # Errors
 ///
-/// [`GroupError`], if the body is one that may fail.
+/// Returns a [`GroupError`], if the body's output is a `Result`.
 ///
 /// # Panics
 ///
-/// If the body or a child panics. When polled where no loop runs.
+/// Panics if the body or a child panics, and when polled outside a loop.
 ///
 /// # Examples
 ///
@@ -98,7 +105,7 @@ where
     B: Body<Error: fmt::Debug + 'static>,
 {
     let group = Group::new();
-    // The call is a part of the body: it may create children, and panic.
+    // The call is part of the body: it may create children, and it may panic.
     let inner = group.clone();
     let body = Some(async move { body(inner).await });
     let running = Running {
@@ -114,14 +121,14 @@ where
 
 pin_project! {
     struct Running<'env, F, V, E: 'static> {
-        // `None` once it is ready, or dropped because something failed.
+        // `None` once the body is ready, or dropped because something failed.
         #[pin]
         body: Option<F>,
         group: Group<'env, E>,
         value: Option<V>,
         stage: Stage,
         failures: Failures<E>,
-        // What the body left when it was dropped.
+        // Cleanups that the body left when it was dropped.
         left: Option<LeftCleanups>,
     }
 
@@ -134,9 +141,10 @@ pin_project! {
 
 enum Stage {
     Open,
-    /// A child has failed, and so many were woken before: they have their turn, and can fail too, before all are cancelled.
+    /// A child has failed. This many turns remain for tasks woken before that, which can fail too,
+    /// before everything is cancelled.
     LastTurns(usize),
-    /// All were cancelled.
+    /// Everything was cancelled.
     Stopped,
 }
 
@@ -192,7 +200,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         self.body.is_none() && self.group.is_empty()
     }
 
-    /// Those that came with the drop of a `start`, as that of the body.
+    /// Takes errors left by the drop of a `start`, which the drop of the body can cause.
     fn take_left_errors(mut self: Pin<&mut Self>) {
         let errors = self.group.shared.left_errors.take();
         if errors.is_empty() {
@@ -215,7 +223,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 this.body.set(None);
                 Poll::Ready(Some(outcome))
             }
-            // A wake came after its end.
+            // A wake came after the body's end.
             None => Poll::Ready(None),
         };
         let polled = panic::catch_unwind(AssertUnwindSafe(|| turn.poll(poll)));
@@ -240,7 +248,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         }
     }
 
-    /// The child is the current task, until `suspend` or `end`.
+    /// Polls a child, which is the current task until `suspend` or `end`.
     fn poll_child(mut self: Pin<&mut Self>, turn: ChildTurn, mut job: BoxedChild<'env, E>) {
         let children = &self.group.shared.children;
         let poll = AssertUnwindSafe(|| turn.poll(|cx| job.as_mut().poll(cx)));
@@ -269,7 +277,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         }
     }
 
-    /// The child was cancelled, and is the current task until `end`.
+    /// Drops a cancelled child, which is the current task until `end`.
     fn drop_child(self: Pin<&mut Self>, turn: ChildTurn, job: BoxedChild<'env, E>) {
         match turn.drop(|| drop_caught(job)) {
             None => self.group.shared.children.end(turn, Ending::Cancelled),
@@ -277,7 +285,8 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         }
     }
 
-    /// The payload is for whoever awaits the group; the child's handle has a copy of the message.
+    /// Keeps the payload for the task that awaits the group. The child's handle gets a copy of the
+    /// message.
     #[cold]
     fn child_panicked(mut self: Pin<&mut Self>, turn: ChildTurn, payload: Payload) {
         let children = &self.group.shared.children;
@@ -293,18 +302,20 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         self.child_failed(woken);
     }
 
-    /// The group takes no more children, and ends when those that were `woken` before have had their turn; as with asyncio,
-    /// where the news come after the round. Whoever awaited the child was woken by its end, and has none.
+    /// Closes the group to new children, and ends it once the tasks that were `woken` before have
+    /// had their turn. Asyncio does the same: there, the failure is noticed after the round. A task
+    /// that awaited the child was woken by its end and has no such turn.
     #[cold]
     fn child_failed(mut self: Pin<&mut Self>, woken: usize) {
         if let Stage::Open = self.stage {
             self.group.shared.is_closed.set(true);
-            // The turn that failed is counted too.
+            // The turn that failed counts too.
             *self.as_mut().project().stage = Stage::LastTurns(woken + 1);
         }
     }
 
-    /// One of the last turns is over; without one, all are, for some had nothing to do any more.
+    /// Counts one of the last turns. If there was no turn left to take, the last turns are over,
+    /// because some of the woken tasks had nothing to do any more.
     #[cold]
     fn count_turn(mut self: Pin<&mut Self>, left: usize, has_turn: bool) {
         if has_turn && left > 1 {
@@ -314,7 +325,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         }
     }
 
-    /// No child or body goes on.
+    /// Cancels all children and drops the body.
     #[cold]
     fn stop(mut self: Pin<&mut Self>) {
         self.group.cancel();
@@ -342,7 +353,8 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         this.group.shared.refused.end();
         match this.failures.take() {
             Err(payload) => {
-                // Before it goes on: a second panic, while the stack unwinds, would abort the process.
+                // Dropped before the panic continues: a second panic during unwinding would abort
+                // the process.
                 runtime::drop_reported(this.value.take());
                 panic::resume_unwind(payload);
             }
@@ -351,7 +363,7 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
         }
     }
 
-    /// The group goes before its end.
+    /// Drops everything, when the group is dropped before its end.
     fn drop_all(self: Pin<&mut Self>) {
         let mut this = self.project();
         let shared = &this.group.shared;
@@ -373,7 +385,8 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 (None, _) => {}
             }
         }
-        // A child may have failed before, and a timeout may have dropped the group while others cleaned up.
+        // A child may have failed earlier, and a timeout may have dropped the group while others
+        // cleaned up.
         this.failures.errors.extend(shared.left_errors.take());
         this.failures.report();
         if let Some(payload) = panicked {

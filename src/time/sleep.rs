@@ -1,4 +1,4 @@
-//! `sleep` and `sleep_until`.
+//! `sleep` and `sleep_until`: waiting for a duration or until a moment.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use crate::runtime::{Nanos, Timer, When, Yield, from_instant, nanos, poll_budget};
 
-/// Waits for `duration`, counted from the first poll; asyncio's `sleep`.
+/// Waits for `duration`, counted from the first poll. Asyncio's `sleep`.
 ///
-/// Never early. On an idle loop it is late by some tens of microseconds on Linux (a millisecond elsewhere), on a busy
-/// one by as much as a round of polls takes. Sleeps with the same deadline end in the order in which they began.
-/// `Duration::ZERO` lets the others run once, and `Duration::MAX` never ends.
+/// A sleep never ends early. On an idle loop it is late by some tens of microseconds on Linux (a
+/// millisecond elsewhere), and on a busy loop by up to the time of a round of polls. Sleeps with
+/// the same deadline end in the order in which they began. `Duration::ZERO` lets other tasks run
+/// once, and `Duration::MAX` never ends.
 ///
 /// # Cancel safety
 ///
-/// Dropping it disarms the timer.
+/// Dropping the future disarms the timer.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, or on another loop than at first.
+/// Panics when polled outside a loop, or on another loop than the first time.
 ///
 /// # Examples
 ///
@@ -33,17 +34,18 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep { state: State::After(Packed(nanos(duration))) }
 }
 
-/// Waits until `deadline`, by the [loop's clock](super::now); asyncio's `loop.call_at`, to be awaited.
+/// Waits until `deadline` on the [loop's clock](super::now). An awaitable form of asyncio's
+/// `loop.call_at`.
 ///
-/// Like [`sleep`] in all else. A deadline that has passed lets the others run once.
+/// Otherwise like [`sleep`]. If the deadline has passed, lets other tasks run once.
 ///
 /// # Cancel safety
 ///
-/// Dropping it disarms the timer.
+/// Dropping the future disarms the timer.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, or on another loop than at first.
+/// Panics when polled outside a loop, or on another loop than the first time.
 ///
 /// # Examples
 ///
@@ -62,8 +64,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::at(from_instant(deadline))
 }
 
-/// The future of [`sleep`] and [`sleep_until`]. 16 bytes, `Send`, and `Unpin`: it can be polled by reference, in
-/// a loop, and [reset](Sleep::reset).
+/// The future of [`sleep`] and [`sleep_until`]. It takes 16 bytes and is `Send` and `Unpin`, so it
+/// can be polled by reference in a loop, and [reset](Sleep::reset).
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
@@ -74,28 +76,28 @@ const _: () = assert!(size_of::<Sleep>() <= 16);
 
 #[derive(Debug)]
 enum State {
-    /// New, and due so long after the first poll.
+    /// New, and due this long after the first poll.
     After(Packed),
     /// New, and due at this moment.
     At(Packed),
     Armed(Timer),
-    /// It was due at once, so no timer was needed; but whoever sleeps lets the others run.
+    /// Due at once, so it needs no timer, but it still lets other tasks run.
     Yielding(Yield),
     Elapsed,
 }
 
-/// Aligned as the key in a [`Timer`] is: with the alignment of `u64`, a `Sleep` would take 24 bytes.
+/// Aligned like the key in a [`Timer`]: with the alignment of `u64`, a `Sleep` would take 24 bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, packed(4))]
 struct Packed(Nanos);
 
 impl Sleep {
-    /// Whether it has ended. It ends only by being polled.
+    /// Whether the sleep has ended. It ends only when polled.
     pub fn is_elapsed(&self) -> bool {
         matches!(self.state, State::Elapsed)
     }
 
-    /// Makes it end at `deadline` instead, also if it has ended already.
+    /// Makes the sleep end at `deadline` instead, even if it has already ended.
     ///
     /// # Examples
     ///

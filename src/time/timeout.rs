@@ -1,4 +1,4 @@
-//! `timeout`, `timeout_at` and `wait_for`.
+//! `timeout`, `timeout_at` and `wait_for`: time limits for futures.
 
 use std::error::Error;
 use std::fmt;
@@ -13,31 +13,34 @@ use crate::runtime::{
     self, LeftCleanups, NEVER, Nanos, Timer, When, dropping, from_instant, nanos,
 };
 
-/// Gives `future` so much time, counted from the first poll, then drops it and gives [`TimeoutError`]; asyncio's
-/// `timeout`. If that leaves [cleanups](crate::with_cleanup), it waits for them first, as asyncio does.
+/// Gives `future` at most `duration`, counted from the first poll, then drops it and returns
+/// [`TimeoutError`]. Asyncio's `timeout`. If the drop leaves [cleanups](crate::with_cleanup), it
+/// waits for them first, as asyncio does.
 ///
-/// The time counts from the beginning of the first poll, however long that poll takes. The future is polled before the time is
-/// up: one that is ready always wins, even with `Duration::ZERO`, which allows one poll. `Duration::MAX` is no limit.
+/// The time starts at the beginning of the first poll, however long that poll takes. The future is
+/// polled before the time is checked, so a ready future always wins, even with `Duration::ZERO`,
+/// which allows one poll. `Duration::MAX` sets no limit.
 ///
-/// Limits nest: the code inside stops at the earliest of them, which it can ask for by [`deadline`](super::deadline). Where the
-/// time of two is up when their task comes to run, the outer one ends the wait, as in asyncio and Trio: what would go on after
-/// the inner one has no time left.
+/// Limits nest: the code inside stops at the earliest of them, which [`deadline`](super::deadline)
+/// returns. If two limits have expired when their task runs, the outer one ends the wait, as in
+/// asyncio and Trio, because the code after the inner one has no time left.
 ///
-/// A [`Task`](crate::Task) in place of the future goes on after its time is up, since dropping a handle only detaches the task.
-/// With [`cancel_on_drop`](crate::Task::cancel_on_drop) the task is cancelled, and the timeout returns when it has ended, with its
-/// cleanups; as asyncio's `wait_for` does.
+/// If the future is a [`Task`](crate::Task), the task continues after the timeout, because dropping
+/// a handle only detaches it. With [`cancel_on_drop`](crate::Task::cancel_on_drop) the task is
+/// cancelled, and the timeout returns when it has ended, including its cleanups, like asyncio's
+/// `wait_for`.
 ///
 /// # Cancel safety
 ///
-/// That of `future`.
+/// The same as that of `future`.
 ///
 /// # Errors
 ///
-/// [`TimeoutError`], which converts into an `io::Error` of the kind `TimedOut`.
+/// Returns [`TimeoutError`], which converts into an `io::Error` of the kind `TimedOut`.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, unless the future is ready at once.
+/// Panics when polled outside a loop, unless the future is ready at once.
 ///
 /// # Examples
 ///
@@ -58,19 +61,19 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
     Timeout::new(When::After(nanos(duration)), future)
 }
 
-/// Like [`timeout`], but until a moment by the [loop's clock](super::now); asyncio's `timeout_at`.
+/// Like [`timeout`], but with a deadline on the [loop's clock](super::now). Asyncio's `timeout_at`.
 ///
 /// # Cancel safety
 ///
-/// That of `future`.
+/// The same as that of `future`.
 ///
 /// # Errors
 ///
-/// [`TimeoutError`].
+/// Returns [`TimeoutError`] if the deadline passes first.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, unless the future is ready at once.
+/// Panics when polled outside a loop, unless the future is ready at once.
 ///
 /// # Examples
 ///
@@ -94,15 +97,15 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
 ///
 /// # Cancel safety
 ///
-/// That of `future`.
+/// The same as that of `future`.
 ///
 /// # Errors
 ///
-/// [`TimeoutError`].
+/// Returns [`TimeoutError`] if the time passes first.
 ///
 /// # Panics
 ///
-/// When polled where no loop runs, unless the future is ready at once.
+/// Panics when polled outside a loop, unless the future is ready at once.
 ///
 /// # Examples
 ///
@@ -130,12 +133,12 @@ pin_project! {
     }
 }
 
-/// What a timeout waits for, beside its future.
+/// The event that a timeout waits for besides its future.
 #[derive(Debug)]
 enum Stage {
     New(When),
     Set(Nanos, Timer),
-    /// The time is up, and the future has left these when it was dropped.
+    /// The time is up, and the dropped future left these cleanups.
     Cleanups(Box<LeftCleanups>),
     Over,
 }
@@ -150,7 +153,8 @@ impl<F> Timeout<F> {
 }
 
 impl Stage {
-    /// When the time is up, which counts from the beginning of the first poll, and whether it was up by then.
+    /// Returns the deadline, counted from the beginning of the first poll, and whether it had
+    /// already passed at that moment.
     #[inline]
     fn deadline(&self) -> (Nanos, bool) {
         let when = match *self {
@@ -168,11 +172,12 @@ impl Stage {
         (deadline, deadline <= now)
     }
 
-    /// Ready when the time is up; `was_up` says that it was before the first poll.
+    /// Ready when the time is up. `was_up` says that it was up before the first poll.
     #[track_caller]
     fn poll(&mut self, deadline: Nanos, was_up: bool, cx: &Context<'_>) -> Poll<()> {
         match self {
-            // A future that stopped only because its task's budget was used up may be ready the next time.
+            // A future that stopped only because its task's budget was used up may be ready at the
+            // next poll.
             Self::New(_) if was_up && runtime::has_budget() => Poll::Ready(()),
             Self::New(_) => {
                 *self = Self::Set(deadline, Timer::arm_unseen(deadline, cx, "`timeout`"));
@@ -202,13 +207,13 @@ impl<F: Future> Future for Timeout<F> {
             }
             ready!(this.stage.poll(deadline, was_up, cx));
             if runtime::is_overdue() {
-                // The limit around this one goes first, in this poll or after the next look at the clock. Should it have
-                // been moved by then, this one is asked again.
+                // The outer limit goes first, in this poll or after the next check of the clock. If
+                // it has been moved by then, this limit is checked again.
                 let soon = runtime::now().saturating_add(1);
                 *this.stage = Stage::Set(soon, Timer::arm_unseen(soon, cx, "`timeout`"));
                 return Poll::Pending;
             }
-            // Before the error is seen, also where the `Timeout` lives on.
+            // Dropped before the error is returned, even if the `Timeout` lives on.
             let left = dropping(|| this.future.set(None));
             *this.stage = left.map_or(Stage::Over, |left| Stage::Cleanups(Box::new(left)));
         }

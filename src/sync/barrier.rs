@@ -1,4 +1,4 @@
-//! `Barrier`: nobody goes on before all are there.
+//! `Barrier`: holds tasks back until all have arrived.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -10,17 +10,19 @@ use super::line::{Left, Line};
 use super::wait_list::WaitKey;
 use crate::runtime;
 
-/// A meeting point for a fixed number of tasks, again and again.
+/// A meeting point for a fixed number of tasks, which can be used repeatedly.
 ///
-/// Everybody who [`wait`](Self::wait)s is held up until as many are there as the barrier has parties; then all go on, and the next
-/// cycle begins. Each gets an index of its own: those who waited 0, 1, .. in the order in which they came, who came last
-/// the highest, and this one goes on without yielding.
+/// Tasks that [`wait`](Self::wait) are held until as many have arrived as the barrier has parties.
+/// Then all continue, and the next cycle begins. Each task gets its own index: the waiters get 0,
+/// 1, .. in order of arrival, and the last task gets the highest index and continues without
+/// yielding.
 ///
-/// Who arrives after the last one belongs to the next cycle, also while those of the former have not run yet. Who is
-/// dropped while it waits does not count any more.
+/// A task that arrives after the last one belongs to the next cycle, even if tasks of the previous
+/// cycle have not run yet. A task that is dropped while it waits no longer counts.
 ///
-/// This is `asyncio.Barrier`. Those that the last arrival has let go on are out of reach of a later [`reset`](Self::reset) or
-/// [`abort`](Self::abort), although they may not have run yet; in asyncio these hit them.
+/// This is `asyncio.Barrier`, with one difference: once the last arrival has released the tasks, a
+/// later [`reset`](Self::reset) or [`abort`](Self::abort) cannot affect them, even if they have not
+/// run yet. In asyncio it does.
 ///
 /// # Examples
 ///
@@ -47,16 +49,16 @@ use crate::runtime;
 pub struct Barrier {
     parties: usize,
     is_broken: Cell<bool>,
-    /// With what they are told in the end.
+    /// Each waiter with the result it is given in the end.
     line: Line<Option<Result<usize, BrokenBarrier>>>,
 }
 
 impl Barrier {
-    /// A barrier for `parties` tasks.
+    /// Creates a barrier for `parties` tasks.
     ///
     /// # Panics
     ///
-    /// If there are none.
+    /// Panics if `parties` is 0.
     #[track_caller]
     pub const fn new(parties: usize) -> Self {
         assert!(
@@ -66,48 +68,52 @@ impl Barrier {
         Self { parties, is_broken: Cell::new(false), line: Line::new() }
     }
 
-    /// Waits until all are there, and returns which of them this one is: 0 to `parties - 1`.
+    /// Waits until all tasks have arrived, and returns this task's index: 0 to `parties - 1`.
     ///
     /// # Errors
     ///
-    /// If the barrier is or gets [aborted](Self::abort), or is [reset](Self::reset) while this one waits.
+    /// Returns an error if the barrier is or gets [aborted](Self::abort), or is
+    /// [reset](Self::reset) during the wait.
     ///
     /// # Cancel safety
     ///
-    /// Who is dropped while it waits has not arrived. If the others were let go meanwhile, they go.
+    /// A task that is dropped while it waits counts as not arrived. If the tasks were released
+    /// meanwhile, the others continue.
     pub async fn wait(&self) -> Result<usize, BrokenBarrier> {
         Arrival { barrier: self, waiter: None }.await
     }
 
-    /// Begins anew: those who wait get an error, and a barrier that was aborted can be used again.
+    /// Starts afresh: current waiters get an error, and a barrier that was aborted can be used
+    /// again.
     pub fn reset(&self) {
         self.is_broken.set(false);
         self.line.grant_all(|told| *told = Some(Err(BrokenBarrier { is_aborted: false })));
     }
 
-    /// Breaks the barrier: those who wait get an error, and so does everybody who comes before it is [reset](Self::reset).
+    /// Breaks the barrier: current waiters get an error, and so do all tasks that arrive before it
+    /// is [reset](Self::reset).
     pub fn abort(&self) {
         self.is_broken.set(true);
         self.line.grant_all(|told| *told = Some(Err(BrokenBarrier { is_aborted: true })));
     }
 
-    /// How many have to come.
+    /// The number of tasks that have to arrive.
     pub fn parties(&self) -> usize {
         self.parties
     }
 
-    /// How many have come in this cycle.
+    /// The number of tasks that have arrived in this cycle.
     pub fn n_waiting(&self) -> usize {
         self.line.len()
     }
 
-    /// Whether it was aborted, and not reset since.
+    /// Whether the barrier was aborted and not reset since.
     #[doc(alias = "broken")]
     pub fn is_broken(&self) -> bool {
         self.is_broken.get()
     }
 
-    /// What can be said to who arrives without it waiting.
+    /// The result for a task that need not wait, or `None` if it has to.
     fn arrive(&self) -> Option<Result<usize, BrokenBarrier>> {
         if self.is_broken() {
             return Some(Err(BrokenBarrier { is_aborted: true }));
@@ -149,7 +155,8 @@ impl Arrival<'_> {
     fn poll_in_budget(&mut self, cx: &Context<'_>) -> Poll<Result<usize, BrokenBarrier>> {
         let line = &self.barrier.line;
         let Some(waiter) = self.waiter else {
-            // A clone may be the code of others, so it comes first, unless the barrier can be passed at once.
+            // The clone can be foreign code, so it happens before joining the line, and only if the
+            // task has to wait.
             if let Some(told) = self.barrier.arrive() {
                 return Poll::Ready(told);
             }
@@ -163,7 +170,7 @@ impl Arrival<'_> {
         match line.poll(waiter, cx) {
             Poll::Ready(told) => {
                 self.waiter = None;
-                // Nobody's wait is ended without a word.
+                // Every wait ends with a result, so the default is never used.
                 Poll::Ready(told.unwrap_or(Err(BrokenBarrier { is_aborted: false })))
             }
             Poll::Pending => Poll::Pending,
@@ -174,13 +181,13 @@ impl Arrival<'_> {
 impl Drop for Arrival<'_> {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter {
-            // There is nothing to pass on: the others have their own.
+            // There is nothing to pass on, because the other tasks have their own results.
             let (Left::Waiting(_) | Left::Granted(_)) = self.barrier.line.leave(waiter);
         }
     }
 }
 
-/// The barrier was [reset](Barrier::reset) while one waited, or it is [aborted](Barrier::abort).
+/// The barrier was [reset](Barrier::reset) during a wait, or it is [aborted](Barrier::abort).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[doc(alias = "BrokenBarrierError")]
 pub struct BrokenBarrier {
@@ -188,12 +195,12 @@ pub struct BrokenBarrier {
 }
 
 impl BrokenBarrier {
-    /// It is broken until it is reset.
+    /// Whether the barrier is broken until it is reset.
     pub fn is_aborted(&self) -> bool {
         self.is_aborted
     }
 
-    /// It was reset, and can be used.
+    /// Whether the barrier was reset, so that it can be used.
     pub fn is_reset(&self) -> bool {
         !self.is_aborted
     }

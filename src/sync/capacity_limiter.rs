@@ -1,4 +1,4 @@
-//! `CapacityLimiter`: a semaphore that knows who has what.
+//! `CapacityLimiter`: a semaphore that knows its borrowers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,13 +10,15 @@ use std::rc::Rc;
 use super::permits::Permits;
 use crate::runtime::TaskId;
 
-/// A limit of how many may do something at a time, which can be changed, and which knows who is doing it.
+/// An adjustable limit on how many borrowers may do something at a time, which knows them by name.
 ///
-/// Each borrower, usually a task, has one token at most: who asks for a second one while it has the first would wait for itself,
-/// and panics instead. The total can be changed while tokens are out, also to fewer than are out: then nobody gets one until
-/// enough of them are back.
+/// Each borrower, usually a task, has at most one token. Asking for a second one while it holds the
+/// first would make it wait for itself, so this panics instead. The total can be changed while
+/// tokens are borrowed, even to less than are borrowed: in that case no token is given out until
+/// enough have come back.
 ///
-/// Fair: who waits is served first come, first served, and tokens are handed over directly.
+/// The limiter is fair: waiters are served first come, first served, and tokens are handed over
+/// directly.
 ///
 /// This is Trio's `CapacityLimiter`.
 ///
@@ -65,11 +67,12 @@ impl CapacityLimiter {
     /// The largest total: `isize::MAX`.
     pub const MAX_TOTAL: usize = Permits::MAX;
 
-    /// A limiter with `total` tokens; with none, everybody waits until there are more.
+    /// Creates a limiter with `total` tokens. With 0 tokens, all borrowers wait until there are
+    /// more.
     ///
     /// # Panics
     ///
-    /// If they are more than [`MAX_TOTAL`](Self::MAX_TOTAL).
+    /// Panics if `total` is more than [`MAX_TOTAL`](Self::MAX_TOTAL).
     #[track_caller]
     pub const fn new(total: usize) -> Self {
         check(total);
@@ -80,28 +83,31 @@ impl CapacityLimiter {
         }
     }
 
-    /// Waits for a token for the current task. At once if there is one and nobody waits.
+    /// Acquires a token for the current task, waiting for one if necessary. Returns at once if one
+    /// is available and no task waits.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the place in the line up. A token that was handed over meanwhile goes to the next one.
+    /// Dropping the future gives up its place in the line. A token that was handed over meanwhile
+    /// goes to the next waiter.
     ///
     /// # Panics
     ///
-    /// If this task has a token of this limiter already, or waits for one; or if there is no current task.
+    /// Panics if this task already has a token of this limiter or waits for one, or if there is no
+    /// current task.
     pub async fn acquire(&self) -> Token<'_> {
         self.acquire_on_behalf_of(Borrower::current_task()).await
     }
 
-    /// As [`acquire`](Self::acquire), for a borrower that need not be the current task.
+    /// Like [`acquire`](Self::acquire), but for a borrower that need not be the current task.
     ///
     /// # Cancel safety
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// The same as that of [`acquire`](Self::acquire).
     ///
     /// # Panics
     ///
-    /// If the borrower has a token of this limiter already, or waits for one.
+    /// Panics if the borrower already has a token of this limiter or waits for one.
     pub async fn acquire_on_behalf_of(&self, borrower: Borrower) -> Token<'_> {
         let mut loan = Loan::open(self, borrower);
         if !self.permits.acquire_at_once(1) {
@@ -111,28 +117,29 @@ impl CapacityLimiter {
         Token { loan }
     }
 
-    /// As [`acquire`](Self::acquire), with a token that borrows nothing.
+    /// Like [`acquire`](Self::acquire), but with a token that borrows nothing.
     ///
     /// # Cancel safety
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// The same as that of [`acquire`](Self::acquire).
     ///
     /// # Panics
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// Panics in the same cases as [`acquire`](Self::acquire).
     pub async fn acquire_owned(self: Rc<Self>) -> OwnedToken {
         self.acquire_owned_on_behalf_of(Borrower::current_task()).await
     }
 
-    /// As [`acquire_on_behalf_of`](Self::acquire_on_behalf_of), with a token that borrows nothing.
+    /// Like [`acquire_on_behalf_of`](Self::acquire_on_behalf_of), but with a token that borrows
+    /// nothing.
     ///
     /// # Cancel safety
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// The same as that of [`acquire`](Self::acquire).
     ///
     /// # Panics
     ///
-    /// As for [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
+    /// Panics in the same cases as [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
     pub async fn acquire_owned_on_behalf_of(self: Rc<Self>, borrower: Borrower) -> OwnedToken {
         let mut loan = Loan::open(Rc::clone(&self), borrower);
         if !self.permits.acquire_at_once(1) {
@@ -142,21 +149,21 @@ impl CapacityLimiter {
         OwnedToken { loan }
     }
 
-    /// A token for the current task, if there is one and nobody waits.
+    /// Acquires a token for the current task if one is available and no task waits.
     ///
     /// # Panics
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// Panics in the same cases as [`acquire`](Self::acquire).
     #[track_caller]
     pub fn try_acquire(&self) -> Option<Token<'_>> {
         self.try_acquire_on_behalf_of(Borrower::current_task())
     }
 
-    /// A token for `borrower`, if there is one and nobody waits.
+    /// Acquires a token for `borrower` if one is available and no task waits.
     ///
     /// # Panics
     ///
-    /// As for [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
+    /// Panics in the same cases as [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
     #[track_caller]
     pub fn try_acquire_on_behalf_of(&self, borrower: Borrower) -> Option<Token<'_>> {
         let mut loan = Loan::open(self, borrower);
@@ -166,18 +173,21 @@ impl CapacityLimiter {
         })
     }
 
-    /// How many may have a token at a time.
+    /// The number of tokens that may be borrowed at a time.
     pub fn total(&self) -> usize {
         self.total.get()
     }
 
-    /// Changes how many may have a token at a time. New tokens go to those who wait, in their order.
+    /// Changes the number of tokens that may be borrowed at a time. New tokens go to the waiters,
+    /// in order.
     ///
-    /// With fewer than are out, nobody loses any; those that come back are not given out again until the new total is kept.
+    /// If the new total is less than the number of borrowed tokens, all borrowers keep theirs.
+    /// Tokens that come back are not given out again until the new total is met.
     ///
     /// # Panics
     ///
-    /// If they are more than [`MAX_TOTAL`](Self::MAX_TOTAL). The total stays then.
+    /// Panics if `total` is more than [`MAX_TOTAL`](Self::MAX_TOTAL). In this case the total does
+    /// not change.
     #[track_caller]
     pub fn set_total(&self, total: usize) {
         check(total);
@@ -189,24 +199,25 @@ impl CapacityLimiter {
         }
     }
 
-    /// How many tokens are out, handed-over ones included; more than the total if that was lowered.
+    /// The number of borrowed tokens, including handed-over ones. More than the total if that was
+    /// lowered.
     pub fn borrowed(&self) -> usize {
-        // The balance is the total less those that are out.
+        // The balance is the total minus the borrowed tokens.
         let out = 0_isize.saturating_add_unsigned(self.total()) - self.permits.balance();
         out.unsigned_abs()
     }
 
-    /// How many are there to be taken at this moment.
+    /// The number of tokens that are available right now.
     pub fn available(&self) -> usize {
         self.permits.available()
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub fn n_waiting(&self) -> usize {
         self.permits.waiting()
     }
 
-    /// Who has a token at this moment, in the order in which they were created.
+    /// The borrowers that have a token right now, in the order in which they were created.
     pub fn borrowers(&self) -> Vec<Borrower> {
         let borrowers = self.borrowers.borrow();
         let has_one = borrowers.iter().filter(|&(_, role)| *role == Role::Has);
@@ -232,7 +243,8 @@ impl Debug for CapacityLimiter {
     }
 }
 
-/// Who has a token of a [`CapacityLimiter`]: a task, or something else that was given a key of its own.
+/// The holder of a token of a [`CapacityLimiter`]: a task, or anything else that was given a key of
+/// its own.
 ///
 /// ```
 /// use oneloop::sync::{Borrower, CapacityLimiter};
@@ -250,12 +262,12 @@ pub struct Borrower(Who);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 enum Who {
     Task(TaskId),
-    /// Counted on each thread, so it stays on its own.
+    /// Counted separately on each thread, so it stays on its thread.
     Other(u64, PhantomData<*const ()>),
 }
 
 impl Borrower {
-    /// One that is equal to no other.
+    /// Creates a borrower that is not equal to any other.
     #[expect(clippy::new_without_default, reason = "a default would not be equal to another")]
     pub fn new() -> Self {
         thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
@@ -267,7 +279,7 @@ impl Borrower {
     ///
     /// # Panics
     ///
-    /// If no task is.
+    /// Panics if no task is being polled.
     #[track_caller]
     pub fn current_task() -> Self {
         let Some(task) = TaskId::current() else {
@@ -278,7 +290,7 @@ impl Borrower {
         Self(Who::Task(task))
     }
 
-    /// The task's name, while there is such a task; otherwise something with the number.
+    /// The task's name while the task exists. Otherwise a text with its number.
     pub fn name(&self) -> String {
         match self.0 {
             Who::Task(task) => {
@@ -289,7 +301,7 @@ impl Borrower {
     }
 }
 
-/// The limiter's record of a borrower, from its first poll on until its token is back.
+/// The limiter's record of a borrower, from its first poll until its token is returned.
 struct Loan<L: AsRef<CapacityLimiter>> {
     limiter: L,
     borrower: Borrower,
@@ -336,14 +348,14 @@ impl AsRef<Self> for CapacityLimiter {
     }
 }
 
-/// A token of a [`CapacityLimiter`], given back when it is dropped.
+/// A token of a [`CapacityLimiter`], returned when this is dropped.
 #[must_use = "a token that is dropped at once is given back at once"]
 pub struct Token<'a> {
     loan: Loan<&'a CapacityLimiter>,
 }
 
 impl Token<'_> {
-    /// Who has it.
+    /// The borrower that holds the token.
     pub fn borrower(&self) -> Borrower {
         self.loan.borrower
     }
@@ -355,14 +367,14 @@ impl Debug for Token<'_> {
     }
 }
 
-/// A token of a [`CapacityLimiter`] that borrows nothing, given back when it is dropped.
+/// A token of a [`CapacityLimiter`], returned when this is dropped. It borrows nothing.
 #[must_use = "a token that is dropped at once is given back at once"]
 pub struct OwnedToken {
     loan: Loan<Rc<CapacityLimiter>>,
 }
 
 impl OwnedToken {
-    /// Who has it.
+    /// The borrower that holds the token.
     pub fn borrower(&self) -> Borrower {
         self.loan.borrower
     }

@@ -1,4 +1,4 @@
-//! `Condition`: wait until what a lock protects has changed.
+//! `Condition`: waits until the value in a lock has changed.
 
 use std::fmt::{self, Debug, Formatter};
 use std::future::poll_fn;
@@ -7,18 +7,21 @@ use super::lock::LockGuard;
 use super::wait_queue::WaitQueue;
 use crate::runtime;
 
-/// Wait, with a [`Lock`](super::Lock) released meanwhile, until somebody says that its value has changed.
+/// Waits, with a [`Lock`](super::Lock) released meanwhile, for a notification that the value in the
+/// lock has changed.
 ///
-/// `wait` takes the guard of a lock and gives it back: whenever it returns, the lock is held. If it is dropped before, the lock is not
-/// held, or is released, and there is no guard that could say otherwise.
+/// `wait` takes the guard of a lock and returns it: whenever it returns, the lock is held. If its
+/// future is dropped earlier, the lock is not held, or is released, and there is no guard to claim
+/// otherwise.
 ///
-/// Waiters are notified first come, first served. A notification is remembered by nobody, so look at the value first, while
-/// the lock is held; [`wait_for`](Self::wait_for) and [`wait_while`](Self::wait_while) do. A waiter that was notified by
-/// [`notify_one`](Self::notify_one) or [`notify`](Self::notify), and is dropped before it has the lock again, passes the
-/// notification on.
+/// Waiters are notified first come, first served. Notifications are not stored, so check the value
+/// first, while the lock is held; [`wait_for`](Self::wait_for) and [`wait_while`](Self::wait_while)
+/// do this. If a waiter notified by [`notify_one`](Self::notify_one) or [`notify`](Self::notify) is
+/// dropped before it has the lock again, it passes the notification on.
 ///
-/// As with std's `Condvar`, a condition does not know its lock, and notifying does not need it. Use one with one lock:
-/// with several, a notification may reach a waiter whose value has not changed.
+/// As with std's `Condvar`, a condition does not know its lock, and notifying does not need the
+/// lock. Use a condition with one lock only: with several, a notification may reach a waiter whose
+/// value has not changed.
 ///
 /// This is `asyncio.Condition`.
 ///
@@ -58,23 +61,26 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// A condition for which nobody waits.
+    /// Creates a condition without waiters.
     pub const fn new() -> Self {
         Self { waiters: WaitQueue::new() }
     }
 
-    /// Releases the lock, waits until notified, and locks it again, behind those who wait for the lock then.
+    /// Releases the lock, waits for a notification, and locks the lock again, behind the tasks that
+    /// wait for it by then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves the lock released. A notification that this waiter alone had got goes to the next one.
+    /// Dropping the future leaves the lock released. A notification meant for this waiter alone
+    /// goes to the next one.
     pub async fn wait<'a, T>(&self, guard: LockGuard<'a, T>) -> LockGuard<'a, T> {
         let lock = LockGuard::lock(&guard);
         let mut wait = self.waiters.wait();
         let mut guard = Some(guard);
         let is_ones_own = poll_fn(|cx| {
             let poll = wait.poll_unless(cx, || false);
-            // Only now that this waiter stands in the line, so that no change of the value escapes it.
+            // Released only now that this waiter is in the line, so that it misses no change of the
+            // value.
             drop(guard.take());
             poll
         })
@@ -85,11 +91,11 @@ impl Condition {
         guard
     }
 
-    /// Waits until `is_so` says yes of the value. At once if it does already.
+    /// Waits until `is_so` returns `true` for the value. Returns at once if it already does.
     ///
     /// # Cancel safety
     ///
-    /// As for [`wait`](Self::wait).
+    /// The same as that of [`wait`](Self::wait).
     pub async fn wait_for<'a, T>(
         &self,
         mut guard: LockGuard<'a, T>,
@@ -102,11 +108,12 @@ impl Condition {
         guard
     }
 
-    /// Waits as long as `is_so` says yes of the value: std's form of [`wait_for`](Self::wait_for).
+    /// Waits as long as `is_so` returns `true` for the value. This is std's form of
+    /// [`wait_for`](Self::wait_for).
     ///
     /// # Cancel safety
     ///
-    /// As for [`wait`](Self::wait).
+    /// The same as that of [`wait`](Self::wait).
     pub async fn wait_while<'a, T>(
         &self,
         guard: LockGuard<'a, T>,
@@ -115,22 +122,22 @@ impl Condition {
         self.wait_for(guard, |value| !is_so(value)).await
     }
 
-    /// Notifies the one that has waited longest. `false`: nobody waits.
+    /// Notifies the task that has waited longest. Returns `false` if there is no waiter.
     pub fn notify_one(&self) -> bool {
         self.waiters.wake_one()
     }
 
-    /// Notifies up to `count` of those who wait, in their order, and returns how many.
+    /// Notifies up to `count` waiters, in order, and returns how many were notified.
     pub fn notify(&self, count: usize) -> usize {
         self.waiters.wake(count)
     }
 
-    /// Notifies all who wait, and returns how many.
+    /// Notifies all waiters and returns how many there were.
     pub fn notify_all(&self) -> usize {
         self.waiters.wake_all()
     }
 
-    /// How many wait and have not been notified.
+    /// The number of waiters that have not been notified.
     pub fn n_waiting(&self) -> usize {
         self.waiters.len()
     }
@@ -142,10 +149,10 @@ impl Debug for Condition {
     }
 }
 
-/// What a waiter has got, but cannot use before it has the lock again.
+/// A notification that its waiter cannot use before it has the lock again.
 struct Notification<'a> {
     condition: &'a Condition,
-    /// Not one for all.
+    /// Whether the notification was meant for this waiter alone.
     is_ones_own: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `Event`: has it happened?
+//! `Event`: a flag that tasks can wait for.
 
 use std::cell::Cell;
 use std::fmt::{self, Debug, Formatter};
@@ -7,10 +7,10 @@ use std::future::poll_fn;
 use super::wait_queue::WaitQueue;
 use crate::runtime;
 
-/// A flag that tasks wait for.
+/// A flag that tasks can wait for.
 ///
-/// Setting it wakes all who wait, in the order in which they came; they go on even if it is cleared again before they run. Those
-/// who come while it is set do not wait.
+/// Setting the flag wakes all waiters in order of arrival. They continue even if the flag is
+/// cleared again before they run. Tasks that arrive while it is set do not wait.
 ///
 /// This is `asyncio.Event`.
 ///
@@ -43,33 +43,33 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event that is not set.
+    /// Creates an event that is not set.
     pub const fn new() -> Self {
         Self { is_set: Cell::new(false), waiters: WaitQueue::new() }
     }
 
-    /// Sets it, and wakes all who wait. Does nothing if it is set.
+    /// Sets the event and wakes all waiters. Has no effect if it is already set.
     pub fn set(&self) {
         if !self.is_set.replace(true) {
             self.waiters.wake_all();
         }
     }
 
-    /// Those who come from now on wait.
+    /// Clears the event, so that tasks arriving from now on wait.
     pub fn clear(&self) {
         self.is_set.set(false);
     }
 
-    /// Whether it is set.
+    /// Whether the event is set.
     pub fn is_set(&self) -> bool {
         self.is_set.get()
     }
 
-    /// Waits until it is set. At once if it is.
+    /// Waits until the event is set. Returns at once if it already is.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost by dropping it.
+    /// Dropping the future loses nothing.
     pub async fn wait(&self) {
         if runtime::attempt(|| self.is_set()) {
             return;
@@ -78,7 +78,7 @@ impl Event {
         poll_fn(|cx| wait.poll_unless(cx, || self.is_set())).await;
     }
 
-    /// How many wait for it.
+    /// The number of waiters.
     pub fn n_waiting(&self) -> usize {
         self.waiters.len()
     }

@@ -1,4 +1,4 @@
-//! `Lock`: one at a time, also across an `await`.
+//! `Lock`: exclusive access for one task at a time, even across an `await`.
 
 use std::cell::{RefCell, RefMut};
 use std::fmt::{self, Debug, Display, Formatter};
@@ -9,20 +9,22 @@ use super::permits::Permits;
 
 const OUT: &str = "an owned guard has the value, so the lock is not free";
 
-/// A value that one task at a time may use, also across an `await`.
+/// A value that one task at a time may use, even across an `await`.
 ///
-/// Where nothing is awaited while the value is used, a `Cell` or `RefCell` does: nothing else runs between two `await`s. A lock is for
-/// what takes several steps, each of which waits, such as a request and its reply on one connection.
+/// If nothing is awaited while the value is in use, a `Cell` or `RefCell` is enough: no other task
+/// runs between two `await`s. A lock is for operations of several steps, each of which waits, such
+/// as a request and its reply on one connection.
 ///
-/// Fair: who waits is served first come, first served, and the lock is handed over directly. Whoever releases it and
-/// locks it again at once goes behind those who wait. A future of [`lock`](Self::lock) that has been given it holds it from then on: poll
-/// it or drop it, but do not keep it aside, as a `select!` by reference can.
+/// The lock is fair: waiters are served first come, first served, and the lock is handed over
+/// directly. A task that releases the lock and locks it again at once goes behind the waiters. A
+/// future of [`lock`](Self::lock) that was handed the lock holds it from then on: poll it or drop
+/// it, but do not set it aside, as a `select!` by reference can do.
 ///
-/// Not reentrant: a task that locks it twice waits for itself for ever. A panic while it is locked releases it, and does not
-/// poison it: what a panic can leave half done, cancelling can too, so code that locks has to keep the value sound
-/// across each `await` anyway.
+/// The lock is not reentrant: a task that locks it twice waits for itself forever. A panic while
+/// the lock is held releases it and does not poison it. Cancelling can leave the value half changed
+/// just as a panic can, so code that locks has to keep the value sound across each `await` anyway.
 ///
-/// This is `asyncio.Lock` together with what it protects.
+/// This is `asyncio.Lock` together with the data it protects.
 ///
 /// # Examples
 ///
@@ -50,7 +52,7 @@ const OUT: &str = "an owned guard has the value, so the lock is not free";
 /// });
 /// ```
 ///
-/// It stays on its thread:
+/// A lock stays on its thread:
 ///
 /// ```compile_fail
 /// fn assert_send<T: Send>() {}
@@ -59,21 +61,23 @@ const OUT: &str = "an owned guard has the value, so the lock is not free";
 #[doc(alias = "Mutex")]
 pub struct Lock<T> {
     permits: Permits,
-    /// `None` while an owned guard has it.
+    /// `None` while an owned guard has the value.
     value: RefCell<Option<T>>,
 }
 
 impl<T> Lock<T> {
-    /// A lock that is free.
+    /// Creates an unlocked lock.
     pub const fn new(value: T) -> Self {
         Self { permits: Permits::new(1), value: RefCell::new(Some(value)) }
     }
 
-    /// Waits until the lock is free, and for those who came before. At once if it is free.
+    /// Locks the lock, waiting until it is free and earlier waiters have been served. Returns at
+    /// once if it is free.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
+    /// Dropping the future gives up its place in the line. A lock that was handed over meanwhile
+    /// goes to the next waiter.
     #[doc(alias = "acquire")]
     pub async fn lock(&self) -> LockGuard<'_, T> {
         if !self.permits.acquire_at_once(1) {
@@ -82,18 +86,18 @@ impl<T> Lock<T> {
         self.guard()
     }
 
-    /// Locks it if that is possible without waiting; not if others wait.
+    /// Locks the lock if that is possible without waiting. Returns `None` if other tasks wait.
     pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
         self.permits.try_acquire(1).then(|| self.guard())
     }
 
-    /// As [`lock`](Self::lock), with a guard that borrows nothing.
+    /// Like [`lock`](Self::lock), but with a guard that borrows nothing.
     ///
-    /// The guard has the value itself, and puts it back when it is dropped.
+    /// The guard holds the value itself, and puts it back when dropped.
     ///
     /// # Cancel safety
     ///
-    /// As for [`lock`](Self::lock).
+    /// The same as that of [`lock`](Self::lock).
     pub async fn lock_owned(self: Rc<Self>) -> OwnedLockGuard<T> {
         if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
@@ -101,34 +105,34 @@ impl<T> Lock<T> {
         OwnedLockGuard::new(self)
     }
 
-    /// As [`try_lock`](Self::try_lock), with a guard that borrows nothing.
+    /// Like [`try_lock`](Self::try_lock), but with a guard that borrows nothing.
     pub fn try_lock_owned(self: Rc<Self>) -> Option<OwnedLockGuard<T>> {
         self.permits.try_acquire(1).then(|| OwnedLockGuard::new(self))
     }
 
-    /// Whether somebody has it, or it was handed over to somebody.
+    /// Whether the lock is held, or was handed over to a waiter.
     pub fn is_locked(&self) -> bool {
         self.permits.available() == 0
     }
 
-    /// How many wait for it.
+    /// The number of waiters.
     pub fn n_waiting(&self) -> usize {
         self.permits.waiting()
     }
 
-    /// The value; nobody else can have it.
+    /// The value. Exclusive access makes locking unnecessary.
     #[expect(clippy::missing_panics_doc, reason = "an owned guard keeps its lock in an `Rc`")]
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut().as_mut().expect(OUT)
     }
 
-    /// The value; nobody else can have it.
+    /// Consumes the lock and returns the value.
     #[expect(clippy::missing_panics_doc, reason = "an owned guard keeps its lock in an `Rc`")]
     pub fn into_inner(self) -> T {
         self.value.into_inner().expect(OUT)
     }
 
-    /// The lock has been acquired.
+    /// Makes the guard of a lock that has been acquired.
     fn guard(&self) -> LockGuard<'_, T> {
         let held = Held(self);
         let value = RefMut::map(self.value.borrow_mut(), |value| value.as_mut().expect(OUT));
@@ -151,7 +155,7 @@ impl<T> From<T> for Lock<T> {
 impl<T: Debug> Debug for Lock<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Lock");
-        // Locked meanwhile, since to format a value is the code of others.
+        // Locked during this call, because formatting a value is foreign code.
         match self.try_lock() {
             Some(value) => debug.field("value", &&*value),
             None => debug.field("value", &format_args!("<locked>")),
@@ -160,17 +164,17 @@ impl<T: Debug> Debug for Lock<T> {
     }
 }
 
-/// The lock is held, and the value at hand, until it is dropped: the guard of [`Lock::lock`].
+/// The guard of [`Lock::lock`]. It gives access to the value, and releases the lock when dropped.
 #[must_use = "a guard that is dropped at once releases the lock"]
 #[doc(alias = "MutexGuard")]
 #[doc(alias = "release")]
 pub struct LockGuard<'a, T> {
-    // Fields are dropped in this order: the value is free before whoever is next is woken.
+    // Fields are dropped in this order, so the value is free before the next waiter is woken.
     value: RefMut<'a, T>,
     held: Held<'a, T>,
 }
 
-/// Gives the lock to the next one.
+/// Hands the lock to the next waiter when dropped.
 struct Held<'a, T>(&'a Lock<T>);
 
 impl<T> Drop for Held<'_, T> {
@@ -213,17 +217,17 @@ impl<T: Display> Display for LockGuard<'_, T> {
     }
 }
 
-/// The lock is held until it is dropped: the guard of [`Lock::lock_owned`].
+/// The guard of [`Lock::lock_owned`]. It releases the lock when dropped.
 #[must_use = "a guard that is dropped at once releases the lock"]
 #[doc(alias = "OwnedMutexGuard")]
 pub struct OwnedLockGuard<T> {
     lock: Rc<Lock<T>>,
-    /// `None` only while it is put back.
+    /// `None` only while the value is being put back.
     value: Option<T>,
 }
 
 impl<T> OwnedLockGuard<T> {
-    /// `lock` has been acquired.
+    /// Makes the guard of `lock`, which has been acquired.
     fn new(lock: Rc<Lock<T>>) -> Self {
         let value = lock.value.take();
         Self { lock, value }
@@ -238,7 +242,7 @@ impl<T> OwnedLockGuard<T> {
 
 impl<T> Drop for OwnedLockGuard<T> {
     fn drop(&mut self) {
-        // There is nothing in its place that could be dropped.
+        // The place is empty, so this assignment drops no value.
         *self.lock.value.borrow_mut() = self.value.take();
         self.lock.permits.release(1);
     }

@@ -1,32 +1,36 @@
-//! Locks, events, semaphores, queues: how tasks of one loop wait for each other.
+//! Locks, events, semaphores and queues: how the tasks of one loop wait for each other.
 //!
-//! Everything here is for one thread: shared through `Rc` or by reference, without atomics, and not `Send`. It needs no running
-//! loop: it can be created anywhere, kept in a `const` thread-local, and awaited on any executor of its thread.
+//! Everything here is for one thread: shared through `Rc` or by reference, without atomics, and not
+//! `Send`. No running loop is needed: you can create these types anywhere, keep them in a `const`
+//! thread-local, and await them on any executor of their thread.
 //!
-//! What all of them keep:
+//! All of them have these properties:
 //!
 //! - **First come, first served.** Waiters are served in the order in which they were first polled.
-//! - **Direct hand-over.** What a waiter was given is its own from that moment, although it has not run yet: nobody who comes later can
-//!   take it. So whoever releases a lock and locks it again at once goes behind those who wait.
-//! - **Safe to cancel in every state.** A waiter that is dropped leaves the line; one that had been given something and did not know
-//!   yet passes it on.
-//! - **Nobody starves.** What is ready does not wait, but after 128 such operations in one poll the task lets others run first.
-//!   [`unconstrained`](crate::task::unconstrained) lifts that. On an executor without a oneloop there is no such limit.
-//! - **No time limits of their own**: put [`timeout`](crate::timeout) around the wait.
+//! - **Direct hand-over.** A grant belongs to its waiter from the moment it is made, although the
+//!   waiter has not run yet: no later task can take it. So a task that releases a lock and locks it
+//!   again at once goes behind the waiters.
+//! - **Cancel-safe in every state.** A waiter that is dropped leaves the line. If it was granted
+//!   something that it has not seen yet, it passes that on.
+//! - **No starvation.** Operations that are ready do not wait, but after 128 of them in one poll
+//!   the task lets other tasks run first. [`unconstrained`](crate::task::unconstrained) lifts this
+//!   limit. On an executor without a oneloop there is no such limit.
+//! - **No time limits of their own.** Put a [`timeout`](crate::timeout) around the wait.
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
-//! | use a value one at a time, also across an `await` | [`Lock`]; [`RwLock`] if most only read |
-//! | do something at most so many at a time | [`Semaphore`]; [`CapacityLimiter`] to see by whom, and to change how many |
-//! | wait until something has happened | [`Event`]; [`Condition`] if it is about a value in a lock |
-//! | wait until all are there | [`Barrier`] |
-//! | make something once, when it is first needed | [`OnceCell`] |
-//! | hand items from task to task | [`Queue`], [`channel`](mod@channel), [`oneshot`], [`broadcast`], [`watch`] |
-//! | have many tasks await one result | [`promise`] |
+//! | give tasks exclusive use of a value, even across an `await` | [`Lock`]; [`RwLock`] if most only read |
+//! | limit how many tasks do something at a time | [`Semaphore`]; [`CapacityLimiter`] to see which tasks, and to change the limit |
+//! | wait until something has happened | [`Event`]; [`Condition`] for a value in a lock |
+//! | wait until all tasks have arrived | [`Barrier`] |
+//! | create a value once, when it is first needed | [`OnceCell`] |
+//! | pass items from task to task | [`Queue`], [`channel`](mod@channel), [`oneshot`], [`broadcast`], [`watch`] |
+//! | let many tasks await one result | [`promise`] |
 //! | build something else | [`WaitQueue`] |
 //!
-//! Between two `await`s nothing else runs, so a `Cell` or `RefCell` often does. Between threads none of this works; what is made
-//! for it, such as async-channel, flume, futures-channel or tokio's `sync`, runs on this loop as on any other.
+//! No other task runs between two `await`s, so a `Cell` or `RefCell` is often enough. None of this
+//! works between threads. Primitives made for threads, such as async-channel, flume,
+//! futures-channel or tokio's `sync`, work on this loop as on any other.
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! `OnceCell`: made once, by whoever needs it first.
+//! `OnceCell`: a value created once, by the task that needs it first.
 
 use std::cell;
 use std::convert::Infallible;
@@ -7,10 +7,11 @@ use std::fmt::{self, Debug, Formatter};
 use super::permits::Permits;
 use crate::runtime;
 
-/// A value that is made once, by an async function, when it is first needed.
+/// A value that an async function creates once, when it is first needed.
 ///
-/// Of all who need it while it is not there, one makes it and the others wait. If making it fails, panics or is cancelled,
-/// the next one in the line tries. A function that needs the same cell waits for itself for ever.
+/// Of all tasks that need the missing value, one creates it and the others wait. If creating it
+/// fails, panics or is cancelled, the next task in the line tries. A function that needs the same
+/// cell that it initializes waits for itself forever.
 ///
 /// # Examples
 ///
@@ -33,12 +34,12 @@ use crate::runtime;
 /// ```
 #[doc(alias = "SetOnce")]
 pub struct OnceCell<T> {
-    /// One, of who may make the value.
+    /// The one permit to create the value.
     permits: Permits,
     value: cell::OnceCell<T>,
 }
 
-/// The only permit.
+/// Holds the only permit.
 struct Maker<'a>(&'a Permits);
 
 impl Drop for Maker<'_> {
@@ -48,17 +49,17 @@ impl Drop for Maker<'_> {
 }
 
 impl<T> OnceCell<T> {
-    /// An empty cell.
+    /// Creates an empty cell.
     pub const fn new() -> Self {
         Self { permits: Permits::new(1), value: cell::OnceCell::new() }
     }
 
-    /// The value, if it was made.
+    /// The value, if it was created.
     pub fn get(&self) -> Option<&T> {
         self.value.get()
     }
 
-    /// The value, if it was made.
+    /// The value, if it was created.
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut()
     }
@@ -67,7 +68,7 @@ impl<T> OnceCell<T> {
     ///
     /// # Errors
     ///
-    /// Gives `value` back if there is one already, or if one is being made.
+    /// Returns `value` if the cell already has a value, or if one is being created.
     pub fn set(&self, value: T) -> Result<(), T> {
         if !self.permits.try_acquire(1) {
             return Err(value);
@@ -76,25 +77,26 @@ impl<T> OnceCell<T> {
         self.value.set(value)
     }
 
-    /// The value; made by `make` if there is none.
+    /// Returns the value, creating it with `make` if there is none.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the future of `make`, and the next one in the line makes the value.
+    /// Dropping the future drops the future of `make`, and the next task in the line creates the
+    /// value.
     pub async fn get_or_init(&self, make: impl AsyncFnOnce() -> T) -> &T {
         let Ok(value) = self.get_or_try_init(async || Ok::<_, Infallible>(make().await)).await;
         value
     }
 
-    /// The value; made by `make` if there is none.
+    /// Returns the value, creating it with `make` if there is none.
     ///
     /// # Errors
     ///
-    /// That of `make`; the cell stays empty, and the next one in the line tries.
+    /// Returns the error of `make`. The cell stays empty, and the next task in the line tries.
     ///
     /// # Cancel safety
     ///
-    /// As for [`get_or_init`](Self::get_or_init).
+    /// The same as that of [`get_or_init`](Self::get_or_init).
     pub async fn get_or_try_init<E>(
         &self,
         make: impl AsyncFnOnce() -> Result<T, E>,
@@ -110,16 +112,16 @@ impl<T> OnceCell<T> {
             return Ok(value);
         }
         let value = make().await?;
-        // Nobody else sets it: that needs the permit.
+        // No other task sets the value, because that needs the permit.
         Ok(self.value.get_or_init(|| value))
     }
 
-    /// The value, if it was made; the cell is empty then.
+    /// Takes the value out, if it was created, and leaves the cell empty.
     pub fn take(&mut self) -> Option<T> {
         self.value.take()
     }
 
-    /// The value, if it was made.
+    /// Consumes the cell and returns the value, if it was created.
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }

@@ -1,13 +1,15 @@
-//! `oneshot`: one value, once, from one task to another.
+//! `oneshot`: one value, sent once from one task to another.
 //!
-//! [`channel`] makes both ends, in one allocation. The [`Receiver`] is itself the future of the value; a [`Sender`] that is dropped
-//! without sending wakes it with an error, where a plain asyncio `Future` would wait for ever.
+//! [`channel`] creates both ends, in one allocation. The [`Receiver`] is itself the future of the
+//! value. If a [`Sender`] is dropped without sending, the receiver gets an error, where a plain
+//! asyncio `Future` would wait forever.
 //!
-//! Both ends are local to a thread: they are neither `Send` nor `Sync`, and there is no atomic in them. They need no loop.
+//! Both ends are local to a thread: they are neither `Send` nor `Sync`, and use no atomics. They
+//! need no loop.
 //!
 //! # Examples
 //!
-//! A request that carries the way its answer takes:
+//! A request that carries the channel for its answer:
 //!
 //! ```
 //! use oneloop::sync::{Queue, oneshot};
@@ -58,18 +60,18 @@ pub use super::error::{RecvError, TryRecvError};
 use super::waker_cell::WakerCell;
 use crate::runtime;
 
-/// What both ends share: the one allocation.
+/// The one allocation that both ends share.
 struct Shared<T> {
     value: Cell<Option<T>>,
-    /// The sender has sent, or is gone.
+    /// Whether the sender has sent or is gone.
     is_sender_done: Cell<bool>,
-    /// The receiver was closed, or is gone.
+    /// Whether the receiver was closed or is gone.
     is_closed: Cell<bool>,
     receiver: WakerCell,
     sender: WakerCell,
 }
 
-/// Makes the two ends of a channel for one value.
+/// Creates the two ends of a channel for one value.
 ///
 /// # Examples
 ///
@@ -94,9 +96,9 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     (Sender { shared: Rc::clone(&shared) }, Receiver { shared })
 }
 
-/// The sending end of a [`channel`]: sends one value.
+/// The sending end of a [`channel`], for one value.
 ///
-/// Dropping it without sending gives the receiver an error.
+/// If it is dropped without sending, the receiver gets an error.
 #[must_use = "dropping it tells the receiver that no value will come"]
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
@@ -104,37 +106,38 @@ pub struct Sender<T> {
 
 /// The receiving end of a [`channel`], and the future of its value.
 ///
-/// Dropping it tells the sender, whose [`send`](Sender::send) then gives the value back. A value that was sent before is
-/// dropped with the receiver.
+/// If it is dropped, the sender notices: [`send`](Sender::send) then returns the value. A value
+/// that was sent earlier is dropped with the receiver.
 ///
 /// # Cancel safety
 ///
-/// Awaited by reference (`&mut receiver`), it loses nothing: the value waits in the channel.
+/// Awaiting the receiver by reference (`&mut receiver`) loses nothing: the value stays in the
+/// channel.
 ///
 /// # Errors
 ///
-/// [`RecvError`] if the sender was dropped without sending, if [`close`](Self::close) came before the value, or if the
-/// value was already received.
+/// Gives [`RecvError`] if the sender was dropped without sending, if [`close`](Self::close) came
+/// before the value, or if the value was already received.
 #[must_use = "it is a future, which does nothing unless awaited"]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> Sender<T> {
-    /// Sends the value and wakes the receiver; never waits.
+    /// Sends the value and wakes the receiver. Never waits.
     ///
-    /// That the value was sent does not mean that it will be received: the receiver may be dropped first.
+    /// A value that was sent is not necessarily received: the receiver may be dropped first.
     ///
     /// # Errors
     ///
-    /// The value, if the receiver is gone or [closed](Receiver::close).
+    /// Returns the value if the receiver is gone or [closed](Receiver::close).
     #[doc(alias = "set_result")]
     pub fn send(self, value: T) -> Result<(), T> {
         if self.shared.is_closed.get() {
             return Err(value);
         }
         self.shared.value.set(Some(value));
-        // The drop of `self` wakes the receiver.
+        // Dropping `self` wakes the receiver.
         Ok(())
     }
 
@@ -143,11 +146,11 @@ impl<T> Sender<T> {
         self.shared.is_closed.get()
     }
 
-    /// Waits until the receiver is gone or closed: nobody wants the value any more.
+    /// Waits until the receiver is gone or closed, so that the value is no longer wanted.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     ///
     /// # Examples
     ///
@@ -189,11 +192,11 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The value, if it is there; never waits.
+    /// Takes the value if it has arrived. Never waits.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`]: there is no value yet, or none will come.
+    /// Returns [`TryRecvError`] if there is no value yet, or if none will come.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         if let Some(value) = self.shared.value.take() {
             return Ok(value);
@@ -202,8 +205,8 @@ impl<T> Receiver<T> {
         Err(if ends { TryRecvError::CLOSED } else { TryRecvError::EMPTY })
     }
 
-    /// Refuses a value that was not sent yet, and wakes who waits in [`Sender::closed`]. One that was sent can still be
-    /// received.
+    /// Refuses a value that was not sent yet, and wakes a sender that waits in [`Sender::closed`].
+    /// A value that was already sent can still be received.
     ///
     /// # Examples
     ///
@@ -218,7 +221,7 @@ impl<T> Receiver<T> {
         self.shared.sender.wake();
     }
 
-    /// Whether no value can come any more that is not there already: the sender is gone, or this end was closed.
+    /// Whether no further value can arrive, because the sender is gone or this end was closed.
     pub fn is_closed(&self) -> bool {
         self.shared.is_sender_done.get() || self.shared.is_closed.get()
     }
@@ -231,7 +234,7 @@ impl<T> Future for Receiver<T> {
         runtime::with_budget(cx, |cx| {
             if !self.is_closed() {
                 self.shared.receiver.register(cx.waker());
-                // The register may have run code that sent it.
+                // Registering the waker may have run code that sent the value.
                 if !self.is_closed() {
                     return Poll::Pending;
                 }
@@ -244,7 +247,7 @@ impl<T> Future for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.is_closed.set(true);
-        // Where the sender is gone nobody waits, and a waker that is left goes with the channel.
+        // If the sender is gone there is no waiter, and a remaining waker goes with the channel.
         if !self.shared.is_sender_done.get() {
             self.shared.receiver.clear();
             self.shared.sender.wake();

@@ -1,10 +1,14 @@
-//! Permits: a count, and a line of those who want more than there is. The core of locks, semaphores and bounded queues.
+//! A count of permits, and a line of tasks that want more than are available: the core of locks and
+//! semaphores.
 //!
 //! Invariants:
 //!
-//! 1. While somebody waits, the first in the line wants more than is available; so nothing that could be given is kept.
-//! 2. Nobody takes a permit past a line: [`Permits::try_acquire`] fails while anybody waits, however few it wants.
-//! 3. A permit that was granted to a waiter is not available: it belongs to the waiter, and is passed on if that one is dropped.
+//! 1. While a task waits, the first in the line wants more than is available, so no permit is held
+//!    back that could be given.
+//! 2. No task overtakes a line: [`Permits::try_acquire`] fails while any task waits, however few
+//!    permits it wants.
+//! 3. A permit that was granted to a waiter is not available: it belongs to that waiter, and is
+//!    passed on if the waiter is dropped.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -16,17 +20,18 @@ use crate::runtime;
 
 #[derive(Debug)]
 pub(super) struct Permits {
-    /// Below zero: so many of those that are out will not come back (see [`Permits::withdraw`]).
+    /// Below zero if this many of the permits in use will not come back (see
+    /// [`Permits::withdraw`]).
     available: Cell<isize>,
-    /// How many each wants.
+    /// The number of permits that each waiter wants.
     line: Line<usize>,
 }
 
 impl Permits {
-    /// As many as can be told from a debt.
+    /// The largest count that still fits beside a debt.
     pub(super) const MAX: usize = isize::MAX as usize;
 
-    /// `count` is [`MAX`](Self::MAX) at most.
+    /// `count` is at most [`MAX`](Self::MAX).
     pub(super) const fn new(count: usize) -> Self {
         debug_assert!(count <= Self::MAX);
         #[expect(clippy::cast_possible_wrap, reason = "it fits")]
@@ -37,17 +42,18 @@ impl Permits {
         usize::try_from(self.available.get()).unwrap_or(0)
     }
 
-    /// As [`available`](Self::available), but below zero if more are out than there should be.
+    /// Like [`available`](Self::available), but below zero if more permits are in use than should
+    /// be.
     pub(super) fn balance(&self) -> isize {
         self.available.get()
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub(super) fn waiting(&self) -> usize {
         self.line.len()
     }
 
-    /// Takes `wanted` permits, [`MAX`](Self::MAX) at most, if they are there and nobody waits.
+    /// Takes `wanted` permits, at most [`MAX`](Self::MAX), if they are available and no task waits.
     #[inline]
     pub(super) fn try_acquire(&self, wanted: usize) -> bool {
         let left = self.available.get().checked_sub_unsigned(wanted);
@@ -60,21 +66,22 @@ impl Permits {
 
     /// Waits for `wanted` permits.
     ///
-    /// They come without a guard: the caller sees to it that they are released.
+    /// They come without a guard: the caller must release them.
     pub(super) fn acquire(&self, wanted: usize) -> Acquire<'_> {
         Acquire { permits: self, wanted, waiter: None }
     }
 
-    /// Like [`try_acquire`](Self::try_acquire), and takes its share of the budget. If it fails, the caller awaits
-    /// [`acquire`](Self::acquire): as one future the two would cost twice as much where nobody waits.
+    /// Like [`try_acquire`](Self::try_acquire), but also spends budget. If it fails, the caller
+    /// awaits [`acquire`](Self::acquire). Combined in one future, the two would cost twice as much
+    /// in the case without waiters.
     #[inline]
     pub(super) fn acquire_at_once(&self, wanted: usize) -> bool {
         runtime::attempt(|| self.try_acquire(wanted))
     }
 
-    /// Gives permits back, to the first in the line if they are enough for it.
+    /// Returns permits, and hands them to the first waiters as far as they suffice.
     ///
-    /// They fit: they were acquired before, or the caller has seen to it.
+    /// The count cannot overflow: the permits were acquired before, or the caller has checked.
     #[inline]
     pub(super) fn release(&self, count: usize) {
         self.available.set(self.available.get().saturating_add_unsigned(count));
@@ -83,7 +90,7 @@ impl Permits {
         }
     }
 
-    /// Takes permits out of the world: those that are available now, the rest from those that are released later.
+    /// Removes permits for good: first the available ones, then others as they are released.
     pub(super) fn withdraw(&self, count: usize) {
         self.available.set(self.available.get().saturating_sub_unsigned(count));
     }
@@ -106,14 +113,14 @@ impl Permits {
 pub(super) struct Acquire<'a> {
     permits: &'a Permits,
     wanted: usize,
-    /// `None` before the line was joined, and after the permits were collected.
+    /// `None` before joining the line, and after collecting the permits.
     waiter: Option<WaitKey>,
 }
 
 impl Acquire<'_> {
     fn poll_first(&mut self, cx: &Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
-        // The clone may be the code of others, which has released some.
+        // The clone may be foreign code that released some permits.
         if self.permits.try_acquire(self.wanted) {
             return Poll::Ready(());
         }
@@ -142,7 +149,7 @@ impl Drop for Acquire<'_> {
         let Some(waiter) = self.waiter else { return };
         match self.permits.line.leave(waiter) {
             Left::Granted(count) => self.permits.release(count),
-            // It may have been the first, and have wanted more than the next one does.
+            // This waiter may have been first, and have wanted more than the next one.
             Left::Waiting(_) => self.permits.hand_over(),
         }
     }

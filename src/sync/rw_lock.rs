@@ -1,4 +1,4 @@
-//! `RwLock`: many readers, or one writer.
+//! `RwLock`: access for many readers or one writer.
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::fmt::{self, Debug, Display, Formatter};
@@ -6,16 +6,17 @@ use std::ops::{Deref, DerefMut};
 
 use super::permits::Permits;
 
-/// A reader takes one permit, a writer all of them.
+/// A reader takes one permit, and a writer takes all of them.
 const ALL: usize = Permits::MAX;
 
-/// A value that many tasks may read at a time, or one may write, also across an `await`.
+/// A value that either many tasks may read at a time or one task may write, even across an `await`.
 ///
-/// Fair: who waits is served first come, first served, and the lock is handed over directly. Readers who stand next to each other
-/// in the line enter together. A reader who comes while a writer waits goes behind it, so writers do not starve; a task
-/// that reads already should therefore not wait to read once more.
+/// The lock is fair: waiters are served first come, first served, and the lock is handed over
+/// directly. Readers next to each other in the line enter together. A reader that arrives while a
+/// writer waits goes behind it, so writers do not starve. For this reason, a task that is already
+/// reading should not wait to read once more.
 ///
-/// A panic while it is locked releases it, and does not poison it.
+/// A panic while the lock is held releases it and does not poison it.
 ///
 /// # Examples
 ///
@@ -39,16 +40,18 @@ pub struct RwLock<T> {
 }
 
 impl<T> RwLock<T> {
-    /// A lock that is free.
+    /// Creates an unlocked lock.
     pub const fn new(value: T) -> Self {
         Self { permits: Permits::new(ALL), value: RefCell::new(value) }
     }
 
-    /// Waits until nobody writes, and for those who came before. At once if nobody writes or waits.
+    /// Locks for reading, waiting until no task writes and earlier waiters have been served.
+    /// Returns at once if no task writes or waits.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the place in the line up. A lock that was handed over meanwhile goes to the next one.
+    /// Dropping the future gives up its place in the line. A lock that was handed over meanwhile
+    /// goes to the next waiter.
     pub async fn read(&self) -> ReadGuard<'_, T> {
         if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
@@ -56,11 +59,12 @@ impl<T> RwLock<T> {
         self.read_guard()
     }
 
-    /// Waits until nobody reads or writes, and for those who came before. At once if it is free.
+    /// Locks for writing, waiting until no task reads or writes and earlier waiters have been
+    /// served. Returns at once if the lock is free.
     ///
     /// # Cancel safety
     ///
-    /// As for [`read`](Self::read).
+    /// The same as that of [`read`](Self::read).
     pub async fn write(&self) -> WriteGuard<'_, T> {
         if !self.permits.acquire_at_once(ALL) {
             self.permits.acquire(ALL).await;
@@ -68,27 +72,27 @@ impl<T> RwLock<T> {
         self.write_guard()
     }
 
-    /// Locks it for reading if that is possible without waiting; not if others wait.
+    /// Locks for reading if that is possible without waiting. Returns `None` if other tasks wait.
     pub fn try_read(&self) -> Option<ReadGuard<'_, T>> {
         self.permits.try_acquire(1).then(|| self.read_guard())
     }
 
-    /// Locks it for writing if that is possible without waiting.
+    /// Locks for writing if that is possible without waiting.
     pub fn try_write(&self) -> Option<WriteGuard<'_, T>> {
         self.permits.try_acquire(ALL).then(|| self.write_guard())
     }
 
-    /// How many wait, to read or to write.
+    /// The number of tasks that wait to read or write.
     pub fn n_waiting(&self) -> usize {
         self.permits.waiting()
     }
 
-    /// The value; nobody else can have it.
+    /// The value. Exclusive access makes locking unnecessary.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 
-    /// The value; nobody else can have it.
+    /// Consumes the lock and returns the value.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -119,7 +123,7 @@ impl<T> From<T> for RwLock<T> {
 impl<T: Debug> Debug for RwLock<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RwLock");
-        // Locked meanwhile, since to format a value is the code of others.
+        // Locked during this call, because formatting a value is foreign code.
         match self.try_read() {
             Some(value) => debug.field("value", &&*value),
             None => debug.field("value", &format_args!("<locked>")),
@@ -128,7 +132,7 @@ impl<T: Debug> Debug for RwLock<T> {
     }
 }
 
-/// Gives so many permits back.
+/// Releases this many permits when dropped.
 struct Held<'a, T> {
     lock: &'a RwLock<T>,
     permits: usize,
@@ -140,16 +144,16 @@ impl<T> Drop for Held<'_, T> {
     }
 }
 
-/// The value may be read until it is dropped: the guard of [`RwLock::read`].
+/// The guard of [`RwLock::read`]. The value may be read until it is dropped.
 #[must_use = "a guard that is dropped at once releases the lock"]
 #[doc(alias = "RwLockReadGuard")]
 pub struct ReadGuard<'a, T> {
-    // Fields are dropped in this order: the value is free before whoever is next is woken.
+    // Fields are dropped in this order, so the value is free before the next waiter is woken.
     value: Ref<'a, T>,
     _held: Held<'a, T>,
 }
 
-/// The value may be read and written until it is dropped: the guard of [`RwLock::write`].
+/// The guard of [`RwLock::write`]. The value may be read and written until it is dropped.
 #[must_use = "a guard that is dropped at once releases the lock"]
 #[doc(alias = "RwLockWriteGuard")]
 pub struct WriteGuard<'a, T> {
@@ -158,7 +162,8 @@ pub struct WriteGuard<'a, T> {
 }
 
 impl<'a, T> WriteGuard<'a, T> {
-    /// Goes on as a reader; no writer comes between. Readers who are next in the line enter too.
+    /// Turns the writer into a reader, without letting another writer in between. Readers that are
+    /// next in the line enter too.
     pub fn downgrade(guard: Self) -> ReadGuard<'a, T> {
         let Self { value, mut held } = guard;
         drop(value);

@@ -1,4 +1,4 @@
-//! `Semaphore`: so many at a time.
+//! `Semaphore`: limits how many tasks do something at a time.
 
 use std::cell::Cell;
 use std::fmt::{self, Debug, Formatter};
@@ -7,12 +7,14 @@ use std::rc::Rc;
 
 use super::permits::Permits;
 
-/// A number of permits: so many may do something at a time.
+/// A number of permits that limits how many tasks may do something at a time.
 ///
-/// A permit is a guard, released when it is dropped; so none is released twice, as `asyncio.BoundedSemaphore` has to check.
+/// A permit is a guard that is released when dropped. So no permit is released twice, which
+/// `asyncio.BoundedSemaphore` has to check at run time.
 ///
-/// Fair: who waits is served first come, first served, and permits are handed over directly. While somebody waits nobody
-/// goes past, not even one who wants fewer: a large request at the front is not starved by small ones.
+/// The semaphore is fair: waiters are served first come, first served, and permits are handed over
+/// directly. While a task waits, no other task overtakes it, not even one that wants fewer permits:
+/// small requests cannot starve a large one at the front.
 ///
 /// This is `asyncio.Semaphore`.
 ///
@@ -41,7 +43,7 @@ use super::permits::Permits;
 /// });
 /// ```
 ///
-/// It stays on its thread:
+/// A semaphore stays on its thread:
 ///
 /// ```compile_fail
 /// fn assert_send<T: Send>() {}
@@ -50,19 +52,20 @@ use super::permits::Permits;
 #[doc(alias = "BoundedSemaphore")]
 pub struct Semaphore {
     permits: Permits,
-    /// How many there are, held or not.
+    /// The number of permits, held or not.
     total: Cell<usize>,
 }
 
 impl Semaphore {
-    /// The most permits that a semaphore can have: `isize::MAX`.
+    /// The maximum number of permits of a semaphore: `isize::MAX`.
     pub const MAX_PERMITS: usize = Permits::MAX;
 
-    /// A semaphore with `permits` permits; with none, everybody waits until some are [added](Self::add_permits).
+    /// Creates a semaphore with `permits` permits. With 0 permits, all tasks wait until some are
+    /// [added](Self::add_permits).
     ///
     /// # Panics
     ///
-    /// If they are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// Panics if `permits` is more than [`MAX_PERMITS`](Self::MAX_PERMITS).
     #[track_caller]
     pub const fn new(permits: usize) -> Self {
         assert!(
@@ -72,11 +75,13 @@ impl Semaphore {
         Self { permits: Permits::new(permits), total: Cell::new(permits) }
     }
 
-    /// Waits for a permit. At once if there is one and nobody waits.
+    /// Acquires a permit, waiting for one if necessary. Returns at once if one is available and no
+    /// task waits.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the place in the line up. A permit that was handed over meanwhile goes to the next one.
+    /// Dropping the future gives up its place in the line. A permit that was handed over meanwhile
+    /// goes to the next waiter.
     pub async fn acquire(&self) -> Permit<'_> {
         if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
@@ -84,17 +89,18 @@ impl Semaphore {
         Permit { semaphore: self, count: 1 }
     }
 
-    /// Waits until `count` permits are there at once, and takes them as one.
+    /// Waits until `count` permits are available at once, and acquires them as one.
     ///
-    /// Those who come later wait behind it, also if there are enough for them.
+    /// Later tasks wait behind this one, even if there are enough permits for them.
     ///
     /// # Cancel safety
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// The same as that of [`acquire`](Self::acquire).
     ///
     /// # Panics
     ///
-    /// If `count` is more than [`MAX_PERMITS`](Self::MAX_PERMITS), which would wait for ever.
+    /// Panics if `count` is more than [`MAX_PERMITS`](Self::MAX_PERMITS), since the wait would
+    /// never end.
     pub async fn acquire_many(&self, count: usize) -> Permit<'_> {
         check(count);
         if !self.permits.acquire_at_once(count) {
@@ -103,11 +109,11 @@ impl Semaphore {
         Permit { semaphore: self, count }
     }
 
-    /// As [`acquire`](Self::acquire), with a permit that borrows nothing.
+    /// Like [`acquire`](Self::acquire), but with a permit that borrows nothing.
     ///
     /// # Cancel safety
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// The same as that of [`acquire`](Self::acquire).
     pub async fn acquire_owned(self: Rc<Self>) -> OwnedPermit {
         if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
@@ -115,15 +121,15 @@ impl Semaphore {
         OwnedPermit { semaphore: self, count: 1 }
     }
 
-    /// As [`acquire_many`](Self::acquire_many), with a permit that borrows nothing.
+    /// Like [`acquire_many`](Self::acquire_many), but with a permit that borrows nothing.
     ///
     /// # Cancel safety
     ///
-    /// As for [`acquire`](Self::acquire).
+    /// The same as that of [`acquire`](Self::acquire).
     ///
     /// # Panics
     ///
-    /// As for [`acquire_many`](Self::acquire_many).
+    /// Panics in the same case as [`acquire_many`](Self::acquire_many).
     pub async fn acquire_many_owned(self: Rc<Self>, count: usize) -> OwnedPermit {
         check(count);
         if !self.permits.acquire_at_once(count) {
@@ -132,34 +138,35 @@ impl Semaphore {
         OwnedPermit { semaphore: self, count }
     }
 
-    /// Takes a permit if there is one and nobody waits.
+    /// Acquires a permit if one is available and no task waits.
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.try_acquire_many(1)
     }
 
-    /// Takes `count` permits if they are there and nobody waits.
+    /// Acquires `count` permits if they are available and no task waits.
     pub fn try_acquire_many(&self, count: usize) -> Option<Permit<'_>> {
-        // Not `then_some`: a permit that is made is released.
+        // Not `then_some`, which would create the permit in any case and then release it.
         self.permits.try_acquire(count).then(|| Permit { semaphore: self, count })
     }
 
-    /// As [`try_acquire`](Self::try_acquire), with a permit that borrows nothing.
+    /// Like [`try_acquire`](Self::try_acquire), but with a permit that borrows nothing.
     pub fn try_acquire_owned(self: Rc<Self>) -> Option<OwnedPermit> {
         self.try_acquire_many_owned(1)
     }
 
-    /// As [`try_acquire_many`](Self::try_acquire_many), with a permit that borrows nothing.
+    /// Like [`try_acquire_many`](Self::try_acquire_many), but with a permit that borrows nothing.
     pub fn try_acquire_many_owned(self: Rc<Self>, count: usize) -> Option<OwnedPermit> {
         self.permits.try_acquire(count).then(|| OwnedPermit { semaphore: self, count })
     }
 
-    /// Adds new permits. They go to those who wait, in their order, as far as they reach.
+    /// Adds new permits. They go to the waiters, in order, as far as they suffice.
     ///
     /// To take permits away, acquire and [`forget`](Permit::forget) them.
     ///
     /// # Panics
     ///
-    /// If more than [`MAX_PERMITS`](Self::MAX_PERMITS) would exist, those that are held included. None is added then.
+    /// Panics if more than [`MAX_PERMITS`](Self::MAX_PERMITS) would exist, including permits that
+    /// are held. In this case none is added.
     #[track_caller]
     #[doc(alias = "release")]
     pub fn add_permits(&self, count: usize) {
@@ -172,24 +179,25 @@ impl Semaphore {
         self.permits.release(count);
     }
 
-    /// How many could be taken at this moment, if nobody waits.
+    /// The number of permits that could be acquired right now if no task waited.
     pub fn available_permits(&self) -> usize {
         self.permits.available()
     }
 
-    /// Whether [`acquire`](Self::acquire) would wait: no permit is available, or others wait. asyncio's `locked()`.
+    /// Whether [`acquire`](Self::acquire) would wait, because no permit is available or other tasks
+    /// wait. Asyncio's `locked()`.
     pub fn is_locked(&self) -> bool {
         self.permits.available() == 0 || self.permits.waiting() > 0
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub fn n_waiting(&self) -> usize {
         self.permits.waiting()
     }
 }
 
 impl Semaphore {
-    /// `count` permits will not come back.
+    /// Records that `count` permits will not come back.
     fn forget(&self, count: usize) {
         self.total.set(self.total.get() - count);
     }
@@ -211,7 +219,7 @@ impl Debug for Semaphore {
     }
 }
 
-/// Permits of a [`Semaphore`], released when it is dropped.
+/// Permits of a [`Semaphore`], released when this is dropped.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once is released at once"]
 #[doc(alias = "SemaphorePermit")]
@@ -222,12 +230,12 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// How many permits it stands for.
+    /// The number of permits that this holds.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Does not release them: the semaphore has so many fewer from now on.
+    /// Discards the permits without releasing them: the semaphore has this many fewer from now on.
     pub fn forget(mut self) {
         self.semaphore.forget(mem::take(&mut self.count));
     }
@@ -239,7 +247,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Permits of a [`Semaphore`] that borrow nothing, released when it is dropped.
+/// Permits of a [`Semaphore`], released when this is dropped. It borrows nothing.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once is released at once"]
 #[doc(alias = "OwnedSemaphorePermit")]
@@ -249,12 +257,12 @@ pub struct OwnedPermit {
 }
 
 impl OwnedPermit {
-    /// How many permits it stands for.
+    /// The number of permits that this holds.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Does not release them: the semaphore has so many fewer from now on.
+    /// Discards the permits without releasing them: the semaphore has this many fewer from now on.
     pub fn forget(mut self) {
         self.semaphore.forget(mem::take(&mut self.count));
     }

@@ -1,4 +1,4 @@
-//! `WaitQueue`: wait until somebody calls.
+//! `WaitQueue`: waits until another task wakes the queue.
 
 use std::fmt::{self, Debug, Formatter};
 use std::pin::Pin;
@@ -8,21 +8,22 @@ use super::line::{Left, Line};
 use super::wait_list::WaitKey;
 use crate::runtime;
 
-/// A line of those who wait to be woken: what to build a primitive of one's own on.
+/// A line of waiters to be woken, on which you can build your own primitives.
 ///
-/// It keeps no state but the waiters, so the state goes beside it, in a `Cell` or `RefCell`: look at the state, and if it is not
-/// as it should be, [`wait`](Self::wait). Whoever changes the state wakes as many as can make use of it. Between the look and the
-/// wait there is no `await`, so nothing is missed.
+/// The queue has no state except its waiters. Keep the state beside it, in a `Cell` or `RefCell`:
+/// check the state, and if it is not as needed, [`wait`](Self::wait). Code that changes the state
+/// wakes as many waiters as can use the change. There is no `await` between the check and the wait,
+/// so no wake is missed.
 ///
-/// Waiters are woken first come, first served. A wake is remembered by nobody: if nobody waits, it does nothing. But it is not
-/// lost either: if a waiter that [`wake_one`](Self::wake_one) or [`wake`](Self::wake) has woken is dropped before it runs,
-/// the next one is woken in its place.
+/// Waiters are woken first come, first served. Wakes are not stored: without waiters, a wake has no
+/// effect. But a wake is not lost either: if a waiter woken by [`wake_one`](Self::wake_one) or
+/// [`wake`](Self::wake) is dropped before it runs, the next one is woken instead.
 ///
-/// This is Trio's `ParkingLot`, and what `asyncio` builds of a deque of futures.
+/// This is Trio's `ParkingLot`. `asyncio` uses a deque of futures for the same purpose.
 ///
 /// # Examples
 ///
-/// A gate that lets everybody through once it is open:
+/// A gate that lets all visitors through once it is open:
 ///
 /// ```
 /// use std::cell::Cell;
@@ -63,35 +64,36 @@ use crate::runtime;
 #[doc(alias = "Notify")]
 #[doc(alias = "ParkingLot")]
 pub struct WaitQueue {
-    /// `true` once the waiter was woken alone: then the wake is somebody's, whoever it is.
+    /// `true` once the waiter was woken individually. Such a wake must be passed on if the waiter
+    /// is dropped.
     line: Line<bool>,
 }
 
 impl WaitQueue {
-    /// A queue in which nobody waits. Allocates nothing.
+    /// Creates a queue without waiters. Allocates nothing.
     pub const fn new() -> Self {
         Self { line: Line::new() }
     }
 
-    /// Waits to be woken. The place in the line is that of the first poll.
+    /// Waits to be woken. The first poll determines the place in the line.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives the place up. If it had been woken by [`wake_one`](Self::wake_one) or [`wake`](Self::wake), the next one
-    /// is woken in its place.
+    /// Dropping the future gives up its place. If it was already woken by
+    /// [`wake_one`](Self::wake_one) or [`wake`](Self::wake), the next waiter is woken instead.
     #[doc(alias = "notified")]
     #[doc(alias = "park")]
     pub fn wait(&self) -> Wait<'_> {
         Wait { queue: self, state: State::New }
     }
 
-    /// Wakes the one that has waited longest. `false`: nobody waits.
+    /// Wakes the task that has waited longest. Returns `false` if there is no waiter.
     #[doc(alias = "notify_one")]
     pub fn wake_one(&self) -> bool {
         self.line.grant(|is_ones_own| *is_ones_own = true)
     }
 
-    /// Wakes up to `count` of those who wait now, in their order, and returns how many.
+    /// Wakes up to `count` current waiters, in order, and returns how many were woken.
     #[doc(alias = "unpark")]
     pub fn wake(&self, count: usize) -> usize {
         let mut left = count;
@@ -102,21 +104,23 @@ impl WaitQueue {
         })
     }
 
-    /// Wakes all who wait now, in their order, and returns how many; not those who come while it does so.
+    /// Wakes all current waiters, in order, and returns how many there were. Tasks that start to
+    /// wait during this call are not woken.
     ///
-    /// If one of them is dropped before it runs, nobody else is woken for it: all had been.
+    /// If one of the woken waiters is dropped before it runs, no other waiter is woken for it,
+    /// because all of them were.
     #[doc(alias = "notify_waiters")]
     #[doc(alias = "unpark_all")]
     pub fn wake_all(&self) -> usize {
         self.line.grant_all(|_| ())
     }
 
-    /// How many wait. Those that were woken do not, although they may not have run yet.
+    /// The number of waiters. Woken tasks do not count, even if they have not run yet.
     pub fn len(&self) -> usize {
         self.line.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether there are no waiters.
     pub fn is_empty(&self) -> bool {
         self.line.is_empty()
     }
@@ -151,9 +155,10 @@ enum State {
 }
 
 impl Wait<'_> {
-    /// Ready with whether the wake was for this waiter alone, and would have to be passed on.
+    /// Ready with whether the wake was for this waiter alone and would have to be passed on.
     ///
-    /// `is_due` is asked once, before the line is joined, when the code of others cannot come between any more.
+    /// Calls `is_due` once, before joining the line, at a point after which no foreign code can
+    /// intervene.
     pub(super) fn poll_unless(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,12 +1,13 @@
-//! `watch`: the latest value of something, and the news that it has changed.
+//! `watch`: the latest version of a value, and notification of its changes.
 //!
-//! A [`Sender`] replaces the value; a [`Receiver`] looks at it, and waits for the next. Values that nobody looked at in time are
-//! passed over: for every single one there is [`broadcast`](crate::sync::broadcast).
+//! A [`Sender`] replaces the value. A [`Receiver`] reads it and waits for the next one. Values that
+//! a receiver did not read in time are skipped; to receive every single one, use
+//! [`broadcast`](crate::sync::broadcast).
 //!
-//! A [`Ref`] to the value is shared ownership of it and locks nothing: a receiver may hold one across an `await`, while the sender
-//! goes on to the next value.
+//! A [`Ref`] to the value shares ownership of it and locks nothing: a receiver may hold one across
+//! an `await` while the sender moves on to the next value.
 //!
-//! Both ends are local to a thread, and need no loop. asyncio has nothing like it.
+//! Both ends are local to a thread and need no loop. Asyncio has no equivalent.
 //!
 //! # Examples
 //!
@@ -58,19 +59,20 @@ use super::watchers::Watchers;
 use crate::runtime;
 
 struct Shared<T> {
-    /// Replaced as a whole while a [`Ref`] exists, else in place. Never borrowed while anybody's code runs.
+    /// Replaced as a whole while a [`Ref`] exists, otherwise in place. Never borrowed while foreign
+    /// code runs.
     value: RefCell<Rc<T>>,
     /// Grows with each value.
     version: Cell<u64>,
     senders: Count,
     receivers: Count,
-    /// Receivers that wait for the next value.
+    /// Receivers waiting for the next value.
     changes: Watchers,
-    /// Senders that wait for the last receiver to go.
+    /// Senders waiting until the last receiver is gone.
     departures: Watchers,
 }
 
-/// Makes a value to be watched. The first receiver has seen it.
+/// Creates a value to be watched. The first receiver counts it as seen.
 pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         value: RefCell::new(Rc::new(initial)),
@@ -88,7 +90,7 @@ impl<T> Shared<T> {
         Rc::clone(&self.value.borrow())
     }
 
-    /// Replaces the value; the former one is dropped last, when everything is in order.
+    /// Replaces the value. The former one is dropped last, when the state is consistent again.
     fn replace(&self, value: T) {
         let mut place = self.value.borrow_mut();
         let former = match Rc::get_mut(&mut place) {
@@ -102,32 +104,34 @@ impl<T> Shared<T> {
     }
 }
 
-/// What was replaced, for its drop.
+/// The replaced value, to be dropped.
 #[expect(dead_code, reason = "kept to be dropped later")]
 enum Former<T> {
     Value(T),
     Shared(Rc<T>),
 }
 
-/// The end that changes the value. Clones change the same one.
+/// The end that changes the value. Clones change the same value.
 #[must_use = "dropping it tells the receivers that no further value will come"]
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> Sender<T> {
-    /// Replaces the value and wakes all receivers that wait.
+    /// Replaces the value and wakes all waiting receivers.
     ///
-    /// It is stored also if there is no receiver: one that [subscribes](Self::subscribe) later sees it.
+    /// The value is stored even if there is no receiver: one that [subscribes](Self::subscribe)
+    /// later sees it.
     #[doc(alias = "send_replace")]
     pub fn send(&self, value: T) {
         self.shared.replace(value);
     }
 
-    /// Has `change` change the value, and wakes all receivers that wait.
+    /// Changes the value with `change`, and wakes all waiting receivers.
     ///
-    /// It works on a copy, which becomes the value when it returns: so receivers never see half a change, a [`Ref`] that somebody
-    /// holds is no obstacle, a panic changes nothing, and `change` may use the channel itself.
+    /// `change` works on a copy, which becomes the value when `change` returns. So receivers never
+    /// see half a change, an existing [`Ref`] is no obstacle, a panic changes nothing, and `change`
+    /// may use the channel itself.
     pub fn send_modify(&self, change: impl FnOnce(&mut T))
     where
         T: Clone,
@@ -138,7 +142,8 @@ impl<T> Sender<T> {
         });
     }
 
-    /// As [`send_modify`](Self::send_modify), unless `change` returns `false`: then nothing has changed. Returns what it returned.
+    /// Like [`send_modify`](Self::send_modify), unless `change` returns `false`, which leaves the
+    /// value unchanged. Returns what `change` returned.
     pub fn send_if_modified(&self, change: impl FnOnce(&mut T) -> bool) -> bool
     where
         T: Clone,
@@ -158,13 +163,13 @@ impl<T> Sender<T> {
         Ref(self.shared.current())
     }
 
-    /// A new receiver, which has seen the current value.
+    /// Returns a new receiver, which counts the current value as seen.
     pub fn subscribe(&self) -> Receiver<T> {
         self.shared.receivers.add();
         Receiver { seen: self.shared.version.get(), shared: Rc::clone(&self.shared) }
     }
 
-    /// How many receivers there are.
+    /// The number of receivers.
     pub fn receiver_count(&self) -> usize {
         self.shared.receivers.get()
     }
@@ -178,51 +183,52 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     pub async fn closed(&self) {
         self.shared.departures.until(|| self.is_closed().then_some(())).await;
     }
 }
 
-/// The end that sees the value. Each clone remembers on its own what it has seen.
+/// The end that reads the value. Each clone keeps its own record of what it has seen.
 #[must_use = "a receiver that is dropped sees nothing"]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
-    /// The version that was seen last.
+    /// The version that was last seen.
     seen: u64,
 }
 
 impl<T> Receiver<T> {
-    /// The current value. It does not count as seen: [`changed`](Self::changed) still tells of it.
+    /// The current value. This does not mark it as seen: [`changed`](Self::changed) still reports
+    /// it.
     pub fn borrow(&self) -> Ref<T> {
         Ref(self.shared.current())
     }
 
-    /// The current value, which counts as seen.
+    /// The current value, which is marked as seen.
     pub fn borrow_and_update(&mut self) -> Ref<T> {
         self.seen = self.shared.version.get();
         self.borrow()
     }
 
-    /// Whether there is a value that was not seen.
+    /// Whether there is an unseen value.
     pub fn has_changed(&self) -> bool {
         self.seen != self.shared.version.get()
     }
 
-    /// Whether all senders are gone. The last value may not have been seen yet.
+    /// Whether all senders are gone. The last value may still be unseen.
     pub fn is_closed(&self) -> bool {
         self.shared.senders.get() == 0
     }
 
-    /// Waits for a value that was not seen, and marks it as seen.
+    /// Waits for an unseen value, and marks it as seen.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: a value counts as seen only when this is ready.
+    /// Dropping the future loses nothing: a value counts as seen only when the future is ready.
     ///
     /// # Errors
     ///
-    /// [`RecvError`] if the last value was seen and all senders are gone.
+    /// Returns [`RecvError`] if the last value was seen and all senders are gone.
     pub async fn changed(&mut self) -> Result<(), RecvError> {
         let look = || match () {
             () if self.has_changed() => Some(Ok(self.shared.version.get())),
@@ -233,15 +239,16 @@ impl<T> Receiver<T> {
         Ok(())
     }
 
-    /// Waits for a value that `is_wanted`, beginning with the current one, and marks it as seen.
+    /// Waits for a value for which `is_wanted` returns `true`, beginning with the current one, and
+    /// marks it as seen.
     ///
     /// # Cancel safety
     ///
-    /// Nothing but the values that were not wanted.
+    /// Dropping the future loses nothing except values that were not wanted.
     ///
     /// # Errors
     ///
-    /// [`RecvError`] if all senders are gone and the last value is not wanted.
+    /// Returns [`RecvError`] if all senders are gone and the last value is not wanted.
     ///
     /// # Examples
     ///
@@ -269,14 +276,14 @@ impl<T> Receiver<T> {
                 poll_fn(runtime::poll_budget).await;
                 return Ok(value);
             }
-            // Not across the wait, so that the next value can take its place.
+            // Not kept across the wait, so that the next value can take its place.
             drop(value);
             self.changed().await?;
         }
     }
 }
 
-/// A value that was the current one; it lives as long as this does.
+/// A value that was the current one. It lives as long as this reference.
 pub struct Ref<T>(Rc<T>);
 
 impl<T> Deref for Ref<T> {

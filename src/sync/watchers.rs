@@ -1,4 +1,5 @@
-//! Those who wait until something is the case, which is the case for all of them at once: a channel is closed, a value is there.
+//! Tasks that wait for a condition that becomes true for all of them at once, such as a closed
+//! channel or a value that is set.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +8,7 @@ use super::line::Line;
 use super::wait_list::WaitKey;
 use crate::runtime;
 
-/// A line in which nobody takes anything from those behind: all are woken at once, and each looks for itself.
+/// A line in which waiters compete for nothing: all are woken at once, and each checks for itself.
 #[derive(Debug)]
 pub(super) struct Watchers {
     line: Line<()>,
@@ -18,17 +19,18 @@ impl Watchers {
         Self { line: Line::new() }
     }
 
-    /// Has all who wait look again, in their order.
+    /// Makes all waiters check again, in order.
     pub(super) fn wake_all(&self) {
         self.line.grant_all(|()| ());
     }
 
-    /// Waits until `look` finds something. It is called at each poll, with nothing borrowed.
+    /// Waits until `look` finds something. `look` is called at each poll, with nothing borrowed.
     pub(super) fn until<R, F: FnMut() -> Option<R> + Unpin>(&self, look: F) -> Until<'_, F> {
         Until { watchers: self, waiter: None, look }
     }
 
-    /// The poll of [`until`](Self::until). Whoever lets `waiter` go calls [`leave`](Self::leave).
+    /// The poll of [`until`](Self::until). A caller that abandons `waiter` calls
+    /// [`leave`](Self::leave).
     pub(super) fn poll_until<R>(
         &self,
         waiter: &mut Option<WaitKey>,
@@ -52,11 +54,11 @@ impl Watchers {
             if self.line.poll(key, cx).is_pending() {
                 return Poll::Pending;
             }
-            // It was woken, and what it was woken for is over again.
+            // The waiter was woken, but the reason is gone again.
             *waiter = None;
         }
         let waker = cx.waker().clone();
-        // The clone may have run code that changed what is looked at.
+        // The clone may have run code that changed the result of `look`.
         if let Some(found) = look() {
             return Poll::Ready(found);
         }
@@ -66,7 +68,7 @@ impl Watchers {
 
     pub(super) fn leave(&self, waiter: &mut Option<WaitKey>) {
         if let Some(key) = waiter.take() {
-            // Woken or not, nobody else depends on it.
+            // Woken or not, no other waiter depends on this one.
             drop(self.line.leave(key));
         }
     }

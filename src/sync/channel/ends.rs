@@ -17,26 +17,28 @@ use super::futures::{Recv, Sending};
 use crate::runtime;
 use crate::sync::wait_list::WaitKey;
 
-/// What all ends share.
+/// The state that all ends share.
 struct Shared<T> {
     flow: Flow<T>,
     senders: Count,
     receivers: Count,
-    /// Senders that wait until nobody receives any more.
+    /// Senders waiting until no receiver is left.
     departures: Watchers,
 }
 
-/// Makes a channel with room for `capacity` items: Trio's `open_memory_channel`.
+/// Creates a channel with room for `capacity` items. Trio's `open_memory_channel`.
 ///
-/// Both ends can be cloned. When the last [`Sender`] is dropped, the receivers get what is left, and then `None`. When the last
-/// [`Receiver`] is dropped, what is left is dropped, and senders get their items back.
+/// Both ends can be cloned. When the last [`Sender`] is dropped, the receivers get the remaining
+/// items, and then `None`. When the last [`Receiver`] is dropped, the remaining items are dropped,
+/// and senders get their items back.
 ///
-/// With the capacity 0 it is a *rendezvous*: [`send`](Sender::send) is ready when a receiver has taken the item.
+/// With a capacity of 0 the channel is a *rendezvous*: [`send`](Sender::send) is ready when a
+/// receiver has taken the item.
 ///
 /// # Examples
 ///
-/// The program from Trio's documentation: several producers, several consumers, and a channel that closes when the last
-/// producer is done.
+/// The program from Trio's documentation, with several producers, several consumers, and a channel
+/// that closes when the last producer is done:
 ///
 /// ```
 /// use oneloop::sync::{Receiver, Sender, channel};
@@ -86,12 +88,13 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     (Sender { shared: Rc::clone(&shared) }, Receiver { shared, waiter: Cell::new(None) })
 }
 
-/// As [`channel`], without a limit: [`send`](Sender::send) never waits. If items come faster than they go, it takes all memory.
+/// Like [`channel`], but without a limit, so that [`send`](Sender::send) never waits. If items
+/// arrive faster than they are taken, the channel grows until memory runs out.
 pub fn unbounded_channel<T>() -> (Sender<T>, Receiver<T>) {
     channel(usize::MAX)
 }
 
-/// The end of a [`channel`] that sends.
+/// The sending end of a [`channel`].
 ///
 /// It stays on its thread:
 ///
@@ -107,18 +110,21 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
-    /// Sends an item; waits while there is no room. With the capacity 0, until a receiver has taken it.
+    /// Sends an item, waiting while there is no room. With a capacity of 0, waits until a receiver
+    /// has taken the item.
     ///
-    /// Senders that wait get room in the order in which they came, and nobody overtakes them.
+    /// Waiting senders get room in order of arrival, and no other sender overtakes them.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it was ready, it has not sent, and the item is dropped with it. But with the capacity 0 it may be dropped
-    /// between the moment a receiver takes the item and the moment it learns of that: then it was received.
+    /// If the future is dropped before it is ready, the item is dropped with it and is not sent.
+    /// There is one exception, with a capacity of 0: the future may be dropped after a receiver has
+    /// taken the item but before the future learns of it. In this case the item was received.
     ///
     /// # Errors
     ///
-    /// [`SendError`](super::SendError) with the item: no receiver is left, or the channel was closed, also while this waits.
+    /// Returns [`SendError`](super::SendError) with the item if no receiver is left or the channel
+    /// was closed, even if that happens during the wait.
     ///
     /// # Examples
     ///
@@ -134,19 +140,21 @@ impl<T> Sender<T> {
         Sending::new(&self.shared.flow, item)
     }
 
-    /// Sends an item, if there is room that nobody waits for; with the capacity 0, if a receiver waits for it.
+    /// Sends an item if there is room that no task is waiting for. With a capacity of 0, sends it
+    /// if a receiver is waiting.
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] with the item: there is no room, no receiver is left, or the channel was closed.
+    /// Returns [`TrySendError`] with the item if there is no room, no receiver is left, or the
+    /// channel was closed.
     #[doc(alias = "send_nowait")]
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         let refused = |(item, refusal)| TrySendError { item, is_full: refusal == Refusal::Full };
         self.shared.flow.try_put(item).map_err(refused)
     }
 
-    /// Closes the channel, for all its ends: nothing can be sent any more, also by those who wait. What is there can still be
-    /// received.
+    /// Closes the channel for all its ends: nothing more can be sent, not even by senders that are
+    /// already waiting. Remaining items can still be received.
     pub fn close(&self) {
         self.shared.close();
     }
@@ -160,39 +168,40 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     pub async fn closed(&self) {
         self.shared.departures.until(|| self.is_closed().then_some(())).await;
     }
 
-    /// How many items are there.
+    /// The number of items in the channel.
     pub fn len(&self) -> usize {
         self.shared.flow.len()
     }
 
-    /// Whether no item is there.
+    /// Whether the channel has no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items there may be; `None` for no limit.
+    /// The maximum number of items, or `None` if there is no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.shared.capacity()
     }
 
-    /// What the channel looks like at this moment.
+    /// Returns a snapshot of the channel's state.
     pub fn statistics(&self) -> Statistics {
         self.shared.statistics()
     }
 }
 
-/// The end of a [`channel`] that receives; also a `Stream`.
+/// The receiving end of a [`channel`]. It is also a `Stream`.
 ///
-/// Each item goes to one receiver. Those who wait get theirs in the order in which they came, and nobody takes an item that was
-/// sent for one of them. With the capacity 0, one whose sender is dropped at the last moment goes to the end of the line.
+/// Each item goes to one receiver. Waiting receivers get their items in order of arrival, and no
+/// other receiver takes an item that was sent for one of them. With a capacity of 0, a receiver
+/// whose sender is dropped at the last moment goes to the end of the line.
 ///
-/// As a stream it keeps its place in the line between two polls. [`recv`](Self::recv), [`try_recv`](Self::try_recv) and its drop
-/// give that up.
+/// As a stream, it keeps its place in the line between two polls. [`recv`](Self::recv),
+/// [`try_recv`](Self::try_recv) and dropping the receiver give up the place.
 ///
 /// It stays on its thread:
 ///
@@ -205,34 +214,36 @@ impl<T> Sender<T> {
 #[doc(alias = "UnboundedReceiver")]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
-    /// The place in the line of the stream.
+    /// The stream's place in the line.
     waiter: Cell<Option<WaitKey>>,
 }
 
 impl<T> Receiver<T> {
-    /// The next item; waits while there is none. `None`: all senders are gone, or the channel was closed, and nothing is left.
+    /// Receives the next item, waiting while there is none. Returns `None` if all senders are gone
+    /// or the channel was closed, and no item is left.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it was ready, it has received nothing. An item that was meant for it is there for the next one.
+    /// If the future is dropped before it is ready, it has received nothing. An item meant for it
+    /// goes to the next receiver.
     pub fn recv(&self) -> Recv<'_, T> {
         Recv::new(self)
     }
 
-    /// As [`recv`](Self::recv), under the name of streams.
+    /// Like [`recv`](Self::recv), under the name that streams use.
     ///
     /// # Cancel safety
     ///
-    /// That of [`recv`](Self::recv).
+    /// The same as that of [`recv`](Self::recv).
     pub fn next(&self) -> Recv<'_, T> {
         self.recv()
     }
 
-    /// The next item, if there is one that nobody waits for.
+    /// Receives the next item if there is one that no task is waiting for.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`]: there is none now, or there will be none.
+    /// Returns [`TryRecvError`] if there is no such item now, or if no further item will come.
     #[doc(alias = "receive_nowait")]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.leave_line();
@@ -241,8 +252,8 @@ impl<T> Receiver<T> {
         flow.try_get().ok_or_else(reason)
     }
 
-    /// Closes the channel, for all its ends: nothing can be sent any more, also by those who wait. What is there can still be
-    /// received.
+    /// Closes the channel for all its ends: nothing more can be sent, not even by senders that are
+    /// already waiting. Remaining items can still be received.
     ///
     /// # Examples
     ///
@@ -260,27 +271,27 @@ impl<T> Receiver<T> {
         self.shared.close();
     }
 
-    /// Whether all senders are gone, or the channel was closed. There may be items left.
+    /// Whether all senders are gone or the channel was closed. Items may remain.
     pub fn is_closed(&self) -> bool {
         self.shared.flow.is_closed()
     }
 
-    /// How many items are there. Those that a woken receiver is about to take count.
+    /// The number of items in the channel, including items that a woken receiver is about to take.
     pub fn len(&self) -> usize {
         self.shared.flow.len()
     }
 
-    /// Whether no item is there.
+    /// Whether the channel has no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items there may be; `None` for no limit.
+    /// The maximum number of items, or `None` if there is no limit.
     pub fn capacity(&self) -> Option<usize> {
         self.shared.capacity()
     }
 
-    /// What the channel looks like at this moment.
+    /// Returns a snapshot of the channel's state.
     pub fn statistics(&self) -> Statistics {
         self.shared.statistics()
     }
@@ -289,7 +300,7 @@ impl<T> Receiver<T> {
         &self.shared.flow
     }
 
-    /// Gives up the place of the stream in the line, and passes on what was promised to it.
+    /// Gives up the stream's place in the line and passes the promise on, if there is one.
     #[inline]
     pub(super) fn leave_line(&self) {
         if let Some(waiter) = self.waiter.get() {
@@ -299,23 +310,23 @@ impl<T> Receiver<T> {
     }
 }
 
-/// A channel at one moment, as `statistics` of either end finds it.
+/// A snapshot of a channel, as returned by `statistics` of either end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// How many items are in the channel.
+    /// The number of items in the channel.
     pub buffered: usize,
-    /// The most items that were in the channel at once.
+    /// The largest number of items in the channel so far.
     pub peak: usize,
-    /// How many items there may be; `None` for no limit.
+    /// The maximum number of items, or `None` if there is no limit.
     pub capacity: Option<usize>,
-    /// How many senders there are.
+    /// The number of senders.
     pub senders: usize,
-    /// How many receivers there are.
+    /// The number of receivers.
     pub receivers: usize,
-    /// How many wait to send.
+    /// The number of tasks that wait to send.
     pub waiting_senders: usize,
-    /// How many wait to receive.
+    /// The number of tasks that wait to receive.
     pub waiting_receivers: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The futures of a channel: each an item or a wish, and a place in a line.
+//! The futures of a channel, each with its place in a line.
 
 use std::fmt::{self, Debug, Formatter};
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use crate::sync::wait_list::WaitKey;
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sending<'a, T> {
     flow: &'a Flow<T>,
-    /// `None` once it was sent, or lies in the line of a rendezvous.
+    /// `None` once the item was sent, or while it waits in the line of a rendezvous.
     item: Option<T>,
     waiter: Option<WaitKey>,
 }

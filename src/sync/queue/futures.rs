@@ -1,4 +1,4 @@
-//! The futures of a queue, and its stream: each a place in a line.
+//! The futures of a queue and its stream, each with its place in a line.
 
 use std::fmt::{self, Debug, Formatter};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::sync::wait_list::WaitKey;
 #[must_use = "futures do nothing unless awaited"]
 pub struct Put<'a, T, O: Order<T>> {
     buffer: &'a Buffer<T, O>,
-    /// `None` once it was put, or given back.
+    /// `None` once the item was put or returned.
     item: Option<T>,
     waiter: Option<WaitKey>,
 }
@@ -81,9 +81,11 @@ impl<T, O: Order<T>> Drop for Get<'_, T, O> {
     }
 }
 
-/// The items of a queue, until it is closed and drained: [`BaseQueue::stream`](super::BaseQueue::stream).
+/// The items of a queue until it is closed and drained; see
+/// [`BaseQueue::stream`](super::BaseQueue::stream).
 ///
-/// A stream that was polled and is neither polled again nor dropped keeps its place in the line of getters.
+/// A stream that was polled, and is then neither polled again nor dropped, keeps its place in the
+/// line of getters.
 #[must_use = "streams do nothing unless polled"]
 pub struct QueueStream<'a, T, O: Order<T>> {
     get: Get<'a, T, O>,
@@ -94,11 +96,12 @@ impl<'a, T, O: Order<T>> QueueStream<'a, T, O> {
         Self { get: Get::new(buffer) }
     }
 
-    /// The next item; `None` once the queue is closed and drained.
+    /// Returns the next item, or `None` once the queue is closed and drained.
     ///
     /// # Cancel safety
     ///
-    /// No item is lost, and the place in the line is kept until the stream is dropped.
+    /// Dropping the future loses no item. The stream keeps its place in the line until it is
+    /// dropped.
     pub async fn next(&mut self) -> Option<T> {
         (&mut self.get).await
     }

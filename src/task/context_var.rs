@@ -97,7 +97,8 @@ impl<T: 'static> ContextVar<T> {
     /// ```
     ///
     /// ```compile_fail,E0277
-    ///     ///
+    /// use std::rc::Rc;
+    ///
     /// static USER: oneloop::ContextVar<Rc<str>> = oneloop::ContextVar::new("user").threadsafe();
     /// ```
     #[must_use]

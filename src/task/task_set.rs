@@ -153,9 +153,12 @@ impl<T> TaskSet<T> {
     where
         T: 'static,
     {
-        poll_fn(|cx| match self.is_empty() {
-            true => runtime::poll_budget(cx).map(|()| None),
-            false => self.poll_next_result(cx),
+        poll_fn(|cx| {
+            if self.is_empty() {
+                runtime::poll_budget(cx).map(|()| None)
+            } else {
+                self.poll_next_result(cx)
+            }
         })
         .await
     }

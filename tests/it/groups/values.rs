@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::pending;
 use std::io;
+use std::iter::successors;
 
 use oneloop::task::{Builder, Context, ContextVar, TaskError};
 use oneloop::{GroupError, current_task, task_group, yield_now};
@@ -155,12 +156,12 @@ impl Error for Unknown {}
 
 /// The texts of an error and its causes.
 fn chain(error: &dyn Error) -> Vec<String> {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let causes = successors(error.source(), |&cause| cause.source());
     causes.map(ToString::to_string).collect()
 }
 
 async fn failed<E: fmt::Debug + 'static>(error: E) -> GroupError<E> {
-    task_group(async |_group| Err::<(), _>(error)).await.unwrap_err()
+    task_group(async |_group| Err::<(), _>(error)).await.expect_err("the body has failed")
 }
 
 #[oneloop::test]

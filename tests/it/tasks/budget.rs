@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
 use std::cell::Cell;
-use std::future::{pending, poll_fn, ready};
+use std::future::{Ready, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -182,7 +182,7 @@ async fn attempts_shields_and_ended_sets_let_others_run() {
     .await;
     check("`shield`", async || assert_eq!(shield(ready(1)).await, 1)).await;
     check("`Cleanup::finish`", async || with_cleanup((), async |()| ()).finish().await).await;
-    let mut nothing = as_completed([ready(1); 0]);
+    let mut nothing = as_completed(Vec::<Ready<i32>>::new());
     check("`AsCompleted::next`", async || assert_eq!(nothing.next().await, None)).await;
     let mut tasks = TaskSet::<()>::new();
     check("`TaskSet::next`", async || assert!(tasks.next().await.is_none())).await;

@@ -11,7 +11,7 @@ use loom::thread;
 use crate::inbox::{Inbox, Mail};
 use crate::key::{Serial, WakerKey};
 
-const TENANT: u32 = 1;
+const TENANT: u64 = 1;
 
 /// In how many places a thread may be interrupted although it could go on: a bug that needs more is rare, and the time
 /// that a model takes grows with its power.

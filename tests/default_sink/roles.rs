@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
 use oneloop::io::{StreamReader, StreamWriter};
+use oneloop::net::Server;
 use oneloop::{Builder, create_task, run, start_server, yield_now};
 use socket2::SockRef;
 
@@ -102,23 +103,26 @@ fn resets() {
     run(async {
         let server = start_server(serve, "127.0.0.1:0").await?;
         for _ in 0..50 {
-            let mut client = TcpStream::connect(server.local_addrs()[0])?;
-            while server.connections() == 0 {
-                yield_now().await;
-            }
-            client.set_nonblocking(true)?;
-            while client.read(&mut [0; 5]).is_err() {
-                yield_now().await;
-            }
-            SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
-            drop(client);
-            while server.connections() > 0 {
-                yield_now().await;
-            }
+            reset_by_peer(&server).await?;
         }
         io::Result::Ok(())
     })
     .unwrap();
+}
+
+/// Connects, reads what the handler writes first, resets the connection, and waits until the server has seen that.
+async fn reset_by_peer(server: &Server) -> io::Result<()> {
+    let mut client = TcpStream::connect(server.local_addrs()[0])?;
+    client.set_nonblocking(true)?;
+    while client.read(&mut [0; 5]).is_err() {
+        yield_now().await;
+    }
+    SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
+    drop(client);
+    while server.connections() > 0 {
+        yield_now().await;
+    }
+    Ok(())
 }
 
 /// Peers that reset when their handlers have ended, and what these wrote is not sent yet.
@@ -130,16 +134,7 @@ fn resets_of_what_is_left() {
     run(async {
         let server = start_server(serve, "127.0.0.1:0").await?;
         for _ in 0..5 {
-            let mut client = TcpStream::connect(server.local_addrs()[0])?;
-            client.set_nonblocking(true)?;
-            while client.read(&mut [0; 5]).is_err() {
-                yield_now().await;
-            }
-            SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
-            drop(client);
-            while server.connections() > 0 {
-                yield_now().await;
-            }
+            reset_by_peer(&server).await?;
         }
         io::Result::Ok(())
     })

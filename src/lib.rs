@@ -552,8 +552,8 @@ pub use signal::{Interrupted, run_until_ctrl_c};
 // Tasks.
 #[doc(inline)]
 pub use task::{
-    CancelOnDrop, CancelReason, CancelToken, ContextVar, JoinError, Task, TaskKey, TaskRef,
-    TaskSet, all_tasks, create_task, current_task,
+    CancelOnDrop, CancelReason, CancelToken, CleanupError, ContextVar, JoinError, Task, TaskKey,
+    TaskRef, TaskSet, all_tasks, create_task, current_task,
 };
 #[doc(inline)]
 pub use task::{Cleanup, Group, GroupError, shield, task_group, with_cleanup};

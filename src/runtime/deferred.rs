@@ -8,14 +8,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::task::Waker;
 
-use super::context::{discard, with};
+use super::context::with;
 use super::data::key::NO_SLOT;
 use super::data::outbox::AfterPoll;
 use super::data::record::TaskLabel;
 use super::data::room::trim_queue;
 use super::limit;
-use super::report::reports::report_unhandled;
-use super::report::unhandled::Unhandled;
+use super::report::reports::report_panic;
 use super::state::{Deferred, State};
 
 #[cold]
@@ -61,8 +60,7 @@ fn as_nobody(f: impl FnOnce()) {
 /// Runs user code that must not stop the loop: its panic is reported.
 pub(super) fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        report_unhandled(Unhandled::panic(task, &*payload));
-        discard(payload);
+        report_panic(task, payload);
     }
 }
 

@@ -34,6 +34,7 @@ pub use doors::builder::{Builder, run};
 pub use doors::handle::{Closed, Handle};
 pub use doors::runtime::Runtime;
 pub use event_loop::Turn;
+pub use report::cleanup_error::CleanupError;
 pub use report::kind::UnhandledKind;
 pub use report::unhandled::Unhandled;
 
@@ -45,8 +46,9 @@ pub(crate) use context::{local_if_made, no_loop, own_process};
 pub(crate) use data::cleanups::BoxedCleanup;
 pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use data::ended::{Failure, FailureCause};
+pub(crate) use data::failed_cleanup::FailedCleanup;
 pub(crate) use data::job::{BoxedJob, MaybeDone, done, output_of};
-pub(crate) use data::key::{HandleKey, slot};
+pub(crate) use data::key::{HandleKey, RunNumber, slot};
 pub(crate) use data::locals::LoopLocal;
 pub(crate) use data::log::log_line::{Level, log_line};
 pub(crate) use data::outbox::AfterPoll;
@@ -81,9 +83,10 @@ pub(crate) use reactor::{
 };
 pub(crate) use report::failures::check_failures;
 pub(crate) use report::reports::{
-    report_accept, report_call_cut_off, report_call_panic, report_callback_panic,
-    report_connection_given_up, report_operation_cut_off, report_operation_error,
-    report_second_panic, report_task_error, report_task_panic, report_unsent, why_hurried,
+    home, report_accept, report_call_cut_off, report_call_panic, report_callback_panic,
+    report_connection_given_up, report_failed_cleanup, report_operation_cut_off,
+    report_operation_error, report_second_panic, report_task_error, report_task_panic,
+    report_unseen_cleanup, report_unsent, why_hurried, work_for,
 };
 pub(crate) use report::unhandled::panic_message;
 pub(crate) use scope::{Scope, drop_members};

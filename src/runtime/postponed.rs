@@ -11,6 +11,7 @@ use std::mem;
 
 use super::context::{discard, drop_caught, with};
 use super::data::clock;
+use super::data::failed_cleanup::FailedCleanup;
 use super::data::job::BoxedJob;
 use super::data::log::log_line::{Level, log_line};
 use super::data::record::{ErrorReporter, Payload, TaskLabel};
@@ -46,6 +47,8 @@ pub(super) enum Report {
         payload: Payload,
         task: TaskLabel,
     },
+    /// A cleanup failed, and nobody took that.
+    Cleanup(FailedCleanup),
     /// A line for the log.
     Warning(String),
 }
@@ -135,6 +138,7 @@ fn tell_generation() -> usize {
                 tell(Unhandled::panic(Some(&task), &*payload));
                 discard(payload);
             }
+            Report::Cleanup(failed) => tell(Unhandled::failed_cleanup(failed)),
             Report::Warning(line) => guard(None, || log_line(Level::Warn, &line)),
         }
     }

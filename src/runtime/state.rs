@@ -17,6 +17,7 @@ use super::data::clock::{self, Clock, Nanos};
 use super::data::effort::Effort;
 use super::data::ended::{Ended, Unclaimed};
 use super::data::errands::Errands;
+use super::data::failed_cleanup::FailedCleanup;
 use super::data::job::BoxedJob;
 use super::data::key::{NO_SLOT, RunNumber, WakerKey};
 use super::data::locals::Locals;
@@ -399,6 +400,15 @@ impl State {
     pub(super) fn defer_unclaimed_of(&mut self, slot: u32) {
         let unclaimed = self.tasks.unclaimed(slot);
         self.defer_unclaimed(slot, unclaimed);
+        if let Some(failed) = self.cleaning.failed_of_tasks.remove(slot) {
+            self.report_failed_cleanups(failed);
+        }
+    }
+
+    pub(super) fn report_failed_cleanups(&mut self, failed: Vec<FailedCleanup>) {
+        for failed in failed {
+            self.postponed.report(Report::Cleanup(failed));
+        }
     }
 
     fn defer_unclaimed(&mut self, slot: u32, unclaimed: Unclaimed) {

@@ -41,10 +41,19 @@ use crate::runtime::{self, BoxedCleanup, BoxedError, HandleKey, Place};
 /// by default, including the cleanups that it leaves in turn. After that it is dropped. A chain of
 /// 100,000 cleanups that leave one another ends too.
 ///
-/// An error or a panic in the cleanup does not change the task's result. It is reported, and so is
-/// a cleanup that was cut off ([`Builder::on_unhandled`](crate::Builder::on_unhandled)). A guard
-/// that is dropped on another thread, or after the loop, drops its value without a cleanup, which
-/// is reported too.
+/// # Failures
+///
+/// An error or a panic in the cleanup does not change the task's result:
+///
+/// - If the task was cancelled or panicked, the code that awaits it finds the failure in
+///   [`JoinError::cleanup_errors`](crate::JoinError::cleanup_errors).
+/// - If it is a child that failed, the group's error has it
+///   ([`TaskError::cleanup_errors`](crate::task::TaskError::cleanup_errors)).
+/// - Otherwise it is [reported](crate::Builder::on_unhandled): when the task has an output or goes
+///   on, when no code awaits it, and for main.
+///
+/// A cleanup that was cut off is always reported. A guard that is dropped on another thread, or
+/// after the loop, drops its value without a cleanup, which is reported too.
 ///
 /// Modelled on Python's `finally`. The time limit follows Trio's advice for shielded clean-up.
 ///

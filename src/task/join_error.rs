@@ -6,7 +6,9 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::runtime::{CancelReason, Failure, FailureCause, PanicCopy, Payload, panic_message};
+use crate::runtime::{
+    self, CancelReason, CleanupError, Failure, FailureCause, PanicCopy, Payload, panic_message,
+};
 
 /// Why a task gave no output: it panicked, it was cancelled, or it failed as a member of a
 /// [group](crate::task_group). In the last case the group has the error.
@@ -18,6 +20,7 @@ pub struct JoinError(Box<Inner>);
 struct Inner {
     task_name: String,
     cause: Cause,
+    cleanups: Vec<CleanupError>,
 }
 
 enum Cause {
@@ -32,7 +35,7 @@ enum Cause {
 
 impl JoinError {
     pub(crate) fn of(failure: Failure) -> Self {
-        let Failure { task, cause } = failure;
+        let Failure { task, cause, cleanups } = failure;
         let task_name = task.map_or_else(|| "of an ended loop".to_owned(), |task| task.name());
         let cause = match cause {
             FailureCause::Cancelled(reason) => Cause::Cancelled(reason),
@@ -46,7 +49,8 @@ impl JoinError {
             }
             FailureCause::Failed => Cause::Failed,
         };
-        Self(Box::new(Inner { task_name, cause }))
+        let cleanups = cleanups.into_iter().map(CleanupError::of).collect();
+        Self(Box::new(Inner { task_name, cause, cleanups }))
     }
 
     /// Whether the task was cancelled.
@@ -77,6 +81,36 @@ impl JoinError {
         &self.0.task_name
     }
 
+    /// What the [cleanups](crate::with_cleanup) of the task failed with, in the order in which they
+    /// failed. Asyncio raises such an error from the `await` of the task.
+    ///
+    /// It holds the failures of cleanups that ran once the task was cancelled or had panicked. The
+    /// cleanup of a task that ended with an output, of a [group's](crate::task_group) child that
+    /// failed, or of a task that still runs is not here: the failure is
+    /// [reported](crate::Builder::on_unhandled), or is with the [group's
+    /// error](crate::task::TaskError::cleanup_errors). A cleanup that was cut off is always
+    /// reported. So are failures beyond the first 64 of a task.
+    pub fn cleanup_errors(&self) -> &[CleanupError] {
+        &self.0.cleanups
+    }
+
+    /// No code gets this error: reports what the cleanups failed with.
+    pub(crate) fn report_cleanups(self) {
+        self.0.cleanups.into_iter().for_each(runtime::report_unseen_cleanup);
+    }
+
+    /// What has to be reported if no code gets this error.
+    pub(crate) fn into_unseen(self) -> (Option<Payload>, Vec<CleanupError>) {
+        let Inner { cause, cleanups, .. } = *self.0;
+        let payload = match cause {
+            Cause::Panicked { payload, .. } => {
+                Some(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+            }
+            Cause::Cancelled(_) | Cause::Failed => None,
+        };
+        (payload, cleanups)
+    }
+
     /// Returns the panic's payload, for [`std::panic::resume_unwind`].
     ///
     /// # Errors
@@ -104,12 +138,27 @@ impl JoinError {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { task_name, cause } = &*self.0;
+        let Inner { task_name, cause, cleanups } = &*self.0;
         match cause {
-            Cause::Cancelled(reason) => write!(f, "task `{task_name}` was cancelled {reason}"),
-            Cause::Panicked { message, .. } => write!(f, "task `{task_name}` panicked: {message}"),
-            Cause::Failed => write!(f, "task `{task_name}` failed, and its group has the error"),
+            Cause::Cancelled(reason) => write!(f, "task `{task_name}` was cancelled {reason}")?,
+            Cause::Panicked { message, .. } => write!(f, "task `{task_name}` panicked: {message}")?,
+            Cause::Failed => write!(f, "task `{task_name}` failed, and its group has the error")?,
         }
+        write_cleanups(cleanups, f)
+    }
+}
+
+/// How many cleanups a `Display` names. The others are counted.
+const NAMED_MAX: usize = 3;
+
+/// Continues the line of an error with what cleanups failed with.
+pub(super) fn write_cleanups(cleanups: &[CleanupError], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for cleanup in cleanups.iter().take(NAMED_MAX) {
+        write!(f, "; {cleanup}")?;
+    }
+    match cleanups.len().saturating_sub(NAMED_MAX) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more cleanups failed"),
     }
 }
 

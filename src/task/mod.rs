@@ -44,7 +44,7 @@ mod unfinished;
 mod wait;
 mod yield_now;
 
-pub use crate::runtime::CancelReason;
+pub use crate::runtime::{CancelReason, CleanupError};
 pub use as_completed::{AsCompleted, as_completed};
 pub use builder::Builder;
 pub use call::{CallHandle, call_later, call_soon};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::job::{Answer, Asked, Job, Operation};
 use super::pool::Pool;
-use crate::runtime::{self, Place, Timer, When};
+use crate::runtime::{self, Place, RunNumber, Timer, When};
 
 /// How often a call is retried if no thread can be started and none exists, and the delay between
 /// tries.
@@ -21,6 +21,8 @@ const RETRY: Duration = Duration::from_millis(20);
 pub(crate) struct Call<R: Send + 'static> {
     /// `None` once the result has been returned.
     answer: Option<Arc<dyn Answer<R>>>,
+    /// The loop that made the call.
+    home: Option<RunNumber>,
     /// Armed while no thread can be started.
     retry: Option<Timer>,
     tries: u32,
@@ -39,7 +41,7 @@ impl<R: Send + 'static> Call<R> {
     }
 
     fn with_job<F: FnOnce() -> R + Send + 'static>(job: Job<F, R>) -> Self {
-        Self { answer: Some(Arc::new(job)), retry: None, tries: 0 }
+        Self { answer: Some(Arc::new(job)), home: None, retry: None, tries: 0 }
     }
 
     /// `pool` returns the pool that `what` uses, or `None` where no loop runs.
@@ -59,6 +61,7 @@ impl<R: Send + 'static> Call<R> {
             Asked::NotYet => return Poll::Pending,
             Asked::Result(result) => result,
             Asked::IsNew(waker) => {
+                self.home = runtime::home();
                 answer.queue(waker, runtime::copy_threadsafe_vars());
                 let Err(error) = submit(answer, what, pool) else { return Poll::Pending };
                 ready!(self.try_again(cx, what));
@@ -84,7 +87,8 @@ impl<R: Send + 'static> Call<R> {
         let answer = self.answer.take_if(|answer| answer.is_running())?;
         answer.cancel();
         let place = answer.place();
-        Some((Self { answer: Some(answer), retry: None, tries: 0 }, place))
+        let home = self.home;
+        Some((Self { answer: Some(answer), home, retry: None, tries: 0 }, place))
     }
 
     /// From now on a cleanup waits for the call, and reports it if it is cut off. The pool then
@@ -133,7 +137,7 @@ impl<R: Send + 'static> Drop for Call<R> {
     fn drop(&mut self) {
         let Some(answer) = self.answer.take() else { return };
         if let Some(payload) = answer.give_up() {
-            runtime::report_call_panic(answer.place(), payload);
+            runtime::report_call_panic(self.home, answer.place(), payload);
         }
     }
 }

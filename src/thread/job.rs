@@ -199,7 +199,7 @@ where
         let call = || panic::catch_unwind(AssertUnwindSafe(f));
         let (result, failed_drop) = runtime::with_vars(vars, call);
         if let Some(payload) = failed_drop {
-            runtime::report_call_panic(self.place, payload);
+            runtime::report_call_panic(runtime::home(), self.place, payload);
         }
         let mut stage = self.lock();
         if let Stage::Running(waiting) = &mut *stage {

@@ -132,7 +132,7 @@ impl Shared {
     fn report_unseen(&self) {
         let unseen = mem::take(&mut self.lock().unseen);
         for (place, payload) in unseen {
-            runtime::report_call_panic(place, payload);
+            runtime::report_call_panic(runtime::home(), place, payload);
         }
     }
 }
@@ -228,6 +228,7 @@ impl State {
 /// The life of a thread: runs one job after another until it has been idle for too long, or the
 /// pool is closed.
 fn work(shared: &Arc<Shared>, index: usize) {
+    runtime::work_for(shared.home.run());
     let mut state = shared.lock();
     state.is_one_coming = false;
     loop {

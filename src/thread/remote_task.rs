@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::runtime::{
-    self, CancelReason, Failure, Handle, Place, TaskHandle, TaskId, Vars, output_of,
+    self, CancelReason, CleanupError, Failure, Handle, Place, TaskHandle, TaskId, Vars, output_of,
 };
 use crate::task::JoinError;
 
@@ -96,7 +96,8 @@ impl Handle {
 /// A task of another thread's loop, made by [`Handle::create_task_threadsafe`].
 ///
 /// It can be waited for with or without blocking the thread. Dropping it detaches the task, which
-/// goes on; its output is dropped on the loop's thread when it ends. A panic that was not seen is
+/// goes on; its output is dropped on the loop's thread when it ends. A panic, or a failure of a
+/// [cleanup](crate::with_cleanup), that was not seen is
 /// [reported](crate::Builder::on_unhandled) there.
 ///
 /// # Cancel safety
@@ -178,20 +179,25 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Reports a panic that was not seen on the loop's thread, or on this one if the loop is gone.
+    /// Reports a panic, and what cleanups failed with, that were not seen: on the loop's thread, or on
+    /// this one if the loop is gone.
     fn report(&self, error: JoinError) {
         let task_name = error.task_name().to_owned();
-        let Ok(payload) = error.into_panic() else { return };
-        let unseen = Unseen { task_name, place: self.place, payload: Some(payload) };
+        let (payload, cleanups) = error.into_unseen();
+        if payload.is_none() && cleanups.is_empty() {
+            return;
+        }
+        let unseen = Unseen { task_name, place: self.place, payload, cleanups };
         let _ = self.home.call_soon_threadsafe(move || drop(unseen));
     }
 }
 
-/// An unseen panic, reported wherever this is dropped.
+/// An unseen panic and unseen failures of cleanups, reported wherever this is dropped.
 struct Unseen {
     task_name: String,
     place: Place,
     payload: Option<runtime::Payload>,
+    cleanups: Vec<CleanupError>,
 }
 
 impl Drop for Unseen {
@@ -199,6 +205,7 @@ impl Drop for Unseen {
         if let Some(payload) = self.payload.take() {
             runtime::report_task_panic(mem::take(&mut self.task_name), self.place, payload);
         }
+        mem::take(&mut self.cleanups).into_iter().for_each(runtime::report_unseen_cleanup);
     }
 }
 

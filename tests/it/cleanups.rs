@@ -1,5 +1,6 @@
 //! `with_cleanup` and `shield`: what is awaited at the end, however the end comes.
 
+mod failures;
 mod guards;
 mod hostile;
 mod limits;

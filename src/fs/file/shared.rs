@@ -13,7 +13,7 @@ use super::lock::Locks;
 use super::turns::{Place, Side, Turns};
 use crate::fs::error::cannot;
 use crate::fs::job::check_loop;
-use crate::runtime;
+use crate::runtime::{self, RunNumber};
 
 pub(super) struct Shared {
     pub(super) file: StdFile,
@@ -66,28 +66,28 @@ impl Shared {
     pub(super) fn keep_failure(&self, error: io::Error) {
         let mut kept = self.failure.lock();
         if kept.is_none() {
-            *kept = Some(error);
+            *kept = Some((runtime::home(), error));
         } else {
             drop(kept);
-            runtime::report_operation_error(error);
+            runtime::report_operation_error(runtime::home(), error);
         }
     }
 }
 
-/// The error of an operation that was not awaited.
-struct Failure(Mutex<Option<io::Error>>);
+/// The error of an operation that was not awaited, and the loop that began it.
+struct Failure(Mutex<Option<(Option<RunNumber>, io::Error)>>);
 
 impl Failure {
-    fn lock(&self) -> MutexGuard<'_, Option<io::Error>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Option<RunNumber>, io::Error)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Failure {
     fn drop(&mut self) {
-        let error = self.lock().take();
-        if let Some(error) = error {
-            runtime::report_operation_error(error);
+        let kept = self.lock().take();
+        if let Some((home, error)) = kept {
+            runtime::report_operation_error(home, error);
         }
     }
 }
@@ -134,7 +134,7 @@ impl Turn {
     /// An operation that was not awaited passes its error on to the next one.
     fn without_failure(self) -> io::Result<Self> {
         let failure = self.shared.failure.lock().take();
-        failure.map_or(Ok(self), Err)
+        failure.map_or(Ok(self), |(_, error)| Err(error))
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

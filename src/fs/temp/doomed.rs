@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fs::error::cannot;
 use crate::fs::job::Job;
-use crate::runtime::{self, BoxedError, OwnProcess};
+use crate::runtime::{self, BoxedError, OwnProcess, RunNumber};
 
 /// A path that is removed when this is dropped.
 ///
@@ -25,6 +25,8 @@ pub(in crate::fs) struct Doomed {
     place: &'static Location<'static>,
     /// A forked child leaves the removal to its parent.
     process: OwnProcess,
+    /// The loop that made it.
+    home: Option<RunNumber>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +37,15 @@ enum Kind {
 
 impl Doomed {
     pub(in crate::fs) fn file(path: PathBuf, place: &'static Location<'static>) -> Self {
-        Self { path, kind: Kind::File, place, process: OwnProcess::current() }
+        Self::new(path, Kind::File, place)
     }
 
     pub(super) fn dir(path: PathBuf, place: &'static Location<'static>) -> Self {
-        Self { path, kind: Kind::Dir, place, process: OwnProcess::current() }
+        Self::new(path, Kind::Dir, place)
+    }
+
+    fn new(path: PathBuf, kind: Kind, place: &'static Location<'static>) -> Self {
+        Self { path, kind, place, process: OwnProcess::current(), home: runtime::home() }
     }
 
     pub(in crate::fs) fn path(&self) -> &Path {
@@ -66,8 +72,8 @@ impl Drop for Doomed {
         if path.as_os_str().is_empty() || !self.process.is_current() {
             return;
         }
-        let Self { kind, process, .. } = *self;
-        let removal = Removal { path, kind, process, has_begun: Arc::default() };
+        let Self { kind, process, home, .. } = *self;
+        let removal = Removal { path, kind, process, home, has_begun: Arc::default() };
         if runtime::has_loop() {
             runtime::leave_cleanup(Box::pin(removal.run()), self.place);
         }
@@ -79,6 +85,7 @@ struct Removal {
     path: PathBuf,
     kind: Kind,
     process: OwnProcess,
+    home: Option<RunNumber>,
     has_begun: Arc<AtomicBool>,
 }
 
@@ -100,7 +107,7 @@ impl Drop for Removal {
             return;
         }
         if let Err(error) = remove(&self.path, self.kind) {
-            runtime::report_operation_error(error);
+            runtime::report_operation_error(self.home, error);
         }
     }
 }

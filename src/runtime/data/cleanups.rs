@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::pin::Pin;
 
 use super::clock::Nanos;
+use super::failed_cleanup::FailedCleanup;
 use super::key;
+use super::ready_list::Member;
 use super::record::{BoxedError, Ending, Place, TaskLabel};
 use super::room::Slots;
 use super::side_table::SideTable;
@@ -32,6 +34,10 @@ pub(crate) struct Cleaning {
     pub(crate) waits: Waits,
     /// By the slot of an owner: the slots of the tasks whose end it waits for.
     awaited: SideTable<Vec<u32>>,
+    /// What cleanups of ended tasks failed with, by the slot of the task, whose handle will take it.
+    pub(crate) failed_of_tasks: SideTable<Vec<FailedCleanup>>,
+    /// The same of failed children, with their indices, by the ready list of their group.
+    failed_of_groups: SideTable<Vec<(u32, FailedCleanup)>>,
     /// The time that one may take.
     pub(crate) timeout: Nanos,
     /// Somebody wants nothing to be awaited any more: why, as a clause.
@@ -102,6 +108,8 @@ pub(crate) struct Cleanups {
     pub(crate) waits: Vec<u32>,
     /// How the owner ended, if it has nothing to do any more but wait for these.
     pub(crate) ending: Option<Ending>,
+    /// Failures for the code that learns how the owner ended.
+    pub(crate) failed: Vec<FailedCleanup>,
 }
 
 /// The ticket of the parent, 0 where there is none, and the scopes around the drop.
@@ -149,6 +157,8 @@ impl Cleaning {
             accepted: 0,
             waits: Waits::default(),
             awaited: SideTable::new(),
+            failed_of_tasks: SideTable::new(),
+            failed_of_groups: SideTable::new(),
             timeout,
             why_hurried: None,
             is_over: false,
@@ -160,6 +170,33 @@ impl Cleaning {
     /// At the end of the loop.
     pub(crate) fn take_makers(&mut self) -> impl Iterator<Item = Box<dyn Any>> + '_ {
         self.makers.iter_mut().filter_map(|(_, maker)| maker.take())
+    }
+
+    pub(crate) fn add_failed_of_child(&mut self, child: Member, failed: Vec<FailedCleanup>) {
+        let failed = failed.into_iter().map(|failed| (child.index, failed));
+        match self.failed_of_groups.get_mut(child.list) {
+            Some(of_group) => of_group.extend(failed),
+            None => self.failed_of_groups.insert(child.list, failed.collect()),
+        }
+    }
+
+    pub(crate) fn take_failed_of_child(&mut self, child: Member) -> Vec<FailedCleanup> {
+        let (of_child, others): (Vec<_>, Vec<_>) = self
+            .failed_of_groups
+            .remove(child.list)
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|(index, _)| *index == child.index);
+        if !others.is_empty() {
+            self.failed_of_groups.insert(child.list, others);
+        }
+        of_child.into_iter().map(|(_, failed)| failed).collect()
+    }
+
+    /// What the group with this ready list has not taken.
+    pub(crate) fn take_failed_of_group(&mut self, list: u32) -> Vec<FailedCleanup> {
+        let failed = self.failed_of_groups.remove(list).unwrap_or_default();
+        failed.into_iter().map(|(_, failed)| failed).collect()
     }
 
     pub(crate) fn add_awaited(&mut self, owner: u32, task: u32) {

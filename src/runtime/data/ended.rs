@@ -1,5 +1,6 @@
 //! What is left of a task that has ended, for its handle or for nobody.
 
+use super::failed_cleanup::FailedCleanup;
 use super::job::BoxedJob;
 use super::record::{CancelReason, ErrorReporter, Payload, TaskLabel};
 use super::waiter::Waiter;
@@ -42,6 +43,8 @@ pub(crate) enum Joined {
 pub(crate) struct Failure {
     pub(crate) task: Option<TaskLabel>,
     pub(crate) cause: FailureCause,
+    /// What its cleanups failed with.
+    pub(crate) cleanups: Vec<FailedCleanup>,
 }
 
 pub(crate) enum FailureCause {
@@ -53,6 +56,9 @@ pub(crate) enum FailureCause {
 
 impl Failure {
     /// Nothing else is known of the task.
-    pub(crate) const LOOP_ENDED: Self =
-        Self { task: None, cause: FailureCause::Cancelled(CancelReason::LoopEnded) };
+    pub(crate) const LOOP_ENDED: Self = Self {
+        task: None,
+        cause: FailureCause::Cancelled(CancelReason::LoopEnded),
+        cleanups: Vec::new(),
+    };
 }

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod effort;
 pub(crate) mod ended;
 pub(crate) mod errands;
+pub(crate) mod failed_cleanup;
 pub(crate) mod gone;
 pub(crate) mod job;
 pub(crate) mod key;

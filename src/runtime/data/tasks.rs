@@ -381,7 +381,7 @@ impl Tasks {
         };
         self.give_up_handle(slot);
         self.free_if_unused(slot);
-        Failure { task, cause }
+        Failure { task, cause, cleanups: Vec::new() }
     }
 
     pub(crate) fn give_up_handle(&mut self, slot: u32) {

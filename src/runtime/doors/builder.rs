@@ -149,7 +149,8 @@ impl Builder {
     }
 
     /// Calls `hook` for each panic that nobody awaits, for each error of a task that was
-    /// [detached](crate::Task::detach), for each [cleanup](crate::with_cleanup) that failed, and for each
+    /// [detached](crate::Task::detach), for each [cleanup](crate::with_cleanup) that failed, unless a
+    /// [`JoinError`](crate::JoinError::cleanup_errors) or a group's error tells that, and for each
     /// [call on another thread](crate::thread::to_thread) that outlasts the loop, instead of writing a line
     /// through the `log` crate. Asyncio's `loop.set_exception_handler`.
     ///
@@ -160,6 +161,10 @@ impl Builder {
     /// that code holds. What a run has left to report is told before the run returns; what happens between two runs of a
     /// [`Runtime`] is told in the next one, or at its end. If the hook panics, a line with that panic and with the report is
     /// written after all.
+    ///
+    /// What fails on another thread on behalf of the loop, such as a call whose caller has gone or a
+    /// [`File`](crate::fs::File) that was sent away, is told to the hook too as long as the loop
+    /// lives. Later it goes to the log.
     ///
     /// The hook is not told of a server's handler or its cleanup that failed with `ConnectionReset`, `BrokenPipe` or
     /// `ConnectionAborted`, also as the cause of another error: peers do that every day. The log has a line of level "debug".

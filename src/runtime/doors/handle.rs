@@ -65,6 +65,10 @@ impl Handle {
         found.map_err(|elsewhere| io::Error::other(elsewhere.message(what, remedy)))
     }
 
+    pub(crate) fn run(self) -> RunNumber {
+        self.run
+    }
+
     /// Whether the loop belongs to this thread, whether or not it runs now.
     pub(crate) fn is_of_this_thread(self) -> bool {
         let owner = registry::thread_of(self.run);

@@ -16,6 +16,7 @@ use super::gathering::{new_list, wait_for};
 use super::leaving::leave_wait;
 use super::task::TaskHandle;
 use crate::runtime::context::{self, with, with_loop};
+use crate::runtime::data::failed_cleanup::FailedCleanup;
 use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
 use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
 use crate::runtime::data::record::{CancelReason, Ending, Place, TaskLabel};
@@ -73,8 +74,9 @@ pub(crate) enum Woken<J> {
     Child(ChildTurn, J),
     /// To drop a child: it was cancelled.
     Cancelled(ChildTurn, J),
-    /// A child has ended, after its cleanups.
-    Ended,
+    /// The child with this index has ended, after its cleanups. If it failed, these are the failures
+    /// of the cleanups.
+    Ended(usize, Vec<FailedCleanup>),
 }
 
 /// The body's turn.
@@ -249,16 +251,18 @@ impl<J> Children<J> {
                     let turn = BodyTurn { key, scope: self.scope_of_body };
                     return Some(Woken::Body(turn));
                 }
-                Next::Ended { index } => {
+                Next::Ended { index, failed } => {
                     self.remove(index as usize);
-                    return Some(Woken::Ended);
+                    return Some(Woken::Ended(index as usize, failed));
                 }
                 Next::Child { turn, is_cancelled } => {
                     let job = self.take_job(turn.index);
                     match job {
                         Some(job) if is_cancelled => return Some(Woken::Cancelled(turn, job)),
                         Some(job) => return Some(Woken::Child(turn, job)),
-                        None => self.end(turn, Ending::Cancelled),
+                        None => {
+                            self.end(turn, Ending::Cancelled);
+                        }
                     }
                 }
             }
@@ -286,9 +290,10 @@ impl<J> Children<J> {
         }
     }
 
-    /// The child's future is gone, and its turn over; it has ended, unless it has cleanups.
+    /// The child's future is gone, and its turn over. It has ended, unless it has cleanups: then its
+    /// index is returned, and [`Woken::Ended`] follows.
     #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
-    pub(crate) fn end(&self, turn: ChildTurn, ending: Ending) {
+    pub(crate) fn end(&self, turn: ChildTurn, ending: Ending) -> Option<usize> {
         let ChildTurn { key, index, outer } = turn;
         let (has_ended, has_written) = self.with(|state, _| {
             state.step_out(outer);
@@ -301,6 +306,7 @@ impl<J> Children<J> {
         if has_ended {
             self.remove(index);
         }
+        (!has_ended).then_some(index)
     }
 
     fn remove(&self, index: usize) {
@@ -385,7 +391,7 @@ impl Abandoned {
 enum Next {
     Body(WakerKey),
     Child { turn: ChildTurn, is_cancelled: bool },
-    Ended { index: u32 },
+    Ended { index: u32, failed: Vec<FailedCleanup> },
 }
 
 impl State {
@@ -397,7 +403,8 @@ impl State {
                 continue;
             }
             if slot == CLEANED {
-                return Some(Next::Ended { index });
+                let failed = self.cleaning.take_failed_of_child(Member { list, index });
+                return Some(Next::Ended { index, failed });
             }
             if index == BODY {
                 let entry = &mut self.tasks.slots[slot as usize];
@@ -438,6 +445,8 @@ impl State {
     /// The futures of all children are gone.
     fn disband_group(&mut self, list: u32, body: u32) {
         drop(self.tasks.remove(body));
+        let failed = self.cleaning.take_failed_of_group(list);
+        self.report_failed_cleanups(failed);
         let list = self.ready_lists.try_remove(list as usize);
         let Some(ReadyList { owner, ready }) = list else { return };
         self.release(owner);
@@ -496,8 +505,10 @@ mod tests {
         while let Some(woken) = children.next_woken() {
             match woken {
                 Woken::Child(turn, ()) => children.suspend(turn, ()),
-                Woken::Cancelled(turn, ()) => children.end(turn, Ending::Cancelled),
-                Woken::Body(_) | Woken::Ended => {}
+                Woken::Cancelled(turn, ()) => {
+                    children.end(turn, Ending::Cancelled);
+                }
+                Woken::Body(_) | Woken::Ended(..) => {}
             }
         }
     }

@@ -13,9 +13,11 @@ use super::timer::Timer;
 use crate::runtime::context::{self, drop_caught, with, with_loop};
 use crate::runtime::data::cleanups::{Begun, BoxedCleanup, Cleanups, NewCleanup, Origin};
 use crate::runtime::data::clock::When;
+use crate::runtime::data::ended::Failure;
+use crate::runtime::data::failed_cleanup::{CleanupCause, FailedCleanup, KEPT_MAX};
 use crate::runtime::data::job;
 use crate::runtime::data::key::{self, HandleKey, NO_SLOT};
-use crate::runtime::data::record::{CancelReason, Payload, Place, TaskLabel};
+use crate::runtime::data::record::{CancelReason, Ending, Payload, Place, TaskLabel};
 use crate::runtime::data::tasks::MAIN;
 use crate::runtime::report::reports::{report_unhandled, why_hurried};
 use crate::runtime::report::unhandled::{TooLate, Unhandled};
@@ -178,11 +180,47 @@ impl State {
         self.current = NO_SLOT;
         if let Some(ending) = cleanups.ending {
             let child = self.tasks.child(owner);
+            self.pass_on_failures(owner, &ending, cleanups.failed);
             self.finish(owner, ending);
             if let Some(child) = child {
                 self.tell_group(child);
             }
         }
+    }
+
+    /// Keeps a cleanup's failure for the code that will learn how `owner` has ended. Leaves it where
+    /// that code does not exist, or gets an output, which has no room for it.
+    fn keep_failure(&mut self, owner: u32, failed: &mut Option<FailedCleanup>) {
+        let Some(cleanups) = self.cleaning.of_tasks.get_mut(owner) else { return };
+        let is_awaited = match cleanups.ending {
+            Some(Ending::Cancelled | Ending::Panicked(_)) => self.tasks.has_handle(owner),
+            Some(Ending::Failed) => self.tasks.child(owner).is_some(),
+            Some(Ending::Done(_) | Ending::DoneUnseen) | None => false,
+        };
+        if is_awaited && cleanups.failed.len() < KEPT_MAX {
+            cleanups.failed.extend(failed.take());
+        }
+    }
+
+    /// `owner` is about to end: its failures go to its group or its handle, if these still exist.
+    fn pass_on_failures(&mut self, owner: u32, ending: &Ending, failed: Vec<FailedCleanup>) {
+        if failed.is_empty() {
+            return;
+        }
+        let child = self.tasks.child(owner);
+        if !matches!(ending, Ending::Failed) && self.tasks.has_handle(owner) {
+            self.cleaning.failed_of_tasks.insert(owner, failed);
+        } else if let (Ending::Failed, Some(child)) = (ending, child) {
+            self.cleaning.add_failed_of_child(child, failed);
+        } else {
+            self.report_failed_cleanups(failed);
+        }
+    }
+
+    /// The handle of a task without output takes the reason, with what the cleanups failed with.
+    pub(super) fn take_failure(&mut self, slot: u32) -> Failure {
+        let cleanups = self.cleaning.failed_of_tasks.remove(slot).unwrap_or_default();
+        Failure { cleanups, ..self.tasks.take_failure(slot) }
     }
 
     /// Allows the task in `slot` no more cleanups, and drops those that it has, with all that these have left.
@@ -248,13 +286,9 @@ impl Cleaner {
             }
             Ok(Poll::Ready(None)) => {}
             Ok(Poll::Ready(Some(error))) => {
-                let whose = label_of(child.clone(), owner);
-                let report = Unhandled::cleanup_error(whose.as_ref(), origin.place(), error);
-                report_unhandled(report);
+                fail(owner, child.clone(), *origin, CleanupCause::Error(error));
             }
-            Err(payload) => {
-                report_and_discard(label_of(child.clone(), owner).as_ref(), *origin, payload);
-            }
+            Err(payload) => fail(owner, child.clone(), *origin, CleanupCause::Panic(payload)),
         }
         self.drop_current(index);
         Poll::Ready(())
@@ -264,7 +298,7 @@ impl Cleaner {
         let owner = self.owner;
         let Some(Current { future, origin, child, .. }) = self.current.take() else { return };
         if let Some(payload) = as_owner(owner, index, || drop_caught(future)) {
-            report_and_discard(label_of(child, owner).as_ref(), origin, payload);
+            fail(owner, child, origin, CleanupCause::Panic(payload));
         }
     }
 
@@ -326,6 +360,17 @@ fn as_owner<R>(owner: u32, index: u32, f: impl FnOnce() -> R) -> R {
 /// Whose cleanup it is, in reports.
 fn label_of(child: Option<TaskLabel>, owner: u32) -> Option<TaskLabel> {
     child.or_else(|| with(|state| state.tasks.label(owner)))
+}
+
+/// A cleanup of `owner` has failed. The code that awaits `owner` sees that or, without such code, the
+/// hook does.
+fn fail(owner: u32, child: Option<TaskLabel>, origin: Origin, cause: CleanupCause) {
+    let failed = FailedCleanup { task: label_of(child, owner), place: origin.place(), cause };
+    let mut failed = Some(failed);
+    with(|state| state.keep_failure(owner, &mut failed));
+    if let Some(failed) = failed {
+        report_unhandled(Unhandled::failed_cleanup(failed));
+    }
 }
 
 pub(super) fn report_and_discard(owner: Option<&TaskLabel>, origin: Origin, payload: Payload) {

@@ -161,7 +161,7 @@ impl TaskHandle {
             }
             _ => {
                 self.key.slot = NO_SLOT;
-                let failure = with_loop(run, |state| state.tasks.take_failure(slot));
+                let failure = with_loop(run, |state| state.take_failure(slot));
                 Poll::Ready(Err(failure.unwrap_or(Failure::LOOP_ENDED)))
             }
         }

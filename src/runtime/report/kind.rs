@@ -28,7 +28,8 @@ pub enum UnhandledKind {
     /// Code that the loop called panicked: a function given to [`call_soon`](crate::call_soon), the waker of another
     /// executor, the drop of a task's output.
     CallbackPanicked,
-    /// A [cleanup](crate::with_cleanup) ended with an `Err`.
+    /// A [cleanup](crate::with_cleanup) ended with an `Err`, and no code that awaits its task
+    /// [sees](crate::JoinError::cleanup_errors) it.
     CleanupFailed,
     /// A cleanup panicked.
     CleanupPanicked,

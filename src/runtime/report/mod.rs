@@ -1,5 +1,6 @@
 //! What is said to whoever runs the program: what nobody awaits, and what holds up the loop.
 
+pub(crate) mod cleanup_error;
 pub(crate) mod failures;
 pub(crate) mod kind;
 pub(crate) mod reports;

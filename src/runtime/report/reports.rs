@@ -1,14 +1,58 @@
 //! Reports: each goes to the hook of the loop that runs on this thread, in its look-around, or, without one, to the log.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
+use super::cleanup_error::CleanupError;
 use super::kind::UnhandledKind;
 use super::unhandled::{Unhandled, panic_message};
-use crate::runtime::context::{discard, drop_caught, with};
+use crate::runtime::context::{discard, drop_caught, with, with_loop};
+use crate::runtime::data::failed_cleanup::FailedCleanup;
+use crate::runtime::data::key::RunNumber;
 use crate::runtime::data::log::log_line::{Level, log_about};
 use crate::runtime::data::record::{BoxedError, Payload, Peer, Place, TaskLabel};
 use crate::runtime::postponed::Report;
+use crate::runtime::threads::registry;
+
+thread_local! {
+    /// The loop for which this thread works, without one of its own.
+    static EMPLOYER: Cell<Option<RunNumber>> = const { Cell::new(None) };
+}
+
+/// This thread works for the loop `run` from now on: what is to be reported of its calls is that
+/// loop's affair.
+pub(crate) fn work_for(run: RunNumber) {
+    EMPLOYER.set(Some(run));
+}
+
+/// The loop that runs on this thread or, without one, the loop for which the thread works.
+pub(crate) fn home() -> Option<RunNumber> {
+    with(|state| state.run_number()).or_else(|| EMPLOYER.get())
+}
+
+/// Like [`report_unhandled`], for the loop `home`, from any thread. The report is made where that
+/// loop runs; here if it has ended.
+fn report_for(home: Option<RunNumber>, make: impl FnOnce() -> Unhandled + Send + 'static) {
+    match home.filter(|&run| with_loop(run, |_| ()).is_err()) {
+        Some(run) => {
+            let mailed = Mailed(Some(make));
+            registry::send_home(run, move || drop(mailed));
+        }
+        None => report_unhandled(make()),
+    }
+}
+
+/// Reported where it is dropped: by its loop or, if that refuses mail, by the sender.
+struct Mailed<F: FnOnce() -> Unhandled>(Option<F>);
+
+impl<F: FnOnce() -> Unhandled> Drop for Mailed<F> {
+    fn drop(&mut self) {
+        if let Some(make) = self.0.take() {
+            report_unhandled(make());
+        }
+    }
+}
 
 /// Hands a report to the look-around of the loop that runs here; a hook never runs inside the code that had something to
 /// report. Where no loop runs, it is told at once.
@@ -85,16 +129,40 @@ pub(crate) fn report_callback_panic(place: Place, payload: Payload) {
     discard(payload);
 }
 
+/// Reports what a cleanup failed with, which no code that awaits its task sees.
+pub(crate) fn report_failed_cleanup(failed: FailedCleanup) {
+    report_unhandled(Unhandled::failed_cleanup(failed));
+}
+
+/// The same, of a failure that was meant for code that has gone.
+pub(crate) fn report_unseen_cleanup(error: CleanupError) {
+    report_unhandled(Unhandled::unseen_cleanup(error));
+}
+
 /// Reports the error of a task that was to be given to somebody who has gone.
 pub(crate) fn report_task_error(name: String, place: Place, error: BoxedError) {
     let task = TaskLabel { name: Some(name), number: 0, place, peer: None, is_call: false };
     report_unhandled(Unhandled::task_error(&task, error));
 }
 
-/// Reports the panic of a call on another thread, which nobody awaits.
-pub(crate) fn report_call_panic(place: Place, payload: Payload) {
-    report_unhandled(Unhandled::call_panic(place, &*payload));
-    discard(payload);
+/// Reports the panic of a call on another thread, which nobody awaits, to the loop that made the
+/// call.
+pub(crate) fn report_call_panic(home: Option<RunNumber>, place: Place, payload: Payload) {
+    report_for(home, move || {
+        let unhandled = Unhandled::call_panic(place, &*payload);
+        discard(payload);
+        unhandled
+    });
+}
+
+/// Reports the panic of code that this thread has called, to the loop for which it does that.
+pub(crate) fn report_panic(task: Option<&TaskLabel>, payload: Payload) {
+    let task = task.cloned();
+    report_for(home(), move || {
+        let unhandled = Unhandled::panic(task.as_ref(), &*payload);
+        discard(payload);
+        unhandled
+    });
 }
 
 /// Reports a call on another thread for whose end the loop cannot wait any longer.
@@ -112,9 +180,10 @@ pub(crate) fn report_operation_cut_off(
     report_unhandled(Unhandled::operation_cut_off(place, operation, why));
 }
 
-/// Reports the error of an operation that went on when nobody awaited it. From any thread.
-pub(crate) fn report_operation_error(error: io::Error) {
-    report_unhandled(Unhandled::operation_error(error.into()));
+/// Reports the error of an operation that went on when nobody awaited it, to the loop that began it.
+/// From any thread.
+pub(crate) fn report_operation_error(home: Option<RunNumber>, error: io::Error) {
+    report_for(home, move || Unhandled::operation_error(error.into()));
 }
 
 /// Reports that `listener` cannot accept connections, for now or for good.

@@ -11,8 +11,10 @@ use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 
+use super::cleanup_error::CleanupError;
 use super::kind::UnhandledKind;
 use crate::runtime::context::discard;
+use crate::runtime::data::failed_cleanup::{CleanupCause, FailedCleanup};
 use crate::runtime::data::log::log_line::Level;
 use crate::runtime::data::one_line::OneLine;
 use crate::runtime::data::record::{BoxedError, Peer, Place, TaskLabel};
@@ -60,6 +62,8 @@ pub struct Unhandled {
     peer: Option<Peer>,
     message: String,
     error: Option<Rc<dyn Error>>,
+    /// The error says that the peer has gone.
+    is_lost_connection: bool,
 }
 
 #[derive(Clone)]
@@ -83,21 +87,21 @@ impl Unhandled {
         let peer = task.and_then(|task| task.peer);
         let task = task.map(|task| Task { name: task.name(), place: task.place });
         let (place, operation, listener, error) = (None, None, None, None);
-        Self { kind, task, place, operation, listener, peer, message, error }
+        let is_lost_connection = false;
+        Self { kind, task, place, operation, listener, peer, message, error, is_lost_connection }
     }
 
     fn at(self, place: Place) -> Self {
         Self { place: Some(place), ..self }
     }
 
-    /// Displaying the error is user code. If it panics, that is what is reported.
+    /// If displaying the error panics, the panic is what is reported.
     fn with_error(self, error: BoxedError) -> Self {
-        let text = panic::catch_unwind(AssertUnwindSafe(|| with_causes(&*error)));
-        match text {
-            Ok(message) => Self { message, error: Some(error.into()), ..self },
-            Err(payload) => {
-                let message = panic_message(&*payload).to_owned();
-                discard(payload);
+        match describe(&*error) {
+            Ok(Described { text: message, is_lost_connection }) => {
+                Self { message, is_lost_connection, error: Some(error.into()), ..self }
+            }
+            Err(message) => {
                 Self { kind: self.kind.as_panic(), message, error: Some(error.into()), ..self }
             }
         }
@@ -132,14 +136,41 @@ impl Unhandled {
         Self { place, ..Self::new(owner, UnhandledKind::CleanupPanicked, message) }
     }
 
-    /// The cleanup made at `place`, if that is known, failed.
-    pub(crate) fn cleanup_error(
-        owner: Option<&TaskLabel>,
-        place: Option<Place>,
-        error: BoxedError,
-    ) -> Self {
-        let unhandled = Self::new(owner, UnhandledKind::CleanupFailed, String::new());
-        Self { place, ..unhandled }.with_error(error)
+    /// A cleanup failed, and no code that awaits its task sees that.
+    pub(crate) fn failed_cleanup(failed: FailedCleanup) -> Self {
+        let FailedCleanup { task, place, cause } = failed;
+        match cause {
+            CleanupCause::Error(error) => {
+                let unhandled =
+                    Self::new(task.as_ref(), UnhandledKind::CleanupFailed, String::new());
+                Self { place, ..unhandled }.with_error(error)
+            }
+            CleanupCause::Panic(payload) => {
+                let unhandled = Self::cleanup_panic(task.as_ref(), place, &*payload);
+                discard(payload);
+                unhandled
+            }
+        }
+    }
+
+    /// The same, of a failure that was meant for code that has gone.
+    pub(crate) fn unseen_cleanup(error: CleanupError) -> Self {
+        let kind = if error.is_panic() {
+            UnhandledKind::CleanupPanicked
+        } else {
+            UnhandledKind::CleanupFailed
+        };
+        let name = error.task_name().map(ToOwned::to_owned);
+        let task = name.zip(error.task_place()).map(|(name, place)| Task { name, place });
+        let place = error.place();
+        let message = error.message().to_owned();
+        let is_panic = error.is_panic();
+        let error = match error.into_io_error() {
+            _ if is_panic => None,
+            Some(error) => Some(BoxedError::from(error)),
+            None => Some(BoxedError::from(message.clone())),
+        };
+        Self { task, place, error: error.map(Rc::from), ..Self::new(None, kind, message) }
     }
 
     /// The time for the cleanup made at `place` was up, or somebody was in a hurry.
@@ -221,7 +252,10 @@ impl Unhandled {
         let unhandled = Self::new(None, UnhandledKind::Unsent, message).at(place);
         match served {
             Some((peer, error)) => {
-                Self { peer: Some(peer), error: Some(Rc::new(error)), ..unhandled }
+                let described = describe(&error);
+                let is_lost_connection = described.is_ok_and(|error| error.is_lost_connection);
+                let (peer, error): (_, Rc<dyn Error>) = (Some(peer), Rc::new(error));
+                Self { peer, error: Some(error), is_lost_connection, ..unhandled }
             }
             None => unhandled,
         }
@@ -304,7 +338,7 @@ impl Unhandled {
         use UnhandledKind::{CleanupFailed, TaskFailed, Unsent};
 
         let is_failure = matches!(self.kind, TaskFailed | CleanupFailed | Unsent);
-        self.peer.is_some() && is_failure && self.error().is_some_and(is_lost_connection)
+        self.peer.is_some() && is_failure && self.is_lost_connection
     }
 
     /// Whether it makes a loop fail that was asked to: nothing goes on as if it had not happened.
@@ -395,6 +429,24 @@ fn why_cut_off(why_hurried: Option<&'static str>) -> &'static str {
     why_hurried.unwrap_or(
         "have the call ask `thread::check_cancelled`, shorten it, or raise `Builder::cleanup_timeout`",
     )
+}
+
+/// What can be said of an error.
+pub(super) struct Described {
+    pub(super) text: String,
+    is_lost_connection: bool,
+}
+
+/// Asks an error for its text and its causes, which is user code. If that panics, gives the message
+/// of the panic.
+pub(super) fn describe(error: &(dyn Error + 'static)) -> Result<Described, String> {
+    let describe =
+        || Described { text: with_causes(error), is_lost_connection: is_lost_connection(error) };
+    panic::catch_unwind(AssertUnwindSafe(describe)).map_err(|payload| {
+        let message = panic_message(&*payload).to_owned();
+        discard(payload);
+        message
+    })
 }
 
 /// More causes than this are an error that is its own cause.

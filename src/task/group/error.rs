@@ -8,8 +8,9 @@ use std::panic::Location;
 use std::slice;
 use std::vec;
 
-use crate::runtime::{TaskId, TaskLabel};
+use crate::runtime::{CleanupError, TaskId, TaskLabel};
 use crate::task::JoinError;
+use crate::task::join_error::write_cleanups;
 
 /// The errors of a [group](crate::task_group): at least one, in the order in which they occurred,
 /// with the body's error last. Python's `ExceptionGroup`.
@@ -48,11 +49,16 @@ pub struct TaskError<E> {
     error: E,
     name: String,
     place: &'static Location<'static>,
+    cleanups: Vec<CleanupError>,
 }
 
 impl<E> TaskError<E> {
     pub(super) fn new(error: E, task: &TaskLabel) -> Self {
-        Self { error, name: task.name(), place: task.place }
+        Self { error, name: task.name(), place: task.place, cleanups: Vec::new() }
+    }
+
+    pub(super) fn add_cleanups(&mut self, cleanups: impl IntoIterator<Item = CleanupError>) {
+        self.cleanups.extend(cleanups);
     }
 
     /// Attributes the error to the current task. Returns `None` if there is none, which cannot
@@ -80,6 +86,14 @@ impl<E> TaskError<E> {
     /// Where the task that [`task_name`](Self::task_name) names was created.
     pub fn place(&self) -> &'static Location<'static> {
         self.place
+    }
+
+    /// What the [cleanups](crate::with_cleanup) of the child failed with after the child had failed,
+    /// in the order in which they failed.
+    ///
+    /// The cleanups of the body are not here: they belong to the task that awaits the group.
+    pub fn cleanup_errors(&self) -> &[CleanupError] {
+        &self.cleanups
     }
 }
 
@@ -118,7 +132,8 @@ impl<E> GroupError<E> {
 
 impl<E> GroupError<GroupError<E>> {
     /// Replaces each inner group by its errors. Each error keeps the name and place of its own
-    /// task.
+    /// task. What cleanups of the task around an inner group failed with is added to the last of
+    /// that group's errors.
     ///
     /// # Examples
     ///
@@ -146,8 +161,14 @@ impl<E> GroupError<GroupError<E>> {
     /// });
     /// ```
     pub fn flatten(self) -> GroupError<E> {
-        let errors = self.errors.into_iter().flat_map(|inner| inner.error.errors).collect();
-        GroupError { errors }
+        let flatten = |outer: TaskError<GroupError<E>>| {
+            let mut errors = outer.error.errors;
+            if let Some(last) = errors.last_mut() {
+                last.add_cleanups(outer.cleanups);
+            }
+            errors
+        };
+        GroupError { errors: self.errors.into_iter().flat_map(flatten).collect() }
     }
 }
 
@@ -157,10 +178,10 @@ impl<E> From<E> for GroupError<E> {
     #[track_caller]
     fn from(error: E) -> Self {
         let here = Location::caller();
-        let error = match TaskId::current().and_then(TaskId::label) {
-            Some(task) => TaskError::new(error, &task),
-            None => TaskError { error, name: "no task".to_owned(), place: here },
-        };
+        let task = TaskId::current().and_then(TaskId::label);
+        let (name, place) =
+            task.map_or_else(|| ("no task".to_owned(), here), |task| (task.name(), task.place));
+        let error = TaskError { error, name, place, cleanups: Vec::new() };
         Self { errors: vec![error] }
     }
 }
@@ -185,8 +206,10 @@ impl<'a, E> IntoIterator for &'a GroupError<E> {
 
 impl<E: fmt::Display> fmt::Display for TaskError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { error, name, place } = self;
-        write!(f, "{error} (in task `{name}`, created at {place})")
+        let Self { error, name, place, cleanups } = self;
+        write!(f, "{error} (in task `{name}`, created at {place}")?;
+        write_cleanups(cleanups, f)?;
+        f.write_str(")")
     }
 }
 
@@ -202,8 +225,10 @@ impl<E: fmt::Display> fmt::Display for GroupError<E> {
 
 impl<E: fmt::Debug> fmt::Debug for TaskError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { error, name, place } = self;
-        write!(f, "{error:?} (in task `{name}`, created at {place})")
+        let Self { error, name, place, cleanups } = self;
+        write!(f, "{error:?} (in task `{name}`, created at {place}")?;
+        write_cleanups(cleanups, f)?;
+        f.write_str(")")
     }
 }
 

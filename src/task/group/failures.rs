@@ -6,14 +6,19 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 
 use super::{GroupError, TaskError};
-use crate::runtime::{self, Payload, TaskLabel};
+use crate::runtime::{self, CleanupError, FailedCleanup, Payload, TaskLabel};
 
 pub(super) struct Failures<E> {
     /// The children's errors, in the order in which they occurred.
     pub(super) errors: Vec<TaskError<E>>,
     pub(super) of_body: Option<TaskError<E>>,
+    /// Failed children that still have cleanups: the index of each, and of its error.
+    cleaning: Vec<(usize, usize)>,
+    /// What such cleanups failed with, by the index of the child's error.
+    cleanups: Vec<(usize, FailedCleanup)>,
     /// The first panic, and the task it came from.
     panic: Option<(Payload, TaskLabel)>,
     describe: fn(&E) -> String,
@@ -25,7 +30,21 @@ impl<E> Failures<E> {
         E: fmt::Debug + 'static,
     {
         let (errors, of_body, panic) = (Vec::new(), None, None);
-        Self { errors, of_body, panic, describe: describe::<E> }
+        let (cleaning, cleanups) = (Vec::new(), Vec::new());
+        Self { errors, of_body, cleaning, cleanups, panic, describe: describe::<E> }
+    }
+
+    /// Records the error of a child, with the child's index if cleanups follow.
+    pub(super) fn add_error(&mut self, error: TaskError<E>, cleaning: Option<usize>) {
+        self.cleaning.extend(cleaning.map(|child| (child, self.errors.len())));
+        self.errors.push(error);
+    }
+
+    /// The cleanups of a child have ended, and this is what they failed with.
+    pub(super) fn add_cleanups(&mut self, child: usize, failed: Vec<FailedCleanup>) {
+        let Some(at) = self.cleaning.iter().position(|(index, _)| *index == child) else { return };
+        let (_, error) = self.cleaning.swap_remove(at);
+        self.cleanups.extend(failed.into_iter().map(|failed| (error, failed)));
     }
 
     /// Records a panic. The first one continues in the task that awaits the group. Later ones are
@@ -45,6 +64,9 @@ impl<E> Failures<E> {
             return Err(payload);
         }
         let mut errors = mem::take(&mut self.errors);
+        for (error, failed) in mem::take(&mut self.cleanups) {
+            errors[error].add_cleanups([CleanupError::of(failed)]);
+        }
         errors.extend(self.of_body.take());
         Ok(GroupError::of(errors))
     }
@@ -54,9 +76,15 @@ impl<E> Failures<E> {
         let errors = mem::take(&mut self.errors);
         for error in errors.into_iter().chain(self.of_body.take()) {
             let (name, place) = (error.task_name().to_owned(), error.place());
-            let described = (self.describe)(error.error());
-            runtime::report_task_error(name, place, described.into());
+            let describe = AssertUnwindSafe(|| (self.describe)(error.error()));
+            match panic::catch_unwind(describe) {
+                Ok(described) => runtime::report_task_error(name, place, described.into()),
+                Err(payload) => runtime::report_task_panic(name, place, payload),
+            }
             runtime::drop_reported(error);
+        }
+        for (_, failed) in mem::take(&mut self.cleanups) {
+            runtime::report_failed_cleanup(failed);
         }
         if let Some((payload, task)) = self.panic.take() {
             runtime::report_task_panic(task.name(), task.place, payload);

@@ -168,7 +168,9 @@ where
                 Some(Woken::Body(turn)) => self.as_mut().poll_body(turn),
                 Some(Woken::Child(turn, job)) => self.as_mut().poll_child(turn, job),
                 Some(Woken::Cancelled(turn, job)) => self.as_mut().drop_child(turn, job),
-                Some(Woken::Ended) => {}
+                Some(Woken::Ended(child, failed)) => {
+                    self.as_mut().project().failures.add_cleanups(child, failed);
+                }
                 None if matches!(self.stage, Stage::LastTurns(_)) => {}
                 None if !self.group.shared.refused.is_empty() => {}
                 None if self.is_over() => {
@@ -259,13 +261,16 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
                 children.end(turn, output);
             }
             Ok(Poll::Ready(Ok(()))) => match turn.drop(|| drop_caught(job)) {
-                None => children.end(turn, Ending::DoneUnseen),
+                None => {
+                    children.end(turn, Ending::DoneUnseen);
+                }
                 Some(payload) => self.child_panicked(turn, payload),
             },
             Ok(Poll::Ready(Err(error))) => {
                 let (task, woken) = (children.label(), children.woken());
-                children.end(turn, Ending::Failed);
-                self.as_mut().project().failures.errors.push(TaskError::new(error, &task));
+                let cleaning = children.end(turn, Ending::Failed);
+                let error = TaskError::new(error, &task);
+                self.as_mut().project().failures.add_error(error, cleaning);
                 self.child_failed(woken);
             }
             Err(payload) => {
@@ -280,7 +285,9 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
     /// Drops a cancelled child, which is the current task until `end`.
     fn drop_child(self: Pin<&mut Self>, turn: ChildTurn, job: BoxedChild<'env, E>) {
         match turn.drop(|| drop_caught(job)) {
-            None => self.group.shared.children.end(turn, Ending::Cancelled),
+            None => {
+                self.group.shared.children.end(turn, Ending::Cancelled);
+            }
             Some(payload) => self.child_panicked(turn, payload),
         }
     }

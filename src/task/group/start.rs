@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::{Group, GroupOutcome, TaskError};
 use crate::runtime;
-use crate::task::CancelOnDrop;
+use crate::task::{CancelOnDrop, JoinError};
 
 /// Lets a child that was [started](Group::start) report that it is ready. If the child drops it and
 /// goes on, `start` waits until the child ends.
@@ -158,10 +158,12 @@ impl<V, E> Starting<'_, '_, V, E> {
         if let Some(value) = self.place.value.take() {
             return Poll::Ready(Ok(value));
         }
+        // The starter gets no `JoinError`.
+        let ended = ended.map_err(JoinError::report_cleanups);
         Poll::Ready(Err(match (ended, self.early_error.take()) {
             (_, Some(error)) => Cause::Failed(error.into_error()),
             (Ok(()), None) => Cause::NeverReady,
-            (Err(_), None) => Cause::Cancelled,
+            (Err(()), None) => Cause::Cancelled,
         }))
     }
 }

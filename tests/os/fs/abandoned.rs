@@ -273,6 +273,27 @@ fn reports(main: impl Future<Output = Result<()>>) -> Result<Vec<String>> {
 }
 
 #[test]
+fn an_error_of_a_file_that_goes_on_another_thread_is_reported_to_its_loop() -> Result<()> {
+    let reports = reports(async {
+        let mut file = File::options().write(true).open("/dev/full").await?;
+        assert_eq!(AsyncWriteExt::write(&mut file, b"x").await?, 1);
+        // First a thread of nobody's, then one of the pool.
+        thread::spawn(move || drop(file)).join().unwrap();
+        yield_now().await;
+        let mut file = File::options().write(true).open("/dev/full").await?;
+        assert_eq!(AsyncWriteExt::write(&mut file, b"x").await?, 1);
+        to_thread(move || drop(file)).await;
+        Ok(())
+    })?;
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    assert!(
+        reports.iter().all(|report| report.contains("cannot write `/dev/full`")),
+        "{reports:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn an_error_that_no_operation_follows_is_reported() -> Result<()> {
     let reports = reports(async {
         let mut file = File::options().write(true).open("/dev/full").await?;

@@ -6,13 +6,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{TryRecvError, channel};
+use std::sync::mpsc::{Sender, TryRecvError, channel};
 use std::thread;
 
 use oneloop::thread::{RemoteTask, to_thread};
 use oneloop::{
-    CancelReason, ContextVar, Handle, Runtime, create_task, current_task, gather, sleep, timeout,
-    with_cleanup, yield_now,
+    CancelReason, ContextVar, Handle, Runtime, UnhandledKind, create_task, current_task, gather,
+    sleep, timeout, with_cleanup, yield_now,
 };
 
 use super::{MS, poll_once, reporting};
@@ -325,4 +325,35 @@ fn a_storm_of_remote_tasks_ends_with_an_answer_for_each() {
             assert_eq!(thread.join().unwrap(), 37);
         }
     }
+}
+
+#[test]
+fn what_a_cleanup_failed_with_is_seen_by_the_waiting_thread_or_reported() {
+    let (builder, reports) = reporting();
+    builder.run(async {
+        let home = Handle::current();
+        to_thread(move || {
+            let unclean = async |begun: Sender<()>, error: &'static str| {
+                let _guard = with_cleanup((), async move |()| Err::<(), _>(error));
+                begun.send(()).unwrap();
+                pending::<()>().await;
+            };
+            for (error, is_seen) in [("seen", true), ("unseen", false)] {
+                let (begun, has_begun) = channel();
+                let task = home.create_task_threadsafe(async move || unclean(begun, error).await);
+                has_begun.recv().unwrap();
+                assert!(task.cancel());
+                if is_seen {
+                    let error = task.wait().unwrap_err();
+                    assert_eq!(error.cleanup_errors()[0].message(), "seen");
+                }
+            }
+        })
+        .await;
+        yield_now().await;
+    });
+    let reports = reports.borrow();
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!((report.kind(), report.message()), (UnhandledKind::CleanupFailed, "unseen"));
+    assert!(report.task_name().is_some() && report.place().is_some());
 }

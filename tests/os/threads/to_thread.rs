@@ -1,19 +1,22 @@
 //! `to_thread`: what a call gives, and what becomes of it when nobody waits any more.
 
+use std::cell::Cell;
 use std::future::{Future, pending};
 use std::panic;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, channel};
-use std::task::{Context, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use oneloop::thread::{ToThread, check_cancelled, is_cancelled, to_thread};
 use oneloop::{
-    Builder, create_task, gather, select, sleep, task_group, timeout, with_cleanup, yield_now,
+    Builder, Unhandled, create_task, gather, select, sleep, task_group, timeout, with_cleanup,
+    yield_now,
 };
 
 use super::{MS, Waiting, endless, gate, poll_once, reporting};
@@ -301,6 +304,59 @@ fn a_finished_call_whose_panic_is_dropped_unseen_is_reported() {
     let reports = reports.borrow();
     assert_eq!(reports.len(), 1);
     assert!(reports[0].is_panic() && reports[0].is_call());
+}
+
+struct HostileWaker;
+
+impl Wake for HostileWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("woken");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_on_a_thread_of_the_pool_is_reported_to_the_loop() {
+    let (builder, reports) = reporting();
+    builder.blocking_threads(1).run(async {
+        let mut call = to_thread(|| ());
+        let waker = Waker::from(Arc::new(HostileWaker));
+        assert!(Pin::new(&mut call).poll(&mut Context::from_waker(&waker)).is_pending());
+        // The only thread has woken the waker before it begins the next call.
+        to_thread(|| ()).await;
+        drop(call);
+    });
+    let reports = reports.borrow();
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    assert!(report.is_panic() && report.message() == "woken", "{report}");
+}
+
+#[test]
+fn a_hook_that_panics_over_a_report_from_another_thread_stops_nothing() {
+    let told = Rc::new(Cell::new(0));
+    let count = Rc::clone(&told);
+    let hook = move |_: &Unhandled| {
+        count.set(count.get() + 1);
+        panic!("the hook");
+    };
+    Builder::new().on_unhandled(hook).blocking_threads(1).run(async {
+        for _ in 0..2 {
+            let (begun, has_begun) = channel();
+            let mut call = to_thread(move || {
+                begun.send(()).unwrap();
+                while !is_cancelled() {
+                    thread::yield_now();
+                }
+                panic!("unseen");
+            });
+            while has_begun.try_recv().is_err() {
+                assert!(poll_once(&mut call).await.is_pending());
+            }
+            drop(call);
+            // The next call of the only thread comes after it.
+            to_thread(|| ()).await;
+        }
+    });
+    assert_eq!(told.get(), 2);
 }
 
 struct PanicsInDrop;

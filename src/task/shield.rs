@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Reportable;
+use super::{JoinError, Reportable, Task};
 use crate::runtime::{self, BoxedError, Place, output_of};
 
 /// Awaits `future`, and lets it continue if this is dropped earlier by a cancel, a timeout or a
@@ -27,7 +27,21 @@ use crate::runtime::{self, BoxedError, Place, output_of};
 ///
 /// `wait_for(shield(task), t)` keeps the task, so that it can be awaited again. Here a time limit
 /// around a borrowed handle does this, `timeout(t, &mut task)`, without a shield. Dropping a
-/// [`Task`](crate::Task) handle never stops its task.
+/// [`Task`](crate::Task) handle never stops its task, but leaves its error in silence. To have the
+/// error reported, use [`Task::shield`](crate::Task::shield).
+///
+/// # When it does not compile
+///
+/// "type annotations needed", "multiple `impl`s satisfying `Result<Result<..>, JoinError>:
+/// ShieldOutput<_>`": the future awaits a task, and an error of the task would be lost inside the
+/// `Ok`. Use [`Task::shield`](crate::Task::shield), or flatten the result: `shield(async { task.await? })`.
+///
+/// ```compile_fail,E0283
+/// oneloop::run(async {
+///     let task = oneloop::create_task(async { "x".parse::<u32>() });
+///     oneloop::shield(task).await.ok();
+/// });
+/// ```
 ///
 /// # Cancel safety
 ///
@@ -119,6 +133,39 @@ impl ShieldOutput for super::outcome::Never {}
 impl<T, E: Reportable<How>, How> ShieldOutput<How> for Result<T, E> {
     fn into_error(self) -> Option<Box<dyn Error>> {
         self.err().map(Reportable::into_boxed)
+    }
+}
+
+/// Makes a nested result ambiguous, because its inner error would be lost.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "it only names the remedy in messages of the compiler")]
+pub enum UseTheMethodShieldOfTheTask {}
+
+impl<T, E> ShieldOutput<UseTheMethodShieldOfTheTask> for Result<Result<T, E>, JoinError> {}
+
+/// See [`Task::shield`].
+pub(super) fn shield_task<T, How>(task: Task<T>, place: Place) -> Shield<Task<T>>
+where
+    T: ShieldOutput<How> + 'static,
+{
+    Shield {
+        future: Some(Box::pin(task)),
+        // The task goes on, whether or not it was awaited.
+        has_begun: true,
+        error_of: error_of_task::<T, How>,
+        place,
+    }
+}
+
+/// A cancel is no error, as in asyncio. Its cleanups may have failed nevertheless.
+fn error_of_task<T: ShieldOutput<How>, How>(output: Result<T, JoinError>) -> Option<BoxedError> {
+    match output {
+        Ok(value) => value.into_error(),
+        Err(error) if error.is_cancelled() => {
+            error.report_cleanups();
+            None
+        }
+        Err(error) => Some(error.into()),
     }
 }
 

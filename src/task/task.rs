@@ -4,12 +4,14 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::outcome::reportable_error;
-use super::{JoinError, Outcome, Reportable, TaskKey, TaskRef};
+use super::shield::shield_task;
+use super::{JoinError, Outcome, Reportable, Shield, ShieldOutput, TaskKey, TaskRef};
 use crate::runtime::{self, CancelReason, Runtime, TaskHandle, Timer, When, nanos, output_of};
 
 /// Creates a task: the loop polls `future` alongside everything else, starting with the next round.
@@ -56,7 +58,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let place = std::panic::Location::caller();
+        let place = Location::caller();
         let handle = self.inside(|| runtime::create_at(place, future, None, false));
         self.tell_host();
         Task::of(handle)
@@ -263,6 +265,50 @@ impl<T> Task<T> {
     pub fn named(self, name: impl Into<String>) -> Self {
         self.handle.set_name(name.into());
         self
+    }
+
+    /// Awaits the task, and has its error reported if this is dropped earlier by a cancel, a timeout
+    /// or a lost race: asyncio's `shield(task)`.
+    ///
+    /// The task goes on in any case, as it does when its handle is dropped. If it then ends with an
+    /// `Err` or panics, that is [reported](crate::Builder::on_unhandled) once, with the place of this
+    /// call. To await the task again instead, keep it: `timeout(limit, &mut task)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the returned future is dropped, the task goes on. Its output can no longer be awaited.
+    ///
+    /// # Panics
+    ///
+    /// The returned future panics where a [`Task`] does when awaited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use std::time::Duration;
+    ///
+    /// let reported = Rc::new(Cell::new(false));
+    /// let flag = reported.clone();
+    /// let builder = oneloop::Builder::new().virtual_time(true);
+    /// builder.on_unhandled(move |unhandled| flag.set(unhandled.message() == "no route")).run(async {
+    ///     let second = Duration::from_secs(1);
+    ///     let task = oneloop::create_task(async move {
+    ///         oneloop::sleep(2 * second).await;
+    ///         Err::<(), _>("no route")
+    ///     });
+    ///     assert!(oneloop::timeout(second, task.shield()).await.is_err());
+    ///     oneloop::sleep(2 * second).await;
+    /// });
+    /// assert!(reported.get());
+    /// ```
+    #[track_caller]
+    pub fn shield<How>(self) -> Shield<Self>
+    where
+        T: ShieldOutput<How>,
+    {
+        shield_task(self, Location::caller())
     }
 
     /// Binds the task to the handle: dropping the handle cancels the task.

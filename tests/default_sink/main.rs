@@ -89,6 +89,12 @@ fn a_full_pipe_that_nobody_reads_does_not_block_the_loop() {
 }
 
 #[test]
+fn a_server_whose_standard_error_is_a_full_pipe_outlives_1200_resets() {
+    let (_reader, writer) = full_pipe();
+    assert!(ends(command("1200 resets").stderr(writer).spawn().unwrap()));
+}
+
+#[test]
 fn a_full_pipe_keeps_its_mode_for_other_processes() {
     let (_reader, writer) = full_pipe();
     let ours = writer.try_clone().unwrap();

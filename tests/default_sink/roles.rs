@@ -29,7 +29,8 @@ fn play() {
             fail(1);
         }
         "fail differently" => fail_differently(),
-        "resets" => resets(),
+        "resets" => resets(50),
+        "1200 resets" => resets(1200),
         "resets of what is left" => resets_of_what_is_left(),
         "logger off" => with_logger(&Enabled, LevelFilter::Off),
         "logger off that is never enabled" => {
@@ -51,7 +52,7 @@ fn play() {
         "debugging logger" => {
             log::set_logger(&Writes).unwrap();
             log::set_max_level(LevelFilter::Debug);
-            resets();
+            resets(50);
         }
         "debugging logger of what is left" => {
             log::set_logger(&Writes).unwrap();
@@ -89,7 +90,7 @@ fn fail_differently() {
 }
 
 /// Peers that reset while their handlers read, write, clean up, and wrap the error.
-fn resets() {
+fn resets(count: u32) {
     async fn serve(
         mut reader: StreamReader,
         mut writer: StreamWriter,
@@ -102,7 +103,7 @@ fn resets() {
 
     run(async {
         let server = start_server(serve, "127.0.0.1:0").await?;
-        for _ in 0..50 {
+        for _ in 0..count {
             reset_by_peer(&server).await?;
         }
         io::Result::Ok(())

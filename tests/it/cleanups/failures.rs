@@ -376,3 +376,26 @@ fn an_error_whose_source_panics_is_reported_once() {
     });
     assert_eq!(log.take().len(), 1);
 }
+
+#[test]
+fn tasks_of_cleanups_at_the_end_of_the_loop_that_fail_are_reported() {
+    let (log, builder) = reporting();
+    let mut left = None;
+    builder.run(async {
+        let cleanup = async |()| {
+            // One is detached, one fails the cleanup, and one fails by its own cleanup.
+            create_task(async { Err::<(), _>("detached") }).detach();
+            let error = cancelled("not closed").await.await.unwrap_err();
+            assert_eq!(messages(error.cleanup_errors()), ["not closed"]);
+            create_task(async { Err::<(), _>("awaited") }).await.unwrap()
+        };
+        let guard = with_cleanup((), cleanup);
+        left = Some(create_task(async move {
+            let _guard = guard;
+            pending::<()>().await;
+        }));
+        yield_now().await;
+    });
+    drop(left);
+    assert_eq!(reported(&log), ["detached", "awaited"]);
+}

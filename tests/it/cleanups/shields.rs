@@ -1,14 +1,14 @@
 //! `shield`, as asyncio's tests have it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::rc::Rc;
 use std::time::Duration;
 
 use oneloop::task::ShieldOutput;
 use oneloop::{
-    Builder, ContextVar, create_task, shield, sleep, time, timeout, wait_for, with_cleanup,
-    yield_now,
+    Builder, ContextVar, Unhandled, create_task, shield, sleep, time, timeout, wait_for,
+    with_cleanup, yield_now,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -140,4 +140,49 @@ async fn a_shielded_task_goes_on_by_itself() {
     // Dropping a handle only detaches, so a task needs no shield.
     let task = create_task(sleep(SECOND));
     assert!(timeout(SECOND / 2, shield(task)).await.is_err());
+}
+
+#[test]
+fn an_error_of_a_shielded_task_whose_waiter_has_gone_is_reported_once() {
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let log = reports.clone();
+    let hook = move |unhandled: &Unhandled| log.borrow_mut().push(unhandled.message().to_owned());
+    let fails = async |seconds: u32| {
+        sleep(seconds * SECOND).await;
+        Err::<(), _>("failed")
+    };
+    Builder::new().virtual_time(true).on_unhandled(hook).run(async {
+        assert_eq!(create_task(fails(1)).shield().await.unwrap(), Err("failed"));
+        assert!(timeout(SECOND, create_task(fails(2)).shield()).await.is_err());
+        // Never polled, and ended before.
+        drop(create_task(fails(0)).shield());
+        let task = create_task(fails(0));
+        sleep(SECOND).await;
+        drop(task.shield());
+        // A cancel is no error, and a plain value none either.
+        let task = create_task(fails(2));
+        let task_ref = task.task_ref();
+        drop(task.shield());
+        task_ref.cancel();
+        drop(create_task(async { 42 }).shield());
+        sleep(3 * SECOND).await;
+    });
+    assert_eq!(*reports.borrow(), ["failed"; 3]);
+}
+
+#[test]
+fn a_panic_of_a_shielded_task_whose_waiter_has_gone_is_reported_once() {
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let log = reports.clone();
+    let hook = move |unhandled: &Unhandled| log.borrow_mut().push(unhandled.message().to_owned());
+    Builder::new().virtual_time(true).on_unhandled(hook).run(async {
+        let task = create_task(async {
+            sleep(2 * SECOND).await;
+            panic!("boom");
+        });
+        assert!(timeout(SECOND, task.shield()).await.is_err());
+        sleep(3 * SECOND).await;
+    });
+    let reports = reports.borrow();
+    assert!(reports.len() == 1 && reports[0].contains("panicked: boom"), "{reports:?}");
 }

@@ -68,6 +68,24 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
     Lent::new().lend_to(f)
 }
 
+/// As [`with`], for the loop's own code: what runs inside a turn finds its loop.
+#[inline]
+pub(super) fn in_loop<R>(f: impl FnOnce(&mut State) -> R) -> R {
+    match with(f) {
+        Some(result) => result,
+        None => unreachable!("a turn of the loop runs where the loop does"),
+    }
+}
+
+/// As [`in_loop`], for the round, which itself sees to what has been deferred.
+#[inline]
+pub(super) fn in_round<R>(f: impl FnOnce(&mut State) -> R) -> R {
+    match &mut *Lent::new().state {
+        Some(state) => f(state),
+        None => unreachable!("a round of the loop runs where the loop does"),
+    }
+}
+
 /// Whether a loop runs on this thread.
 pub(crate) fn has_loop() -> bool {
     with(|_| ()).is_some()
@@ -165,22 +183,26 @@ impl Drop for Lent {
 
 /// Wakes `cx`, whose task yields. `false`: an earlier wake of it waits already, before the wakes of others that it may not
 /// pass, so that it has to yield once more.
-#[inline]
 pub(crate) fn wake_again(cx: &Context<'_>) -> bool {
-    let key = candidate(cx.waker()).key;
-    let woken = key.and_then(|key| {
-        with(|state| {
-            let is_here = state.run_number().index() == key.index();
-            is_here.then(|| state.wake_key(key))
-        })
+    let Some(key) = WAKERS.key_of(cx.waker()) else { return wake_elsewhere(cx) };
+    let woken = with(|state| {
+        let is_here = state.run_number().index() == key.index();
+        is_here.then(|| state.wake_key(key))
     });
-    woken.flatten().unwrap_or_else(|| {
-        cx.waker().wake_by_ref();
-        true
-    })
+    match woken {
+        Some(Some(was_queued)) => was_queued,
+        Some(None) | None => wake_elsewhere(cx),
+    }
+}
+
+#[cold]
+fn wake_elsewhere(cx: &Context<'_>) -> bool {
+    cx.waker().wake_by_ref();
+    true
 }
 
 /// Somebody who wants to be woken.
+#[inline]
 pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
     Candidate { waker, key: WAKERS.key_of(waker) }
 }

@@ -15,14 +15,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::budget;
-use super::context::{self, drop_caught, with};
+use super::context::{self, drop_caught, in_loop, in_round, with};
 use super::data::clock::{self, NEVER, Nanos};
 use super::data::job::BoxedJob;
-use super::data::key::WakerKey;
 use super::data::pace::is_clock_check;
 use super::data::record::{Ending, Payload};
 use super::data::tasks::{MAIN, Step};
-use super::deferred::run_outbox;
+use super::deferred::{run_deferred, run_outbox};
 use super::limit;
 use super::postponed::deliver;
 use super::reactor::Wait;
@@ -57,7 +56,7 @@ const RETRY_REACTOR: Duration = Duration::from_millis(20);
 pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
     match round(poll_main) {
         ControlFlow::Continue(polls) => {
-            let turn = with(|state| look_around(state, polls, park)).unwrap_or(Turn::Park(None));
+            let turn = in_loop(|state| look_around(state, polls, park));
             deliver(polls);
             turn
         }
@@ -69,44 +68,38 @@ pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
 /// Polls what is runnable, in the order of the wakes, also what is woken meanwhile; but no more than a round may have.
 /// Says how many polls that took, or breaks off when main is ready.
 pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
-    let limit = with(|state| {
-        state.queue.start_round();
-        state.pace.start_round()
-    });
-    let limit = limit.unwrap_or(0);
+    in_loop(State::start_round);
     let _budget = budget::start_round();
-    let mut polls = 0;
     let mut suspended = None;
     loop {
-        let mut next = None;
-        let mut is_done = true;
-        let mut has_outbox = false;
-        with(|state| {
+        // One access to the state for each poll: it puts the last task away and takes the next one.
+        let next = in_round(|state| {
             if let Some((slot, job)) = suspended.take() {
                 state.suspend(slot, job);
             }
-            // What was deferred comes first: it may cancel the next task. And what the last poll has written goes out before
-            // anything else runs.
-            has_outbox = !state.outbox.is_empty();
-            is_done = state.deferred.is_empty() && !has_outbox;
-            if is_done && polls < limit && state.pace.has_time_after(polls, clock::real_now) {
-                next = state.next();
-            }
+            state.next_poll()
         });
-        match next {
-            Some(Next { key, step }) => {
-                polls += 1;
-                match take_step(key, step, poll_main)? {
-                    // Not before the next task is taken, in one go: this is what happens most.
-                    Settled::Suspended(job) => suspended = Some((key.slot(), job)),
-                    settled @ (Settled::Main | Settled::Ended(_)) => {
-                        with(|state| state.settle(key.slot(), settled));
-                    }
+        let step = match next {
+            Some((key, Some(job))) => Step::Poll(key, job),
+            Some((key, None)) => Step::PollMain(key),
+            None => match in_loop(State::next) {
+                Next::Step(step) => step,
+                Next::RunDeferred => {
+                    run_deferred();
+                    continue;
                 }
+                Next::RunOutbox => {
+                    run_outbox();
+                    continue;
+                }
+                Next::LookAround { polls } => return ControlFlow::Continue(polls),
+            },
+        };
+        match take_step(step, poll_main)? {
+            Settled::Suspended(slot, job) => suspended = Some((slot, job)),
+            settled @ (Settled::Nothing | Settled::Ended(..)) => {
+                in_loop(|state| state.settle(settled));
             }
-            None if is_done => return ControlFlow::Continue(polls),
-            None if has_outbox => run_outbox(),
-            None => {}
         }
     }
 }
@@ -126,25 +119,25 @@ pub(crate) fn has_time_after(polls: u32) -> bool {
 
 /// Polls or drops one task, or main, while nothing is borrowed. Breaks the round off when main is ready.
 #[inline]
-fn take_step(key: WakerKey, step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settled> {
-    match step {
-        Step::Poll(mut job) => {
+fn take_step(step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settled> {
+    ControlFlow::Continue(match step {
+        Step::Poll(key, mut job) => {
             let poll = || context::with_waker(key, |cx| job.as_mut().poll(cx));
-            ControlFlow::Continue(match panic::catch_unwind(AssertUnwindSafe(poll)) {
-                Ok(Poll::Pending) => Settled::Suspended(job),
-                Ok(Poll::Ready(())) => Settled::Ended(Ending::Done(job)),
-                Err(payload) => Settled::Ended(after_panic(job, payload)),
-            })
+            match panic::catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => Settled::Suspended(key.slot(), job),
+                Ok(Poll::Ready(())) => Settled::Ended(key.slot(), Ending::Done(job)),
+                Err(payload) => Settled::Ended(key.slot(), after_panic(job, payload)),
+            }
         }
-        Step::PollMain => match context::with_waker(key, poll_main) {
-            Poll::Pending => ControlFlow::Continue(Settled::Main),
-            Poll::Ready(()) => ControlFlow::Break(()),
+        Step::PollMain(key) => match context::with_waker(key, poll_main) {
+            Poll::Pending => Settled::Nothing,
+            Poll::Ready(()) => return ControlFlow::Break(()),
         },
-        Step::Cancel(job) => {
+        Step::Drop(key, job) => {
             let ending = drop_caught(job).map_or(Ending::Cancelled, Ending::Panicked);
-            ControlFlow::Continue(Settled::Ended(ending))
+            Settled::Ended(key.slot(), ending)
         }
-    }
+    })
 }
 
 /// What is left is the future or, if it was the future's drop that panicked, its output. The first panic is the task's; a
@@ -219,15 +212,15 @@ fn poll_reactor(state: &mut State, wait: Wait) {
 pub(super) fn start_eagerly(slot: u32) {
     let start = |state: &mut State| {
         state.eager_depth += 1;
-        (state.step_in(), state.begin(slot))
+        (state.step_in(), state.begin(state.key_of(slot)))
     };
-    let Some((outer, Some(Next { key, step }))) = with(start) else { return };
+    let (outer, Some(step)) = in_loop(start) else { return };
     // It is polled inside its creator and is no part of it.
-    let started = limit::unlimited(|| take_step(key, step, &mut |_| Poll::Pending));
+    let started = limit::unlimited(|| take_step(step, &mut |_| Poll::Pending));
     let ControlFlow::Continue(settled) = started else { return };
-    with(|state| {
+    in_loop(|state| {
         state.eager_depth -= 1;
-        state.settle(slot, settled);
+        state.settle(settled);
         state.step_out(outer);
     });
     run_outbox();

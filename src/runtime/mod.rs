@@ -28,6 +28,7 @@ mod report;
 mod scope;
 mod state;
 mod threads;
+mod waking;
 
 pub use data::record::CancelReason;
 pub use doors::builder::{Builder, run};

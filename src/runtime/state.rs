@@ -24,20 +24,20 @@ use super::data::locals::Locals;
 use super::data::outbox::Outbox;
 use super::data::own_process::OwnProcess;
 use super::data::pace::Pace;
-use super::data::ready_list::{Member, ReadyList, ReadyMember};
+use super::data::ready_list::ReadyList;
 use super::data::record::{CancelReason, Ending, PanicCopy, Place, TaskLabel};
 use super::data::room::Slots;
 use super::data::run_queue::RunQueue;
-use super::data::tasks::{MAIN, Step, Tasks, Tenant};
+use super::data::tasks::{MAIN, Step, Tasks};
 use super::data::timers::Timers;
 use super::data::vars::{VarTable, Vars};
-use super::data::waiter::{ForeignWakers, Waiter};
+use super::data::waiter::ForeignWakers;
 use super::forks::Owner;
 use super::postponed::{Postponed, Report};
 use super::reactor::{EventSource, Reactor, Wait};
 use super::report::failures::SharedFailures;
 use super::report::unhandled::Unhandled;
-use super::threads::inbox::{Call, Cancel, Inbox};
+use super::threads::inbox::{Call, Cancel, Inbox, Mail};
 use super::threads::registry::Place as Registered;
 
 pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
@@ -107,10 +107,17 @@ pub(crate) struct Candidate<'a> {
     pub(super) key: Option<WakerKey>,
 }
 
-/// What the loop does next.
-pub(super) struct Next {
-    pub(super) key: WakerKey,
-    pub(super) step: Step,
+/// What a round does next.
+pub(super) enum Next {
+    Step(Step),
+    /// The last poll has written something, which goes out before anything else runs.
+    RunOutbox,
+    /// What was deferred comes before the next task, which it may cancel.
+    RunDeferred,
+    /// Nothing is runnable, or the round is over.
+    LookAround {
+        polls: u32,
+    },
 }
 
 /// The task inside whose poll another one is polled.
@@ -122,12 +129,12 @@ pub(super) struct Outer {
     collector: Option<u32>,
 }
 
-/// What a step of a task has come to.
+/// What the last step has left to be put away.
 pub(super) enum Settled {
-    /// Main was polled, and is not ready.
-    Main,
-    Suspended(BoxedJob),
-    Ended(Ending),
+    /// There was none, or it was main's.
+    Nothing,
+    Suspended(u32, BoxedJob),
+    Ended(u32, Ending),
 }
 
 impl State {
@@ -178,148 +185,71 @@ impl State {
     }
 
     pub(super) fn key_of_main(&self) -> WakerKey {
-        WakerKey::new(self.run_number().index(), self.tasks.serial(MAIN), MAIN)
+        self.key_of(MAIN)
     }
 
-    // Waking.
-
+    /// What a waker of the task in `slot` carries.
     #[inline]
-    pub(super) fn wake(&mut self, waiter: Waiter) {
-        match waiter.key() {
-            Some(key) => {
-                self.wake_key(key);
-            }
-            None if waiter.is_foreign() => self.wake_foreign(waiter),
-            None => {
-                if let Some((list, index)) = waiter.entry() {
-                    self.wake_member(NO_SLOT, Member { list, index });
-                }
-            }
-        }
-    }
-
-    #[cold]
-    fn wake_foreign(&mut self, waiter: Waiter) {
-        let waker = self.foreign.take(waiter);
-        self.deferred.extend(waker.map(Deferred::Wake));
-    }
-
-    /// Does what a waker of this loop asks for; a stale one asks for nothing. `false`: nothing was queued by it.
-    ///
-    /// A task that wakes itself yields. Where polls take long, it goes behind what the next look around finds, or whatever
-    /// comes from outside would always wait for one more of its polls. It waits for one look only.
-    #[inline]
-    pub(super) fn wake_key(&mut self, key: WakerKey) -> bool {
-        let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return false };
-        if !slot.tenancy.queue_if(key.serial()) {
-            return false;
-        }
-        let member = match &slot.tenant {
-            Tenant::Task(record) => record.child(),
-            Tenant::Member(member) => Some(*member),
-        };
-        match member {
-            None if self.yields(key.slot()) => self.queue.push_behind(key.slot()),
-            None => self.queue.push(key.slot()),
-            Some(member) => self.wake_member(key.slot(), member),
-        }
-        true
-    }
-
-    /// Whether a wake of the task in `slot` comes from itself, where polls take long.
-    #[inline]
-    fn yields(&self, slot: u32) -> bool {
-        slot == self.in_turn && self.current != NO_SLOT && self.pace.is_slow()
-    }
-
-    #[inline(never)]
-    pub(super) fn wake_member(&mut self, slot: u32, Member { list, index }: Member) {
-        // The list of what is watched may have gone.
-        let Some(list) = self.ready_lists.get_mut(list as usize) else { return };
-        list.ready.push_back(ReadyMember { slot, index });
-        let owner = list.owner.take();
-        self.wake(owner);
-    }
-
-    /// Puts a new member, which counts as woken, on its ready list.
-    pub(super) fn queue_member(&mut self, slot: u32, member: Member) {
-        self.tasks.slots[slot as usize].tenancy.queue();
-        self.wake_member(slot, member);
-    }
-
-    /// Makes `candidate` the one who is woken at the place `at`. `false`: that takes a clone of its waker, which is
-    /// user code; see `context::wait_cloned`.
-    #[must_use]
-    pub(crate) fn set_waiter(
-        &mut self,
-        candidate: &Candidate<'_>,
-        at: impl Fn(&mut Self) -> Option<&mut Waiter>,
-    ) -> bool {
-        let waiter = self.waiter_of(candidate);
-        let Some(place) = at(self) else { return true };
-        let former = *place;
-        let Some(waiter) = waiter else {
-            return self.foreign.is(former, candidate.waker);
-        };
-        if former != waiter {
-            *place = waiter;
-            self.release(former);
-        }
-        true
-    }
-
-    /// What stands for `candidate`; `None`: that takes a clone of its waker.
-    pub(super) fn waiter_of(&self, candidate: &Candidate<'_>) -> Option<Waiter> {
-        let index = self.run_number().index();
-        candidate.key.filter(|key| key.index() == index).map(Waiter::of_key)
-    }
-
-    /// Releases a waiter that will not be woken.
-    #[inline]
-    pub(super) fn release(&mut self, waiter: Waiter) {
-        if waiter.is_foreign() {
-            self.release_foreign(waiter);
-        }
-    }
-
-    #[cold]
-    fn release_foreign(&mut self, waiter: Waiter) {
-        let waker = self.foreign.take(waiter);
-        self.deferred.extend(waker.map(Deferred::DropWaker));
-    }
-
-    /// Puts a task on the run queue, or on the ready list of its group, unless it is there.
-    pub(super) fn queue(&mut self, slot: u32) {
-        let entry = &mut self.tasks.slots[slot as usize];
-        if entry.tenancy.queue() {
-            match self.tasks.child(slot) {
-                None => self.queue.push(slot),
-                Some(member) => self.wake_member(slot, member),
-            }
-        }
+    pub(super) fn key_of(&self, slot: u32) -> WakerKey {
+        WakerKey::new(self.run_number().index(), self.tasks.serial(slot), slot)
     }
 
     // The steps of a task's life that the event loop takes.
 
-    /// The next task to be polled, taken out of its slot; it is the current task until [`State::settle`].
-    pub(super) fn next(&mut self) -> Option<Next> {
-        while let Some(slot) = self.queue.pop() {
-            let next = self.begin(slot);
-            if next.is_some() {
-                self.in_turn = slot;
-                return next;
-            }
-        }
-        None
+    /// A round of polls begins.
+    pub(super) fn start_round(&mut self) {
+        self.queue.start_round();
+        self.pace.start_round();
     }
 
-    /// The task in `slot`, which the run queue does not name, or not any more.
+    /// What a round nearly always does next: it polls this task, the first of the run queue, or main, which has no job. `None`: see
+    /// [`State::next`].
     #[inline]
-    pub(super) fn begin(&mut self, slot: u32) -> Option<Next> {
-        let (serial, step) = self.tasks.begin(slot)?;
-        let key = WakerKey::new(self.run_number().index(), serial, slot);
+    pub(super) fn next_poll(&mut self) -> Option<(WakerKey, Option<BoxedJob>)> {
+        let may_poll = self.deferred.is_empty() && self.outbox.is_empty();
+        if !(may_poll && self.pace.may_poll(clock::real_now)) {
+            return None;
+        }
+        let key = self.queue.first()?;
+        let (key, job) = self.tasks.begin_poll(key)?;
+        self.queue.pop();
+        self.start_turn_of_round(key);
+        Some((key, job))
+    }
+
+    /// What a round does next, whatever that is.
+    pub(super) fn next(&mut self) -> Next {
+        if !self.deferred.is_empty() {
+            return Next::RunDeferred;
+        }
+        if !self.outbox.is_empty() {
+            return Next::RunOutbox;
+        }
+        if self.pace.may_poll(clock::real_now) {
+            while let Some(key) = self.queue.pop() {
+                let key = self.key_of(key.slot());
+                if let Some(step) = self.tasks.begin(key) {
+                    self.start_turn_of_round(key);
+                    return Next::Step(step);
+                }
+            }
+        }
+        Next::LookAround { polls: self.pace.polls() }
+    }
+
+    #[inline]
+    fn start_turn_of_round(&mut self, key: WakerKey) {
         self.start_turn(key);
-        Some(Next { key, step })
+        self.in_turn = key.slot();
+        self.pace.count_poll();
+    }
+
+    /// Takes the task of `key`, which the run queue does not name, out of its slot; it is the current task until
+    /// [`State::settle`].
+    pub(super) fn begin(&mut self, key: WakerKey) -> Option<Step> {
+        let step = self.tasks.begin(key)?;
+        self.start_turn(key);
+        Some(step)
     }
 
     /// The task of `key` is the current one from now on.
@@ -347,12 +277,12 @@ impl State {
         self.cleaning.waits.collector = collector;
     }
 
-    /// The current task was polled or dropped.
-    pub(super) fn settle(&mut self, slot: u32, settled: Settled) {
+    /// The current task, if there was one, was polled or dropped.
+    pub(super) fn settle(&mut self, settled: Settled) {
         match settled {
-            Settled::Main => self.current = NO_SLOT,
-            Settled::Suspended(job) => self.suspend(slot, job),
-            Settled::Ended(ending) => {
+            Settled::Nothing => self.current = NO_SLOT,
+            Settled::Suspended(slot, job) => self.suspend(slot, job),
+            Settled::Ended(slot, ending) => {
                 self.current = NO_SLOT;
                 self.finish(slot, ending);
             }
@@ -504,8 +434,15 @@ impl State {
     }
 
     /// Runs nothing: calls wait for the look-around.
+    #[inline]
     pub(super) fn read_inbox(&mut self) {
-        let Some(mail) = self.inbox().collect() else { return };
+        if let Some(mail) = self.inbox().collect() {
+            self.read(mail);
+        }
+    }
+
+    #[cold]
+    fn read(&mut self, mail: Mail) {
         for Cancel { slot, handle_was_dropped } in mail.cancels {
             let reason = if handle_was_dropped {
                 CancelReason::HandleDropped

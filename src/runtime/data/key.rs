@@ -128,19 +128,21 @@ impl TaskNumber {
     }
 }
 
-/// Which tenant a slot has, and whether that is in a queue, in one word: together they decide whether a wake does anything.
+/// Which tenant a slot has, whether that is in a queue, and whether its queue is a ready list, in one word: together they decide
+/// what a wake does.
 #[derive(Clone, Copy)]
 pub(crate) struct Tenancy(u64);
 
 impl Tenancy {
     const QUEUED: u64 = 1 << 63;
+    const MEMBER: u64 = 1 << 62;
 
     pub(crate) fn new(number: TaskNumber) -> Self {
         Self(number.0)
     }
 
     pub(crate) fn number(self) -> TaskNumber {
-        TaskNumber(self.0 & !Self::QUEUED)
+        TaskNumber(self.0 & !(Self::QUEUED | Self::MEMBER))
     }
 
     pub(crate) fn serial(self) -> Serial {
@@ -158,13 +160,29 @@ impl Tenancy {
         !was_queued
     }
 
-    /// As [`Tenancy::queue`], if the tenant has this serial.
-    pub(crate) fn queue_if(&mut self, serial: Serial) -> bool {
-        let is_idle = self.0 & (Self::QUEUED | u64::from(SERIAL_MASK)) == u64::from(serial.0);
+    /// As [`Tenancy::queue`], if the tenant has the serial of `key`.
+    #[inline]
+    pub(crate) fn queue_if(&mut self, key: WakerKey) -> bool {
+        // The serials are compared in place.
+        let is_idle = (self.0 ^ key.0 >> 32) & (Self::QUEUED | u64::from(SERIAL_MASK)) == 0;
         if is_idle {
             self.0 |= Self::QUEUED;
         }
         is_idle
+    }
+
+    /// The wakes of the tenant go to a ready list from now on.
+    pub(crate) fn begin_membership(&mut self) {
+        self.0 |= Self::MEMBER;
+    }
+
+    /// They go to the run queue from now on.
+    pub(crate) fn end_membership(&mut self) {
+        self.0 &= !Self::MEMBER;
+    }
+
+    pub(crate) fn is_member(self) -> bool {
+        self.0 & Self::MEMBER != 0
     }
 
     pub(crate) fn unqueue(&mut self) {
@@ -196,6 +214,10 @@ impl WakerKey {
 
     pub(crate) fn serial(self) -> Serial {
         Serial((self.0 >> 32) as u32 & SERIAL_MASK)
+    }
+
+    pub(crate) fn with_serial(self, serial: Serial) -> Self {
+        Self::new(self.index(), serial, self.slot())
     }
 
     pub(crate) fn slot(self) -> u32 {
@@ -250,12 +272,17 @@ mod tests {
     fn a_tenancy_is_queued_once_and_only_for_its_own_serial() {
         let number = TaskNumber(0xF_FFFF_FFFF_FFFF);
         let mut tenancy = Tenancy::new(number);
-        assert!(!tenancy.queue_if(number.next().serial()) && !tenancy.is_queued());
-        assert!(tenancy.queue_if(number.serial()) && tenancy.is_queued());
-        assert!(!tenancy.queue_if(number.serial()) && !tenancy.queue());
+        let key = |number: TaskNumber| WakerKey::new(0xABC, number.serial(), 0xFFFF_FFFF);
+        assert!(!tenancy.queue_if(key(number.next())) && !tenancy.is_queued());
+        assert!(tenancy.queue_if(key(number)) && tenancy.is_queued());
+        assert!(!tenancy.queue_if(key(number)) && !tenancy.queue());
         assert_eq!((tenancy.number(), tenancy.serial()), (number, number.serial()));
         tenancy.unqueue();
         assert!(!tenancy.is_queued() && tenancy.queue() && !tenancy.queue());
+        tenancy.begin_membership();
+        assert!(tenancy.is_member() && tenancy.is_queued() && tenancy.number() == number);
+        tenancy.end_membership();
+        assert!(!tenancy.is_member() && tenancy.is_queued() && tenancy.number() == number);
     }
 
     #[test]

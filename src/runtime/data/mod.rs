@@ -1,6 +1,7 @@
 //! What lies in the loop: slabs, queues, records. Pure data: no thread, no system call, and time is a parameter.
 
 mod calls;
+pub(crate) mod cleaners;
 pub(crate) mod cleanups;
 pub(crate) mod clock;
 pub(crate) mod effort;

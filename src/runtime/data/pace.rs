@@ -31,8 +31,11 @@ pub(crate) fn is_clock_check(polls: u32) -> bool {
 pub(crate) struct Pace {
     /// What a round should take.
     round: Nanos,
-    /// How many polls the next one may have.
+    /// How many polls a round may have.
+    most: u32,
+    /// How many this one has had, and after how many to ask whether it may have more.
     polls: u32,
+    ask_after: u32,
     /// How many members of gathers and groups were polled in this one, inside the polls of tasks.
     members: u32,
     /// A round that takes longer is reported.
@@ -60,7 +63,9 @@ impl Pace {
         let polled = [WakerKey::from_word(0); POLLS_MAX as usize];
         Self {
             round: ROUND,
-            polls: POLLS_MAX,
+            most: POLLS_MAX,
+            polls: 0,
+            ask_after: 0,
             members: 0,
             slow: SLOW,
             began: 0,
@@ -80,9 +85,41 @@ impl Pace {
         self.round = round;
     }
 
-    /// A round starts: says how many polls it may have.
-    pub(crate) fn start_round(&mut self) -> u32 {
+    /// A round starts.
+    pub(crate) fn start_round(&mut self) {
         self.polled_len = 0;
+        self.polls = 0;
+        self.ask_after = self.next_check();
+    }
+
+    /// Whether the round may go on.
+    #[inline]
+    pub(crate) fn may_poll(&mut self, now: impl FnOnce() -> Nanos) -> bool {
+        self.polls != self.ask_after || self.may_go_on(now)
+    }
+
+    #[cold]
+    fn may_go_on(&mut self, now: impl FnOnce() -> Nanos) -> bool {
+        if self.polls >= self.most || !self.has_time_after(self.polls, now) {
+            return false;
+        }
+        self.ask_after = self.next_check();
+        true
+    }
+
+    /// After how many polls the round has to be looked at next: by the clock, or because it has no more.
+    fn next_check(&self) -> u32 {
+        let check = CLOCK_CHECKS.into_iter().find(|&check| check > self.polls);
+        check.map_or(self.most, |check| check.min(self.most))
+    }
+
+    #[inline]
+    pub(crate) fn count_poll(&mut self) {
+        self.polls += 1;
+    }
+
+    /// How many polls the round has had.
+    pub(crate) fn polls(&self) -> u32 {
         self.polls
     }
 
@@ -142,12 +179,12 @@ impl Pace {
 
     /// How many members a future may poll in one poll of its own.
     pub(crate) fn polls_at_once(&self) -> u32 {
-        self.polls
+        self.most
     }
 
     /// Whether polls take so long that fewer than [`POLLS_MAX`] make a round.
     pub(crate) fn is_slow(&self) -> bool {
-        self.polls < POLLS_MAX
+        self.most < POLLS_MAX
     }
 
     /// Whether the round may go on after so many polls. Under virtual time it always may.
@@ -192,8 +229,8 @@ impl Pace {
     /// As many polls make a round as fit into its time; twice as many as before at most, since one quick round may be an exception.
     fn adapt(&mut self, polls: u32, took: Nanos) {
         let fits = self.round.saturating_mul(Nanos::from(polls));
-        let most = (2 * self.polls).min(POLLS_MAX);
-        self.polls = if took.saturating_mul(Nanos::from(POLLS_MAX)) <= fits {
+        let most = (2 * self.most).min(POLLS_MAX);
+        self.most = if took.saturating_mul(Nanos::from(POLLS_MAX)) <= fits {
             most
         } else {
             u32::try_from(fits / took.max(1)).map_or(most, |polls| polls.clamp(1, most))
@@ -240,22 +277,22 @@ mod tests {
     #[test]
     fn a_round_has_as_many_polls_as_fit_into_its_time() {
         let mut pace = pace();
-        assert_eq!(pace.start_round(), POLLS_MAX);
+        assert_eq!(pace.polls_at_once(), POLLS_MAX);
         assert!(!pace.is_slow());
         let mut now = 64 * 20_000;
         assert!(pace.end_round(64, now).is_none());
-        assert_eq!(pace.start_round(), 2, "polls of 20 us");
+        assert_eq!(pace.polls_at_once(), 2, "polls of 20 us");
         assert!(pace.is_slow());
         for polls in [4, 8, 16, 32, 64, 64] {
             now += 100;
             pace.end_round(1, now);
-            assert_eq!(pace.start_round(), polls, "quick polls");
+            assert_eq!(pace.polls_at_once(), polls, "quick polls");
         }
         now += 300_000;
         pace.end_round(1, now);
-        assert_eq!(pace.start_round(), 1, "polls of 300 us");
+        assert_eq!(pace.polls_at_once(), 1, "polls of 300 us");
         pace.end_round(0, now + ROUND);
-        assert_eq!(pace.start_round(), 1, "a round without polls tells nothing");
+        assert_eq!(pace.polls_at_once(), 1, "a round without polls tells nothing");
     }
 
     #[test]
@@ -274,10 +311,10 @@ mod tests {
         let mut pace = pace();
         pace.set_round(0);
         pace.end_round(1, 1);
-        assert_eq!(pace.start_round(), 1);
+        assert_eq!(pace.polls_at_once(), 1);
         assert!(pace.reactor_is_due(1, false));
         pace.set_round(NEVER);
         pace.end_round(1, 2);
-        assert_eq!(pace.start_round(), 2);
+        assert_eq!(pace.polls_at_once(), 2);
     }
 }

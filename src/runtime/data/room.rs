@@ -11,7 +11,7 @@ use std::ops::{Deref, Index, IndexMut};
 use slab::Slab;
 
 /// Less than this is not worth giving back.
-const KEPT_BYTES: usize = 16 * 1024;
+pub(super) const KEPT_BYTES: usize = 16 * 1024;
 
 /// How many entries' room a collection of `T` keeps in any case.
 const fn kept<T>() -> usize {

@@ -26,7 +26,7 @@ use std::panic::Location;
 use super::ended::{Ended, Failure, FailureCause, Joined, Unclaimed};
 use super::gone::Gone;
 use super::job::BoxedJob;
-use super::key::{self, NO_SLOT, Serial, TaskNumber, Tenancy};
+use super::key::{self, NO_SLOT, Serial, TaskNumber, Tenancy, WakerKey};
 use super::ready_list::Member;
 use super::record::{
     CancelReason, Ending, ErrorReporter, Flags, Name, Payload, Peer, Phase, Place, Record,
@@ -65,12 +65,23 @@ pub(crate) enum Tenant {
     Member(Member),
 }
 
-/// What to do with the slot that came up.
+impl Tenant {
+    /// Whether its wakes go to a ready list.
+    #[inline]
+    fn is_member(&self) -> bool {
+        match self {
+            Self::Task(record) => record.child().is_some(),
+            Self::Member(_) => true,
+        }
+    }
+}
+
+/// What to do with the task that came up.
 pub(crate) enum Step {
-    PollMain,
-    Poll(BoxedJob),
+    PollMain(WakerKey),
+    Poll(WakerKey, BoxedJob),
     /// Drop the future: the task was cancelled.
-    Cancel(BoxedJob),
+    Drop(WakerKey, BoxedJob),
 }
 
 impl Tasks {
@@ -116,16 +127,6 @@ impl Tasks {
         self.insert(Tenant::Task(record))
     }
 
-    /// Arrow 1, for a task that runs the cleanups of `owner`, or an errand if that is [`NO_SLOT`]. It has no handle.
-    pub(crate) fn create_cleaner(&mut self, job: BoxedJob, place: Place, owner: u32) -> u32 {
-        let slot = self.create(job, place, owner);
-        if let Some(record) = self.record(slot) {
-            record.flags.clear(Flags::HAS_HANDLE);
-            record.flags.set(Flags::IS_CLEANER);
-        }
-        slot
-    }
-
     /// A task that was cancelled before it was born: its loop or its group is ending.
     pub(crate) fn create_cancelled(
         &mut self,
@@ -145,7 +146,10 @@ impl Tasks {
         reason = "as a call it copies what was written just before, and waits for that: 6 ns of 74"
     )]
     pub(crate) fn insert(&mut self, tenant: Tenant) -> u32 {
-        let tenancy = Tenancy::new(self.next_number());
+        let mut tenancy = Tenancy::new(self.next_number());
+        if tenant.is_member() {
+            tenancy.begin_membership();
+        }
         key::slot(self.slots.insert(Slot { tenant, tenancy }))
     }
 
@@ -198,24 +202,43 @@ impl Tasks {
     }
 
     /// Arrow 2, for a slot that was popped from the run queue; `None` if it has nothing to do any more.
-    pub(crate) fn begin(&mut self, slot: u32) -> Option<(Serial, Step)> {
-        let entry = &mut self.slots[slot as usize];
+    pub(crate) fn begin(&mut self, key: WakerKey) -> Option<Step> {
+        let entry = &mut self.slots[key.slot() as usize];
         entry.tenancy.unqueue();
         let Tenant::Task(record) = &mut entry.tenant else { return None };
         if record.phase == Phase::Waiting {
             let job = record.job.take()?;
             record.phase = Phase::Running;
-            let step = if record.cancel.is_some() { Step::Cancel(job) } else { Step::Poll(job) };
-            return Some((entry.tenancy.serial(), step));
+            let is_cancelled = record.cancel.is_some();
+            return Some(if is_cancelled { Step::Drop(key, job) } else { Step::Poll(key, job) });
         }
         if record.phase == Phase::Main {
-            return Some((entry.tenancy.serial(), Step::PollMain));
+            return Some(Step::PollMain(key));
         }
-        self.free_if_unused(slot);
+        self.free_if_unused(key.slot());
+        None
+    }
+
+    /// As [`Tasks::begin`], for the first of the run queue, which stays there if it is not simply to be polled.
+    #[inline]
+    pub(crate) fn begin_poll(&mut self, key: WakerKey) -> Option<(WakerKey, Option<BoxedJob>)> {
+        let entry = self.slots.get_mut(key.slot() as usize)?;
+        let Tenant::Task(record) = &mut entry.tenant else { return None };
+        if record.phase == Phase::Waiting && record.cancel.is_none() {
+            record.phase = Phase::Running;
+            entry.tenancy.unqueue();
+            return Some((key, Some(record.job.take()?)));
+        }
+        if record.phase == Phase::Main {
+            entry.tenancy.unqueue();
+            // Main is another tenant in each run, and may have been queued in the last one.
+            return Some((key.with_serial(entry.tenancy.serial()), None));
+        }
         None
     }
 
     /// Arrow 3.
+    #[inline]
     pub(crate) fn suspend(&mut self, slot: u32, job: BoxedJob) {
         if let Some(record) = self.record(slot) {
             record.job = Some(job);
@@ -244,22 +267,14 @@ impl Tasks {
         }
     }
 
-    /// The first part of arrow 4, where cleanups are left. `false`: there are none.
-    pub(crate) fn start_cleaning(&mut self, slot: u32) -> bool {
-        let Some(record) = self.record(slot) else { return false };
-        if record.has(Flags::HAS_CLEANUPS) {
-            record.phase = Phase::Cleaning;
-        }
-        record.has(Flags::HAS_CLEANUPS)
-    }
-
     /// Arrow 4.
     pub(crate) fn end(&mut self, slot: u32, ending: Ending) -> Ended {
-        let Tenant::Task(record) = &mut self.slots[slot as usize].tenant else {
+        let Slot { tenant: Tenant::Task(record), tenancy } = &mut self.slots[slot as usize] else {
             unreachable!("only tasks are polled from the run queue");
         };
         if record.child().is_some() {
             record.member = Member::NONE;
+            tenancy.end_membership();
         } else {
             self.living -= 1;
         }
@@ -436,15 +451,6 @@ impl Tasks {
         }
     }
 
-    /// The task whose cleanups the cleaner in `slot` runs, if it is one; its owner may be a cleaner too.
-    pub(crate) fn cleaned_task(&self, mut slot: u32) -> u32 {
-        let owner = |record: &Record| record.has(Flags::IS_CLEANER).then_some(record.parent);
-        while let Some(owner) = self.get(slot).and_then(owner).filter(|&owner| owner != NO_SLOT) {
-            slot = owner;
-        }
-        slot
-    }
-
     /// That of a cleaner is its owner's.
     pub(crate) fn label(&self, slot: u32) -> TaskLabel {
         let slot = self.cleaned_task(slot);
@@ -488,16 +494,7 @@ impl Tasks {
         self.records().filter(move |(_, record)| is_own(record)).map(|(slot, _)| slot)
     }
 
-    /// The slots of errands that have not ended: they run on nobody's behalf.
-    pub(crate) fn errands(&self) -> impl Iterator<Item = u32> + '_ {
-        let is_errand = |record: &Record| {
-            let is_nobodys = record.has(Flags::IS_CLEANER) && record.parent == NO_SLOT;
-            is_nobodys && !record.phase.has_ended()
-        };
-        self.records().filter(move |(_, record)| is_errand(record)).map(|(slot, _)| slot)
-    }
-
-    fn records(&self) -> impl Iterator<Item = (u32, &Record)> {
+    pub(super) fn records(&self) -> impl Iterator<Item = (u32, &Record)> {
         self.slots.iter().filter_map(|(slot, entry)| match &entry.tenant {
             Tenant::Task(record) => Some((key::slot(slot), record)),
             Tenant::Member(_) => None,
@@ -508,40 +505,12 @@ impl Tasks {
         self.get(slot).is_some_and(|record| record.has(Flags::HAS_HANDLE))
     }
 
-    pub(crate) fn has_cleanups(&self, slot: u32) -> bool {
-        self.get(slot).is_some_and(|record| record.has(Flags::HAS_CLEANUPS))
-    }
-
-    pub(crate) fn set_has_cleanups(&mut self, slot: u32, has: bool) {
-        if let Some(record) = self.record(slot) {
-            if has {
-                record.flags.set(Flags::HAS_CLEANUPS);
-            } else {
-                record.flags.clear(Flags::HAS_CLEANUPS);
-            }
+    /// Where the wakes of the tenant go, if that is a ready list.
+    pub(crate) fn member(&self, slot: u32) -> Option<Member> {
+        match &self.slots.get(slot as usize)?.tenant {
+            Tenant::Task(record) => record.child(),
+            Tenant::Member(member) => Some(*member),
         }
-    }
-
-    /// Whether the task may leave cleanups.
-    pub(crate) fn may_clean(&self, slot: u32) -> bool {
-        self.get(slot).is_some_and(|record| !record.has(Flags::IS_HURRIED))
-    }
-
-    pub(crate) fn hurry(&mut self, slot: u32) {
-        if let Some(record) = self.record(slot) {
-            record.flags.set(Flags::IS_HURRIED);
-        }
-    }
-
-    /// Main's next run has as much time as the first.
-    pub(crate) fn calm_main(&mut self) {
-        if let Some(record) = self.record(MAIN) {
-            record.flags.clear(Flags::IS_HURRIED);
-        }
-    }
-
-    pub(crate) fn is_cleaning(&self, slot: u32) -> bool {
-        self.get(slot).is_some_and(|record| record.phase == Phase::Cleaning)
     }
 
     /// Where a child's wakes go, while it has not ended.
@@ -554,17 +523,7 @@ impl Tasks {
         if let Some(record) = self.record(slot) {
             record.member = Member::NONE;
             self.living += 1;
-        }
-    }
-
-    /// The owner of this cleaner is about to go, and somebody else to have its slot.
-    pub(crate) fn orphan(&mut self, cleaner: u32) {
-        if self.is_task(cleaner) {
-            let (serial, owner) = (self.serial(cleaner), self.cleaned_task(cleaner));
-            self.gone.push(cleaner, serial, owner, self.label(owner));
-        }
-        if let Some(record) = self.record(cleaner) {
-            record.parent = NO_SLOT;
+            self.slots[slot as usize].tenancy.end_membership();
         }
     }
 

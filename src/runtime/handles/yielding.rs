@@ -26,16 +26,13 @@ impl Yield {
 
     #[inline]
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-        self.state = match self.state {
-            State::Yielded => return Poll::Ready(()),
-            State::New if !wake_again(cx) => State::Again,
-            State::New => State::Yielded,
-            // Whatever was runnable at the first poll comes before the wake that this makes.
-            State::Again => {
-                wake_again(cx);
-                State::Yielded
-            }
-        };
+        if let State::Yielded = self.state {
+            return Poll::Ready(());
+        }
+        let has_yielded = wake_again(cx);
+        // Whatever was runnable at the first poll comes before the wake that the second one makes.
+        let is_second = matches!(self.state, State::Again);
+        self.state = if has_yielded || is_second { State::Yielded } else { State::Again };
         Poll::Pending
     }
 }

@@ -155,12 +155,15 @@ impl Inbox {
     }
 
     /// Takes the mail, if there is any: one atomic load when there is none.
+    #[inline]
     pub(crate) fn collect(&self) -> Option<Mail> {
-        if self.state.load(Ordering::Acquire) != NOTIFIED {
-            return None;
-        }
+        (self.state.load(Ordering::Acquire) == NOTIFIED).then(|| self.take_mail())
+    }
+
+    #[cold]
+    fn take_mail(&self) -> Mail {
         self.state.swap(EMPTY, Ordering::AcqRel);
-        Some(mem::take(&mut self.lock().mail))
+        mem::take(&mut self.lock().mail)
     }
 
     /// Tells senders that the loop is about to sleep. `false`: there is mail, do not sleep.

@@ -1,7 +1,7 @@
-//! Sends standard input to a server, and shows what comes back. `echo_client [ADDR]`, 127.0.0.1:8888 by default: the address at which the
-//! example `echo_server` listens.
+//! Sends standard input to a server and prints the reply.
 //!
-//! Ctrl-D ends the input; what is still on its way back is shown then.
+//! Usage: `echo_client [ADDR]`. The default is 127.0.0.1:8888, where the example `echo_server`
+//! listens. Ctrl-D ends the input; the rest of the reply is still printed.
 #![expect(clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -21,13 +21,13 @@ async fn talk(addr: &str) -> io::Result<u64> {
     }
     let typing = async {
         io::copy(&stdin, &server).await?;
-        // Only this direction: the server still has to answer.
+        // Shut down only this direction: the server still has to answer.
         server.shutdown(Shutdown::Write)?;
         pending().await
     };
     select! {
         failed = typing => failed,
-        // The server has the last word, also while nothing is typed.
+        // The server may send, or close the connection, while nothing is typed.
         shown = io::copy(&server, &stdout) => shown,
     }
 }

@@ -1,6 +1,7 @@
-//! An echo server: sends back what it is sent. `echo_server [ADDR]`, 127.0.0.1:8888 by default.
+//! An echo server: sends back everything it receives.
 //!
-//! Ctrl-C stops it: no new connections, and 5 s for those that are open. A second Ctrl-C ends these at once.
+//! Usage: `echo_server [ADDR]`. The default is 127.0.0.1:8888. Ctrl-C stops it: it accepts no more
+//! connections, and open ones have 5 s to end. A second Ctrl-C ends them at once.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::cell::Cell;
@@ -22,11 +23,11 @@ struct Totals {
     bytes: Cell<usize>,
 }
 
-/// An error means that the peer has gone away: no fault of the server's.
+/// Errors are ignored: they mean that the peer has disconnected.
 async fn echo(mut reader: StreamReader, mut writer: StreamWriter, totals: &Totals) {
     totals.connections.set(totals.connections.get() + 1);
     let mut buf = vec![0; 16 * 1024];
-    // A peer that has closed its side still gets what it is owed.
+    // A peer that has only shut down its sending side still gets the rest of its data.
     while let Ok(len @ 1..) = reader.read(&mut buf).await {
         if writer.write_all(&buf[..len]).await.is_ok() {
             totals.bytes.set(totals.bytes.get() + len);

@@ -1,4 +1,4 @@
-//! Small asyncio programs, each beside its translation.
+//! Small asyncio programs, each followed by its translation to oneloop.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::io;
@@ -50,7 +50,7 @@ async fn echo(mut reader: StreamReader, mut writer: StreamWriter) -> io::Result<
     let mut buf = [0; 1024];
     loop {
         match reader.read(&mut buf).await? {
-            0 => return Ok(()), // the writer closes when it is dropped
+            0 => return Ok(()), // dropping the writer closes it
             len => writer.write(&buf[..len]),
         }
         writer.drain().await?;

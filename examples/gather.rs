@@ -1,11 +1,11 @@
-//! Three fetches at once: together they take as long as the longest.
+//! Runs three fetches at once. Together they take only as long as the longest one.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
 
 use oneloop::time::now;
 
-/// Stands for a request over the network.
+/// Stands in for a request over the network.
 async fn fetch(name: &str, seconds: u64) -> String {
     println!("{name}: fetching ...");
     oneloop::sleep(Duration::from_secs(seconds)).await;
@@ -20,9 +20,9 @@ fn main() {
             oneloop::gather!(fetch("apples", 1), fetch("pears", 3), fetch("plums", 2)).await;
         println!("[{apples}] [{pears}] [{plums}] in {:.1?}", now() - start);
 
-        // As many as you like, if they are of one kind.
+        // The function takes any number of futures, if all have the same type.
         let names = ["figs", "kiwis", "limes", "dates"];
         let baskets = oneloop::gather(names.map(|name| fetch(name, 1))).await;
-        println!("{baskets:?} in one more: {:.1?}", now() - start);
+        println!("{baskets:?} one second later, after {:.1?}", now() - start);
     });
 }

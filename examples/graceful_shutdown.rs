@@ -1,7 +1,8 @@
-//! A server that ends well: `graceful_shutdown [ADDR]`, 127.0.0.1:8888 by default.
+//! An echo server that shuts down gracefully.
 //!
-//! It repeats what it hears. Ctrl-C or SIGTERM: no new connections, those that are open are told, and have 3 s to end. Whoever leaves is
-//! told good-bye, for whichever reason. Try it with `nc 127.0.0.1 8888`.
+//! Usage: `graceful_shutdown [ADDR]`. The default is 127.0.0.1:8888; try it with
+//! `nc 127.0.0.1 8888`. Ctrl-C or SIGTERM stops it: it accepts no more connections, tells the open
+//! ones, and gives them 3 s to end. Every client gets a good-bye, whatever ended its connection.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -16,10 +17,11 @@ use oneloop::{CancelToken, TaskSet, create_task, select, timeout, with_cleanup};
 
 const GRACE: Duration = Duration::from_secs(3);
 
-/// So long may a peer that does not listen hold up the end.
+/// How long a peer that does not read may hold up the end of the program.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Until the peer ends it, or the server does; then between two messages, so that every answer is whole.
+/// Echoes until the peer or the server ends the connection. The server ends it only between two
+/// messages, so every answer is complete.
 async fn converse(stream: &TcpStream, stop: &CancelToken) -> io::Result<&'static str> {
     let mut buf = vec![0; 4096];
     loop {
@@ -35,7 +37,7 @@ async fn converse(stream: &TcpStream, stop: &CancelToken) -> io::Result<&'static
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, stop: CancelToken) {
-    // However this function is left, also by a cancel in the middle.
+    // This runs however the function ends, even if its task is cancelled.
     let stream = with_cleanup(stream, async move |stream| {
         let told = stream.write_all(b"good-bye\n").await;
         println!("{peer}: {}", if told.is_ok() { "told good-bye" } else { "gone without a word" });
@@ -62,7 +64,8 @@ async fn run(addr: &str) -> io::Result<()> {
                 let task = create_task(connection(stream, peer, stop.clone()));
                 connections.add(task.named(peer.to_string()));
             }
-            // Taken out, since the set would keep it; a panic has said so itself.
+            // A set keeps its ended tasks until they are taken out. The panic hook has already
+            // printed the message of a task that panicked.
             Some(_ended) = connections.next() => {}
         }
     }

@@ -1,7 +1,8 @@
-//! Connects to a host that has several addresses, as RFC 8305 wants it: `happy_eyeballs [HOST:PORT]`.
+//! Connects to a host that has several addresses, as RFC 8305 describes.
 //!
-//! The addresses are tried one after another, 250 ms apart, and the first one to answer wins. Without an argument: an
-//! address at which nobody answers, then one of this program's own. `cargo run --example happy_eyeballs example.org:80`
+//! Usage: `happy_eyeballs [HOST:PORT]`, for example `happy_eyeballs example.org:80`. It tries the
+//! addresses one after another, 250 ms apart, and the first one to answer wins. Without an argument
+//! it tries an address that never answers, and then one where this program listens.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -16,7 +17,7 @@ use oneloop::time::now;
 
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// IPv6 and IPv4 by turns, the family first that the resolver has put first.
+/// Alternates between IPv6 and IPv4, beginning with the family of the resolver's first address.
 fn interleave(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) =
@@ -39,13 +40,13 @@ async fn connect(addrs: Vec<SocketAddr>) -> Result<TcpStream, Vec<io::Error>> {
     staggered_race(attempts, ATTEMPT_DELAY).await
 }
 
-/// Whether it could connect.
+/// Returns whether it could connect.
 async fn run(target: Option<String>) -> io::Result<bool> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addrs = match target {
-        // This blocks; nothing else runs yet.
+        // This look-up blocks the loop, which is fine because nothing else runs yet.
         Some(target) => target.to_socket_addrs()?.collect(),
-        // 192.0.2.1 is reserved for documentation: nobody has it.
+        // 192.0.2.1 is reserved for documentation: no host has it.
         None => vec![SocketAddr::from(([192, 0, 2, 1], 80)), listener.local_addr()?],
     };
     let start = now();

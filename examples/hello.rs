@@ -1,4 +1,4 @@
-//! Says hello, waits a moment, says goodbye.
+//! Prints a line, sleeps for a second, and prints another.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
-//! Gets a page by HTTP, by hand: `http_get http://HOST[:PORT][/PATH]`. The body goes to standard output, the status to standard
-//! error.
+//! Gets a page by HTTP, without an HTTP library.
+//!
+//! Usage: `http_get http://HOST[:PORT][/PATH]`. Prints the body to standard output, and the status
+//! to standard error.
 #![expect(clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -9,14 +11,14 @@ use std::time::Duration;
 
 use oneloop::{open_connection, timeout};
 
-/// So long may the server take for each piece that it sends.
+/// The time that the server may take for each piece that it sends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn wrong(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, what.to_owned())
 }
 
-/// The place of a URL as it is written there, its host and port, and its path.
+/// Splits a URL into its authority, as written there, its host and port, and its path.
 fn parts(url: &str) -> Option<(&str, (&str, u16), &str)> {
     let rest = url.strip_prefix("http://")?;
     let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -32,7 +34,7 @@ async fn get(url: &str) -> io::Result<()> {
     let parts = parts(url).ok_or_else(|| wrong("write http://HOST[:PORT][/PATH]"))?;
     let (place, host_and_port, path) = parts;
     let (mut reader, mut writer) = open_connection(host_and_port).await?;
-    // With HTTP/1.0 the end of the connection is that of the body.
+    // With HTTP/1.0, the end of the connection is the end of the body.
     writer.write(format!("GET {path} HTTP/1.0\r\nHost: {place}\r\n\r\n"));
     let head = timeout(PATIENCE, reader.readuntil("\r\n\r\n")).await??;
     let head = String::from_utf8_lossy(head).into_owned();

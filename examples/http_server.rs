@@ -1,5 +1,7 @@
-//! A small HTTP server by hand: `http_server [ADDR]`, 127.0.0.1:8080 by default. `curl http://127.0.0.1:8080/hello`.
-//! It says which path it was asked for. Ctrl-C stops it: nobody is cut off in the middle of an answer.
+//! A small HTTP server, without an HTTP library. It answers with the path of the request.
+//!
+//! Usage: `http_server [ADDR]`. The default is 127.0.0.1:8080; try it with
+//! `curl http://127.0.0.1:8080/hello`. Ctrl-C stops it, after it has finished its current answers.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -12,7 +14,7 @@ use oneloop::net::server_closing;
 use oneloop::signal::{SignalKind, signal};
 use oneloop::{select, start_server};
 
-/// The request and its headers; `None` at an end between two requests.
+/// Reads a request line and its headers. Returns `None` if the connection ends between requests.
 async fn head(reader: &mut StreamReader) -> io::Result<Option<String>> {
     match reader.readuntil("\r\n\r\n").await {
         Ok(head) => Ok(Some(String::from_utf8_lossy(head).into_owned())),
@@ -34,7 +36,7 @@ async fn serve(mut reader: StreamReader, mut writer: StreamWriter) -> io::Result
             (Some("GET"), Some(path)) => ("200 OK", format!("you asked for {path}\n")),
             _ => ("405 Method Not Allowed", String::new()),
         };
-        // What follows a request of another kind is not to be read as the next one.
+        // A request of another kind may have a body, which must not be read as the next request.
         let goes_on = words.next() == Some("HTTP/1.1") && !body.is_empty();
         let is_last = !goes_on || head.to_ascii_lowercase().contains("\nconnection: close");
         let connection = if is_last { "close" } else { "keep-alive" };

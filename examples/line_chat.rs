@@ -1,5 +1,7 @@
-//! A chat server: `line_chat [ADDR]`, 127.0.0.1:8888 by default. `nc 127.0.0.1 8888`, twice; the first line is your name.
-//! Whoever reads too slowly misses lines and is told how many.
+//! A chat server. A client that reads too slowly misses lines, and is told how many.
+//!
+//! Usage: `line_chat [ADDR]`. The default is 127.0.0.1:8888; run `nc 127.0.0.1 8888` twice. The
+//! first line that you type is your name.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -13,10 +15,11 @@ use oneloop::{Server, select, yield_now};
 
 type Room = Sender<Rc<str>>;
 
-/// So many lines wait for those who read slowly.
+/// How many lines wait for a client that reads slowly.
 const BACKLOG: usize = 100;
 
-/// To all who are there; nobody may be. Without what a terminal would obey.
+/// Sends `text` to everyone in the room, if anyone is there. Removes control characters, which
+/// could confuse a terminal.
 fn say(room: &Room, text: &str) {
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     println!("{text}");
@@ -42,7 +45,8 @@ async fn visit(mut reader: StreamReader, mut writer: StreamWriter, room: &Room) 
                     b"" => return Ok(()),
                     line => {
                         say(room, &format!("{name}: {}", String::from_utf8_lossy(line)));
-                        // Many lines may have come at once: the others hear this one before the next.
+                        // Many lines may have come at once. Let the others receive this one
+                        // before the next is sent.
                         yield_now().await;
                     }
                 },
@@ -56,7 +60,7 @@ async fn visit(mut reader: StreamReader, mut writer: StreamWriter, room: &Room) 
 
 async fn serve(addr: &str) -> io::Result<()> {
     let (room, _) = broadcast::channel(BACKLOG);
-    // What goes wrong with a visitor is reported, and matters to nobody else.
+    // An error of one visitor is reported, and does not affect the others.
     let handler = async move |reader, writer| visit(reader, writer, &room).await;
     let server = Server::builder().read_limit(1000).start(handler, addr).await?;
     println!("listening at {}", server.local_addrs()[0]);

@@ -1,4 +1,6 @@
-//! Something that is done each second, without drift, beside something else; then the same in virtual time.
+//! Does something each second, without drift, while another task runs; then does the same in
+//! virtual time.
+//!
 //! Ends by itself: `cargo run --example periodic`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -7,7 +9,7 @@ use std::time::Duration;
 use oneloop::time::now;
 use oneloop::{Builder, create_task, interval, sleep};
 
-/// Looks at the thermometer each second. The look itself takes time, and the next one is not later for it.
+/// Reads the thermometer each second. Reading takes time, but does not delay the next reading.
 async fn measure(times: usize) {
     let start = now();
     let mut ticks = interval(Duration::from_secs(1));
@@ -19,7 +21,7 @@ async fn measure(times: usize) {
     }
 }
 
-/// Goes on until it is cancelled.
+/// Switches the lamp on and off until it is cancelled.
 async fn blink() {
     let mut ticks = interval(Duration::from_millis(700));
     for lamp in ["on", "off"].into_iter().cycle() {
@@ -28,7 +30,7 @@ async fn blink() {
     }
 }
 
-/// What is beside the measuring stops with it: the lamp's task is tied to its handle.
+/// Measures while the lamp blinks. The lamp's task is tied to its handle, so it stops at the end.
 async fn station() {
     let _lamp = create_task(blink()).cancel_on_drop();
     measure(3).await;
@@ -36,7 +38,7 @@ async fn station() {
 
 fn main() {
     for is_virtual in [false, true] {
-        let start = now(); // outside of a loop, the real time
+        let start = now(); // outside of a loop this is the real time
         Builder::new().virtual_time(is_virtual).run(station());
         let took = now() - start;
         println!("virtual time: {is_virtual}, took {took:.1?}");

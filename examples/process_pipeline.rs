@@ -1,4 +1,5 @@
-//! A pipeline of three programs that this one feeds and reads, `sort | uniq -c | sort -rn`, and a program that takes too long.
+//! Runs the pipeline `sort | uniq -c | sort -rn`, writes to its start and reads from its end. Then
+//! runs a program that takes too long.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::io;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use oneloop::process::{Command, Stdio};
 use oneloop::{timeout, try_gather};
 
-/// The words of `text`, the most frequent first, as three programs see it. What flows between them does not come here.
+/// Counts the words of `text`, the most frequent first, by means of three programs. The data between
+/// them does not pass through this process.
 async fn count_words(text: &str) -> io::Result<String> {
     let lines = text.split_whitespace().collect::<Vec<_>>().join("\n") + "\n";
     let mut sort = Command::new("sort").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -26,7 +28,8 @@ async fn count_words(text: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&ranked.stdout).into_owned())
 }
 
-/// Waits for a program no longer than so; then it is asked to end, and what it has written until then is kept.
+/// Runs a program for at most `limit`. Then asks it to end, and keeps the output it has written so
+/// far.
 async fn run_for(script: &str, limit: Duration) -> io::Result<String> {
     let mut child = Command::shell(script).stdout(Stdio::piped()).spawn()?;
     let output = if let Ok(output) = timeout(limit, child.communicate("")).await {

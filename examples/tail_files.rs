@@ -1,6 +1,7 @@
-//! Shows what is appended to files, line by line with the name of the file, as `tail -f` does: `tail_files FILE..`. Ctrl-C ends it.
+//! Prints lines that are appended to files, like `tail -f`, each with the name of its file.
 //!
-//! A file that gets shorter was written anew, and is shown from its beginning.
+//! Usage: `tail_files FILE..`. Ctrl-C ends it. A file that becomes shorter was written anew, and is
+//! printed from its beginning.
 #![expect(clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -12,14 +13,14 @@ use oneloop::io::{self, SeekFrom, stdout};
 use oneloop::signal::ctrl_c;
 use oneloop::{interval, select, task_group};
 
-/// How long a new line waits at most.
+/// The pause between two looks at a file.
 const PAUSE: Duration = Duration::from_millis(100);
 
 async fn follow(path: &str) -> io::Result<()> {
     let file = File::open(path).await?;
     let mut position = file.seek(SeekFrom::End(0)).await?;
     eprintln!("following {path} from byte {position}");
-    // What has no line end yet.
+    // The last line, while it has no line end yet.
     let mut rest = Vec::new();
     let mut ticks = interval(PAUSE);
     loop {
@@ -38,7 +39,7 @@ async fn follow(path: &str) -> io::Result<()> {
     }
 }
 
-/// Each file has a task; an error of one ends all.
+/// Follows each file in a task of its own. An error of one ends all of them.
 async fn follow_all(paths: &[String]) -> io::Result<()> {
     let following = task_group(async |group| -> io::Result<()> {
         for path in paths {

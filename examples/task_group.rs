@@ -1,4 +1,6 @@
-//! Task groups: children that borrow, an error that stops the siblings, and a child that says when it is ready.
+//! Task groups: children that borrow, an error that stops the siblings, and a child that says when
+//! it is ready.
+//!
 //! Ends by itself: `cargo run --example task_group`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -11,7 +13,7 @@ use oneloop::net::{TcpListener, TcpStream};
 use oneloop::task::Ready;
 use oneloop::{GroupError, sleep, task_group};
 
-/// Stands for a request over the network: the longer the name, the longer it takes.
+/// Stands in for a request over the network. The longer the name, the longer it takes.
 async fn fetch(page: &str) -> io::Result<usize> {
     sleep(Duration::from_millis(20 * page.len() as u64)).await;
     if page == "missing" {
@@ -21,7 +23,8 @@ async fn fetch(page: &str) -> io::Result<usize> {
     Ok(page.len())
 }
 
-/// The length of all pages together. The children share what this function owns, and none outlives it.
+/// Returns the total length of the pages. The children borrow from this function, and none of them
+/// outlives it.
 async fn total_length(pages: &[&str]) -> Result<usize, GroupError<io::Error>> {
     let total = Cell::new(0);
     task_group(async |group| {
@@ -39,7 +42,7 @@ async fn total_length(pages: &[&str]) -> Result<usize, GroupError<io::Error>> {
     Ok(total.get())
 }
 
-/// Greets whoever connects, for ever.
+/// Greets every client, for ever.
 async fn serve(ready: Ready<SocketAddr>) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     ready.set(listener.local_addr()?);
@@ -65,7 +68,8 @@ fn main() -> Result<(), GroupError<io::Error>> {
     oneloop::run(async {
         println!("{} in all", total_length(&["index", "news", "weather"]).await?);
 
-        // The first error cancels the siblings: the weather never comes. Each error says whose it is.
+        // The first error cancels the siblings, so the weather never arrives. Each error has the
+        // name of its task.
         if let Err(error) = total_length(&["index", "missing", "weather map"]).await {
             for failure in error.errors() {
                 println!("{} failed: {}", failure.task_name(), failure.error());

@@ -1,4 +1,6 @@
-//! Passes connections on to another server: `tcp_proxy LISTEN TARGET`, as in `tcp_proxy 127.0.0.1:8000 127.0.0.1:8888`.
+//! Forwards connections to another server.
+//!
+//! Usage: `tcp_proxy LISTEN TARGET`, for example `tcp_proxy 127.0.0.1:8000 127.0.0.1:8888`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;

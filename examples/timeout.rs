@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oneloop::{create_task, sleep, wait_for, yield_now};
 
-/// Says when it is dropped.
+/// Prints its text when it is dropped.
 struct Announce(&'static str);
 
 impl Drop for Announce {
@@ -28,14 +28,15 @@ fn main() {
             Err(error) => println!("no coffee: {error}"),
         }
 
-        // A task belongs to the loop: when its time is up, it goes on. This one stops, because it is tied to its handle.
+        // A task belongs to the loop, so a time limit alone does not stop it. This one is tied to
+        // its handle, which the time limit drops.
         let task = create_task(brew(Announce("the task is cancelled"))).cancel_on_drop();
         let cup = wait_for(task, Duration::from_secs(1)).await;
         println!("a task in {:?}", cup.map_err(|error| error.to_string()));
-        // Cancelling takes effect in the task's own turn.
+        // A cancelled task is dropped in its own turn.
         yield_now().await;
 
-        // Time enough.
+        // This one has enough time.
         let cup = wait_for(brew(Announce("the coffee is ready")), Duration::from_secs(3)).await;
         println!("got {}", cup.expect("it takes two of the three seconds"));
     });

@@ -1,7 +1,7 @@
-//! An echo server for datagrams: sends each back to where it came from. `udp_echo [ADDR]`, 127.0.0.1:8888 by default.
+//! An echo server for datagrams: sends each one back to its sender.
 //!
-//! It takes all that are there together, and answers them together. Ctrl-C stops it.
-//! Try it with `nc -u 127.0.0.1 8888`, or `socat - UDP:127.0.0.1:8888`.
+//! Usage: `udp_echo [ADDR]`. The default is 127.0.0.1:8888; try it with `nc -u 127.0.0.1 8888`, or
+//! `socat - UDP:127.0.0.1:8888`. It receives and sends in batches. Ctrl-C stops it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -12,13 +12,13 @@ use oneloop::net::{Batch, UdpSocket};
 use oneloop::select;
 use oneloop::signal::ctrl_c;
 
-/// Echoes a batch; returns how many datagrams.
+/// Echoes a batch. Returns the number of datagrams.
 async fn echo(socket: &UdpSocket, batch: &mut Batch) -> io::Result<usize> {
     let received = socket.recv_batch(batch).await?;
     let datagrams: Vec<_> = batch.iter().collect();
     let mut rest = &datagrams[..];
     while !rest.is_empty() {
-        // One that cannot be sent is no reason to stop: the next ones are for other peers.
+        // If one cannot be sent, go on: the next ones are for other peers.
         let sent = socket.send_batch(rest).await.unwrap_or_else(|error| {
             eprintln!("udp_echo: nothing for {}: {error}", rest[0].addr());
             1
@@ -38,7 +38,7 @@ async fn run(addr: &str) -> io::Result<()> {
             total += echo(&socket, &mut batch).await?;
         }
     };
-    // In this order: Ctrl-C is waited for by the time the server says where it listens.
+    // `select!` polls in this order, so the program handles Ctrl-C before it prints its address.
     let stopped: io::Result<()> = select! {
         stopped = ctrl_c() => stopped,
         failed = serve => failed,

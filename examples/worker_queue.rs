@@ -1,4 +1,5 @@
-//! Workers that share a bounded queue, after the example in the documentation of Python's `asyncio.Queue`.
+//! Workers that share a bounded queue, like the example in the documentation of `asyncio.Queue`.
+//!
 //! Ends by itself: `cargo run --example worker_queue`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -21,7 +22,7 @@ async fn worker(name: &str, queue: &Queue<Duration>) {
 
 fn main() -> Result<(), GroupError<PutError<Duration>>> {
     oneloop::run(async {
-        // With four items in it, `put` waits: whoever makes the work goes no faster than those who do it.
+        // With four items in the queue, `put` waits, so the producer is no faster than the workers.
         let queue = Queue::new(4);
         let naps = (1..=12).map(|n| Duration::from_millis(40 * (n % 5) + 20));
         let start = now();
@@ -32,11 +33,11 @@ fn main() -> Result<(), GroupError<PutError<Duration>>> {
             for nap in naps.clone() {
                 queue.put(nap).await?;
             }
-            println!("all is put, {} naps still to be taken", queue.len());
-            queue.join().await; // each item taken, and done with
+            println!("all naps are queued, {} still wait", queue.len());
+            queue.join().await; // waits until every item is done
             let slept: Duration = naps.sum();
             println!("three workers slept for {slept:?} in {:.1?}", now() - start);
-            queue.close(); // which ends the workers, and so the group
+            queue.close(); // ends the workers, and so the group
             Ok(())
         })
         .await

@@ -1,7 +1,9 @@
-//! An echo server on all cores: `workers [ADDR]`, 127.0.0.1:8888 by default.
+//! An echo server on all cores.
 //!
-//! Each core has an event loop of its own, with a listener at the one address. Ctrl-C: no new connections, and those that are open
-//! have 5 s to end; a second Ctrl-C ends them at once. Try it with `nc 127.0.0.1 8888`.
+//! Usage: `workers [ADDR]`. The default is 127.0.0.1:8888; try it with `nc 127.0.0.1 8888`. Each
+//! core has an event loop of its own, and all of them listen on the same address. Ctrl-C stops
+//! them: they accept no more connections, and open ones have 5 s to end. A second Ctrl-C ends those
+//! at once.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::env;
@@ -22,7 +24,7 @@ async fn echo(stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Gives the number of connections.
+/// Serves until the worker is asked to stop. Returns the number of connections.
 async fn serve(worker: &Worker, addr: &str) -> io::Result<u64> {
     let listener = worker.listen(addr).await?;
     if worker.index() == 0 {

@@ -1,4 +1,4 @@
-//! Context variables, time limits and cancel tokens: what they cost where nothing is limited or cancelled in the end.
+//! Context variables, time limits and cancel tokens: their cost if nothing is limited or cancelled.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use oneloop_benches::{bench, timed};
 
 static REQUEST: ContextVar<u64> = ContextVar::new("request");
 
-/// As [`bench`], with a variable set.
+/// Like [`bench`], but with a context variable set.
 fn bench_in_context(criterion: &mut Criterion, name: &str, mut body: impl AsyncFnMut()) {
     criterion.bench_function(name, |bencher| {
         bencher.iter_custom(|count| {

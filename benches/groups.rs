@@ -1,4 +1,4 @@
-//! Task groups and cleanups: what a child costs, a guard, and a shield.
+//! Task groups and cleanups: the cost of a child, a guard, and a shield.
 
 use std::future::ready;
 

@@ -1,10 +1,10 @@
-//! What the benchmarks beside this file share: how long they measure, and the stop-watch inside the loop.
+//! Helpers that the benchmarks share: how long to measure, and a stop-watch inside the loop.
 
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 
-/// About a second for each benchmark: enough to see a change of some per cent.
+/// Measures for about a second per benchmark, enough to see a change of a few per cent.
 pub fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(20)
@@ -12,14 +12,15 @@ pub fn criterion() -> Criterion {
         .measurement_time(Duration::from_millis(800))
 }
 
-/// Measures `body`, called again and again by the main future of a loop.
+/// Measures `body`, which the main future of a loop calls repeatedly.
 pub fn bench(criterion: &mut Criterion, name: &str, mut body: impl AsyncFnMut()) {
     criterion.bench_function(name, |bencher| {
         bencher.iter_custom(|count| oneloop::run(timed(count, &mut body)));
     });
 }
 
-/// How long `count` calls of `body` take: for `iter_custom`, where something has to be prepared on the loop.
+/// Returns how long `count` calls of `body` take. For `iter_custom`, where the loop needs
+/// preparation.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 pub async fn timed(count: u64, mut body: impl AsyncFnMut()) -> Duration {
     let start = Instant::now();

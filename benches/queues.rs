@@ -1,4 +1,4 @@
-//! Queues and channels: what an item costs, at once and from task to task.
+//! Queues and channels: the cost of an item, within a task and from task to task.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ fn at_once(criterion: &mut Criterion) {
     });
 }
 
-/// Each task puts for ever; it ends with the loop.
+/// Each task puts items for ever. It ends with the loop.
 fn put_for_ever(queue: &Rc<Queue<u64>>) {
     let queue = Rc::clone(queue);
     let put = async move { while queue.put(1).await.is_ok() {} };

@@ -24,7 +24,7 @@ async fn streams() -> ((StreamReader, StreamWriter), (StreamReader, StreamWriter
     (client.into_streams(), server.into_streams())
 }
 
-/// As many lines of `len` bytes as make 1 MiB.
+/// Lines of `len` bytes, 1 MiB in all.
 fn lines(len: usize) -> &'static [u8] {
     let mut line = vec![b'x'; len - 1];
     line.push(b'\n');

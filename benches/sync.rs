@@ -1,4 +1,4 @@
-//! Locks and the like: what they cost when nobody waits, and what it costs to hand them over.
+//! Locks and similar primitives: their cost without waiters, and the cost of handing them over.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use oneloop::sync::{
 use oneloop::{create_task, gather, yield_now};
 use oneloop_benches::{bench, timed};
 
-/// How many tasks share something.
+/// How many tasks share a primitive.
 const TASKS: usize = 8;
 
 fn uncontended(criterion: &mut Criterion) {
@@ -83,7 +83,7 @@ fn contended(criterion: &mut Criterion) {
     shared(criterion, "8 tasks that meet at a barrier", || Barrier::new(TASKS), waits);
 }
 
-/// Measures `call`, while a task waits by `wait` again and again.
+/// Measures `call`, while another task repeatedly waits with `wait`.
 fn answered<S: 'static>(
     criterion: &mut Criterion,
     name: &str,

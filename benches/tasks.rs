@@ -1,4 +1,4 @@
-//! Tasks: what it costs to create, await and switch them, and to have a loop at all.
+//! Tasks: the cost of creating, awaiting and switching them, and of a loop itself.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -68,7 +68,7 @@ fn ping_pong(criterion: &mut Criterion) {
     });
 }
 
-/// Room for one token, and who waits for it.
+/// A slot for one token, and the waker of the task that waits for it.
 #[derive(Default)]
 struct Slot {
     is_full: Cell<bool>,

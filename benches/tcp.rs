@@ -53,7 +53,8 @@ fn accept(criterion: &mut Criterion) {
                 timed(count, async || {
                     let both = try_gather!(TcpStream::connect(addr), listener.accept()).await;
                     let (client, (server, _addr)) = both.expect("loopback works");
-                    // Who closes first keeps its port busy for a minute: the client would soon find none free.
+                    // The side that closes first keeps its port busy for a minute. If that were
+                    // the client, it would soon run out of ports.
                     drop(server);
                     drop(client);
                 })

@@ -1,7 +1,9 @@
-//! Other threads: what it costs to ask one and to have its answer on the loop, by a waker and by a call; calls of
-//! `to_thread`, one by one and many at once; tasks that a thread creates; items that a thread sends.
+//! Other threads: the cost of a question and its answer, by a waker and by a call; of calls of
+//! `to_thread`, one by one and many at once; of tasks that a thread creates; of items that a thread
+//! sends.
 //!
-//! Where one waits for the other, most of it is the operating system's: two threads that sleep and wake one another.
+//! Where one side waits for the other, most of the cost is the operating system's, which puts two
+//! threads to sleep and wakes them.
 
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -22,7 +24,7 @@ fn answers(criterion: &mut Criterion) {
     });
 }
 
-/// Main asks a thread, again and again, and waits until `answer` has woken it.
+/// The main future repeatedly asks a thread, and waits until `answer` has woken it.
 fn bench_answer(criterion: &mut Criterion, name: &str, answer: fn(Handle, Waker)) {
     criterion.bench_function(name, |bencher| {
         bencher.iter_custom(|count| {
@@ -74,7 +76,7 @@ fn remote_tasks(criterion: &mut Criterion) {
                     let task = home.create_task_threadsafe(async || 1);
                     black_box(task.wait().expect("the loop runs"));
                 };
-                // The waiting thread has no loop: its futures never wait.
+                // This thread has no loop, but its futures never wait.
                 let wait = move || poll_now(timed(count, body));
                 to_thread(wait).await
             })
@@ -82,7 +84,7 @@ fn remote_tasks(criterion: &mut Criterion) {
     });
 }
 
-/// The output of a future that is ready when it is first polled.
+/// Returns the output of a future that is ready at its first poll.
 fn poll_now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

@@ -24,7 +24,7 @@ fn arm_and_cancel(criterion: &mut Criterion) {
                     for i in 0..1000 {
                         arm(&mut sleep(Duration::from_millis(1000 + i))).await;
                     }
-                    // What cancelling has put off is part of its price.
+                    // Cancelling defers some work, which is part of its cost.
                     yield_now().await;
                 })
                 .await
@@ -33,7 +33,7 @@ fn arm_and_cancel(criterion: &mut Criterion) {
     });
 }
 
-/// Its first poll arms it.
+/// Polls a sleep once, which arms it.
 async fn arm(sleep: &mut Sleep) {
     poll_fn(|cx| {
         assert!(Pin::new(&mut *sleep).poll(cx).is_pending());
@@ -56,7 +56,7 @@ fn many_sleeps(criterion: &mut Criterion) {
     criterion.bench_function("10,000 tasks sleep, in virtual time", |bencher| {
         bencher.iter(|| {
             oneloop::Builder::new().virtual_time(true).run(async {
-                // Spread over a second, in no order.
+                // The deadlines are spread over a second, in no order.
                 let durations = (0..10_000).map(|i| Duration::from_micros(i * 7919 % 10_000 * 100));
                 let tasks: Vec<_> =
                     durations.map(|duration| create_task(sleep(duration))).collect();

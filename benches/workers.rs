@@ -1,5 +1,5 @@
-//! A server on one loop and on two: requests that take some computing, over loopback. Between one and the other there is no
-//! more to gain than a core.
+//! A server on one loop and on two, with requests over loopback that take some computing. The
+//! second loop can gain no more than one core.
 
 use std::hint::black_box;
 use std::io;
@@ -13,10 +13,10 @@ use oneloop::workers::{Worker, workers};
 use oneloop::{create_task, gather, run, select};
 use oneloop_benches::timed;
 
-/// Of each worker, or all of the only one: so many for each of two.
+/// The connections of each of two workers. A single worker has twice as many.
 const CONNECTIONS: usize = 8;
 
-/// Some 50 us of it.
+/// The steps of a computation of about 50 us.
 const STEPS: u64 = 40_000;
 
 fn compute(seed: u64) -> u64 {
@@ -39,14 +39,14 @@ async fn serve(worker: &Worker, listener: TcpListener) -> io::Result<()> {
             accepted = listener.accept() => accepted?,
         };
         stream.set_nodelay(true)?;
-        // So that a client knows whether it wants this worker.
+        // Tells the client which worker it has reached.
         stream.write_all(&[u8::from(worker.index() == 1)]).await?;
-        // It ends when the client goes.
+        // This ends when the client disconnects.
         drop(create_task(answer(stream)));
     }
 }
 
-/// A connection to the worker of this number.
+/// Connects to the worker of this number.
 async fn connect(addr: SocketAddr, index: u8) -> io::Result<TcpStream> {
     loop {
         let stream = TcpStream::connect(addr).await?;
@@ -80,7 +80,7 @@ fn server(criterion: &mut Criterion, count: u8) {
                     let index = if number % 2 == 1 { count - 1 } else { 0 };
                     clients.push(connect(addr, index).await.expect("it accepts"));
                 }
-                // Each asks once in a round, and a round ends when all have their answers.
+                // Every connection asks once per round. A round ends when all have their answers.
                 timed(rounds, async || {
                     let asks = clients.iter().map(async |client| {
                         client.write_all(&7u64.to_le_bytes()).await?;

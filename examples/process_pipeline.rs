@@ -8,8 +8,8 @@ use std::time::Duration;
 use oneloop::process::{Command, Stdio};
 use oneloop::{timeout, try_gather};
 
-/// Counts the words of `text`, the most frequent first, by means of three programs. The data between
-/// them does not pass through this process.
+/// Counts the words of `text`, the most frequent first, by means of three programs. The data
+/// between them does not pass through this process.
 async fn count_words(text: &str) -> io::Result<String> {
     let lines = text.split_whitespace().collect::<Vec<_>>().join("\n") + "\n";
     let mut sort = Command::new("sort").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;

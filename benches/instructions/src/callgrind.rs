@@ -16,7 +16,7 @@ pub(crate) fn count(work: &Work) -> Result<f64, String> {
     Ok((long - short) as f64 / f64::from(work.times * 2))
 }
 
-/// The instructions of the program that does a work so often.
+/// Counts the instructions of the program that does a work `times` times.
 fn instructions(work: &Work, times: u32) -> Result<u64, String> {
     let name = work.name;
     let file = env::temp_dir().join(format!("oneloop-{name}-{times}-{}.callgrind", process::id()));
@@ -44,7 +44,7 @@ fn instructions(work: &Work, times: u32) -> Result<u64, String> {
     total.ok_or_else(|| format!("callgrind says no total for {name}"))
 }
 
-/// Sends a server, which prints its port, so many messages one after another, and ends the connection.
+/// Sends messages one after another to a server, which prints its port, and ends the connection.
 fn talk(server: &mut Child, peer: Peer, times: u32) -> io::Result<()> {
     let stdout = server.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut port = String::new();

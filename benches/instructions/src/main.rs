@@ -1,8 +1,9 @@
-//! Counts the user-space instructions of oneloop's operations with callgrind, and compares them with `counts.txt`.
+//! Counts the user-space instructions of oneloop's operations with callgrind, and compares them
+//! with `counts.txt`.
 //!
-//! Nanoseconds vary with the machine and with its neighbours; instructions repeat exactly. Each work runs at two
-//! lengths, and the difference, divided by the difference of the lengths, is the cost of one operation without the
-//! start of the program.
+//! Nanoseconds vary with the machine and with its neighbours; instructions repeat exactly. Each
+//! work runs at two lengths, and the difference, divided by the difference of the lengths, is the
+//! cost of one operation without the start of the program.
 //!
 //! ```sh
 //! cargo run --profile counted -p oneloop-instructions              # compare: a count 2 % above its record fails
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use record::Record;
 use works::{WORKS, Work};
 
-/// How often a work is counted at most.
+/// The maximum number of times that a work is counted.
 const TRIES: u32 = 3;
 
 fn main() -> ExitCode {
@@ -68,8 +69,9 @@ fn compare() -> Result<(), String> {
     ))
 }
 
-/// Works that wait for sockets or read the clock take a few instructions more on a busy machine: the lowest of some
-/// counts is the work's own. Stops early at a count that is `low_enough`.
+/// Counts several times and returns the lowest count, because works that wait for sockets or read
+/// the clock take a few more instructions on a busy machine. Stops early at a count that is
+/// `low_enough`.
 fn lowest_count(work: &Work, low_enough: f64) -> Result<f64, String> {
     let mut lowest = f64::INFINITY;
     for _ in 0..TRIES {

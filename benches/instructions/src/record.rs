@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// How much a count may grow before the comparison fails: the layout of a table may differ by that much between two
-/// builds of nearly the same source.
+/// How much a count may grow before the comparison fails: the layout of a table may differ by that
+/// much between two builds of nearly the same source.
 pub(crate) const GROWTH_MAX: f64 = 0.02;
 
 pub(crate) struct Record {

@@ -55,7 +55,7 @@ pub(crate) const WORKS: [Work; 11] = [
     },
 ];
 
-/// Does the work `name` so often as `times` says.
+/// Does the work `name`, `times` times.
 pub(crate) fn run(name: &str, times: &str) -> Result<(), String> {
     let times: u32 = times.parse().map_err(|error| format!("{times:?} is no number: {error}"))?;
     match name {
@@ -75,8 +75,9 @@ pub(crate) fn run(name: &str, times: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs `main` on a loop that looks around once a second. Under callgrind everything takes fifty times as long, so the usual
-/// rounds of 50 us would hold a few polls each, and how many would depend on the machine.
+/// Runs `main` on a loop that looks around once a second. Under callgrind everything takes fifty
+/// times as long, so the usual rounds of 50 us would have only a few polls each, and their number
+/// would depend on the machine.
 fn run_unhurried<F: Future>(main: F) -> F::Output {
     Builder::new().look_around_every(Duration::from_secs(1)).run(main)
 }
@@ -87,7 +88,7 @@ async fn spawn_join(times: u32) {
     }
 }
 
-/// A thousand at a time are created, yield once each, and are awaited.
+/// Creates a thousand tasks at a time, which yield once each, and awaits them.
 async fn spawn_1000_yield(times: u32) {
     let mut tasks = Vec::with_capacity(1000);
     for _ in 0..times / 1000 {
@@ -112,7 +113,8 @@ async fn yield_by(tasks: u32, times: u32) {
     }
 }
 
-/// Two tasks send a number to each other. One operation is a message there and one back: two wakes, and two polls.
+/// Two tasks send a number to each other. One operation is a message there and one back: two wakes,
+/// and two polls.
 async fn ping_pong(times: u32) {
     let (there, back) = (Mailbox::default(), Mailbox::default());
     let other = create_task(bounce(there.clone(), back.clone(), times));
@@ -158,7 +160,7 @@ impl Mailbox {
     }
 }
 
-/// A timer is armed and dropped, as by every `timeout` whose future comes first.
+/// Arms and drops a timer, as every `timeout` does whose future is ready in time.
 async fn timer_arm_cancel(times: u32) {
     for _ in 0..times {
         let mut sleep = pin!(sleep(Duration::from_secs(60)));
@@ -203,7 +205,7 @@ async fn echo_1k() -> io::Result<()> {
     }
 }
 
-/// A line is read within a time limit, two tasks work for it, the answer is sent.
+/// Reads a line within a time limit, has two tasks work on it, and sends the answer.
 async fn service() -> io::Result<()> {
     let (stream, _) = listen().await?.accept().await?;
     let (mut reader, mut writer): (StreamReader, StreamWriter) = stream.into_streams();

@@ -15,7 +15,7 @@ impl Epoll {
     pub fn new() -> io::Result<Self> {
         // SAFETY: it has no preconditions.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: it was just opened, and is owned by nobody else.
+        // SAFETY: it was just opened, and has no other owner.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 

@@ -162,7 +162,7 @@ fn measure_here(work: &str, name: &str) -> f64 {
     find(name).measure.expect("a bare loop has no works")(work)
 }
 
-/// A table: its columns, its rows, and what is in a cell, measured once.
+/// A table: its columns, its rows, and the measured contents of its cells.
 struct Comparison {
     columns: Vec<&'static str>,
     works: &'static [Work],

@@ -1,6 +1,6 @@
-//! The function that an attribute stands on.
+//! The function below an attribute.
 //!
-//! Only its outline is read. What follows the parameters stays the tokens it is, and is not looked into.
+//! Only its outline is parsed. The tokens after the parameters are passed on unchanged.
 
 use crate::Attribute;
 use crate::tokens::{Error, Rest, is};
@@ -11,7 +11,7 @@ use std::iter;
 pub(crate) struct Function {
     pub(crate) attributes: TokenStream,
     pub(crate) visibility: TokenStream,
-    /// What stands before `fn`: `async`, and perhaps `const`, `unsafe`, `extern "C"`.
+    /// The qualifiers before `fn`: `async`, and perhaps `const`, `unsafe`, `extern "C"`.
     qualifiers: Vec<TokenTree>,
     /// The token `fn`.
     pub(crate) keyword: TokenTree,
@@ -24,7 +24,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Reads a function without generic parameters; `check` is stricter.
+    /// Reads a function without generic parameters. `check` is stricter.
     pub(crate) fn parse(attribute: Attribute, item: TokenStream) -> Result<Self, Error> {
         let goes_on = |what| format!("{} goes on {what}", attribute.name());
         let mut rest = Rest::new(item);
@@ -44,7 +44,7 @@ impl Function {
         Ok(Self { attributes, visibility, qualifiers, keyword, name, parameters, output, body })
     }
 
-    /// Refuses what cannot be run without more ado, or is a test already.
+    /// Refuses a function that cannot be run as it is, or that is already a test.
     pub(crate) fn check(&self, attribute: Attribute) -> Result<(), Error> {
         let name = attribute.name();
         let error = |span, message: &str| Err(Error::new(span, format!("{name} {message}")));
@@ -92,7 +92,8 @@ fn is_group(tree: &TokenTree, delimiter: Delimiter) -> bool {
     matches!(tree, TokenTree::Group(group) if group.delimiter() == delimiter)
 }
 
-/// Whether this is the bracket of an attribute that is called `test`, wherever it comes from: `[tokio::test]`.
+/// Whether this is the bracket of an attribute called `test`, from any crate, such as
+/// `[tokio::test]`.
 fn is_test(tree: &TokenTree) -> bool {
     let TokenTree::Group(bracket) = tree else { return false };
     let mut rest = Rest::new(bracket.stream());

@@ -1,8 +1,9 @@
 //! The attributes of oneloop: `#[oneloop::main]` and `#[oneloop::test]`.
 //!
-//! Use them through the crate `oneloop`, which re-exports them; this crate is an implementation detail. It works on
-//! plain tokens, without syn and quote, and keeps the user's own tokens wherever it can: so a mistake in the body is
-//! reported where it was written, by the compiler, as in any other `async fn`.
+//! Use them through the crate `oneloop`, which re-exports them; this crate is an implementation
+//! detail. It works on plain tokens, without syn and quote, and keeps the user's tokens wherever it
+//! can. The compiler therefore reports a mistake in the body where it was written, as in any other
+//! `async fn`.
 //!
 //! Both attributes turn
 //!
@@ -19,16 +20,18 @@
 //! }
 //! ```
 //!
-//! where `main` has `::oneloop::signal::run_main`, which also listens for Ctrl-C, in place of the last line.
+//! In `main`, the last line calls `::oneloop::signal::run_main` instead, which also listens for
+//! Ctrl-C.
 //!
-//! The body stays an `async fn`, rather than an `async` block, because only a function states its return type: that is
-//! what `?`, `return` and `-> impl Trait` need.
+//! The body stays an `async fn`, rather than an `async` block, because only a function states its
+//! return type, which `?`, `return` and `-> impl Trait` need.
 //!
-//! This file holds the two attributes and writes the new function. `function.rs` reads the old one, `options.rs` reads
-//! what stands in the attribute's parentheses, `tokens.rs` has what all of them need to build tokens.
+//! This file contains the two attributes, and writes the new function. `function.rs` reads the old
+//! one, `options.rs` reads the attribute's parentheses, and `tokens.rs` helps both to read and
+//! build tokens.
 //!
-//! The examples here are marked `ignore`, because they need the crate that depends on this one. `tests/it/macros.rs`
-//! runs the same things.
+//! The examples here are marked `ignore`, because they need the crate that depends on this one.
+//! `tests/it/macros.rs` runs the same code.
 
 mod function;
 mod options;
@@ -39,7 +42,7 @@ use options::{Options, Signals};
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 use tokens::quote;
 
-/// Which of the two attributes is at work.
+/// The two attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Attribute {
     Main,
@@ -58,42 +61,49 @@ impl Attribute {
 
 /// Runs an `async fn` on an event loop of its own: the usual way to write `main`.
 ///
-/// The function becomes an ordinary one, which runs its former self and returns what that returns. It may have any name,
-/// visibility and return type, but no parameters, and it must stand on its own, outside of `impl` blocks. Called where an event
-/// loop already runs, it panics, like `oneloop::run`.
+/// The function becomes an ordinary one that runs the `async fn` and returns its output. It may
+/// have any name, visibility and return type, but no parameters, and it must be outside of `impl`
+/// blocks. Like `oneloop::run`, it panics if called where an event loop already runs.
 ///
-/// Attributes below this one end up on the ordinary function. One that wants to see an `async fn`, such as
-/// `#[tracing::instrument]`, goes above.
+/// Attributes below this one apply to the ordinary function. Put an attribute that needs an
+/// `async fn`, such as `#[tracing::instrument]`, above.
 ///
 /// # Ctrl-C
 ///
-/// Ctrl-C ends the program in order, as in Python's `asyncio.run`:
+/// Ctrl-C shuts the program down, as in Python's `asyncio.run`:
 ///
-/// - The first Ctrl-C (SIGINT) drops `main` where it waits. The cleanups that `main` leaves run, then all other tasks are
-///   cancelled, and their cleanups run too. Then the process ends by the signal, so that a shell sees how it ended.
+/// - The first Ctrl-C (SIGINT) drops `main` where it waits, and its cleanups run. Then all other
+///   tasks are cancelled, and their cleanups run too. Then the process ends by the signal, so that
+///   a shell sees how it ended.
 /// - The second one cuts the cleanups short. Signals within 20 ms of each other count as one.
-/// - While code does not `await`, the first Ctrl-C can only wait. The second one then ends the process at once.
-/// - If `main` is ready first, its output counts.
+/// - While code runs without an `await`, the first Ctrl-C has to wait. A second one then ends the
+///   process at once.
+/// - If `main` becomes ready first, its output counts.
 ///
-/// A program that listens for Ctrl-C itself, by `oneloop::signal::ctrl_c`, `shutdown` or `signal`, hears it there instead: `main`
-/// is not cancelled. Like asyncio, the attribute leaves Ctrl-C alone where it is ignored, as in a background job, or handled by
-/// another part of the process (only Linux can tell), and where the function runs on another thread than the main one.
+/// A program that listens for Ctrl-C itself, with `oneloop::signal::ctrl_c`, `shutdown` or
+/// `signal`, receives it there instead, and `main` is not cancelled. Like asyncio, the attribute
+/// leaves Ctrl-C alone in three cases: the signal is ignored, as in a background job; another part
+/// of the process handles it (detected only on Linux); or the function runs on a thread other than
+/// the main one.
 ///
 /// # Options
 ///
-/// - `shutdown`: SIGTERM, which service managers and containers send, does what Ctrl-C does.
-/// - `no_signals`: Ctrl-C and SIGTERM end the process at once, without cleanups, as they do in a program that does not listen.
-/// - any option of `oneloop::Builder`, as `name = value`, or `name` alone for `true`:
-///   `#[oneloop::main(cleanup_timeout = Duration::from_secs(1))]`. A value with a comma outside of all brackets goes
-///   into braces.
-/// - `unhandled = "fail"`: panics at the end if anything was unhandled, as `Builder::fail_on_unhandled` does.
-/// - `crate = "path"`: where to find oneloop, when it is not the dependency `::oneloop`, as in
-///   `#[framework::oneloop::main(crate = "framework::oneloop")]`. A relative path starts from the function's module.
+/// - `shutdown`: SIGTERM, which service managers and containers send, acts like Ctrl-C.
+/// - `no_signals`: Ctrl-C and SIGTERM end the process at once, without cleanups. This is their
+///   default effect.
+/// - any option of `oneloop::Builder`, written as `name = value`, or `name` alone for `true`:
+///   `#[oneloop::main(cleanup_timeout = Duration::from_secs(1))]`. Put a value that has a comma
+///   outside of brackets into braces.
+/// - `unhandled = "fail"`: panics at the end if an error or panic went unhandled, like
+///   `Builder::fail_on_unhandled`.
+/// - `crate = "path"`: where to find oneloop if it is not the dependency `::oneloop`, as in
+///   `#[framework::oneloop::main(crate = "framework::oneloop")]`. A relative path starts from the
+///   function's module.
 ///
 /// # Errors
 ///
-/// Does not compile on anything but a plain `async fn` without parameters: `const`, `unsafe` and `extern` functions and
-/// generic ones are refused, each with a message of its own, as are unknown options.
+/// Compiles only on a plain `async fn` without parameters. `const`, `unsafe`, `extern` and generic
+/// functions are refused, each with a message of its own, and so are unknown options.
 ///
 /// # Examples
 ///
@@ -115,23 +125,25 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an `async fn` a test that runs on an event loop of its own.
 ///
-/// The function becomes what `#[oneloop::main(no_signals)]` would make of it, with `#[test]` on top. So `#[should_panic]`,
-/// `#[ignore]` and `Result` as a return type mean what they mean to any test.
+/// The function becomes what `#[oneloop::main(no_signals)]` would make of it, plus `#[test]`.
+/// `#[should_panic]`, `#[ignore]` and `Result` as a return type work as in any test.
 ///
 /// # Options
 ///
-/// - `virtual_time`: the loop's clock does not follow real time. It stands still while tasks run, and jumps to the next
-///   deadline when all of them wait: hours of `oneloop::sleep` pass at once, in the right order. Such a test reads the
-///   time from `oneloop::time::now()`, as `std::time::Instant::now()` knows nothing of the jumps.
-/// - any other option of `oneloop::Builder`, as `name = value`, or `name` alone for `true`.
-/// - `unhandled = "log"`: what is unhandled, such as the panic of a detached task, only has its line in the log. Without
-///   this, it fails the test: the test panics at its end, as `Builder::fail_on_unhandled` says.
-/// - `crate = "path"`: as for `#[oneloop::main]`.
+/// - `virtual_time`: the loop's clock does not follow real time. It stands still while tasks run,
+///   and jumps to the next deadline when all of them wait. Hours of `oneloop::sleep` pass at once,
+///   in the right order. Such a test reads the time with `oneloop::time::now()`, because
+///   `std::time::Instant::now()` does not see the jumps.
+/// - any other option of `oneloop::Builder`, written as `name = value`, or `name` alone for `true`.
+/// - `unhandled = "log"`: an unhandled error or panic, such as the panic of a detached task, is
+///   only logged. Without this option it makes the test panic at its end, like
+///   `Builder::fail_on_unhandled`.
+/// - `crate = "path"`: the same as for `#[oneloop::main]`.
 ///
 /// # Errors
 ///
-/// Does not compile where `#[oneloop::main]` would not, nor on a function that another attribute, such as `#[test]`,
-/// already makes a test.
+/// Compiles where `#[oneloop::main]` does, but not on a function that another attribute, such as
+/// `#[test]`, already makes a test.
 ///
 /// # Examples
 ///
@@ -152,8 +164,9 @@ pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(Attribute::Test, options, item)
 }
 
-/// Writes the new function. After a mistake it keeps its name and return type, so that ours is the only error and the
-/// compiler does not also miss a `main`, but none of its attributes, which might complain about each other.
+/// Writes the new function. After a mistake the function keeps its name and return type, so that
+/// the compiler does not also report a missing `main`. It loses its attributes, because they might
+/// complain as well.
 fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> TokenStream {
     let function = match Function::parse(attribute, item) {
         Ok(function) => function,
@@ -186,8 +199,8 @@ fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> Toke
 
 /// Writes the new function's body: the old function, and the call that runs it.
 ///
-/// Here `async fn` is ours, not the user's token, so that lints look at the outer function only, and none of them minds
-/// a test that awaits nothing.
+/// The token `async fn` is written here instead of taken from the user, so that lints look only at
+/// the outer function. Otherwise some would complain about a test that awaits nothing.
 fn run(function: &Function, attribute: Attribute, options: Options) -> TokenStream {
     let run = match (attribute, options.signals) {
         (Attribute::Test, _) | (Attribute::Main, Signals::None) => {

@@ -1,15 +1,15 @@
-//! What users write in the attribute's parentheses.
+//! The options that users write in the attribute's parentheses.
 
 use crate::Attribute;
 use crate::tokens::{Error, Rest, is, quote, with_span};
 use proc_macro::{Span, TokenStream, TokenTree};
 use std::iter;
 
-/// The options, read.
+/// The parsed options.
 pub(crate) struct Options {
     /// The path to the crate oneloop.
     pub(crate) oneloop: TokenStream,
-    /// Calls of methods of `oneloop::Builder`, as they follow it: `.virtual_time(true)`.
+    /// Calls of methods of `oneloop::Builder`, such as `.virtual_time(true)`.
     pub(crate) builder: TokenStream,
     pub(crate) signals: Signals,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Options {
 /// Which signals cancel main.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signals {
-    /// None, and those that come do what they do in any program.
+    /// None: each signal has its default effect.
     None,
     CtrlC,
     /// Ctrl-C and SIGTERM.
@@ -26,7 +26,7 @@ pub(crate) enum Signals {
 
 impl Options {
     pub(crate) fn parse(attribute: Attribute, options: TokenStream) -> Result<Self, Error> {
-        // An option that says otherwise comes later, and counts.
+        // A later option overrides this default.
         let builder = match attribute {
             Attribute::Main => TokenStream::new(),
             Attribute::Test => quote(".fail_on_unhandled(true)", &[]),
@@ -67,7 +67,7 @@ impl Options {
     }
 }
 
-/// What to say of an option that cannot be one of the builder's.
+/// The message for an option that cannot be one of the builder's.
 fn not_an_option(attribute: Attribute, option: &TokenTree) -> Option<String> {
     let name = option.to_string();
     let hint = match name.as_str() {
@@ -90,8 +90,9 @@ fn not_an_option(attribute: Attribute, option: &TokenTree) -> Option<String> {
     ))
 }
 
-/// Reads what is left of `name` or `name = value`, and makes it `.name(true)` or `.name(value)`. The value goes on to the
-/// next comma. The compiler says what it thinks of the name and the value, at their places.
+/// Reads the rest of `name` or `name = value`, and turns it into `.name(true)` or `.name(value)`.
+/// The value extends to the next comma. If the name or the value is wrong, the compiler reports it
+/// at its place.
 fn call(name: TokenTree, rest: &mut Rest) -> Result<TokenStream, Error> {
     let value = if rest.next_if(|tree| is(tree, "=")).is_some() {
         let value: TokenStream = iter::from_fn(|| rest.next_if(|tree| !is(tree, ","))).collect();
@@ -120,7 +121,8 @@ fn unhandled(option: Span, rest: &mut Rest) -> Result<TokenStream, Error> {
     }
 }
 
-/// Reads `= "path"`. The path's tokens get the string's span, so that the compiler blames it if nothing is there.
+/// Reads `= "path"`. The path's tokens get the string's span, so that an error about a wrong path
+/// points at the string.
 fn path(option: Span, rest: &mut Rest) -> Result<TokenStream, Error> {
     let value = rest.next_if(|tree| is(tree, "=")).and_then(|_| rest.next());
     let span = value.as_ref().map_or(option, TokenTree::span);

@@ -1,9 +1,9 @@
-//! What building and reading tokens takes. Knows nothing of functions, attributes or oneloop.
+//! Helpers to read and build tokens. They know nothing of functions, attributes or oneloop.
 
 use proc_macro::{Delimiter, Group, Literal, Span, TokenStream, TokenTree};
 use std::collections::VecDeque;
 
-/// A mistake of the user: what is wrong and what to do, and the tokens to blame.
+/// A mistake of the user: a message that says what to do, and the tokens to blame.
 pub(crate) struct Error {
     span: Span,
     message: String,
@@ -14,7 +14,8 @@ impl Error {
         Self { span, message }
     }
 
-    /// The error as code that does not compile: good as an item and as the body of a function.
+    /// The error as code that does not compile. It is valid as an item and as the body of a
+    /// function.
     pub(crate) fn into_tokens(self) -> TokenStream {
         let message = TokenTree::from(Literal::string(&self.message)).into();
         let error = quote("::core::compile_error! { MESSAGE }", &[("MESSAGE", message)]);
@@ -22,9 +23,9 @@ impl Error {
     }
 }
 
-/// The template's tokens, each of its upper-case `words` replaced by the tokens beside it.
+/// Returns the template's tokens, with each of the upper-case `words` replaced by its tokens.
 ///
-/// What the template itself says counts as written at the attribute; replacements keep their spans.
+/// The template's own tokens have the attribute's span. Replacements keep theirs.
 pub(crate) fn quote(template: &str, words: &[(&str, TokenStream)]) -> TokenStream {
     let template = template.parse().expect("the templates of this crate are Rust tokens");
     replace(template, words)
@@ -45,7 +46,7 @@ fn replace(template: TokenStream, words: &[(&str, TokenStream)]) -> TokenStream 
     tokens
 }
 
-/// The same tokens, outside of their groups, as if they had been written at `span`.
+/// Returns the same tokens with the span `span`, except those inside groups.
 pub(crate) fn with_span(tokens: TokenStream, span: Span) -> TokenStream {
     let respan = |mut tree: TokenTree| {
         tree.set_span(span);
@@ -54,14 +55,15 @@ pub(crate) fn with_span(tokens: TokenStream, span: Span) -> TokenStream {
     tokens.into_iter().map(respan).collect()
 }
 
-/// Whether the token is this word or this mark.
+/// Whether the token is this word or punctuation mark.
 pub(crate) fn is(tree: &TokenTree, text: &str) -> bool {
     matches!(tree, TokenTree::Ident(_) | TokenTree::Punct(_)) && tree.to_string() == text
 }
 
 /// The tokens that are still to be read, front first.
 ///
-/// Its methods open the invisible groups that `macro_rules!` puts around what it substitutes, so nobody else sees them.
+/// Its methods open the invisible groups that `macro_rules!` puts around its substitutions, so the
+/// rest of the crate never sees them.
 pub(crate) struct Rest(VecDeque<TokenTree>);
 
 impl Rest {
@@ -109,7 +111,7 @@ impl Rest {
     }
 }
 
-/// What is inside, if this is an invisible group.
+/// The tokens inside, if this is an invisible group.
 fn invisible(tree: &TokenTree) -> Option<Rest> {
     let TokenTree::Group(group) = tree else { return None };
     (group.delimiter() == Delimiter::None).then(|| Rest::new(group.stream()))

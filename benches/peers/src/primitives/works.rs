@@ -68,7 +68,7 @@ pub trait Lock: 'static {
     fn lock(&self) -> impl Future<Output = impl DerefMut<Target = u32>>;
 }
 
-/// One task locks and unlocks what nobody else wants.
+/// One task locks and unlocks an uncontended lock.
 pub fn lock<R: Runtime, L: Lock>() -> f64 {
     const COUNT: u32 = 1_000_000;
     in_task(async |_: R| {
@@ -120,7 +120,7 @@ pub fn semaphore<R: Runtime, S: Semaphore>() -> f64 {
     })
 }
 
-/// Eight tasks share three permits as those of `lock_8` share a lock.
+/// Eight tasks share three permits, the way the tasks of `lock_8` share a lock.
 pub fn semaphore_8<R: Runtime, S: Semaphore>() -> f64 {
     const COUNT: u32 = 400_000;
     in_task(async |rt: R| {
@@ -250,7 +250,7 @@ pub fn broadcast<R: Runtime, B: Broadcast>() -> f64 {
     })
 }
 
-/// A group of so many children, which `run` creates and awaits.
+/// A group with `count` children, which `run` creates and awaits.
 pub fn children<R: Runtime>(count: u32, run: impl AsyncFn(u32) + 'static) -> f64 {
     const COUNT: u32 = 200_000;
     in_task(async move |_: R| {
@@ -350,7 +350,7 @@ pub fn timeout<R: Runtime>(run: impl AsyncFn() -> u32 + 'static) -> f64 {
     })
 }
 
-/// Is ready when polled for the second time, and wakes nobody.
+/// Is ready at the second poll, and wakes no task.
 pub fn ready_later() -> impl Future<Output = u32> + Unpin {
     let mut was_polled = false;
     poll_fn(move |_| {
@@ -362,7 +362,7 @@ pub fn ready_later() -> impl Future<Output = u32> + Unpin {
     })
 }
 
-/// Polls at once again what is pending, without a turn of the loop.
+/// Polls a pending future again at once, without a turn of the loop.
 async fn poll_until_ready<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     poll_fn(|cx| {
         loop {

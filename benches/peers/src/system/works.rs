@@ -1,5 +1,5 @@
 //! The works of the third table, each written once for all peers. The far ends
-//! of sockets are threads on CPU 0, or processes; what is measured is on CPU 1.
+//! of sockets are threads on CPU 0, or processes. The measured side is on CPU 1.
 
 use std::{
     cell::Cell,
@@ -28,7 +28,7 @@ pub trait System: Runtime {
     async fn accept(listener: &Self::Listener) -> Self::Stream;
     async fn connect(address: SocketAddr) -> Self::Stream;
 
-    /// Reads lines until the end; counts them. As users read lines first.
+    /// Reads lines until the end and counts them, the way that users try first.
     async fn readline(stream: Self::Stream) -> u64;
     /// The same, with bytes that are not copied, or only into one buffer.
     async fn readline_bytes(stream: Self::Stream) -> u64;
@@ -50,19 +50,19 @@ pub trait System: Runtime {
     async fn udp_connect(socket: &Self::Udp, address: SocketAddr);
     async fn send(socket: &Self::Udp, data: &[u8]);
     async fn receive(socket: &Self::Udp, buf: &mut [u8]) -> usize;
-    /// Sends so many datagrams and receives them again, `BATCH` at a time.
+    /// Sends `count` datagrams and receives them again, `BATCH` at a time.
     async fn udp_batches(from: &Self::Udp, to: &Self::Udp, count: usize);
 
     /// Has a number computed on another thread.
     async fn to_thread(number: u64) -> u64;
-    /// So many of these at once; their sum.
+    /// Does that `count` times at once, and returns the sum.
     async fn to_threads(count: u64) -> u64;
 
-    /// Starts so many processes that end at once, and waits for all.
+    /// Starts `count` processes that end immediately, and waits for all of them.
     async fn processes(count: usize);
 }
 
-/// So many datagrams at a time, each of this size.
+/// How many datagrams are sent at a time, and the size of each.
 pub const BATCH: usize = 32;
 pub const DATAGRAM: usize = 64;
 
@@ -274,8 +274,8 @@ async fn connect_close<S: System>(_runtime: S) -> f64 {
     .await
 }
 
-/// The median time in microseconds of an echo of 64 bytes beside a task that computes for `step` microseconds and yields, again
-/// and again. Messages come at random moments of a step.
+/// The median time in microseconds of an echo of 64 bytes beside a task that repeatedly computes
+/// for `step` microseconds and yields. Messages come at random moments of a step.
 async fn beside_busy<S: System>(runtime: S, step: u64) -> f64 {
     const MESSAGES: usize = 2000;
     let listener = S::listen((Ipv4Addr::LOCALHOST, 0).into()).await;

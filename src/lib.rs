@@ -2,7 +2,7 @@
 //!
 //! A program has one thread and one event loop. Futures need not be `Send`, so tasks share state
 //! through `Rc` and `Cell`, without locks. Names and behaviour follow Python's [asyncio], in Rust's
-//! form: [the table](#from-asyncio) maps one to the other.
+//! form: [the table](#from-asyncio) shows the most common ones, and [`docs::asyncio`] all of them.
 //!
 //! This page is a tour. Every example on it is run as a test.
 //!
@@ -199,7 +199,7 @@
 //! the handler of that one:
 //!
 //! ```
-//! use oneloop::sync::{Event, Queue};
+//! use oneloop::{Event, Queue};
 //! use std::time::Duration;
 //!
 //! async fn work(queue: &Queue<u32>, stop: &Event) -> u32 {
@@ -232,7 +232,7 @@
 //!
 //! [`race`] does the same for a list, [`first_ok`] waits for the first success, and
 //! [`staggered_race`] starts the futures one after the other. [`as_completed`] yields all outputs
-//! as they come. [`wait`] takes the finished tasks out of a list, and leaves the others in it.
+//! as they become ready. [`wait`] takes the finished tasks out of a list, and leaves the others.
 //!
 //! # Locks, queues, channels
 //!
@@ -265,11 +265,11 @@
 //! # Streams and servers
 //!
 //! [`start_server`] runs a function for each connection, in a task of its own. [`open_connection`]
-//! makes a connection. Both provide an [`io::StreamReader`], which reads lines and messages, and an
-//! [`io::StreamWriter`], whose writes need not be awaited.
+//! makes a connection. Both provide a [`StreamReader`], which reads lines and messages, and a
+//! [`StreamWriter`], whose writes need not be awaited.
 //!
 //! ```
-//! use oneloop::io::{StreamReader, StreamWriter};
+//! use oneloop::{StreamReader, StreamWriter};
 //! use std::time::Duration;
 //!
 //! async fn echo(mut reader: StreamReader, mut writer: StreamWriter) -> std::io::Result<()> {
@@ -369,15 +369,12 @@
 //!
 //! # Other threads
 //!
-//! Everything that belongs to a loop stays on its thread. [`to_thread`](thread::to_thread) moves a
-//! call that blocks, or computes for a long time, to another thread, and the loop goes on
-//! meanwhile:
+//! Everything that belongs to a loop stays on its thread. [`to_thread`] moves a call that blocks, or
+//! computes for a long time, to another thread, and the loop goes on meanwhile:
 //!
 //! ```
-//! use oneloop::thread::to_thread;
-//!
 //! oneloop::run(async {
-//!     let sum = to_thread(|| (1..=1_000_000_u64).sum::<u64>()).await;
+//!     let sum = oneloop::to_thread(|| (1..=1_000_000_u64).sum::<u64>()).await;
 //!     assert_eq!(sum, 500_000_500_000);
 //! });
 //! ```
@@ -390,7 +387,7 @@
 //!
 //! oneloop::run(async {
 //!     let handle = oneloop::Handle::current();
-//!     let answer = oneloop::thread::to_thread(move || {
+//!     let answer = oneloop::to_thread(move || {
 //!         let task = handle.create_task_threadsafe(async || {
 //!             let local = Rc::new(41);
 //!             oneloop::yield_now().await;
@@ -479,8 +476,8 @@
 //! | `asyncio.shield(c)` | [`shield(f)`](shield) |
 //! | `asyncio.wait(tasks, return_when=..., timeout=...)` | [`wait(&mut tasks, task::FirstCompleted)`](wait), [`timeout`](task::Wait::timeout) |
 //! | `asyncio.as_completed(list)` | [`as_completed(list)`](as_completed) |
-//! | `asyncio.Lock`, `Event`, `Condition`, `Semaphore`, `Barrier` | the same in [`sync`] |
-//! | `asyncio.Queue`, `LifoQueue`, `PriorityQueue` | the same in [`sync`] |
+//! | `asyncio.Lock`, `Event`, `Condition`, `Semaphore`, `Barrier` | [`Lock`], [`Event`], [`Condition`], [`Semaphore`], [`Barrier`] |
+//! | `asyncio.Queue`, `LifoQueue`, `PriorityQueue` | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
 //! | `asyncio.Future` | [`sync::oneshot`], [`sync::promise`] |
 //! | `contextvars.ContextVar` | [`ContextVar`] |
 //! | `asyncio.current_task()`, `asyncio.all_tasks()` | [`current_task`], [`all_tasks`] |
@@ -498,9 +495,9 @@
 //! | `loop.slow_callback_duration` | [`Builder::slow_poll_threshold`], 100 ms as well |
 //! | `asyncio.open_connection(host, port)` | [`open_connection((host, port))`](open_connection) |
 //! | `asyncio.start_server(f, host, port)` | [`start_server(f, (host, port))`](start_server), a [`Server`] |
-//! | `StreamReader`, `StreamWriter` | [`io::StreamReader`], [`io::StreamWriter`] |
+//! | `StreamReader`, `StreamWriter` | [`StreamReader`], [`StreamWriter`] |
 //! | `loop.create_datagram_endpoint(..)` | [`net::UdpSocket`] |
-//! | `asyncio.to_thread(f)` | [`thread::to_thread(f)`](thread::to_thread) |
+//! | `asyncio.to_thread(f)` | [`to_thread(f)`](to_thread) |
 //! | `asyncio.run_coroutine_threadsafe(c, loop)` | [`Handle::create_task_threadsafe`] |
 //! | `asyncio.create_subprocess_exec(..)`, `create_subprocess_shell` | [`process::Command`], [`process::Command::shell`] |
 //! | `loop.add_reader(fd, f)` | [`io::add_reader`], [`io::AsyncFd`] |
@@ -508,7 +505,15 @@
 //! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal(kind)`](signal::signal()), and its drop |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
 //!
-//! `docs/asyncio.md` in the repository lists every name of asyncio.
+//! [`docs::asyncio`] lists every name of asyncio.
+//!
+//! # Names at the root
+//!
+//! A name at the root of asyncio is at the root of this crate, if oneloop has it: `asyncio.Queue` is
+//! `oneloop::Queue`, and `asyncio.to_thread` is `oneloop::to_thread`. The types that these functions
+//! return or take are there as well, and so are functions and macros that asyncio lacks but that
+//! stand beside its own, such as [`race`], [`select!`] and [`with_cleanup`]. Everything else is only
+//! in its module. Each item has one page: in its module if that is public, else here.
 //!
 //! # Features
 //!
@@ -546,36 +551,53 @@ pub mod workers;
 #[cfg(feature = "macros")]
 pub use oneloop_macros::{main, test};
 pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, UnhandledKind, run};
-#[doc(inline)]
+#[doc(no_inline)]
 pub use signal::{Interrupted, run_until_ctrl_c};
 
 // Tasks.
-#[doc(inline)]
+#[doc(no_inline)]
 pub use task::{
     CancelOnDrop, CancelReason, CancelToken, CleanupError, ContextVar, JoinError, Task, TaskKey,
     TaskRef, TaskSet, all_tasks, create_task, current_task,
 };
-#[doc(inline)]
+#[doc(no_inline)]
 pub use task::{Cleanup, Group, GroupError, shield, task_group, with_cleanup};
-#[doc(inline)]
+#[doc(no_inline)]
 pub use task::{as_completed, first_ok, gather, race, staggered_race, try_gather, wait};
-#[doc(inline)]
+#[doc(no_inline)]
 pub use task::{call_later, call_soon, yield_now};
 
+// Locks and queues.
+#[doc(no_inline)]
+pub use sync::{Barrier, Condition, Event, LifoQueue, Lock, PriorityQueue, Queue, Semaphore};
+
 // Connections.
-#[doc(inline)]
+#[doc(no_inline)]
+pub use io::{StreamReader, StreamWriter};
+#[doc(no_inline)]
 pub use net::{Server, open_connection, open_unix_connection, start_server, start_unix_server};
 
+// Threads.
+#[doc(no_inline)]
+pub use thread::to_thread;
+
 // Time.
-#[doc(inline)]
+#[doc(no_inline)]
 pub use time::{
     TimeoutError, deadline, interval, move_on_after, move_on_at, sleep, sleep_until, timeout,
     timeout_at, wait_for,
 };
 
 // Cores.
-#[doc(inline)]
+#[doc(no_inline)]
 pub use workers::workers;
+
+/// Pages that document no single item.
+#[cfg(any(doc, doctest))]
+pub mod docs {
+    #[doc = include_str!("../docs/asyncio.md")]
+    pub mod asyncio {}
+}
 
 /// Turns each block of Rust in the README into a test.
 #[cfg(all(doctest, feature = "macros"))]

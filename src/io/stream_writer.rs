@@ -144,6 +144,31 @@ impl StreamWriter {
     ///
     /// The error of an earlier write, such as `BrokenPipe` or `ConnectionReset`. Also `BrokenPipe`
     /// if data was written after [`close`](Self::close).
+    ///
+    /// # Examples
+    ///
+    /// A producer that is not faster than its peer:
+    ///
+    /// ```
+    /// use oneloop::io::{StreamReader, StreamWriter, duplex};
+    ///
+    /// oneloop::run(async {
+    ///     let (one, other) = duplex(1024);
+    ///     let produce = async move {
+    ///         let mut writer = StreamWriter::new(one);
+    ///         for _ in 0..1000 {
+    ///             writer.write([0; 1000]);
+    ///             writer.drain().await?; // without it, all of the data would be queued
+    ///         }
+    ///         std::io::Result::Ok(())
+    ///     };
+    ///     let consume = async { StreamReader::new(other).read_to_end().await };
+    ///     let ((), data) = oneloop::try_gather!(produce, consume).await?;
+    ///     assert_eq!(data.len(), 1_000_000);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn drain(&mut self) -> io::Result<()> {
         self.outgoing.send_together();
         poll_fn(poll_budget).await;

@@ -22,7 +22,7 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! # How the end of a child is heard of
+//! # How a loop learns that a child has ended
 //!
 //! Each loop that has children listens for the signal SIGCHLD, as any other code of the program
 //! may. Only the loop's own children are reaped. Code that replaces the handler of the signal,
@@ -44,7 +44,6 @@
 //!
 //! A forked process that goes on without `exec` has no children, whatever handles it has inherited:
 //! they return errors, and dropping them does nothing. On a loop of its own it may start new ones.
-//! dropping them does nothing. On a loop of its own it may start some.
 
 mod child;
 mod command;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crate's layers, lowest first. Those on one line are siblings: they do not import each other.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 11] = [
     &["runtime"],
     &["sync"],
     &["task", "time"],
@@ -18,8 +18,7 @@ const LAYERS: [&[&str]; 12] = [
     &["signal"],
     &["process"],
     &["workers"],
-    &["compat"],
-    &["debug", "testing"],
+    &["testing"],
     &["lib"],
 ];
 

@@ -369,8 +369,8 @@
 //!
 //! # Other threads
 //!
-//! Everything that belongs to a loop stays on its thread. [`to_thread`] moves a call that blocks, or
-//! computes for a long time, to another thread, and the loop goes on meanwhile:
+//! Everything that belongs to a loop stays on its thread. [`to_thread`] moves a call that blocks,
+//! or computes for a long time, to another thread, and the loop goes on meanwhile:
 //!
 //! ```
 //! oneloop::run(async {
@@ -466,7 +466,6 @@
 //! | `asyncio.run(main())` | [`run(main())`](run), `#[oneloop::main]` |
 //! | `asyncio.Runner()` | [`Runtime`], with the options of [`Builder`] |
 //! | `asyncio.create_task(c)` | [`create_task(f)`](create_task) |
-//! | `create_task(c, name="reader")` | [`create_task(f).named("reader")`](Task::named) |
 //! | `create_task(c, eager_start=True)` | [`task::Builder::eager`] |
 //! | `await task` | `task.await`, a `Result`: the output, or a [`JoinError`] |
 //! | `task.cancel()`, `task.done()` | [`Task::cancel`], [`Task::is_finished`] |
@@ -475,7 +474,6 @@
 //! | `ExceptionGroup` | [`GroupError`] |
 //! | `asyncio.shield(c)` | [`shield(f)`](shield) |
 //! | `asyncio.wait(tasks, return_when=..., timeout=...)` | [`wait(&mut tasks, task::FirstCompleted)`](wait), [`timeout`](task::Wait::timeout) |
-//! | `asyncio.as_completed(list)` | [`as_completed(list)`](as_completed) |
 //! | `asyncio.Lock`, `Event`, `Condition`, `Semaphore`, `Barrier` | [`Lock`], [`Event`], [`Condition`], [`Semaphore`], [`Barrier`] |
 //! | `asyncio.Queue`, `LifoQueue`, `PriorityQueue` | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
 //! | `asyncio.Future` | [`sync::oneshot`], [`sync::promise`] |
@@ -485,18 +483,12 @@
 //! | `asyncio.gather(a, b)` | [`try_gather!(a, b)`](try_gather!), [`try_gather(list)`](fn@try_gather); these drop the rest |
 //! | `asyncio.sleep(1)`, `asyncio.sleep(0)` | [`sleep(Duration::from_secs(1))`](sleep), [`yield_now()`](yield_now) |
 //! | `async with asyncio.timeout(5): ...` | [`timeout(Duration::from_secs(5), async { .. })`](timeout), which waits for the cleanups of what it dropped |
-//! | `asyncio.timeout_at(when)` | [`timeout_at(when, future)`](timeout_at) |
 //! | `asyncio.wait_for(c, 5)` | [`wait_for(f, Duration::from_secs(5))`](wait_for) |
-//! | `loop.time()` | [`time::now`] |
 //! | `loop.call_soon(f)`, `loop.call_later(5, f)` | [`call_soon`], [`call_later`] |
-//! | `loop.call_at(when, f)` | a task that awaits [`sleep_until(when)`](sleep_until) |
 //! | `loop.call_soon_threadsafe(f)` | [`Handle::call_soon_threadsafe`] |
-//! | `loop.set_exception_handler(f)` | [`Builder::on_unhandled`] |
-//! | `loop.slow_callback_duration` | [`Builder::slow_poll_threshold`], 100 ms as well |
 //! | `asyncio.open_connection(host, port)` | [`open_connection((host, port))`](open_connection) |
 //! | `asyncio.start_server(f, host, port)` | [`start_server(f, (host, port))`](start_server), a [`Server`] |
 //! | `StreamReader`, `StreamWriter` | [`StreamReader`], [`StreamWriter`] |
-//! | `loop.create_datagram_endpoint(..)` | [`net::UdpSocket`] |
 //! | `asyncio.to_thread(f)` | [`to_thread(f)`](to_thread) |
 //! | `asyncio.run_coroutine_threadsafe(c, loop)` | [`Handle::create_task_threadsafe`] |
 //! | `asyncio.create_subprocess_exec(..)`, `create_subprocess_shell` | [`process::Command`], [`process::Command::shell`] |
@@ -509,11 +501,11 @@
 //!
 //! # Names at the root
 //!
-//! A name at the root of asyncio is at the root of this crate, if oneloop has it: `asyncio.Queue` is
-//! `oneloop::Queue`, and `asyncio.to_thread` is `oneloop::to_thread`. The types that these functions
-//! return or take are there as well, and so are functions and macros that asyncio lacks but that
-//! stand beside its own, such as [`race`], [`select!`] and [`with_cleanup`]. Everything else is only
-//! in its module. Each item has one page: in its module if that is public, else here.
+//! A name at the root of asyncio is at the root of this crate, if oneloop has it: `asyncio.Queue`
+//! is `oneloop::Queue`, and `asyncio.to_thread` is `oneloop::to_thread`. The types that these
+//! functions return or take are there as well, and so are functions and macros that asyncio lacks
+//! but that stand beside its own, such as [`race`], [`select!`] and [`with_cleanup`]. Everything
+//! else is only in its module. Each item has one page: in its module if that is public, else here.
 //!
 //! # Features
 //!

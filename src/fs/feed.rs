@@ -15,7 +15,7 @@ const CHUNK: usize = 1024 * 1024;
 
 /// Where contents are written. All of its methods block.
 pub(super) trait Target: Send + 'static {
-    /// What is done, and to which file.
+    /// Describes the operation and its file, for error messages.
     fn operation(&self) -> (&'static str, &Path);
 
     fn open(&mut self) -> io::Result<StdFile>;

@@ -10,7 +10,7 @@ use super::File;
 use super::job::with_path_at;
 use crate::runtime::Place;
 
-/// Options for opening a [`File`], the same as those of [`std::fs::OpenOptions`].
+/// Options for opening a [`File`], the same as in [`std::fs::OpenOptions`].
 ///
 /// # Examples
 ///

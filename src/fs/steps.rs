@@ -19,7 +19,7 @@ pub(super) trait Work: Send + Sized + 'static {
     /// Does the next step.
     fn step(self) -> io::Result<Step<Self>>;
 
-    /// What is done, and to which file.
+    /// Describes the operation and its file, for error messages.
     fn operation(&self) -> (&'static str, &Path);
 
     /// The number of bytes done, and the total.

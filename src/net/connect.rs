@@ -221,7 +221,7 @@ impl TcpStream {
     /// # drop(unused);
     ///
     /// oneloop::run(async {
-    ///     let error = TcpStream::connect(addr).await.unwrap_err(); // nobody listens there
+    ///     let error = TcpStream::connect(addr).await.unwrap_err(); // no listener there
     ///     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     ///     let attempts = error.get_ref().unwrap().downcast_ref::<ConnectError>().unwrap().attempts();
     ///     assert_eq!(attempts[0].0, addr);

@@ -27,10 +27,10 @@ use crate::signal::SignalKind;
 /// **Dropping it ends the child**, unless the command set
 /// [`kill_on_drop(false)`](super::Command::kill_on_drop): SIGTERM, a
 /// [`grace`](super::Command::grace) period, SIGKILL, as
-/// [`Command`](super::Command#a-child-that-nobody-waits-for) describes. Use
+/// [`Command`](super::Command#a-child-that-is-not-awaited) describes. Use
 /// [`detach`](Self::detach) to let the child go on by itself.
 ///
-/// # Signals reach the child or nobody
+/// # Signals reach only the child
 ///
 /// After a child has ended, its process id may soon belong to another process. That cannot happen
 /// until the child is reaped, and only the loop reaps it, on this thread. After that
@@ -269,7 +269,7 @@ impl Child {
     /// # Cancel safety
     ///
     /// Not cancel safe: dropping the future drops the child, which
-    /// [ends](super::Command#a-child-that-nobody-waits-for) it.
+    /// [ends](super::Command#a-child-that-is-not-awaited) it.
     ///
     /// # Errors
     ///
@@ -351,7 +351,7 @@ impl Child {
     ///     let mut child = command.stdout(Stdio::piped()).process_group(0).spawn()?;
     ///     assert!(child.wait().await?.success());
     ///     child.kill_tree()?;
-    ///     let output = child.communicate("").await?; // nobody holds the pipe any more
+    ///     let output = child.communicate("").await?; // no process holds the pipe any more
     ///     assert!(output.stdout.is_empty());
     ///     std::io::Result::Ok(())
     /// })?;

@@ -23,7 +23,7 @@ use super::{Child, Stdio};
 /// Starting a program blocks the loop for as long as the system takes for it, mostly less than a
 /// millisecond.
 ///
-/// # A child that nobody waits for
+/// # A child that is not awaited
 ///
 /// A child ends when its [`Child`] is dropped, or when the future of [`output`](Self::output) or
 /// [`status`](Self::status) is dropped before it is ready: by a cancel, a timeout, an error
@@ -86,8 +86,8 @@ impl Command {
     /// Never build a script from untrusted input, which could then run anything. Pass such input as
     /// arguments, which the shell knows as `"$0"`, `"$1"` and so on.
     ///
-    /// The processes that the shell starts are its children, not those of this program: when the
-    /// shell is [ended](Self#a-child-that-nobody-waits-for), by a timeout for example, they go on.
+    /// The processes that the shell starts are its children, not children of this program: when the
+    /// shell is [ended](Self#a-child-that-is-not-awaited), by a timeout for example, they go on.
     /// With [`process_group(0)`](Self::process_group) they are ended together with it.
     ///
     /// # Examples
@@ -159,7 +159,7 @@ impl Command {
     /// # Cancel safety
     ///
     /// Not cancel safe: dropping the future before it is ready
-    /// [ends](Self#a-child-that-nobody-waits-for) the program, and its output is lost.
+    /// [ends](Self#a-child-that-is-not-awaited) the program, and its output is lost.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl Command {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before it is ready [ends](Self#a-child-that-nobody-waits-for) the
+    /// Dropping the future before it is ready [ends](Self#a-child-that-is-not-awaited) the
     /// program.
     ///
     /// # Errors
@@ -305,7 +305,7 @@ impl Command {
         self
     }
 
-    // As whom.
+    // Identity: user and groups.
 
     /// Sets the user as whom the program runs. When used by the superuser, this also drops the
     /// supplementary groups, as in the standard library.
@@ -323,7 +323,7 @@ impl Command {
     /// Sets the process group of the program. 0 makes a new group, which the program leads and its
     /// own children join.
     ///
-    /// A child that leads a group is [ended](Self#a-child-that-nobody-waits-for) together with it.
+    /// A child that leads a group is [ended](Self#a-child-that-is-not-awaited) together with it.
     /// All members get SIGTERM, and have the [`grace`](Self::grace) period to end, even members
     /// that take longer than the child; SIGKILL ends the rest. But if the program was told earlier
     /// that the child has ended, by [`Child::wait`] for example, the others go on, unless
@@ -369,7 +369,7 @@ impl Command {
     // What becomes of it.
 
     /// Sets whether the child ends when its handle is dropped. The default is on; see
-    /// [above](Self#a-child-that-nobody-waits-for).
+    /// [above](Self#a-child-that-is-not-awaited).
     pub fn kill_on_drop(&mut self, on: bool) -> &mut Self {
         self.kills = on;
         self

@@ -37,7 +37,7 @@ impl Ending {
         if home.check_here("Child", "").is_ok() {
             self.begin_here();
         } else {
-            // If the loop has ended, it has already done what is needed.
+            // If the loop has ended, it has already ended the child.
             home.call_soon_threadsafe(move || self.begin_here()).ok();
         }
     }
@@ -110,7 +110,7 @@ impl Unfinished {
     }
 }
 
-/// The child has ended, or its time is up. Either way, kill what is left of its group, such as a
+/// The child has ended, or its time is up. Either way, kill the rest of its group, such as a
 /// process that was started while the others were looked for.
 impl Drop for Unfinished {
     fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! The reaper of a loop: learns that children have ended, reaps those of the loop, and notifies
+//! The reaper of a loop: learns that children have ended, reaps the loop's own, and notifies
 //! their waiters.
 //!
 //! It is not a task: the loop calls it through a waker of its own, which also works while the loop
@@ -292,7 +292,7 @@ impl Reaper {
 
 const TIMER: &str = "the reaper of children";
 
-/// What is known of the children that were not reaped.
+/// Facts about the children that were not reaped.
 enum Rest {
     /// They are running.
     Known,

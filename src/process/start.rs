@@ -200,7 +200,7 @@ fn missing_interpreter(file: &Path) -> Option<String> {
     })
 }
 
-/// Says what is wrong with the working directory of a program, if that can be seen.
+/// Describes the problem with the working directory of a program, if it can be detected.
 fn wrong_directory(dir: &Path) -> Option<String> {
     let problem = match fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => return None,

@@ -204,7 +204,7 @@ fn null(name: &str) -> io::Result<StdStdio> {
     let is_input = name == INPUT;
     match OpenOptions::new().read(is_input).write(!is_input).open(NULL) {
         Ok(file) => Ok(file.into()),
-        // A minimal container has no `/dev`. A pipe that nobody writes to has nothing to read,
+        // A minimal container has no `/dev`. A pipe without a writer has nothing to read,
         // either.
         Err(_) if is_input => {
             let (_, nothing) = pipe()?;

@@ -32,7 +32,7 @@ pub(super) struct Heard {
 impl LoopLocal for Heard {}
 
 impl Heard {
-    /// Returns those of the current loop.
+    /// Returns the arrivals of the current loop.
     fn here() -> io::Result<Rc<Self>> {
         local(Self::default).ok_or_else(|| {
             let message =

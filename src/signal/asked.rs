@@ -18,7 +18,7 @@ pub(crate) trait Asks {
     /// Ready when nothing more is to be awaited. There is then no need to cancel.
     fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The reason for that, a clause for the reports of what is cut off.
+    /// The reason for that: a clause for the reports of cleanups that are cut off.
     fn why(&self) -> &'static str;
 }
 

@@ -19,7 +19,7 @@
 //! after a signal has come. If the signal comes again before the listener has looked, the two count
 //! as one. No signal is lost because the listener was busy.
 //!
-//! # What happens where nobody listens
+//! # Signals without a listener
 //!
 //! Most signals end a process that does not listen for them. While there is a listener, the signal
 //! does not. When the last one is dropped, it does again, as after asyncio's

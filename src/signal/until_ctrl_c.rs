@@ -21,7 +21,7 @@ use crate::runtime::{Builder, Payload, Runtime};
 /// and this returns at once. If `main` was ready first, its output is returned.
 ///
 /// Afterwards Ctrl-C has the effect it had before the run; see the
-/// [module](crate::signal#what-happens-where-nobody-listens). Presses that come so quickly that the
+/// [module](crate::signal#signals-without-a-listener). Presses that come so quickly that the
 /// loop sees them together count as one. Code that does not `await` is not interrupted; Ctrl-\ ends
 /// a program that is stuck in it.
 ///

@@ -42,7 +42,7 @@ const OUT: &str = "an owned guard has the value, so the lock is not free";
 ///         create_task(async move {
 ///             let mut balance = account.lock().await;
 ///             if *balance >= 30 {
-///                 sleep(Duration::from_millis(1)).await; // nobody else comes between
+///                 sleep(Duration::from_millis(1)).await; // no other task comes between
 ///                 *balance -= 30;
 ///             }
 ///         })

@@ -25,7 +25,7 @@
 //!     let server = Rc::clone(&requests);
 //!     oneloop::create_task(async move {
 //!         while let Some(Square { of, answer }) = server.get().await {
-//!             // Nobody may want the answer any more, which is no fault of the server.
+//!             // The client may have gone, which is not an error of the server.
 //!             answer.send(of * of).ok();
 //!         }
 //!     })

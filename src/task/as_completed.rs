@@ -98,7 +98,8 @@ impl<F: Future> AsCompleted<F> {
     }
 
     fn poll_next_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, F::Output)>> {
-        // Each output costs something of the task's poll, so that a crowd that is ready lets others run.
+        // Each output costs something of the task's poll, so that a crowd that is ready lets others
+        // run.
         with_budget(cx, |cx| {
             if self.is_empty() {
                 return Poll::Ready(None);

@@ -167,14 +167,14 @@ impl<T: 'static> ContextVar<T> {
     /// static USER: ContextVar<&str> = ContextVar::new("user");
     ///
     /// oneloop::run(async {
-    ///     USER.set("nobody");
+    ///     USER.set("guest");
     ///     let greet = async || {
     ///         oneloop::yield_now().await;
     ///         format!("hello {}", USER.get().unwrap())
     ///     };
     ///     let greetings = gather(["ada", "alan"].map(|user| USER.scope(user, greet()))).await;
     ///     assert_eq!(greetings, ["hello ada", "hello alan"]);
-    ///     assert_eq!(greet().await, "hello nobody");
+    ///     assert_eq!(greet().await, "hello guest");
     /// });
     /// ```
     pub fn scope<F: IntoFuture>(&'static self, value: T, future: F) -> Scope<F::IntoFuture> {

@@ -35,7 +35,7 @@ use crate::runtime::{self, Handle, LoopLocal, trim_map};
 ///     visits: LoopBound<RefCell<HashMap<String, u32>>>,
 /// }
 ///
-/// // A framework's bounds, as those of axum's `Router::with_state`.
+/// // The bounds of a framework, such as axum's `Router::with_state`.
 /// async fn serve<S: Clone + Send + Sync + 'static>(state: S, handler: impl Fn(S, &str) -> u32 + Send + Sync) {
 ///     assert_eq!(handler(state.clone(), "/"), 1);
 ///     assert_eq!(handler(state, "/"), 2);

@@ -336,7 +336,8 @@ impl Drop for Pool {
     /// Sends the idle threads away, and waits for the threads that run a job.
     fn drop(&mut self) {
         if !self.process.is_current() {
-            // The threads cannot be joined, and one of them may have held the lock when the process forked.
+            // The threads cannot be joined, and one of them may have held the lock when the process
+            // forked.
             return;
         }
         let mut state = self.shared.lock();

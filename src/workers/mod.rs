@@ -13,8 +13,8 @@
 //! Ctrl-C (SIGINT) and SIGTERM ask all workers to stop, and so does [`Worker::stop`]. A worker that
 //! watches for this, with [`Worker::stopping`] or [`Worker::stop_token`], has a [grace
 //! period](Workers::grace) in which to become ready by itself. A worker that does not watch, or is
-//! late, is cancelled: its future is dropped, and its [cleanups](crate::with_cleanup) and those of
-//! its other tasks run.
+//! late, is cancelled: its future is dropped, and its [cleanups](crate::with_cleanup) and the
+//! cleanups of its other tasks run.
 //!
 //! The second signal ends the workers at once: futures are dropped, and cleanups are cut off, which
 //! is reported. From then on the signals have their default effect again, so a third one ends a

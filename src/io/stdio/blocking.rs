@@ -1,6 +1,6 @@
 //! Blocking calls that a thread makes because the descriptor cannot be waited for.
 //!
-//! They have threads of their own, not those of [`to_thread`](crate::thread::to_thread): a read of
+//! They do not use the threads of [`to_thread`](crate::thread::to_thread), but their own: a read of
 //! a terminal may never return, and must delay neither other calls nor the end of the loop.
 
 use std::io;

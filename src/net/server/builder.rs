@@ -140,7 +140,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Listens on `addr`, and serves its connections as well as those of the listeners passed
+    /// Listens on `addr`, and serves its connections and the connections of the listeners passed
     /// before; see [`start_server`](super::start_server).
     ///
     /// # Cancel safety
@@ -170,7 +170,7 @@ impl ServerBuilder {
         }
     }
 
-    /// Listens on the Unix socket `path`, and serves its connections as well as those of the
+    /// Listens on the Unix socket `path`, and serves its connections and the connections of the
     /// listeners passed before; see [`start_unix_server`](super::start_unix_server).
     ///
     /// # Errors

@@ -248,8 +248,8 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a zero duration or 0 retries; and any error of the kernel, whose own limits are lower on some
-    /// systems (32,767 s on Linux).
+    /// `InvalidInput` for a zero duration or 0 retries; and any error of the kernel, whose own
+    /// limits are lower on some systems (32,767 s on Linux).
     pub fn set_keepalive_times(
         &self,
         idle: Duration,

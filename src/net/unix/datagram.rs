@@ -35,7 +35,7 @@ use crate::time::sleep;
 ///     let mut buf = [0; 64];
 ///     let (len, addr) = server.recv_from(&mut buf).await?;
 ///     assert_eq!(&buf[..len], b"hello");
-///     assert!(addr.is_unnamed(), "nobody can answer a socket that is not bound");
+///     assert!(addr.is_unnamed(), "a socket that is not bound has no address");
 ///     std::io::Result::Ok(())
 /// })?;
 /// # std::io::Result::Ok(())

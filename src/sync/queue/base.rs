@@ -9,7 +9,7 @@ use super::super::watchers::Watchers;
 use super::error::{TryGetError, TryPutError};
 use super::futures::{Get, Put, QueueStream};
 
-/// A first-in, first-out queue. Asyncio's `Queue`. Its methods are those of [`BaseQueue`].
+/// A first-in, first-out queue. Asyncio's `Queue`. [`BaseQueue`] has its methods.
 ///
 /// # Examples
 ///

@@ -239,7 +239,8 @@ impl<E: fmt::Debug> fmt::Debug for GroupError<E> {
     }
 }
 
-/// The source is the error, if that is an [`io::Error`], a [`JoinError`], a boxed error, or the `GroupError` of one of these.
+/// The source is the error, if that is an [`io::Error`], a [`JoinError`], a boxed error, or the
+/// `GroupError` of one of these.
 ///
 /// Not every `E` is an [`Error`], so other types come by [`error`](TaskError::error) only.
 impl<E: fmt::Debug + fmt::Display + 'static> Error for TaskError<E> {
@@ -248,8 +249,9 @@ impl<E: fmt::Debug + fmt::Display + 'static> Error for TaskError<E> {
     }
 }
 
-/// The source is the [first](GroupError::first) error: the error itself, where it is an [`io::Error`], a [`JoinError`], a boxed
-/// error, or the `GroupError` of one of these; otherwise its [`TaskError`].
+/// The source is the [first](GroupError::first) error: the error itself, where it is an
+/// [`io::Error`], a [`JoinError`], a boxed error, or the `GroupError` of one of these; otherwise
+/// its [`TaskError`].
 impl<E: fmt::Debug + fmt::Display + 'static> Error for GroupError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let first = self.first();
@@ -257,7 +259,8 @@ impl<E: fmt::Debug + fmt::Display + 'static> Error for GroupError<E> {
     }
 }
 
-/// `E` need not be an `Error`: `String`, `Box<dyn Error>` and `anyhow::Error` are none. So the usual types are tried.
+/// `E` need not be an `Error`: `String`, `Box<dyn Error>` and `anyhow::Error` are none. So the
+/// usual types are tried.
 fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
     fn error_of<T: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         Some(error.downcast_ref::<T>()?)

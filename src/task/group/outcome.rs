@@ -68,8 +68,8 @@ impl<T, E> GroupOutcome<E> for Result<T, E> {
 
 /// The output of the body of a [group](crate::task_group). It decides the output of the group.
 ///
-/// `Result<T, E>` becomes `Result<T, GroupError<E>>`. `()` and plain values, like those of
-/// [children](GroupOutcome), stay as they are, and then no child may fail.
+/// `Result<T, E>` becomes `Result<T, GroupError<E>>`. `()` and plain values, the
+/// same types as for [children](GroupOutcome), stay as they are, and then no child may fail.
 ///
 /// # Examples
 ///

@@ -1,5 +1,6 @@
-//! Thousands of connections come and go, and nothing stays behind: no descriptor, no task. In a process of its own, whose
-//! descriptors nobody else changes.
+//! Thousands of connections come and go, and nothing stays behind: no descriptor, no task.
+//!
+//! In a process of its own, so that no other test changes its descriptors.
 
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,5 @@
-//! The examples `echo_client` and `echo_server` as processes: a pipeline, a person at a terminal, servers that go.
+//! The examples `echo_client` and `echo_server` as processes: a pipeline, a person at a terminal,
+//! servers that go.
 
 use std::env;
 use std::fs::File;
@@ -94,7 +95,7 @@ fn a_person_types_and_ends_with_ctrl_d() -> Result<()> {
     let mut client = command.spawn()?;
     drop(command);
     person.write_all(b"hello\n")?;
-    // The terminal shows what is typed, and then what comes back.
+    // The terminal shows the input, and then the reply.
     let mut shown = [0; 14];
     person.read_exact(&mut shown)?;
     assert_eq!(&shown, b"hello\r\nhello\r\n");
@@ -123,7 +124,7 @@ fn a_server_that_goes_ends_the_client_though_nothing_is_typed() -> Result<()> {
 
 #[test]
 fn without_a_server_it_says_so() -> Result<()> {
-    // Nobody else can have the port meanwhile.
+    // No other process can get the port meanwhile.
     let deaf = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     deaf.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     let addr = deaf.local_addr()?.as_socket().expect("it has one").to_string();

@@ -20,7 +20,8 @@ fn example() -> PathBuf {
     path
 }
 
-/// One test at a time listens: a port that one has given back must not be another's while it is still being asked.
+/// One test at a time listens: a port that one has given back must not be another's while it is
+/// still being asked.
 static LISTENING: Mutex<()> = Mutex::new(());
 
 /// A running server, killed when dropped.

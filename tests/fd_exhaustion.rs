@@ -1,5 +1,5 @@
-//! Descriptors that run out, or are closed behind the loop's back. Each test does its work in a process of its own, which no
-//! other test shares descriptors with.
+//! Descriptors that run out, or are closed behind the loop's back. Each test does its work in a
+//! process of its own, which no other test shares descriptors with.
 
 use std::env;
 use std::fs::{self, File};
@@ -41,7 +41,7 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     said_in_child(name, test).map(drop)
 }
 
-/// As [`in_child`], and what was said there on standard error.
+/// Like [`in_child`], and returns what it wrote to standard error.
 fn said_in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<String> {
     if env::var_os(IN_CHILD).is_some() {
         return test().map(|()| String::new());
@@ -517,7 +517,8 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
             );
             reader.cancel();
             assert!(reader.await.is_err());
-            // Something has to have the number when the stream is dropped, or the standard library may abort.
+            // Something has to have the number when the stream is dropped, or the standard library
+            // may abort.
             let file = File::open("/dev/null")?;
             assert_eq!(file.as_raw_fd(), stream.as_raw_fd());
             drop(stream);

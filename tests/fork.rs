@@ -1,7 +1,8 @@
-//! What needs a process of its own with one thread: `fork`, the end of the main thread, and as many loops as there can be.
+//! Tests that need a process with one thread: `fork`, the end of the main thread, and the maximum
+//! number of loops.
 //!
-//! Without libtest's harness, which has threads: after `fork` only the calling one is left, with whatever locks the
-//! others held.
+//! There is no libtest harness, because it has threads: after `fork` only the calling thread is
+//! left, and the locks of the others stay locked.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -425,7 +426,8 @@ fn children_are_those_of_their_parent_alone() {
     });
 }
 
-/// Forks in the main future of a loop with connections of all kinds, whose child ends as `ending` has it.
+/// Forks in the main future of a loop with connections of all kinds, whose child ends as `ending`
+/// has it.
 fn child_leaves_main(ending: fn()) {
     let parent = process::id();
     let mut runtime = Runtime::new().unwrap();

@@ -1,5 +1,7 @@
-//! Files where the process has no descriptors left, may write no more, has lost its working directory, or the disk is
-//! full. Each test does its work in a process of its own, since these concern all of it.
+//! Files when the process has no descriptors left, may not write more, or has lost its working
+//! directory, or when the disk is full.
+//!
+//! Each test works in a process of its own, because these states affect the whole process.
 
 use std::env;
 use std::fs;
@@ -209,7 +211,8 @@ fn operations_that_are_given_up_leak_no_descriptors_and_no_files() -> Result<()>
             drop(timeout(pause, ours::read_dir(dir)).await);
             drop(timeout(pause, temp_file().inside(dir)).await);
         }
-        // What threads do now comes to its end: where all have met, nothing is made any more, only removed.
+        // What threads do now comes to its end: where all have met, nothing is made any more, only
+        // removed.
         let meeting = Arc::new(Barrier::new(THREADS));
         gather(repeat_n(meeting, THREADS).map(|meeting| to_thread(move || meeting.wait()))).await;
         for _ in 0..5000 {

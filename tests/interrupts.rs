@@ -1,7 +1,8 @@
-//! `#[oneloop::main]` and the signals that end a program: whole processes, as a shell would start and stop them.
+//! `#[oneloop::main]` and the signals that end a program: whole processes, as a shell would start
+//! and stop them.
 //!
-//! Without libtest's harness, since the attribute listens only on the main thread. The same binary is the program: a role in
-//! the environment says which one.
+//! There is no libtest harness, because the attribute listens only on the main thread. This binary
+//! is also the tested program: a role in the environment says which one.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -175,7 +176,7 @@ async fn listens_for_shutdown() -> io::Result<()> {
     Ok(())
 }
 
-/// Whoever listens is gone in the poll that hears it.
+/// The listener is dropped in the poll that hears the signal.
 #[oneloop::main]
 async fn listens_for_one() -> io::Result<()> {
     let mut presses = signal(SignalKind::SIGINT)?;

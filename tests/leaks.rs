@@ -1,5 +1,6 @@
-//! Memory: whatever a group or a guard goes through, nothing stays behind. In a process of its own, whose memory nobody else
-//! changes.
+//! Memory: whatever a group or a guard goes through, nothing stays behind.
+//!
+//! In a process of its own, so that no other test changes its memory.
 
 #![cfg(target_os = "linux")]
 
@@ -25,8 +26,8 @@ async fn poll_once(mut future: Pin<&mut impl Future<Output = ()>>) {
     assert!(polled.is_pending());
 }
 
-/// A group that ends well, one that fails, one that is dropped half way with children that wait, clean and are held back, and
-/// guards and shields that end in each way.
+/// A group that ends well, one that fails, one that is dropped half way with children that wait,
+/// clean and are held back, and guards and shields that end in each way.
 async fn everything() {
     let child = async |ends: bool| {
         let _guard = with_cleanup((), async |()| yield_now().await);

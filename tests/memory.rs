@@ -1,5 +1,6 @@
-//! Memory after a burst: what has grown is given back once it is mostly empty. In a process of its own, for the allocator that
-//! counts.
+//! Memory after a burst: a collection that has grown releases memory once it is mostly empty.
+//!
+//! In a process of its own, because of its counting allocator.
 
 #![expect(unsafe_code, reason = "only an allocator knows how much is allocated")]
 
@@ -17,10 +18,10 @@ use oneloop::{
     timeout, yield_now,
 };
 
-/// So many of each come at once.
+/// How many of each come at once.
 const MANY: usize = 20_000;
 
-/// So many bytes may be kept then: each collection that grows keeps room for some 16 KiB.
+/// How many bytes may be kept then: each collection that grows keeps room for some 16 KiB.
 const KEPT: isize = 256 * 1024;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -58,7 +59,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Runs `burst` on a loop with virtual time, beside a few tasks that stay, and checks what it leaves behind.
+/// Runs `burst` on a loop with virtual time, beside a few tasks that stay, and checks what it
+/// leaves behind.
 fn keeps_little(burst: impl AsyncFnOnce()) {
     Builder::new().virtual_time(true).run(async {
         for _ in 0..3 {

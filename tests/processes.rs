@@ -1,5 +1,6 @@
-//! What children do to the whole process: descriptors, zombies, limits, and what a process is given by its parent. Each test does
-//! its work in a process of its own.
+//! The effects of children on the whole process: descriptors, zombies, limits, inherited state.
+//!
+//! Each test works in a process of its own.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -26,7 +27,8 @@ const MS: Duration = Duration::from_millis(1);
 /// More than anything here takes, also where many others want the processors.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `test`, the body of the test called `name`, in a process that the shell starts after `preparation`.
+/// Runs `test`, the body of the test called `name`, in a process that the shell starts after
+/// `preparation`.
 fn prepared<T>(preparation: &str, name: &str, test: impl AsyncFnOnce() -> Result<T>) -> Result<()> {
     if env::var_os(IN_CHILD).is_some() {
         return run(async { timeout(PATIENCE, test()).await?.map(drop) });
@@ -168,7 +170,8 @@ fn the_end_of_a_loop_leaves_no_child() -> Result<()> {
     })
 }
 
-/// Starts `count` children that end when the returned stream is dropped, and tasks that wait for them already.
+/// Starts `count` children that end when the returned stream is dropped, and tasks that wait for
+/// them already.
 async fn waiting(count: usize) -> Result<(UnixStream, Vec<Waiter>)> {
     let (reader, writer) = UnixStream::pair()?;
     let wait = |_| {

@@ -1,4 +1,4 @@
-//! What is said when a task blocks the loop. In a process of its own, which has a logger.
+//! The warning about a task that blocks the loop. In a process of its own, which has a logger.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use log::{LevelFilter, Log, Metadata, Record};
 use oneloop::{Builder, Runtime, create_task, run, sleep, task_group, with_cleanup, yield_now};
 
-/// More than what is reported, by more than how exact the clock is.
+/// More than the threshold, by more than the error of the clock.
 const STALL: Duration = Duration::from_millis(115);
 const MS: Duration = Duration::from_millis(1);
 
@@ -56,7 +56,7 @@ fn stall() {
     thread::sleep(STALL);
 }
 
-/// Whether it is blamed, and nobody else.
+/// Whether the warning blames it, and no other task.
 fn blames_only(line: &str, task: &str) -> bool {
     let blamed = format!(": a poll of `{task}`, created at tests/slow_polls.rs:");
     line.contains(&blamed) && !line.contains("; `") && !line.contains("ended")

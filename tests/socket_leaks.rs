@@ -1,5 +1,6 @@
-//! Descriptors and threads: whatever sockets and look-ups go through, none stays behind. In a process of its own, whose
-//! descriptors and threads nobody else changes.
+//! Descriptors and threads: whatever sockets and look-ups go through, none stays behind.
+//!
+//! In a process of its own, so that no other test changes its descriptors and threads.
 
 #![cfg(target_os = "linux")]
 
@@ -68,7 +69,7 @@ async fn datagrams() -> Result<()> {
     Ok(())
 }
 
-/// Files that are sent whole, in part, to nobody.
+/// Files that are sent whole, in part, and to a peer that is gone.
 async fn files() -> Result<()> {
     let listener = TcpListener::bind(ANY_PORT).await?;
     let stream = TcpStream::connect(listener.local_addr()?).await?;
@@ -95,7 +96,8 @@ async fn names() -> Result<()> {
 fn no_descriptor_and_no_thread_is_left() -> Result<()> {
     let repeat = |count| {
         for _ in 0..count {
-            // Time jumps when nothing else is to be done, but not for threads: names are looked up in real time.
+            // Time jumps when nothing else is to be done, but not for threads: names are looked up
+            // in real time.
             Builder::new().virtual_time(true).run(async {
                 connects().await?;
                 datagrams().await?;
@@ -106,7 +108,7 @@ fn no_descriptor_and_no_thread_is_left() -> Result<()> {
         Result::Ok(())
     };
     let at_first = threads();
-    // A thread whose look-up nobody waited for may still be at work.
+    // A thread whose look-up was not awaited may still be at work.
     let settle = || {
         for _ in 0..10_000 {
             if threads() == at_first {

@@ -1,4 +1,5 @@
-//! The examples of streams as processes, with real peers: curl, and lines as a person would type them.
+//! The examples of streams as processes, with real peers: curl, and lines as a person would type
+//! them.
 
 use std::env;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
@@ -114,7 +115,7 @@ fn the_http_server_serves_what_is_sent_in_pieces_and_ends_in_order() -> io::Resu
     while read_line(&mut client)? != "\r\n" {}
     assert_eq!(read_line(&mut client)?, "you asked for /slow\n");
 
-    // Idle connections are closed at once, so that nobody has to be waited for.
+    // Idle connections are closed at once, so the server does not wait for them.
     server.press_ctrl_c()?;
     assert_eq!(client.read(&mut [0; 1])?, 0);
     assert!(server.process.wait()?.success());

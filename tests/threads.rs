@@ -1,5 +1,6 @@
-//! Threads counted, and threads that run out. Each test does its work in a process of its own, which no other test shares
-//! threads with.
+//! Counting threads, and running out of them.
+//!
+//! Each test works in a process of its own, so that no other test changes its threads.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
@@ -18,7 +19,8 @@ use oneloop::{Builder, create_task, gather, sleep, timeout};
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 const MS: Duration = Duration::from_millis(1);
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, which a shell starts after the command `before`.
+/// Runs `test`, the body of the test called `name`, in a process of its own, which a shell starts
+/// after the command `before`.
 fn in_child(name: &str, before: &str, test: impl FnOnce()) {
     if env::var_os(IN_CHILD).is_some() {
         return test();
@@ -37,7 +39,7 @@ fn in_child(name: &str, before: &str, test: impl FnOnce()) {
     assert!(said[0].contains("1 passed"), "{}", said[0]);
 }
 
-/// How many threads of the process are those of a pool.
+/// How many threads of the process belong to a pool.
 fn pool_threads() -> usize {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     let names =

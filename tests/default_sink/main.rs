@@ -1,5 +1,6 @@
-//! Where reports go in a program without a hook: lines that never block the loop, never panic, and are not repeated without
-//! end. Each test is a process of its own, since standard error and the logger are the process's.
+//! Where reports go in a program without a hook: lines that never block the loop, never panic, and
+//! are not repeated without end. Each test is a process of its own, since standard error and the
+//! logger are the process's.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 #![expect(clippy::print_stdout, reason = "a role says so that it has come to its end")]

@@ -111,7 +111,8 @@ fn resets(count: u32) {
     .unwrap();
 }
 
-/// Connects, reads what the handler writes first, resets the connection, and waits until the server has seen that.
+/// Connects, reads what the handler writes first, resets the connection, and waits until the server
+/// has seen that.
 async fn reset_by_peer(server: &Server) -> io::Result<()> {
     let mut client = TcpStream::connect(server.local_addrs()[0])?;
     client.set_nonblocking(true)?;

@@ -1,6 +1,8 @@
-//! Which types are `Send`, `Sync` and `Unpin`, as the API promises; and how large the small ones are.
+//! Which types are `Send`, `Sync` and `Unpin`, as the API promises; and how large the small ones
+//! are.
 //!
-//! What is not `Send` has a `compile_fail` example in its documentation too, where users may wonder.
+//! Types that are not `Send` also have a `compile_fail` example in their documentation, where users
+//! may wonder.
 
 use std::cell::Cell;
 use std::env;
@@ -76,7 +78,7 @@ macro_rules! assert_not_send {
     }};
 }
 
-/// What is not `Send`, as the outputs of tasks may be.
+/// Is not `Send`, as the outputs of tasks may be.
 type Local = Rc<Cell<u8>>;
 
 // After the macro that it uses.

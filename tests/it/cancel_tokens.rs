@@ -1,4 +1,5 @@
-//! Cancel tokens: children, deadlines that move, waiting, other threads, hostile wakers, and a storm against a model.
+//! Cancel tokens: children, deadlines that move, waiting, other threads, hostile wakers, and a
+//! storm against a model.
 
 mod hostile;
 mod storm;

@@ -1,4 +1,4 @@
-//! `with_cleanup` and `shield`: what is awaited at the end, however the end comes.
+//! `with_cleanup` and `shield`: cleanups are awaited, whatever ends the task.
 
 mod failures;
 mod guards;

@@ -1,4 +1,5 @@
-//! Context variables: which task sees what, scopes, explicit contexts, and values with a life of their own.
+//! Context variables: which task sees what, scopes, explicit contexts, and values with a life of
+//! their own.
 
 mod values;
 

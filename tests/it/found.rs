@@ -182,7 +182,7 @@ fn a_busy_hosted_loop_does_not_starve_its_sockets() -> Result<()> {
     });
     runtime.turn();
     StdStream::connect(addr)?.write_all(b"x")?;
-    // The reactor is due every 64 polls, 50 us apart: so many turns are ten times what it takes.
+    // The reactor is due every 64 polls, 50 us apart: this allows ten times as many turns.
     let turns = (0..200_000).take_while(|_| {
         runtime.turn();
         !answered.get()

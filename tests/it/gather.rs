@@ -19,7 +19,7 @@ use super::tasks::{Gate, Log, counted, hold, on_drop, poll_once, throw, virtual_
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Gives `output` after so many seconds.
+/// Returns `output` after `seconds`.
 async fn after<T>(seconds: u32, output: T) -> T {
     sleep(seconds * SECOND).await;
     output

@@ -1,7 +1,7 @@
 //! `#[oneloop::main]` and `#[oneloop::test]` on functions of every form that they accept.
 //!
-//! A function with `#[oneloop::main]` is an ordinary function afterwards, so most tests here just call one. What must
-//! not compile is no subject of this file.
+//! A function with `#[oneloop::main]` is an ordinary function afterwards, so most tests here just
+//! call one. What must not compile is no subject of this file.
 
 use oneloop::{sleep, time};
 use std::error::Error;
@@ -49,7 +49,8 @@ fn question_mark_in_main_converts_to_the_stated_error() {
 #[test]
 fn main_may_stand_on_functions_of_any_form() {
     mod inner {
-        /// Its attributes, visibility, raw name, where-clause and inner attributes go where they belong.
+        /// Its attributes, visibility, raw name, where-clause and inner attributes go where they
+        /// belong.
         #[oneloop::main]
         #[must_use]
         pub(super) async fn r#type() -> u32

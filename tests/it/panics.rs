@@ -1,4 +1,5 @@
-//! Panics in user code, wherever the loop calls it: the loop survives, and what nobody awaits is reported once.
+//! Panics in user code, wherever the loop calls it: the loop survives, and a panic that is not
+//! awaited is reported once.
 //!
 //! Most panics here are thrown without a message on stderr.
 
@@ -31,7 +32,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug, PartialEq)]
 struct Payload(u32);
 
-/// A loop that logs what is unhandled.
+/// A loop that logs unhandled errors and panics.
 fn reporting() -> (Log<Unhandled>, Builder) {
     let log = Log::new();
     let reports = log.clone();

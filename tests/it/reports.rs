@@ -1,4 +1,5 @@
-//! What a hook is given: the kind, the error itself, its causes, the places; and lines that nobody can forge.
+//! The arguments of a hook: the kind, the error, its causes, the places; and lines that no peer can
+//! forge.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -236,7 +237,7 @@ fn debug_output_of_a_report_says_what_it_is_about() {
     );
 }
 
-// Loops that fail by what is unhandled.
+// Loops that fail if anything was unhandled.
 
 /// The message of the panic of `run`.
 fn failure_of(run: impl FnOnce()) -> String {

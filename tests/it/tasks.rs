@@ -1,4 +1,5 @@
-//! Tasks: order, cancellation, handles, names, eager starts, wakes, and what becomes of them when the loop ends.
+//! Tasks: order, cancellation, handles, names, eager starts, wakes, and what becomes of them when
+//! the loop ends.
 //!
 //! The helpers below also serve the neighbouring modules.
 

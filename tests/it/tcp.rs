@@ -1,4 +1,5 @@
-//! TCP over the loopback interface: what each operation does, who is woken, and what threads may do with a stream.
+//! TCP over the loopback interface: what each operation does, who is woken, and what threads may do
+//! with a stream.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
@@ -40,7 +41,8 @@ async fn pair() -> Result<(TcpStream, TcpStream)> {
     Ok((client, server))
 }
 
-/// Both ends of a connection, one of them with the standard library, in blocking mode: what it does is done at once.
+/// Both ends of a connection, one of them with the standard library, in blocking mode: what it does
+/// is done at once.
 fn pair_with_std() -> Result<(TcpStream, net::TcpStream)> {
     let listener = net::TcpListener::bind(ANY_PORT)?;
     let peer = net::TcpStream::connect(listener.local_addr()?)?;
@@ -49,7 +51,7 @@ fn pair_with_std() -> Result<(TcpStream, net::TcpStream)> {
     Ok((TcpStream::from_std(stream)?, peer))
 }
 
-/// An address at which nobody listens, nor can any other test while this lives.
+/// An address without a listener. No other test can listen there while this lives.
 struct Nobody {
     addr: SocketAddr,
     _bound: Socket,

@@ -51,8 +51,9 @@ fn a_real_sleep_is_never_early_and_not_rounded_to_milliseconds() {
         }
         count
     });
-    // On Linux; elsewhere the loop's sleep has the reactor's resolution, which is a millisecond. Most are longer where many others
-    // want the processors, but none would be so short if they were rounded.
+    // On Linux; elsewhere the loop's sleep has the reactor's resolution, which is a millisecond.
+    // Most are longer where many others want the processors, but none would be so short if they
+    // were rounded.
     if cfg!(target_os = "linux") {
         assert_eq!(count_short, 10);
     }
@@ -94,7 +95,7 @@ fn a_busy_task_does_not_starve_timers_in_real_time() {
         }));
         sleep(MILLI).await;
         assert!(!spin.is_finished());
-        // What is due is found after a round, which has 64 polls at most.
+        // Expired timers are found after a round, which has at most 64 polls.
         let deadline = now() + MILLI;
         let timer = create_task(async move {
             sleep_until(deadline).await;
@@ -380,7 +381,8 @@ async fn sleeps_serve_the_combinators_of_others() {
 
 #[test]
 fn a_timer_that_is_due_wakes_the_combinators_of_others_before_the_loop_waits() {
-    // The wakers of others are called when the loop's state is free again; it must not wait, or let time jump, before.
+    // The wakers of others are called when the loop's state is free again; it must not wait, or let
+    // time jump, before.
     let mut runtime = virtual_runtime();
     runtime.run(async {
         let start = now();
@@ -394,7 +396,7 @@ fn a_timer_that_is_due_wakes_the_combinators_of_others_before_the_loop_waits() {
         let mut sleeps: FuturesUnordered<_> = [sleep(MILLI)].into_iter().collect();
         let mut next = Box::pin(sleeps.next());
         assert!(poll_once(&mut next).await.is_pending());
-        // The timer expires in the look around after this poll, and nobody else is runnable.
+        // The timer expires in the look around after this poll, and no other task is runnable.
         thread::sleep(2 * MILLI);
         assert!(next.await.is_some());
     });

@@ -1,4 +1,5 @@
-//! How the parts work together: groups, cleanups, limits of time, context variables, what waits for tasks.
+//! How the parts work together: groups, cleanups, limits of time, context variables, what waits for
+//! tasks.
 
 mod cleaning;
 mod limits;

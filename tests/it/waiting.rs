@@ -13,7 +13,7 @@ use oneloop::sleep;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Gives `output` after so many seconds.
+/// Returns `output` after `seconds`.
 async fn after<T>(seconds: u32, output: T) -> T {
     sleep(seconds * SECOND).await;
     output

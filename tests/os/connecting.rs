@@ -1,5 +1,7 @@
-//! Connecting to hosts with several addresses, some of which are dead. Most of it in virtual time: it jumps when nothing
-//! else is to be done, and on the loopback interface an answer is there before that.
+//! Connecting to hosts with several addresses, some of which are dead.
+//!
+//! Most tests use virtual time. It jumps only when no task is runnable, and on the loopback
+//! interface an answer arrives before that.
 
 use std::cell::RefCell;
 use std::fs;
@@ -28,7 +30,8 @@ fn v6() -> SocketAddr {
     SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
 }
 
-/// An address that answers, one that refuses, and one that does not answer; each is kept from all others.
+/// An address that answers, one that refuses, and one that does not answer; each is kept from all
+/// others.
 enum Place {
     Listens(TcpListener),
     Refuses(TcpSocket),
@@ -65,7 +68,7 @@ impl Place {
 /// What the resolver knows; it is made first, and filled inside the loop.
 type Table = Rc<RefCell<Vec<SocketAddr>>>;
 
-/// Runs `test` in virtual time on a loop whose resolver gives, for each name, what is in the table.
+/// Runs `test` in virtual time on a loop whose resolver looks names up in the table.
 fn run<T>(test: impl AsyncFnOnce(Table) -> Result<T>) -> Result<T> {
     let table = Table::default();
     let known = Rc::clone(&table);
@@ -299,7 +302,7 @@ fn if_none_answers_the_error_has_all_attempts() -> Result<()> {
 fn the_kind_is_that_of_the_attempt_that_came_farthest() -> Result<()> {
     run(async |table| {
         let place = Place::refuses(v4())?;
-        // Errors of `configure` count as those of the address: so all kinds can be had.
+        // Errors of `configure` count as errors of the address, so the test can make any kind.
         let cases = [
             ([ErrorKind::NetworkUnreachable, ErrorKind::TimedOut], ErrorKind::TimedOut),
             ([ErrorKind::TimedOut, ErrorKind::ConnectionRefused], ErrorKind::ConnectionRefused),
@@ -355,7 +358,7 @@ fn a_host_that_is_down_counts_as_one_that_cannot_be_reached() -> Result<()> {
 fn an_unreachable_network_does_not_hide_a_refusal() -> Result<()> {
     run(async |table| {
         let place = Place::refuses(v4())?;
-        // Reserved for documentation: either there is no route, or nobody answers.
+        // Reserved for documentation: there is no route, or no answer.
         let nowhere = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 80));
         *table.borrow_mut() = vec![nowhere, place.addr()];
         let connect = TcpStream::connector().delay(Duration::ZERO);

@@ -57,7 +57,7 @@ async fn pipe(dir: &Path) -> Result<(File, fs::File)> {
     Ok((file, other))
 }
 
-/// What is in a directory.
+/// The contents of a directory.
 fn names(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).expect("it is there");
     let mut names: Vec<_> =

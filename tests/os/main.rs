@@ -1,5 +1,6 @@
-//! What reaches the operating system, as programs use it: real sockets, files, processes, signals and threads. One binary, a
-//! module per topic; what changes the state of the process has a binary of its own, and so has what starts other programs.
+//! What reaches the operating system, as programs use it: real sockets, files, processes, signals
+//! and threads. One binary, a module per topic; what changes the state of the process has a binary
+//! of its own, and so has what starts other programs.
 
 mod connecting;
 mod fds;

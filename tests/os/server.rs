@@ -1,4 +1,5 @@
-//! Servers: who is served, what becomes of those whose handlers or peers misbehave, and how a server ends.
+//! Servers: who is served, what becomes of those whose handlers or peers misbehave, and how a
+//! server ends.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
@@ -30,12 +31,13 @@ fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
 
-/// As [`run`], where hours pass at once. The kernel's loopback knows no time, so what was sent is there.
+/// Like [`run`], where hours pass at once. The kernel's loopback knows no time, so sent data is
+/// there.
 fn run_in_virtual_time<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     Builder::new().virtual_time(true).run(oneloop::timeout(3600 * LIMIT, test))?
 }
 
-/// As [`run`], and returns what was reported as unhandled.
+/// Like [`run`], and returns the reports.
 fn run_reporting(test: impl Future<Output = Result<()>>) -> Result<Vec<String>> {
     let reports = Rc::new(RefCell::new(Vec::new()));
     let log = Rc::clone(&reports);
@@ -72,7 +74,7 @@ fn connect(server: &Server) -> Result<net::TcpStream> {
     Ok(client)
 }
 
-/// Until the server has so many connections.
+/// Waits until the server has `count` connections.
 async fn connections(server: &Server, count: usize) {
     while server.connections() != count {
         yield_now().await;

@@ -1,4 +1,5 @@
-//! Streams: what a `StreamReader` reads, what a `StreamWriter` sends, and what becomes of a connection.
+//! Streams: what a `StreamReader` reads, what a `StreamWriter` sends, and what becomes of a
+//! connection.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
@@ -46,7 +47,8 @@ async fn pair() -> Result<((StreamReader, StreamWriter), (StreamReader, StreamWr
     Ok((client.into_streams(), server.into_streams()))
 }
 
-/// Both ends of a connection with the standard library, in blocking mode: what they do is done at once.
+/// Both ends of a connection with the standard library, in blocking mode: what they do is done at
+/// once.
 fn std_pair() -> Result<(net::TcpStream, net::TcpStream)> {
     let listener = net::TcpListener::bind(ANY_PORT)?;
     let peer = net::TcpStream::connect(listener.local_addr()?)?;
@@ -117,9 +119,9 @@ impl AsyncRead for Script {
 #[derive(Default)]
 struct Taken {
     data: Vec<u8>,
-    /// So many bytes more are taken.
+    /// This many more bytes are taken.
     room: usize,
-    /// In so many writes.
+    /// The number of writes.
     writes: usize,
     flushes: usize,
     closes: usize,
@@ -137,7 +139,7 @@ impl Sink {
         sink
     }
 
-    /// Takes so many bytes more.
+    /// Takes this many more bytes.
     fn grow(&self, room: usize) {
         let waker = {
             let mut taken = self.0.borrow_mut();

@@ -56,7 +56,7 @@ async fn poll_once<F: Future + Unpin>(call: &mut F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *call).poll(cx))).await
 }
 
-/// A call that has begun, and ends when nobody waits for it and the gate is open. Then it says so.
+/// A call that has begun, and ends once it is not awaited and the gate is open. Then it says so.
 fn endless(waiting: Waiting) -> (impl FnOnce() + Send + 'static, Receiver<()>, Receiver<()>) {
     let ((said, told), (begun, has_begun)) = (channel(), channel());
     let call = move || {
@@ -72,7 +72,7 @@ fn endless(waiting: Waiting) -> (impl FnOnce() + Send + 'static, Receiver<()>, R
 
 type Reports = Rc<RefCell<Vec<Unhandled>>>;
 
-/// A builder whose loop notes what is unhandled.
+/// A builder whose loop records unhandled errors and panics.
 fn reporting() -> (Builder, Reports) {
     let reports = Reports::default();
     let log = Rc::clone(&reports);

@@ -30,7 +30,7 @@ async fn with_std() -> Result<(UdpSocket, net::UdpSocket)> {
     Ok((UdpSocket::bind(ANY_PORT).await?, peer))
 }
 
-/// As `with_std`, and each is connected to the other.
+/// Like `with_std`, and each is connected to the other.
 async fn connected_with_std() -> Result<(UdpSocket, net::UdpSocket)> {
     let (socket, peer) = with_std().await?;
     socket.connect(peer.local_addr()?).await?;
@@ -38,7 +38,7 @@ async fn connected_with_std() -> Result<(UdpSocket, net::UdpSocket)> {
     Ok((socket, peer))
 }
 
-/// An address at which nobody receives, nor can any other test while this lives: who has it hears only itself.
+/// An address without a receiver. No other test can receive there while this lives.
 struct Nobody {
     addr: SocketAddr,
     _deaf: net::UdpSocket,

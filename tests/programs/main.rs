@@ -1,7 +1,7 @@
 //! Other programs: children, and peers that are not ours.
 //!
-//! A binary of its own. Until a child has become another program, it has all descriptors of this process; so what a test closes
-//! here may stay open for a moment.
+//! A binary of its own. Until a child has become another program, it has all descriptors of this
+//! process; so what a test closes here may stay open for a moment.
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
 mod directories;

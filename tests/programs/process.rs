@@ -51,7 +51,7 @@ fn is_alive(pid: u32) -> bool {
     })
 }
 
-/// As `gone`, for what is not this process's own child: who has to reap it may take his time.
+/// Like `gone`, for a process that is not a child of this one: its parent may reap it later.
 async fn dead(pid: u32) -> Result<()> {
     let is_dead = async {
         while is_alive(pid) {

@@ -1,4 +1,5 @@
-//! A server whose handlers use files, threads, children and other connections, when the loop, the server or the client ends.
+//! A server whose handlers use files, threads, children and other connections, when the loop, the
+//! server or the client ends.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -65,7 +66,7 @@ fn what_cannot_be_sent_any_more_is_reported_with_the_peers_address() -> Result<(
         let (reader, mut writer) = open_connection(addr).await?;
         let (peer, _) = listener.accept()?;
         writer.write(vec![b'x'; MUCH]);
-        // What is written is left to the loop.
+        // The rest of the writes is left to the loop.
         drop((reader, writer));
         sleep(5 * MS).await;
         SockRef::from(&peer).set_linger(Some(Duration::ZERO))?;
@@ -374,7 +375,7 @@ fn a_file_is_sent_whole_or_its_connection_is_seen_to_end() -> Result<()> {
         let client = TcpStream::connect(listener.local_addr()?).await?;
         let (server, _) = listener.accept().await?;
         let file = File::open(&path).await?;
-        // The position of the file is that of its readers, whoever sends it.
+        // The readers share the position of the file, and sending does not move it.
         let mut start = [0; 3];
         file.read_exact(&mut start).await?;
         let sending = async {

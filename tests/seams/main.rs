@@ -1,7 +1,9 @@
-//! Where parts of the crate meet: servers whose handlers use files, threads and children, the end of a loop with all of these under
-//! way, and peers that are not ours: netcat, socat, pipelines of the shell.
+//! Several modules together: servers whose handlers use files, threads and children, the end of a
+//! loop while all of these are at work, and foreign peers such as netcat, socat and shell
+//! pipelines.
 //!
-//! A binary of its own, and one test at a time: each counts what the process has before it and after it.
+//! This is a binary of its own and runs one test at a time, because each test counts the
+//! descriptors and threads of the process before and after.
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
 
@@ -29,7 +31,7 @@ use oneloop::{Builder, Server, all_tasks, timeout, yield_now};
 
 /// Much more than any of it takes.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Less than what is waited for where something is cut off, and more than what a busy machine takes.
+/// Shorter than the waits that are cut off, and longer than a busy machine takes.
 const BOUND: Duration = Duration::from_secs(10);
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -56,7 +58,7 @@ impl Belongings {
         };
         let stats =
             entries("/proc").filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
-        // The others are those of the tests themselves.
+        // The others belong to the tests themselves.
         let is_of_a_loop = |entry: &fs::DirEntry| {
             let name = fs::read_to_string(entry.path().join("comm"));
             name.is_ok_and(|name| name.starts_with("oneloop"))
@@ -69,8 +71,8 @@ impl Belongings {
     }
 }
 
-/// Runs `test` on a loop of its own, and asserts that nothing of it stays behind: no descriptor, no thread, no child, no file of
-/// the test's. Returns what was reported as unhandled.
+/// Runs `test` on a loop of its own, and asserts that nothing of it stays behind: no descriptor, no
+/// thread, no child, no file of the test's. Returns what was reported as unhandled.
 fn leaves_nothing_with<T>(
     builder: Builder,
     test: impl Future<Output = Result<T>>,
@@ -90,14 +92,15 @@ fn leaves_nothing_with<T>(
     Ok((output, reports.take()))
 }
 
-/// As [`leaves_nothing_with`] the usual options; nothing may be reported.
+/// Like [`leaves_nothing_with`] the usual options; nothing may be reported.
 fn leaves_nothing<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     let (output, reports) = leaves_nothing_with(Builder::new(), test)?;
     assert!(reports.is_empty(), "{reports:?}");
     Ok(output)
 }
 
-/// A thread that has been joined, and one that ends without us, take the kernel a moment to leave the list.
+/// A thread that has been joined, and one that ends without us, take the kernel a moment to leave
+/// the list.
 fn settled(is_settled: impl Fn(&Belongings) -> bool) -> Belongings {
     let begin = now();
     loop {

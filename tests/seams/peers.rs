@@ -1,4 +1,5 @@
-//! Peers that are not ours: netcat and socat as clients and as servers, and pipelines of the shell around them.
+//! Peers that are not ours: netcat and socat as clients and as servers, and pipelines of the shell
+//! around them.
 
 use std::cell::Cell;
 use std::io::{Error, Result};
@@ -72,7 +73,7 @@ fn a_pipeline_that_breaks_off_is_reported_with_its_address() -> Result<()> {
     let ((), reports) = leaves_nothing_with(Builder::new(), async {
         let server = start_server(shout, ANY_PORT).await?;
         let port = port_of(&server);
-        // Endless input, and nobody who reads more than a line of the output.
+        // Endless input, of which only one line of output is read.
         let script = format!("yes | socat - TCP:127.0.0.1:{port} | head -n 1");
         assert_eq!(said_by(&script).await?, "Y\n");
         until(|| server.connections() == 0).await;

@@ -1,4 +1,5 @@
-//! Ctrl-C while workers, and a single loop, have servers with children and threads under way. In processes of their own.
+//! Ctrl-C while workers, and a single loop, have servers with children and threads under way. In
+//! processes of their own.
 
 use std::env;
 use std::fs::File;
@@ -22,7 +23,8 @@ use super::{BOUND, Belongings, alone, settled};
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, which can have few descriptors.
+/// Runs `test`, the body of the test called `name`, in a process of its own, which can have few
+/// descriptors.
 fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     if env::var_os(IN_CHILD).is_some() {
         return test();
@@ -38,7 +40,8 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// A program that goes on until it is asked to end, and that has begun. It does not outlive this process.
+/// A program that goes on until it is asked to end, and that has begun. It does not outlive this
+/// process.
 async fn program() -> Result<Child> {
     let script = "trap 'exit 0' TERM; echo begun; while kill -0 $PPID; do sleep 0.01; done";
     let mut command = Command::shell(script);
@@ -52,7 +55,7 @@ static READY: AtomicUsize = AtomicUsize::new(0);
 static CLEANED: AtomicUsize = AtomicUsize::new(0);
 static CALLED: AtomicUsize = AtomicUsize::new(0);
 
-/// Presses Ctrl-C when so many handlers wait for their programs.
+/// Presses Ctrl-C when `count` handlers wait for their programs.
 fn press_when_ready(count: usize) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         while READY.load(Ordering::Acquire) < count {
@@ -62,7 +65,8 @@ fn press_when_ready(count: usize) -> thread::JoinHandle<()> {
     })
 }
 
-/// A server with one client, whose handler has a program, a thread and a cleanup; it would never end.
+/// A server with one client, whose handler has a program, a thread and a cleanup; it would never
+/// end.
 async fn serve() -> Result<()> {
     let handler = async |mut reader: StreamReader, mut writer: StreamWriter| {
         let _cleanup = with_cleanup((), async |()| {

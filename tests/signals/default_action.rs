@@ -1,4 +1,4 @@
-//! What a signal does where nobody listens.
+//! The default action of a signal, which it has without a listener.
 
 use std::io::Result;
 

@@ -14,7 +14,8 @@ use oneloop::{run, run_until_ctrl_c, timeout, workers};
 
 use super::{IN_CHILD, PATIENCE, send};
 
-/// Runs `test`, the body of the test called `name`, in a process in which all threads block `signals` from the start.
+/// Runs `test`, the body of the test called `name`, in a process in which all threads block
+/// `signals` from the start.
 fn launched(name: &str, signals: &'static [Signal], test: impl FnOnce() -> Result<()>) {
     if env::var_os(IN_CHILD).is_some() {
         return test().unwrap();

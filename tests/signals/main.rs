@@ -1,6 +1,7 @@
 //! Signals, as they come: to this process or, where they may end it, to one that is started for it.
 //!
-//! A binary of its own, since signals come to the whole process; and one test at a time, for the same reason.
+//! A binary of its own, since signals come to the whole process; and one test at a time, for the
+//! same reason.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is a test, and its helpers")]
 #![expect(
     unsafe_code,
@@ -44,11 +45,11 @@ fn run_alone<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     run(async { timeout(PATIENCE, test).await? })
 }
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, in which signals do what they do by default.
-/// Says how that ended, for the first of the two.
+/// Runs `test`, the body of the test called `name`, in a process of its own, in which signals do
+/// what they do by default. Says how that ended, for the first of the two.
 fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Option<ExitStatus> {
     if env::var_os(IN_CHILD).is_some() {
-        // Whoever starts the tests in the background has Ctrl-C ignored.
+        // A shell that starts the tests in the background makes them ignore Ctrl-C.
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1] {
             // SAFETY: it is no handler.
             unsafe { set_action(signal, SigHandler::SigDfl) }.unwrap();
@@ -69,14 +70,14 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Option<ExitStatus>
     Some(child.status)
 }
 
-/// As `in_child`, for a test that ends by the signal.
+/// Like `in_child`, for a test that ends by the signal.
 fn ends_by(signal: Signal, name: &str, test: impl FnOnce() -> Result<()>) {
     if let Some(status) = in_child(name, test) {
         assert_eq!(status.signal(), Some(signal as i32), "{status}");
     }
 }
 
-/// As `in_child`, for a test that ends well.
+/// Like `in_child`, for a test that ends well.
 fn ends_well(name: &str, test: impl FnOnce() -> Result<()>) {
     if let Some(status) = in_child(name, test) {
         assert!(status.success(), "{status}");

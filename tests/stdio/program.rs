@@ -8,7 +8,8 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 /// The variable that says which role the process has.
 pub(crate) const ROLE: &str = "ONELOOP_TEST_ROLE";
 
-/// This program in a role, which says on standard error what it has found. All three descriptors are still to be chosen.
+/// This program in a role, which says on standard error what it has found. All three descriptors
+/// are still to be chosen.
 pub(crate) fn command(role: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("a test knows where it is"));
     as_role(&mut command, role);
@@ -37,7 +38,7 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut process = command.spawn()?;
-        // Let nobody else keep open what the process was given.
+        // Let no other process keep the descriptors of this one open.
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let stderr = process.stderr.take().expect("it is piped");
         Ok(Self { process, said: BufReader::new(stderr) })

@@ -1,4 +1,5 @@
-//! What the program does in its roles. It says what it finds by `eprintln!`, since standard output has a line of the test harness on it.
+//! What the program does in its roles. It says what it finds by `eprintln!`, since standard output
+//! has a line of the test harness on it.
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "that is how it tells")]
 #![expect(clippy::exit, reason = "it is a process of its own, whose end is a part of its role")]
@@ -241,10 +242,11 @@ fn print_and_write() -> Result<()> {
     })
 }
 
-/// What is written is counted by whoever reads.
+/// The reader counts the bytes.
 const MUCH: usize = 1 << 20;
 
-/// Writes a thousand lines, and says how often this thread gave the processor up of its own accord meanwhile.
+/// Writes a thousand lines, and says how often this thread gave the processor up of its own accord
+/// meanwhile.
 fn write_lines() -> Result<()> {
     let waits = || -> Result<u32> {
         let status = fs::read_to_string("/proc/thread-self/status")?;
@@ -271,7 +273,8 @@ fn write_much() -> Result<()> {
     Ok(())
 }
 
-/// Writes to a file through the trait, without waiting for it; and says how far the file has come when the loop has ended.
+/// Writes to a file through the trait, without waiting for it; and says how far the file has come
+/// when the loop has ended.
 fn write_and_leave() -> Result<()> {
     oneloop::run(async {
         let mut stdout = stdout();
@@ -286,7 +289,7 @@ fn write_and_leave() -> Result<()> {
     Ok(())
 }
 
-/// Whoever reads goes.
+/// The reader goes away.
 fn write_to_nobody() -> Result<()> {
     eprintln!("ready");
     oneloop::run(async {
@@ -297,13 +300,14 @@ fn write_to_nobody() -> Result<()> {
     })
 }
 
-/// The device that always is full becomes standard output only here, since the harness would not start with it.
+/// The device that always is full becomes standard output only here, since the harness would not
+/// start with it.
 fn write_to_a_full_disk() -> Result<()> {
     dup2_stdout(OpenOptions::new().write(true).open("/dev/full")?)?;
     oneloop::run(async {
         let write = stdout().write_all(b"a line\n").await;
         eprintln!("{:?}", write.err().map(|error| error.kind()));
-        // So much is written by a thread. Nobody has waited for it, so the next one tells.
+        // A thread writes this much. The write was not awaited, so the next one returns its error.
         let mut stdout = stdout();
         let much = vec![b'#'; 20_000];
         assert_eq!(AsyncWriteExt::write(&mut stdout, &much).await?, much.len());

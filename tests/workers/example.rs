@@ -49,7 +49,7 @@ fn it_serves_many_and_ends_when_the_last_has_gone() -> io::Result<()> {
     stdout.read_line(&mut line)?;
     let addr = line.trim_end().strip_prefix("listening at ").unwrap();
     let mut clients = Vec::new();
-    // So many that each worker has one, but by a rare chance.
+    // Enough that each worker has one, except by a rare chance.
     for _ in 0..20 {
         let client = TcpStream::connect(addr)?;
         client.set_read_timeout(Some(Duration::from_secs(60)))?;

@@ -1,6 +1,8 @@
-//! Workers: loops on several threads, the ports that they share, and how they end: by themselves, by each other, by signals.
+//! Workers: loops on several threads, the ports that they share, and how they end: by themselves,
+//! by each other, by signals.
 //!
-//! A binary of its own, since signals come to the whole process; and one test at a time, for the same reason.
+//! A binary of its own, since signals come to the whole process; and one test at a time, for the
+//! same reason.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is a test, and its helpers")]
 #![expect(
     unsafe_code,
@@ -38,7 +40,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, and says how that ended; not in that process.
+/// Runs `test`, the body of the test called `name`, in a process of its own, and says how that
+/// ended; not in that process.
 fn in_child(name: &str, test: impl FnOnce()) -> Option<ExitStatus> {
     if env::var_os(IN_CHILD).is_some() {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {

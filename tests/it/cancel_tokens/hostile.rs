@@ -1,4 +1,5 @@
-//! Wakers that come back to the token that they wake, panics in them, and trees that are wide or deep.
+//! Wakers that come back to the token that they wake, panics in them, and trees that are wide or
+//! deep.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;

@@ -1,4 +1,5 @@
-//! Random trees of tokens, deadlines that move, cancels and drops, against a model that looks at everything each time.
+//! Random trees of tokens, deadlines that move, cancels and drops, against a model that looks at
+//! everything each time.
 
 use std::iter::successors;
 use std::ops::Range;
@@ -123,7 +124,7 @@ async fn schedule(seed: u64) {
     let mut waiting = Vec::new();
     for _ in 0..STEPS {
         model.step(&mut dice).await;
-        // Sometimes nobody looks, since looking cancels what is due.
+        // Looking cancels tokens that are due, so sometimes the test does not look.
         if dice.roll(3) == 0 {
             model.check();
         }

@@ -16,7 +16,7 @@ use super::Log;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A loop with virtual time that logs what is unhandled.
+/// A loop with virtual time that logs unhandled errors and panics.
 fn builder() -> (Builder, Log) {
     let unhandled = Log::default();
     let seen = unhandled.clone();
@@ -242,7 +242,7 @@ async fn a_cleanup_may_cancel_its_own_task_and_drop_its_last_handle() {
     assert_eq!(log.take(), ["clean"]);
     assert_eq!(oneloop::all_tasks().len(), 1);
 
-    // The output, which nobody can take any more, has a guard too.
+    // The output, which no code can take any more, has a guard too.
     let place = Rc::new(RefCell::new(None));
     let (inner, handle) = (log.clone(), place.clone());
     let task = create_task(async move {
@@ -289,7 +289,8 @@ fn guards_that_are_dropped_while_the_loop_closes_are_cleaned_or_reported() {
                 log.add(name);
             })
         };
-        // In the output of a task that has ended, of which the handle is leaked; in a task; and in a call.
+        // In the output of a task that has ended, of which the handle is leaked; in a task; and in
+        // a call.
         let ended = create_task({
             let guard = guard("never: it goes with the loop");
             async move { guard }

@@ -12,7 +12,7 @@ use super::Log;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A loop with virtual time that logs what is unhandled.
+/// A loop with virtual time that logs unhandled errors and panics.
 fn builder() -> (Builder, Log) {
     let unhandled = Log::default();
     let seen = unhandled.clone();

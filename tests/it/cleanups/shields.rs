@@ -69,7 +69,7 @@ async fn a_shielded_future_keeps_its_context_and_may_leave_cleanups() {
     assert_eq!(log.take(), ["clean", "Some(7)"]);
 }
 
-/// Runs a shield whose waiter goes after a second; gives what is reported.
+/// Runs a shield whose waiter goes after a second; returns the reports.
 fn reported_of<F, How>(work: F) -> Vec<String>
 where
     F: Future<Output: ShieldOutput<How>> + 'static,

@@ -1,4 +1,5 @@
-//! Which cleanups run side by side and which one after another; and that what waits for many of them is told in linear time.
+//! Which cleanups run side by side and which one after another; and that what waits for many of
+//! them is told in linear time.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -265,8 +266,8 @@ fn a_cleanup_that_always_leaves_another_and_never_waits_comes_to_its_end() {
     assert!(count.get() >= 100_000);
 }
 
-/// The longest of `run(n)` to `run(4 n)` takes at most about four times as long, and not sixteen times. The best of a few, for
-/// other programs take their share of the machine.
+/// The longest of `run(n)` to `run(4 n)` takes at most about four times as long, and not sixteen
+/// times. The best of a few, for other programs take their share of the machine.
 fn is_linear(n: usize, run: impl Fn(usize)) -> bool {
     let time = |n| {
         let start = time::now();

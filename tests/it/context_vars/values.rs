@@ -1,4 +1,5 @@
-//! The values of context variables: how long they live, what their drops and clones may do, and a storm of tasks.
+//! The values of context variables: how long they live, what their drops and clones may do, and a
+//! storm of tasks.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -204,7 +205,8 @@ fn variables(count: usize) -> Rc<[&'static ContextVar<u64>]> {
 
 type Model = Vec<Option<u64>>;
 
-/// Sets, asks, yields and creates children at random, and keeps a plain list of what should be there.
+/// Sets, asks, yields and creates children at random, and keeps a plain list of what should be
+/// there.
 fn live(vars: Rc<[&'static ContextVar<u64>]>, mut model: Model, seed: u64, depth: u32) -> Task<()> {
     let body = async move {
         let mut dice = Dice(seed);

@@ -1,7 +1,7 @@
 //! What asyncio's own tests of `TaskGroup` claim, as far as it has a meaning here.
 //!
-//! Not here: what depends on catching a cancellation and going on, on a second `cancel` that reaches clean-up, on entering a
-//! group twice, and on the life of exception objects.
+//! Not here: what depends on catching a cancellation and going on, on a second `cancel` that
+//! reaches clean-up, on entering a group twice, and on the life of exception objects.
 
 use std::cell::Cell;
 use std::future::{pending, ready};
@@ -110,7 +110,8 @@ async fn an_error_cancels_a_body_that_waits_and_a_sibling() {
 
 #[oneloop::test(virtual_time, unhandled = "log")]
 async fn an_error_of_clean_up_does_not_hide_the_first() {
-    // test_taskgroup_05: asyncio puts both into the group; here that of a cleanup is reported instead.
+    // test_taskgroup_05: asyncio puts both into the group; here that of a cleanup is reported
+    // instead.
     let result = task_group(async |group| -> Result<(), &str> {
         group.create_task(crash_soon());
         group.create_task(async {
@@ -232,7 +233,8 @@ async fn an_error_of_the_outer_group_cancels_the_inner_one() {
 
 #[oneloop::test(virtual_time)]
 async fn of_two_children_that_fail_at_once_one_has_been_cancelled_before() {
-    // test_taskgroup_19, test_taskgroup_21a: errors that come before the cancellation takes effect are all there.
+    // test_taskgroup_19, test_taskgroup_21a: errors that come before the cancellation takes effect
+    // are all there.
     let result = task_group(async |group| -> Result<(), &str> {
         let canceller = group.clone();
         group.create_task(async move {
@@ -401,7 +403,8 @@ async fn a_timeout_around_nested_groups_cancels_both() {
 
 #[oneloop::test(virtual_time)]
 async fn cancelling_the_group_ends_it_without_an_error() {
-    // test_taskgroup_cancel_children, test_taskgroup_cancel_idempotent, test_taskgroup_body_cancel_*
+    // test_taskgroup_cancel_children, test_taskgroup_cancel_idempotent,
+    // test_taskgroup_body_cancel_*
     let start = time::now();
     let result = task_group(async |group| -> Result<(), &str> {
         group.create_task(sleep(10 * SECOND));

@@ -395,7 +395,7 @@ async fn an_early_error_that_nobody_takes_is_the_groups() {
         sleep(SECOND).await;
         Err("early")
     }
-    // Whoever has started it is cancelled in the same moment, by a sibling ...
+    // The starter is cancelled in the same moment, by a sibling ...
     let result = task_group(async |group| -> Result<(), &str> {
         group.create_task(async {
             sleep(SECOND).await;

@@ -117,7 +117,8 @@ fn a_group_may_be_dropped_between_two_runs_of_its_loop() {
     drop(group);
     assert_eq!(dropped.get(), 2);
     runtime.run(async {
-        // Another group takes the place of the first; a wake of a child of the first must not reach it.
+        // Another group takes the place of the first; a wake of a child of the first must not reach
+        // it.
         let start = time::now();
         task_group(async |group| {
             group.create_task(sleep(2 * SECOND));
@@ -134,7 +135,8 @@ fn a_group_may_be_dropped_between_two_runs_of_its_loop() {
 #[oneloop::test(virtual_time)]
 async fn a_group_drops_each_future_once_in_whichever_state_it_is_dropped() {
     let dropped = Cell::new(0);
-    // Before the first poll there is nothing; later there are those that wait, are held back, clean, or have not begun.
+    // Before the first poll there is nothing; later there are those that wait, are held back,
+    // clean, or have not begun.
     for polls in 0..4 {
         dropped.set(0);
         let created = Cell::new(0);
@@ -298,7 +300,7 @@ async fn a_group_handle_that_outlives_its_group_creates_cancelled_tasks() {
     kept.set_limit(1);
     assert_eq!((kept.len(), names().len()), (0, 1));
 
-    // Dropped after just so many polls that the group has ended, but has not yet said so.
+    // Dropped after exactly as many polls as end the group, before it has told so.
     for extra in 0..8 {
         let place = Rc::new(Cell::new(None));
         let inner = place.clone();
@@ -462,7 +464,8 @@ async fn a_child_that_has_just_cleaned_is_not_mistaken_for_who_has_its_slot_now(
     }
 }
 
-/// Drops a group, by a limit, in which a child has failed while another one cleans; gives what is reported.
+/// Drops a group by a time limit while one child has failed and another one cleans up; returns the
+/// reports.
 fn reported_of_dropped_group<E: fmt::Debug + 'static>(
     fail: impl Fn() -> Result<(), E>,
     keeps_handle: bool,

@@ -1,4 +1,5 @@
-//! Groups whose children and wakers come back into them, never rest, or sit inside other combinators.
+//! Groups whose children and wakers come back into them, never rest, or sit inside other
+//! combinators.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

@@ -1,5 +1,5 @@
-//! A seeded storm: random trees of groups, children, cleanups, timeouts, cancels, errors and panics, with invariants that are
-//! checked at the end of each.
+//! A seeded storm: random trees of groups, children, cleanups, timeouts, cancels, errors and
+//! panics, with invariants that are checked at the end of each.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -199,7 +199,7 @@ async fn nested(world: &Rc<World>, depth: u32) -> Result<(), Error> {
     match result {
         Ok(Ok(())) => assert_eq!(failed.get(), 0),
         Ok(Err(error)) => {
-            // Those of the children, in their order, and perhaps the body's.
+            // The errors of the children, in their order, and perhaps the body's.
             let failed = failed.get() as usize;
             let errors = error.errors().len();
             assert!((failed..=failed + 1).contains(&errors));

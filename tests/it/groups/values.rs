@@ -1,4 +1,5 @@
-//! What children and bodies may end with, and what becomes of the errors of an inner group in an outer one.
+//! What children and bodies may end with, and what becomes of the errors of an inner group in an
+//! outer one.
 
 use std::cell::Cell;
 use std::error::Error;

@@ -76,7 +76,8 @@ fn a_foreign_waker_that_panics_when_dropped_is_reported_and_stops_nothing() {
         let waker = || Waker::from(Arc::new(PanicsOnDrop(Bomb("waker"))));
         let [mut replaced, mut dropped] = [(); 2].map(|()| create_task(sleep(SECOND)));
         let [mut reset, mut disarmed] = [sleep(SECOND), sleep(SECOND)];
-        // The loop has a clone of each; ours goes away without its drop, as if it were on another thread.
+        // The loop has a clone of each; ours goes away without its drop, as if it were on another
+        // thread.
         for future in [&mut replaced, &mut dropped] {
             assert!(lend(waker(), |waker| poll_by(future, waker)).is_pending());
         }
@@ -102,7 +103,8 @@ fn a_foreign_waker_that_panics_when_dropped_is_reported_and_stops_nothing() {
     assert!(log.take().is_empty());
 }
 
-/// Calls `f` with `waker`, of which a clone is kept by whom it is shown to, and drops it before the clone.
+/// Calls `f` with `waker`, of which a clone is kept by whom it is shown to, and drops it before the
+/// clone.
 fn lend<R>(waker: Waker, f: impl FnOnce(&Waker) -> R) -> R {
     let result = f(&waker);
     drop(waker);

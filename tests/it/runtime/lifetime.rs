@@ -328,7 +328,8 @@ fn calls_from_one_thread_keep_their_order_and_wake_a_sleeping_loop() {
 
 #[test]
 fn a_call_wakes_a_loop_however_it_sleeps() {
-    // Without anything to wait for, with a timer, with a socket; and sent from the loop's own thread before it sleeps.
+    // Without anything to wait for, with a timer, with a socket; and sent from the loop's own
+    // thread before it sleeps.
     for (with_timer, with_socket, from_here) in
         (0..8).map(|bits| (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0))
     {

@@ -1,5 +1,5 @@
-//! What waits for the look-around: calls of other threads and reports never run inside a synchronous call, and neither of them
-//! keeps the loop from its timers.
+//! What waits for the look-around: calls of other threads and reports never run inside a
+//! synchronous call, and neither of them keeps the loop from its timers.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use oneloop::{Builder, Handle, Runtime, call_soon, create_task, run, sleep, task, yield_now};
 
-/// Sends a call that needs a lock which the task holds during `action`, and checks that it is made after that.
+/// Sends a call that needs a lock which the task holds during `action`, and checks that it is made
+/// after that.
 #[expect(clippy::await_holding_lock, reason = "what is tested is that nothing else runs meanwhile")]
 async fn call_during(action: impl AsyncFn()) {
     let lock = Arc::new(Mutex::new(0));
@@ -161,7 +162,7 @@ fn a_hook_that_always_leaves_another_report_does_not_keep_the_loop() {
     assert!((1..1000).contains(&told.get()), "{}", told.get());
 }
 
-/// So many calls stop by themselves, if the loop makes one after the other for ever.
+/// After this many calls the test gives up on a loop that makes one after another for ever.
 const FOR_EVER: usize = 2_000_000;
 
 #[test]

@@ -1,4 +1,5 @@
-//! `run` and `Runtime`: what they give back, run after run, several on a thread, one inside another.
+//! `run` and `Runtime`: what they give back, run after run, several on a thread, one inside
+//! another.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Ready, pending, poll_fn, ready};

@@ -45,7 +45,7 @@ async fn it_is_passed_again_and_again() {
         })
         .collect();
     gather(tasks).await;
-    // Nobody is two cycles ahead of another.
+    // No task is two cycles ahead of another.
     let cycles = cycles.take();
     for (at, cycle) in cycles.iter().enumerate() {
         assert!(cycles[at..].iter().all(|later| later + 1 >= *cycle), "{cycles:?}");

@@ -1,4 +1,5 @@
-//! Futures polled by hand, with wakers that remember whether they were woken: what storms and counted interleavings need.
+//! Futures polled by hand, with wakers that remember whether they were woken: what storms and
+//! counted interleavings need.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -94,7 +95,8 @@ pub(crate) fn refusal(misuse: impl FnOnce()) -> String {
     }
 }
 
-/// Two wakers for one waiter: the one with which it was polled last is to be woken, exactly when something was granted.
+/// Two wakers for one waiter: the one with which it was polled last is to be woken, exactly when
+/// something was granted.
 pub(crate) struct TwoWakers {
     wakers: [CountedWaker; 2],
     latest: usize,
@@ -118,7 +120,7 @@ impl TwoWakers {
         future.poll(&mut Context::from_waker(&self.wakers[self.latest].waker))
     }
 
-    /// Fails unless the right one was woken, once, if `is_due`, and nobody otherwise.
+    /// Fails unless the right one was woken, once, if `is_due`, and none otherwise.
     #[track_caller]
     pub(crate) fn check(&self, is_due: bool) {
         let [latest, other] = [self.latest, 1 - self.latest].map(|n| self.wakers[n].count());
@@ -134,7 +136,7 @@ impl TwoWakers {
     }
 }
 
-/// Runs `schedule` with so many different dice.
+/// Runs `schedule` with different dice, many times.
 pub(crate) fn schedules(count: u64, mut schedule: impl FnMut(&mut Dice)) {
     for seed in 0..count {
         schedule(&mut Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));

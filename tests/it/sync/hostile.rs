@@ -1,6 +1,8 @@
-//! Wakers that, when they are cloned, woken or dropped, come back into the primitive that holds them.
+//! Wakers that, when they are cloned, woken or dropped, come back into the primitive that holds
+//! them.
 //!
-//! Nothing may be lent then, and nothing may be lost: whatever they do, in the end everything is free.
+//! Nothing may be lent then, and nothing may be lost: whatever they do, in the end everything is
+//! free.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -162,7 +164,7 @@ fn a_waker_that_panics_does_not_keep_the_others_asleep() {
     assert_eq!(semaphore.available_permits(), 4);
 }
 
-/// Guards that are out, for whoever meddles to drop.
+/// Guards that are held, for a meddler to drop.
 struct Held<G>(RefCell<Vec<G>>);
 
 impl<G> Held<G> {

@@ -1,4 +1,5 @@
-//! Wakers and items that, when they are cloned, woken, compared or dropped, come back into the queue or channel that holds them.
+//! Wakers and items that, when they are cloned, woken, compared or dropped, come back into the
+//! queue or channel that holds them.
 //!
 //! Nothing may be lent then, and nothing may be lost: in the end no item exists.
 

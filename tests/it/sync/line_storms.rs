@@ -204,7 +204,8 @@ fn storms_of_a_barrier_give_each_index_once_and_only_to_full_cycles() {
     });
 }
 
-/// Polls all that were woken, and those that never ran, until nothing moves; what they gave is dropped.
+/// Polls all that were woken, and those that never ran, until nothing moves; what they gave is
+/// dropped.
 fn settle<T, G>(crowd: &mut Crowd<'_, T, G>, dice: &mut Dice) {
     let mut has_moved = true;
     while mem::take(&mut has_moved) {

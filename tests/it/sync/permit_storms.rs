@@ -1,4 +1,5 @@
-//! Random acquires, polls, cancels and releases of everything that is told in terms of permits, against a plain model.
+//! Random acquires, polls, cancels and releases of everything that is told in terms of permits,
+//! against a plain model.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -339,7 +340,7 @@ fn storms_of_a_read_write_lock_keep_its_order_and_writers_alone() {
     schedules(10_000, |dice| storm(&RwLock::new(0), dice));
 }
 
-/// Its total moves, also below what is out.
+/// Its total changes, even below the number that is borrowed.
 struct Moving {
     limiter: CapacityLimiter,
     borrowers: [Borrower; ACTORS],

@@ -141,7 +141,7 @@ fn a_resolver_sees_when_no_promise_is_left() {
     assert!(!resolver.is_closed(), "a clone is left");
     drop(other);
     assert!(resolver.is_closed());
-    // Whoever asks later still gets the result.
+    // A later waiter still gets the result.
     let late = resolver.promise();
     assert!(!resolver.is_closed());
     resolver.set_result(1).unwrap();

@@ -1,4 +1,5 @@
-//! What a queue and a rendezvous should do, told plainly: in lists that are searched, with the items they hold.
+//! What a queue and a rendezvous should do, told plainly: in lists that are searched, with the
+//! items they hold.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -200,7 +201,7 @@ impl Model for BufferModel {
 
 #[derive(Default)]
 pub(crate) struct RendezvousModel {
-    /// In the order in which they were offered; without an actor those of `try_put`.
+    /// In the order in which they were offered. Without an actor: the items of `try_put`.
     offers: Vec<(Option<usize>, u64)>,
     is_closed: bool,
     getters: VecDeque<usize>,

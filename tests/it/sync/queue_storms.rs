@@ -1,5 +1,7 @@
-//! Random puts, gets, polls, cancels and closes of queues and channels, against plain models: at each step the same is ready, with the
-//! same item, the same waiters have been woken, and what is sent is received once or comes back.
+//! Random puts, gets, polls, cancels and closes of queues and channels, against plain models.
+//!
+//! At each step the same futures are ready, with the same items, and the same waiters have been
+//! woken. Every item that is sent is received once, or comes back.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 

@@ -172,7 +172,8 @@ fn many_short_runs_do_not_starve_calls_from_elsewhere_or_timers() {
 
 // Nothing is left.
 
-/// Runs `scenario` with a value to keep; nothing of it must be left afterwards, and no timer after the tasks ended.
+/// Runs `scenario` with a value to keep; nothing of it must be left afterwards, and no timer after
+/// the tasks ended.
 fn leaves_nothing<F: Future<Output = ()>>(scenario: impl FnOnce(Rc<()>) -> F) {
     let live = Rc::new(());
     let mut runtime = virtual_runtime();

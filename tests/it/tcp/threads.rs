@@ -1,4 +1,5 @@
-//! Streams on other threads and other loops: use is an error that says what to do, drop is always right.
+//! Streams on other threads and other loops: use is an error that says what to do, drop is always
+//! right.
 
 use std::cell::RefCell;
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};

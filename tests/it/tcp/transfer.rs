@@ -11,7 +11,8 @@ use super::{pair, read_to_end, run, waits};
 
 const LEN: usize = 8 << 20;
 
-/// Bytes that differ from place to place and from seed to seed: a block of a length that no buffer has, over and over.
+/// Bytes that differ from place to place and from seed to seed: a block of a length that no buffer
+/// has, over and over.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let block = random_bytes(seed, 65_521);
     let mut all = block.repeat(len / block.len() + 1);

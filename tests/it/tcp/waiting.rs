@@ -1,4 +1,4 @@
-//! Who is woken, when several wait; and that nobody starves.
+//! Which of several waiters is woken, and that none of them starves.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -123,7 +123,8 @@ async fn woken() {
         .await;
 }
 
-/// Two futures of one task wait in one direction; the one that is dropped must not take the other's wake along.
+/// Two futures of one task wait in one direction; the one that is dropped must not take the other's
+/// wake along.
 async fn dropping_one_read_keeps_the_other(first_goes: bool) -> Result<()> {
     let start = time::now();
     let (stream, mut peer) = pair_with_std()?;
@@ -291,7 +292,7 @@ fn a_socket_that_is_always_ready_starves_no_task() -> Result<()> {
         for _ in 0..10_000 {
             assert_eq!(stream.peek(&mut [0; 4]).await?, 4);
         }
-        // A poll may complete so many operations, and no more.
+        // A poll may complete this many operations, and no more.
         assert!(turns.get() >= 10_000 / 128 - 1, "only {} turns", turns.get());
         other.cancel();
         Ok(())

@@ -92,7 +92,8 @@ async fn a_cleanup_that_a_cleanup_has_left_runs_as_their_task() {
     assert_eq!(*seen.borrow(), [(key, Some(1)), (key, Some(2)), (key, Some(3))]);
 }
 
-/// An output with a guard that is left at the end of the loop, and makes another guard when it goes.
+/// An output with a guard that is left at the end of the loop, and makes another guard when it
+/// goes.
 struct Left(Option<oneloop::Cleanup<u32>>);
 
 impl Drop for Left {

@@ -1,4 +1,5 @@
-//! A seeded storm of all parts. `deadline` and a context variable are always what a naive model says.
+//! A seeded storm of all parts. `deadline` and a context variable are always what a naive model
+//! says.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -40,13 +41,13 @@ struct World {
     failure: RefCell<Option<String>>,
 }
 
-/// What is around some code, beside its task.
+/// The surroundings of some code, apart from its task.
 struct Around {
     outer: Option<Rc<Self>>,
     limit: Option<Instant>,
     /// That of a scope.
     value: Option<Value>,
-    /// What is around it has gone: a shield has become a task.
+    /// Its surroundings have gone: a shield has become a task.
     is_alone: Cell<bool>,
     /// A child of a group has the limits around that, and a value of its own.
     is_child: bool,
@@ -87,7 +88,7 @@ impl Around {
         self.value.clone().or_else(|| self.outer().filter(|_| !self.is_child)?.value())
     }
 
-    /// A child goes as itself or, with its group, as whoever drops that.
+    /// A child ends as itself or, with its group, as the task that drops the group.
     fn has_value(&self, found: u32) -> bool {
         let is_found = |value: Option<Value>| value.is_some_and(|value| value.get() == found);
         is_found(self.value.clone()) || self.outer().is_some_and(|outer| outer.has_value(found))
@@ -160,7 +161,8 @@ impl World {
         self.checks.set(self.checks.get() + 1);
         self.check_value(around, "running");
         let (found, limit) = (deadline(), around.limit());
-        // One that has passed is moved while it waits for one around it that has passed too, and may be left alone then.
+        // One that has passed is moved while it waits for one around it that has passed too, and
+        // may be left alone then.
         let has_passed = |at: Option<Instant>| at.is_some_and(|at| at <= now() + NS);
         if found != limit && !(has_passed(found) && has_passed(limit)) {
             let line = format!("the deadline is {found:?} and not {limit:?}, at {:?}", now());
@@ -258,7 +260,8 @@ async fn limited(world: &Rc<World>, around: &Rc<Around>, depth: u32) {
         _ => {
             let limit = now() + world.ms(4);
             let inside = Around::inside(around, Some(limit), None);
-            // A scope of its own: what goes on as a task starts with the context of whoever dropped the shield.
+            // A new scope: the future that continues as a task starts with the context of the task
+            // that dropped the shield.
             let shielded = Around::inside(&inside, None, Some(Rc::new(Cell::new(7))));
             let shielding = Shielding(shielded.clone());
             let mut part = Box::pin(VAR.scope(7, part(world, &shielded, depth)));
@@ -356,7 +359,7 @@ fn child(
 ) -> Task<()> {
     let (inner, part) = (world.clone(), part(world, around, depth));
     let (siblings, of_group) = (group.clone(), around.clone());
-    // That of whoever creates it, which runs inside the same limits.
+    // The scope of its creator, which runs inside the same limits.
     let value = VAR.get().unwrap_or(0);
     let task = group.create_task(async move {
         inner.born(current_task().expect("a task runs").key(), value);

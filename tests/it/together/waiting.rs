@@ -1,4 +1,4 @@
-//! Whoever waits for tasks, beside groups that go; and what is held by those that are cancelled.
+//! Code that waits for tasks while groups are dropped, and values that cancelled tasks hold.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};

@@ -1,4 +1,4 @@
-//! `as_completed`: the order of the outputs, the limit, and what is dropped when.
+//! `as_completed`: the order of outputs and drops, and the limit.
 
 use std::cell::Cell;
 use std::collections::HashSet;

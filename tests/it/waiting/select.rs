@@ -1,4 +1,4 @@
-//! `select!`: its syntax, what is polled, what is dropped when, and what handlers may do.
+//! `select!`: its syntax, the order of polls and drops, and the freedom of handlers.
 
 use std::cell::Cell;
 use std::future::{Ready, pending, poll_fn, ready};

@@ -237,7 +237,8 @@ async fn task_sets_lose_nothing_whatever_happens() {
     }
 }
 
-/// All of them at once, in each other, under our wakers and foreign ones, dropped at random moments.
+/// All of them at once, in each other, under our wakers and foreign ones, dropped at random
+/// moments.
 #[oneloop::test(virtual_time)]
 async fn everything_in_everything_can_be_dropped_at_any_moment() {
     let (live, dice) = (Live::default(), Rc::new(RefCell::new(Dice(6))));

@@ -51,7 +51,7 @@ impl Drop for Local {
     }
 }
 
-/// What is done with the waker while its task is polled.
+/// The use of the waker while its task is polled.
 type During = Box<dyn FnOnce(&Waker)>;
 
 /// Counts its polls and shows its waker; ready in the poll with the number `ends_at`.
@@ -91,14 +91,15 @@ impl Future for Probe {
     }
 }
 
-/// More yields than a round has polls: the loop has looked at its inbox, and what that woke has run.
+/// More yields than a round has polls: the loop has looked at its inbox, and what that woke has
+/// run.
 async fn settle() {
     for _ in 0..200 {
         yield_now().await;
     }
 }
 
-/// A name, what is done with a waker, and whether that wakes.
+/// A name, a use of a waker, and whether it wakes.
 type Event = (&'static str, fn(&Waker), bool);
 
 const EVENTS: [Event; 5] = [
@@ -147,7 +148,8 @@ fn a_waiting_task_is_polled_once_however_often_it_is_woken() {
 #[test]
 fn a_queued_task_is_not_queued_again() {
     for_each_event(|name, event, _| {
-        // The wake from another thread is read in a look around, which must not come before the count.
+        // The wake from another thread is read in a look around, which must not come before the
+        // count.
         Builder::new().look_around_every(Duration::MAX).run(async {
             let seen = Rc::new(Seen::default());
             let task = create_task(seen.probe(u32::MAX));
@@ -522,7 +524,8 @@ fn a_wake_while_the_loop_ends_is_harmless() {
     }
 }
 
-/// Where the loop parks for the first time, its ways of being woken change: from the thread's own to the reactor's.
+/// Where the loop parks for the first time, its ways of being woken change: from the thread's own
+/// to the reactor's.
 #[test]
 fn a_wake_meets_the_first_park_of_a_loop() {
     let patience = Duration::from_secs(20);

@@ -1,4 +1,5 @@
-//! Wakers of others in our hands: what runs when they are cloned, woken or dropped may come back into the loop.
+//! Wakers of others in our hands: what runs when they are cloned, woken or dropped may come back
+//! into the loop.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -59,8 +60,8 @@ pub(crate) fn hostile(act: impl Fn(Event) + 'static) -> (Waker, Rc<Script>) {
         scripts.len() - 1
     });
     #[expect(unsafe_code, reason = "only so can `clone` run code of the test")]
-    // SAFETY: the word is an index, which no function of the table dereferences; each of them may be called on any
-    // thread, since the scripts are looked up in a thread-local.
+    // SAFETY: the word is an index, which no function of the table dereferences; each of them may
+    // be called on any thread, since the scripts are looked up in a thread-local.
     let waker = unsafe { Waker::new(ptr::without_provenance(index), &TABLE) };
     (waker, script)
 }
@@ -124,7 +125,7 @@ struct Fixture {
     /// To be woken.
     wakers: RefCell<Vec<Waker>>,
     living: Rc<Cell<i32>>,
-    /// A connection, for what is hand-polled.
+    /// A connection, to poll by hand.
     server: TcpStream,
     client: net::TcpStream,
     listener: TcpListener,

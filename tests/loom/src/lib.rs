@@ -1,7 +1,9 @@
-//! The inbox of oneloop's event loop under the model checker loom, which tries all interleavings of a few threads.
+//! The inbox of oneloop's event loop under the model checker loom, which tries all interleavings of
+//! a few threads.
 //!
-//! The file is the crate's own, with loom's types in place of those of the standard library. A wake that is lost leaves
-//! the loop asleep for ever, which loom reports as a deadlock. `cargo test -p oneloop-loom` runs it.
+//! The file is the crate's own, with loom's types in place of the standard library's. A lost wake
+//! leaves the loop asleep for ever, which loom reports as a deadlock. Run it with
+//! `cargo test -p oneloop-loom`.
 
 #[path = "../../../src/runtime/threads/inbox.rs"]
 #[expect(dead_code, reason = "the models use what concerns other threads")]

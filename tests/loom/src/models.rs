@@ -1,4 +1,4 @@
-//! What is modelled: one loop and one or two senders.
+//! The models: one loop, and one or two senders.
 
 use std::sync;
 use std::task::{Wake, Waker};
@@ -13,8 +13,8 @@ use crate::key::{Serial, WakerKey};
 
 const TENANT: u64 = 1;
 
-/// In how many places a thread may be interrupted although it could go on: a bug that needs more is rare, and the time
-/// that a model takes grows with its power.
+/// In how many places a thread may be interrupted although it could go on: a bug that needs more is
+/// rare, and the time that a model takes grows with its power.
 const INTERRUPTIONS: usize = 3;
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
@@ -101,7 +101,8 @@ fn no_wake_of_two_senders_is_lost() {
     });
 }
 
-/// Two threads wake one task, so one wake may stand for both: but then it comes after what both have done.
+/// Two threads wake one task, so one wake may stand for both: but then it comes after what both
+/// have done.
 #[test]
 fn one_wake_for_two_comes_after_both() {
     check(|| {
@@ -142,7 +143,8 @@ fn no_wake_is_lost_in_the_reactor() {
     });
 }
 
-/// The reactor may be made after senders were told that the loop sleeps, which then wake its thread in vain.
+/// The reactor may be made after senders were told that the loop sleeps, which then wake its thread
+/// in vain.
 #[test]
 fn no_wake_is_lost_while_the_reactor_is_made() {
     check(|| {
@@ -160,7 +162,7 @@ fn no_wake_is_lost_while_the_reactor_is_made() {
     });
 }
 
-/// What is new without being mail wakes the loop as well, and wakes that come meanwhile are not lost.
+/// News that is not mail wakes the loop as well, and wakes that come meanwhile are not lost.
 #[test]
 fn no_announcement_is_lost() {
     check(|| {
@@ -191,7 +193,8 @@ impl Drop for Counted {
     }
 }
 
-/// A call is read, or comes back to its sender, or to who closes the inbox: it is dropped once. Nothing comes after the end.
+/// A call is read, or comes back to its sender, or to who closes the inbox: it is dropped once.
+/// Nothing comes after the end.
 #[test]
 fn a_call_meets_the_end() {
     check(|| {
@@ -213,7 +216,8 @@ fn a_call_meets_the_end() {
     });
 }
 
-/// A sender that knows only the former tenant does not reach the next one by a call, and its wakes do no harm.
+/// A sender that knows only the former tenant does not reach the next one by a call, and its wakes
+/// do no harm.
 #[test]
 fn a_call_for_the_former_tenant_does_not_reach_the_next() {
     check(|| {

@@ -1,4 +1,4 @@
-//! Operations that nobody awaits to their end: nothing is lost, and no error is silent.
+//! Operations that are not awaited to their end: nothing is lost, and no error is silent.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
@@ -31,7 +31,8 @@ async fn abandon_a_read(file: &File, other: &mut fs::File, text: &[u8]) -> Resul
     Ok(())
 }
 
-/// A thread writes more than the pipe takes, for somebody who is gone. Only the first byte has been read.
+/// A thread writes more than the pipe takes, for somebody who is gone. Only the first byte has been
+/// read.
 async fn abandon_a_write(file: &File, mut other: fs::File, data: &[u8]) -> Result<fs::File> {
     let mut write = Box::pin(file.write(data));
     assert!(poll_once(&mut write.as_mut()).await.is_pending());
@@ -258,7 +259,7 @@ fn data_of_a_pipe_that_nobody_has_read_do_not_get_lost_on_the_way_out() -> Resul
     })
 }
 
-/// What is reported while `main` runs, and until its loop has ended.
+/// The reports while `main` runs, and until its loop has ended.
 fn reports(main: impl Future<Output = Result<()>>) -> Result<Vec<String>> {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let hook = {

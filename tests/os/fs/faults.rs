@@ -154,7 +154,7 @@ fn links_in_a_circle_are_an_error() -> Result<()> {
 #[test]
 fn what_may_not_be_done_is_denied() -> Result<()> {
     run(async |dir| {
-        // Nobody may do that, not even root.
+        // This is forbidden even to root.
         let path = Path::new("/proc/version");
         check(&ours::remove_file(path).await.unwrap_err(), ErrorKind::PermissionDenied, path);
         if fs::metadata(dir)?.uid() == 0 {
@@ -235,9 +235,10 @@ fn a_named_pipe_without_another_end_holds_up_nobody() -> Result<()> {
     })
 }
 
-/// What a loop reports at its end of an operation on a named pipe, whose other end nobody opens until then.
+/// The report at the end of a loop about an operation on a named pipe whose other end stays closed.
 ///
-/// A call that no thread has begun is taken back without a report. On a busy machine that takes a while, so the time grows.
+/// A call that no thread has begun is taken back without a report. On a busy machine that takes a
+/// while, so the time grows.
 fn reported<F: Future>(mut operation: impl FnMut(PathBuf) -> F) -> Result<Vec<Unhandled>> {
     let mut reports = Vec::new();
     let mut time = Duration::from_millis(10);

@@ -1,4 +1,4 @@
-//! `File`: reading, writing, the position, what is known of it.
+//! `File`: reading, writing, the position, metadata.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};

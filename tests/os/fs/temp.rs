@@ -57,7 +57,7 @@ fn they_are_removed_when_they_are_dropped() -> Result<()> {
 fn a_timeout_waits_until_they_are_removed() -> Result<()> {
     run(async |dir| {
         let are_made = Cell::new(false);
-        // What is given up while it is made may take longer to go.
+        // A file that is given up while it is made may take longer to go.
         for pause in (0..).map(|turn| Duration::from_millis(5 << turn)) {
             let work = async {
                 let _dir = temp_dir().inside(dir).await.unwrap();
@@ -125,7 +125,7 @@ fn given_up_while_they_are_made_they_leave_nothing_behind() -> Result<()> {
                     sleep(Duration::from_millis(1)).await;
                 }
             }
-            // It is there, and nobody has taken it.
+            // It is there, and was not taken.
         }
         // What threads do now comes to its end.
         while !names(dir).is_empty() {

@@ -159,7 +159,7 @@ fn a_write_arrives_although_the_file_is_dropped_and_the_loop_ends() -> Result<()
     fs::remove_dir_all(dir)
 }
 
-/// Nobody has to poll what was begun, for others to go on.
+/// An operation that was begun need not be polled for others to go on.
 #[test]
 fn a_poll_that_is_not_repeated_is_in_nobodys_way() -> Result<()> {
     run(async |dir| {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use oneloop::io::pipe;
 use oneloop::yield_now;
 
-/// A path that nobody else has, freed when dropped.
+/// A path of its own, freed when dropped.
 struct Free(PathBuf);
 
 impl Free {

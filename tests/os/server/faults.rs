@@ -1,4 +1,5 @@
-//! Handlers that fail and peers that misbehave: each ends its own connection, and is reported if it is the handler's fault.
+//! Handlers that fail and peers that misbehave: each ends its own connection, and is reported if it
+//! is the handler's fault.
 
 use std::cell::Cell;
 use std::io::{Error, Read as _, Result, Write as _};

@@ -1,4 +1,5 @@
-//! The writes of one poll to a connection: the first goes out at once, the others together when the poll has ended.
+//! The writes of one poll to a connection: the first goes out at once, the others together when the
+//! poll has ended.
 
 use std::cell::RefCell;
 use std::future::pending;

@@ -1,4 +1,5 @@
-//! What a dropped writer has still to send is the loop's affair: no task waits for it, and the end of the run does.
+//! What a dropped writer has still to send is the loop's affair: no task waits for it, and the end
+//! of the run does.
 
 use std::cell::RefCell;
 use std::future::pending;

@@ -1,4 +1,5 @@
-//! What each method of a reader gives, at the end and after errors too. Asyncio's own tests are among the models.
+//! What each method of a reader gives, at the end and after errors too. Asyncio's own tests are
+//! among the models.
 
 use std::cell::Cell;
 use std::future::poll_fn;

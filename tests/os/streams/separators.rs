@@ -39,7 +39,8 @@ fn the_limit_counts_what_comes_before_the_separator() -> Result<()> {
 #[test]
 fn what_a_limit_overrun_calls_consumed_holds_no_part_of_a_separator() -> Result<()> {
     run(async {
-        // The last two bytes may be the beginning of the separator; that is known without reading more.
+        // The last two bytes may be the beginning of the separator; that is known without reading
+        // more.
         let failure = Act::Fail(ErrorKind::TimedOut.into());
         let pieces = [Act::Give(b"12345AA".to_vec()), failure, Act::Give(b"A6AAA".to_vec())];
         let mut reader = StreamReader::new(Script::of(pieces)).with_limit(4);

@@ -257,7 +257,7 @@ fn a_stream_that_takes_nothing_is_an_error() -> Result<()> {
     })
 }
 
-/// Takes so many bytes, and then says that it has taken 0.
+/// Takes some bytes, and then says that it has taken 0.
 struct Full(usize);
 
 impl AsyncWrite for Full {

@@ -106,7 +106,7 @@ fn the_loop_ends_when_all_has_been_sent() {
     assert_eq!(sink.data(), b"data");
 }
 
-/// What is reported of a writer that `fail` makes fail and drops.
+/// The report about a writer that `fail` makes fail and drops.
 fn reports_of(fail: impl AsyncFnOnce(StreamWriter, Sink)) -> Vec<String> {
     let reports = Rc::new(RefCell::new(Vec::new()));
     let list = Rc::clone(&reports);

@@ -273,7 +273,8 @@ async fn a_receiver_that_always_finds_items_lets_others_run() {
     assert!(turns > 3, "{turns}");
 }
 
-/// Threads and tasks of several loops that send, with and without limits, to one that receives and sometimes stops waiting.
+/// Threads and tasks of several loops that send, with and without limits, to one that receives and
+/// sometimes stops waiting.
 #[test]
 fn a_storm_of_senders_loses_and_doubles_nothing() {
     for capacity in [1, 2, 7, 64] {

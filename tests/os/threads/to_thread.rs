@@ -1,4 +1,4 @@
-//! `to_thread`: what a call gives, and what becomes of it when nobody waits any more.
+//! `to_thread`: the output of a call, and the end of a call that is no longer awaited.
 
 use std::cell::Cell;
 use std::future::{Future, pending};
@@ -297,7 +297,8 @@ fn a_finished_call_whose_panic_is_dropped_unseen_is_reported() {
     builder.blocking_threads(1).run(async {
         let mut call = to_thread(|| panic!("unseen"));
         assert!(poll_once(&mut call).await.is_pending());
-        // The only thread has ended the call before it begins the next one. The call is not polled meanwhile.
+        // The only thread has ended the call before it begins the next one. The call is not polled
+        // meanwhile.
         to_thread(|| ()).await;
         drop(call);
     });

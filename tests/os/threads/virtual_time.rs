@@ -68,7 +68,7 @@ async fn a_call_that_takes_longer_than_it_may_really_does() {
     assert!(timeout(20 * MS, to_thread(move || waiting.pass())).await.is_err());
     assert_eq!(time::now() - start, 20 * MS);
     assert!(real_start.elapsed() >= 20 * MS);
-    // Nobody waits for the call any more.
+    // The call is no longer awaited.
     sleep(HOUR).await;
     gate.open();
 }
@@ -80,7 +80,7 @@ async fn a_call_that_was_taken_back_or_has_ended_holds_nothing_up() {
     let mut taken_back = to_thread(|| ());
     assert!(poll_once(&mut taken_back).await.is_pending());
     drop(taken_back);
-    // Nobody has asked whether it has ended.
+    // No code has asked whether it has ended.
     sleep(HOUR).await;
     ended.await;
     let panics = create_task(to_thread(|| panic!("boom")));

@@ -67,7 +67,8 @@ fn a_receiver_without_messages_waits_and_is_woken() -> Result<()> {
     })
 }
 
-/// `filler` sends until there is no room; `sender` sends one more, and has to wait until all are received.
+/// `filler` sends until there is no room; `sender` sends one more, and has to wait until all are
+/// received.
 async fn overfill(
     filler: &UnixDatagram,
     sender: UnixDatagram,

@@ -133,7 +133,8 @@ struct Temporary(PathBuf);
 impl Temporary {
     fn new(name: &str, text: &str, mode: u32) -> Result<Self> {
         let path = env::temp_dir().join(format!("oneloop-{}-{name}", process::id()));
-        // Written here, a child of another thread might have it open for a moment, and what is open for writing cannot be started.
+        // Written by another program: while a file is open for writing, it cannot be started, and a
+        // child of another thread might have it open for a moment.
         let mut shell = process::Command::new("sh");
         let status =
             shell.args(["-c", r#"printf %s "$1" > "$0""#]).arg(&path).arg(text).status()?;
@@ -189,7 +190,8 @@ async fn what_cannot_be_started_is_named_with_what_is_wrong() -> Result<()> {
 
 #[oneloop::test]
 async fn what_is_said_to_be_missing_is_missing() -> Result<()> {
-    // The program is there, in the child's own PATH; its interpreter is there, too, and a part of that is not.
+    // The program is there, in the child's own PATH; its interpreter is there, too, and a part of
+    // that is not.
     let inner = Temporary::new("interpreter", "#!/no/such/interpreter\n", 0o755)?;
     let script = Temporary::new("script", &format!("#!{}\n", inner.0.display()), 0o755)?;
     let (dir, name) = (script.0.parent().unwrap(), script.0.file_name().unwrap());

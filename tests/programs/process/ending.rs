@@ -1,4 +1,4 @@
-//! What becomes of a child that nobody waits for.
+//! The end of a child that is not awaited.
 
 use std::cell::Cell;
 use std::future::pending;

@@ -13,7 +13,8 @@ use oneloop::{Builder, create_task, run, select, timeout};
 
 use super::{MS, PATIENCE, dead, exists, gone, id, is_alive, line};
 
-/// The child ends when it is asked to; a member of its group does not, nor does it outlive the process of the tests.
+/// The child ends when it is asked to; a member of its group does not, nor does it outlive the
+/// process of the tests.
 const STUBBORN: &str =
     r#"sh -c "trap '' TERM; echo \$\$; while kill -0 $PPID; do sleep 0.01; done" & sleep 60; true"#;
 /// As that, with a member that is asked and then takes its time.
@@ -164,7 +165,7 @@ async fn a_tree_is_killed_after_the_end_of_its_leader() -> Result<()> {
     child.kill_tree()?;
     dead(first).await?;
     dead(second).await?;
-    // Nobody is left.
+    // No process is left.
     child.kill_tree()?;
     child.terminate_tree()?;
     assert!(timeout(PATIENCE, child.wait()).await??.success());

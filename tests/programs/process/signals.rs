@@ -120,7 +120,7 @@ async fn kill_ends_the_child_alone_and_kill_tree_its_family() -> Result<()> {
     for pid in family {
         dead(pid.parse().unwrap()).await?;
     }
-    // Nobody is left who holds the pipe.
+    // No process holds the pipe any more.
     assert_eq!(timeout(PATIENCE, stdout.read(&mut [0])).await??, 0);
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn kill_tree_finds_processes_whatever_their_names_are() -> Result<()> {
 
 #[oneloop::test]
 async fn kill_tree_of_a_group_reaches_orphans_in_it() -> Result<()> {
-    // The one in the middle ends, so that nobody knows whose grandchild it was.
+    // The process in the middle ends, so the link to its grandparent is lost.
     let script = "(sleep 60 & echo $!); exec sleep 60";
     let mut command = Command::shell(script);
     let mut child = command.stdout(Stdio::piped()).process_group(0).spawn()?;

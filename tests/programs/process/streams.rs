@@ -256,7 +256,7 @@ async fn a_descriptor_goes_to_one_child() -> Result<()> {
     let mut command = Command::new("true");
     command.stdout(OwnedFd::from(theirs));
     assert!(command.status().await?.success());
-    // Although the command is still there, nobody else has the other side.
+    // The command still exists, but no process has the other side.
     assert_eq!((&ours).read(&mut [0])?, 0);
     let error = command.status().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);

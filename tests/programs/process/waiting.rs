@@ -41,7 +41,7 @@ async fn any_number_may_wait_and_all_are_told() -> Result<()> {
             Err(error) => assert!(error.is_cancelled() && index % 7 == 0),
         }
     }
-    // Whoever comes later is told as well, and at once.
+    // Later waiters are told at once as well.
     assert_eq!(child.wait().now_or_never().unwrap()?.code(), Some(5));
     assert_eq!(child.try_wait()?.unwrap().code(), Some(5));
     assert_eq!(child.id(), None);

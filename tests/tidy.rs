@@ -1,13 +1,17 @@
-//! Reads the source as text and holds it to the rules that no compiler knows: layers, homes, lengths.
+//! Reads the source as text, and checks rules that no compiler knows: layers, homes, lengths,
+//! words.
 //!
-//! The reasons are in ARCHITECTURE.md; a file that needs another place than the one it has here needs a line there too.
+//! ARCHITECTURE.md has the reasons. A change of a layer or a home here needs a change there too.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crate's layers, lowest first. Those on one line are siblings: they do not import each other.
+#[path = "tidy/words.rs"]
+mod words;
+
+/// The crate's layers, lowest first. Siblings on one line do not import each other.
 const LAYERS: [&[&str]; 11] = [
     &["runtime"],
     &["sync"],
@@ -22,8 +26,8 @@ const LAYERS: [&[&str]; 11] = [
     &["lib"],
 ];
 
-/// The strata of the kernel, lowest first, as folders of `src/runtime`: a file imports from its own and those below it. What lies
-/// in no folder of its own is the loop itself.
+/// The strata of the kernel, lowest first, as folders of `src/runtime`: a file imports from its own
+/// and those below it. What lies in no folder of its own is the loop itself.
 const STRATA: [&str; 6] = ["data", "threads", "reactor", LOOP, "handles", "doors"];
 
 /// The stratum of the files that lie in `src/runtime` itself, and of their reports.
@@ -32,15 +36,15 @@ const LOOP: &str = "event_loop";
 const LINES_MAX: usize = 600;
 
 struct Source {
-    /// As `runtime/reactor/mod.rs`.
+    /// For example `runtime/reactor/mod.rs`.
     path: String,
     text: String,
-    /// Without comments, and without what stands in quotes.
+    /// The text without comments and without the contents of quotes.
     code: String,
 }
 
 impl Source {
-    /// The modules that lead to the file's own, as `["runtime", "reactor", "alarm"]`.
+    /// The path of the file's module, such as `["runtime", "reactor", "alarm"]`.
     fn module(&self) -> Vec<String> {
         let mut parts: Vec<String> =
             self.path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
@@ -266,7 +270,8 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The stratum of what `module`, a path below `runtime`, names. The facade, which knows everything, has none.
+/// The stratum of what `module`, a path below `runtime`, names. The facade, which knows everything,
+/// has none.
 fn stratum_of(module: &[String]) -> Option<usize> {
     let first = module.first()?;
     let folder = root().join("src/runtime").join(first);
@@ -371,7 +376,7 @@ fn dependencies_stay_in_their_homes() {
             if folders.iter().any(|folder| source.path.starts_with(folder)) {
                 continue;
             }
-            // As the beginning of a path, not as a word of its own.
+            // Only as the first part of a path, not as a word of its own.
             for at in source.words(name) {
                 let before = source.code[..at].trim_end();
                 let is_path = source.code[at + name.len()..].starts_with("::")
@@ -422,7 +427,8 @@ fn files_are_short_and_say_what_they_are_for() {
     report(&complaints);
 }
 
-/// The text of the documentation above a line, and the line of code itself, with what follows up to its body.
+/// The text of the documentation above a line, and the line of code itself, with what follows up to
+/// its body.
 fn documented(source: &Source, keyword: &str) -> Vec<(usize, String, String)> {
     let lines: Vec<&str> = source.text.lines().collect();
     let code: Vec<&str> = source.code.lines().collect();
@@ -497,7 +503,7 @@ fn the_architecture_is_short_and_names_functions_that_exist() {
     }
     let sources = sources("src");
     for (number, line) in text.lines().enumerate() {
-        // What stands between backticks: every second part.
+        // The parts between backticks are every second one.
         for quoted in line.split('`').skip(1).step_by(2) {
             let Some(path) = quoted.strip_suffix("()") else { continue };
             let name = path.rsplit([':', '.']).next().unwrap_or(path);
@@ -533,8 +539,8 @@ fn this_file_reads_code_as_the_compiler_does() {
     assert_eq!(inline_modules("mod a; mod c { } fn f() { "), [""; 0]);
 }
 
-/// The public names of Python's asyncio 3.15: functions, classes, constants, exceptions, and the methods of the classes that
-/// users meet.
+/// The public names of Python's asyncio 3.15: functions, classes, constants, exceptions, and the
+/// methods of the classes that users meet.
 const ASYNCIO: &str = "
     run create_task ensure_future gather wait wait_for as_completed shield sleep timeout timeout_at to_thread
     run_coroutine_threadsafe wrap_future current_task all_tasks iscoroutine iscoroutinefunction isfuture eager_task_factory

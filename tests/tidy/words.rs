@@ -1,0 +1,65 @@
+//! Words that comments and pages do not use.
+
+use std::fs;
+
+use super::{report, root, sources};
+
+/// Words that make a comment hard to follow: name the subject instead. CONTRIBUTING.md has the
+/// rule.
+const UNCLEAR: [&str; 4] = ["nobody", "whoever", "those of", "so many"];
+
+/// Openings that have no verb, such as "As [`create`], but ..": write "Like [`create`]".
+const UNCLEAR_OPENINGS: [&str; 2] = ["As [`", "As `"];
+
+/// The comment that a line consists of, if it does.
+fn comment_of(line: &str) -> Option<&str> {
+    let comment = line.trim_start().strip_prefix("//")?;
+    Some(comment.trim_start_matches(['/', '!']).trim())
+}
+
+fn is_unclear(comment: &str) -> bool {
+    let lower = comment.to_lowercase();
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let has_word = |word: &&str| {
+        lower.match_indices(*word).any(|(at, _)| {
+            !is_letter(lower[..at].chars().next_back())
+                && !is_letter(lower[at + word.len()..].chars().next())
+        })
+    };
+    UNCLEAR.iter().any(has_word)
+        || UNCLEAR_OPENINGS.iter().any(|opening| comment.starts_with(opening))
+}
+
+#[test]
+fn comments_name_their_subject() {
+    let mut complaints = Vec::new();
+    for folder in ["src", "tests", "examples", "crates", "benches"] {
+        // A published package has no `crates` and no `benches`.
+        if !root().join(folder).is_dir() {
+            continue;
+        }
+        for source in sources(folder) {
+            let path = format!("{folder}/{}", source.path);
+            // The kernel's comments are still to be rewritten, and this file contains the words.
+            if path.starts_with("src/runtime/") || path == "tests/tidy/words.rs" {
+                continue;
+            }
+            for (number, line) in source.text.lines().enumerate() {
+                if comment_of(line).is_some_and(is_unclear) {
+                    complaints.push(format!("{path}:{}: say who or what: {line}", number + 1));
+                }
+            }
+        }
+    }
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/asyncio.md"] {
+        let Ok(text) = fs::read_to_string(root().join(page)) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            if is_unclear(line) {
+                complaints.push(format!("{page}:{}: say who or what: {line}", number + 1));
+            }
+        }
+    }
+    report(&complaints);
+    assert!(is_unclear("Wakes whoever waits.") && is_unclear("As [`create`], but eager."));
+    assert!(!is_unclear("Anybody's `NOBODYS` guess.") && !is_unclear("As many as fit."));
+}

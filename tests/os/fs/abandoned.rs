@@ -278,7 +278,7 @@ fn an_error_of_a_file_that_goes_on_another_thread_is_reported_to_its_loop() -> R
     let reports = reports(async {
         let mut file = File::options().write(true).open("/dev/full").await?;
         assert_eq!(AsyncWriteExt::write(&mut file, b"x").await?, 1);
-        // First a thread of nobody's, then one of the pool.
+        // First a thread outside of the pool, then one of the pool.
         thread::spawn(move || drop(file)).join().unwrap();
         yield_now().await;
         let mut file = File::options().write(true).open("/dev/full").await?;

@@ -1,8 +1,8 @@
 //! The loop's clock: nanoseconds since a moment that all loops of the process share.
 //!
-//! Deadlines inside the kernel are plain `u64` nanoseconds ([`Nanos`]), which order, add and store more cheaply
-//! than `Instant` and reach 584 years. A clock is real, or virtual: then it stands still until it is
-//! moved. This is the only file that reads the operating system's clock.
+//! Deadlines inside the kernel are plain `u64` nanoseconds ([`Nanos`]), which order, add and store
+//! more cheaply than `Instant` and reach 584 years. A clock is real, or virtual: then it stands
+//! still until it is moved. This is the only file that reads the operating system's clock.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -16,25 +16,26 @@ pub(crate) type Nanos = u64;
 /// The deadline that never comes.
 pub(crate) const NEVER: Nanos = u64::MAX;
 
-/// Later than any sleep that is meant, early enough that `Instant` holds it.
+/// Later than any real sleep, and early enough for `Instant` to express it.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 100);
 
 /// A moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum When {
-    /// So long after now.
+    /// This long after now.
     After(Nanos),
     At(Nanos),
 }
 
 pub(crate) struct Clock {
-    /// The time where it stands, if virtual.
+    /// The current time, if the clock is virtual.
     standing_at: Option<Nanos>,
-    /// How many hold it up: while there are some, a virtual clock takes as long to a deadline as a real one.
+    /// How many holds there are. While there is one, a virtual clock takes as long to reach a
+    /// deadline as a real one.
     holds: u32,
-    /// The deadline that is waited for so, and since when by the real clock.
+    /// The deadline that a held clock waits for, and the real time when the wait began.
     held: Option<(Nanos, Nanos)>,
-    /// It was asked to go so far, whoever holds it up.
+    /// `advance` asked for this time, despite any holds.
     asked_for: Nanos,
 }
 
@@ -61,12 +62,13 @@ impl Clock {
         self.held = None;
     }
 
-    /// Nobody holds a virtual clock up on its way to `time`.
+    /// Lets a virtual clock move to `time` despite any holds.
     pub(crate) fn ask_for(&mut self, time: Nanos) {
         self.asked_for = time.max(self.asked_for);
     }
 
-    /// Moves a virtual clock forward to `deadline`; or says until when it is held up, by the real clock.
+    /// Moves a virtual clock forward to `deadline`. If the clock is held, returns instead the real
+    /// time until which it has to wait.
     pub(crate) fn jump_to(&mut self, deadline: Nanos) -> Option<Nanos> {
         if self.holds > 0 && deadline > self.asked_for {
             let now = real_now();
@@ -82,7 +84,7 @@ impl Clock {
         None
     }
 
-    /// Moves a virtual clock forward to `time`; it never goes back.
+    /// Moves a virtual clock forward to `time`. It never moves back.
     pub(crate) fn move_to(&mut self, time: Nanos) {
         if let Some(now) = &mut self.standing_at {
             *now = time.max(*now);
@@ -102,7 +104,8 @@ struct Epoch {
 fn epoch() -> &'static Epoch {
     static EPOCH: OnceLock<Epoch> = OnceLock::new();
     EPOCH.get_or_init(|| {
-        // Both clocks must be read at the same time: if the thread was interrupted in between, once more.
+        // Both clocks must be read at the same time. If the thread was interrupted in between, read
+        // them again.
         for _ in 0..EPOCH_TRIES {
             let (before, moment, nanos) = (real_now(), instant_now(), real_now());
             if nanos - before < EPOCH_PRECISION {
@@ -118,8 +121,8 @@ fn instant_now() -> Instant {
     Instant::now()
 }
 
-/// The time by the real clock. On Linux it is asked for in the form in which it is wanted: `Instant` measures the same clock
-/// (`CLOCK_MONOTONIC`), but turning it into nanoseconds takes as long as reading it.
+/// The time by the real clock. On Linux this reads `CLOCK_MONOTONIC` directly: `Instant` measures
+/// the same clock, but converting it into nanoseconds takes as long as reading it.
 #[cfg(target_os = "linux")]
 pub(crate) fn real_now() -> Nanos {
     read(ClockId::CLOCK_MONOTONIC)
@@ -135,7 +138,7 @@ fn read(clock: ClockId) -> Nanos {
     }
 }
 
-/// The time by the real clock, or some milliseconds less, at a fraction of the price.
+/// The time by the real clock, or up to some milliseconds less, at a fraction of the cost.
 #[cfg(target_os = "linux")]
 pub(crate) fn rough_now() -> Nanos {
     read(ClockId::CLOCK_MONOTONIC_COARSE)
@@ -154,7 +157,7 @@ pub(crate) fn real_now() -> Nanos {
     nanos(instant_now().saturating_duration_since(*START.get_or_init(instant_now)))
 }
 
-/// A duration as nanoseconds, [`NEVER`] if it has more than fit.
+/// A duration as nanoseconds, or [`NEVER`] if they do not fit.
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     duration
         .as_secs()
@@ -174,7 +177,8 @@ pub(crate) fn to_instant(time: Nanos) -> Instant {
     epoch.moment.checked_add(after).unwrap_or_else(|| epoch.moment + FAR)
 }
 
-/// The nanoseconds of `moment`; 0 for one too early for them, which is due at once like every moment that has passed.
+/// The nanoseconds of `moment`. For a moment before the epoch this is 0, which is due at once like
+/// every moment that has passed.
 pub(crate) fn from_instant(moment: Instant) -> Nanos {
     let epoch = epoch();
     match moment.checked_duration_since(epoch.moment) {

@@ -1,7 +1,7 @@
-//! Context variables as data: persistent maps from variables to values, and which task has which.
+//! Context variables as data: persistent maps from variables to values, and the map of each task.
 //!
-//! A copy of a map is the copy of a pointer; `set` copies the map itself if it is shared. Values are the user's, and so is
-//! what happens when they are dropped: whatever leaves a map is handed to the caller.
+//! Copying a map copies a pointer; `set` copies the map itself if it is shared. Dropping a value
+//! runs user code, so a value that leaves a map is returned to the caller.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use super::room::trim_list;
 
-/// Which variable: the address of its `static`.
+/// Identifies a variable by the address of its `static`.
 pub(crate) type VarId = usize;
 
-/// What a variable is set to.
+/// The value of a variable.
 #[derive(Clone)]
 pub(crate) enum Value {
     Local(Rc<dyn Any>),
-    /// It goes along to other threads.
+    /// A value that calls on other threads see too.
     Threadsafe(ThreadsafeValue),
 }
 
@@ -55,7 +55,7 @@ impl Values {
         Some(entries[at].1.clone())
     }
 
-    /// Hands out the former value.
+    /// Sets a variable. Returns the former value.
     #[must_use = "dropping it may run user code"]
     pub(crate) fn set(&mut self, var: VarId, value: Value) -> Option<Value> {
         // If the entries are shared, another owner of each value remains, so that this drops none.
@@ -70,7 +70,7 @@ impl Values {
     }
 }
 
-/// Those of a context that may go to another thread.
+/// The values of a context that may go to another thread.
 #[derive(Default)]
 pub(crate) struct ThreadsafeValues {
     entries: Vec<(VarId, ThreadsafeValue)>,
@@ -106,11 +106,11 @@ impl From<ThreadsafeValues> for Values {
 /// Values that several tasks see and change.
 pub(crate) type SharedValues = Rc<Cell<Values>>;
 
-/// Calls `f` with what `shared` holds; `f` must not run user code.
+/// Calls `f` with the values in `shared`. `f` must not run user code.
 pub(crate) fn with_shared<R>(shared: &Cell<Values>, f: impl FnOnce(&mut Values) -> R) -> R {
     let mut values = shared.take();
     let result = f(&mut values);
-    // What is replaced are the empty values that `take` has left.
+    // This drops only the empty values that `take` has left.
     shared.set(values);
     result
 }
@@ -150,7 +150,7 @@ impl Vars {
 #[derive(Default)]
 pub(crate) struct VarTable {
     of_task: Vec<Vars>,
-    /// The context that was chosen for the task that is created next, a moment from now.
+    /// The context chosen for the next task, which is created at once.
     next: Option<Vars>,
     is_used: bool,
 }
@@ -170,12 +170,12 @@ impl VarTable {
         self.is_used
     }
 
-    /// What a new task starts with that is created by the one in `slot`.
+    /// The context that a new task inherits from its creator in `slot`.
     pub(crate) fn for_child_of(&mut self, slot: u32) -> Vars {
         self.next.take().unwrap_or_else(|| Vars::Own(self.copy(slot)))
     }
 
-    /// Chooses the context of the next task, or takes the choice back; hands out the former one.
+    /// Chooses the context of the next task, or clears the choice. Returns the former choice.
     #[must_use = "dropping it may run user code"]
     pub(crate) fn choose(&mut self, next: Option<Vars>) -> Option<Vars> {
         self.is_used |= next.is_some();
@@ -189,7 +189,7 @@ impl VarTable {
         }
     }
 
-    /// Gives back the room for slots that no task can have: there are `slots` at most.
+    /// Releases memory for slots from `slots` on, which no task can have.
     pub(crate) fn trim(&mut self, slots: usize) {
         if self.of_task.len() > 2 * slots {
             self.of_task.truncate(slots);
@@ -197,7 +197,7 @@ impl VarTable {
         }
     }
 
-    /// Hands out the former context of the task.
+    /// Sets the context of the task. Returns the former one.
     #[must_use = "dropping it may run user code"]
     pub(crate) fn replace(&mut self, slot: u32, vars: Vars) -> Vars {
         if vars.is_empty() && slot as usize >= self.of_task.len() {

@@ -1,8 +1,9 @@
-//! Waiters: who is to be woken, in eight bytes.
+//! Waiters: whom to wake, in eight bytes.
 //!
-//! A timer, a socket's direction, a task's handle: each remembers whom to wake. If that is a task of ours, its
-//! waker's key is stored; the waker of another executor or combinator (`FuturesUnordered`, a host's) is kept in a slab
-//! beside, and its index stored. Clone, wake and drop of such a waker are user code: they happen outside.
+//! A timer, a direction of a socket and the handle of a task each store a waiter. For one of our
+//! tasks it is the key of its waker. The waker of another executor or combinator
+//! (`FuturesUnordered`, a host) is kept in a slab, and the waiter is its index. Cloning, waking and
+//! dropping such a waker runs user code, so that happens outside of the loop's state.
 
 use std::mem;
 use std::task::Waker;
@@ -10,23 +11,24 @@ use std::task::Waker;
 use super::key::{self, FOREIGN_INDEX, NO_INDEX, Serial, WakerKey};
 use super::room::Slots;
 
-/// An entry has two numbers of so many bits.
+/// The bits of each of the two numbers of an entry.
 const ENTRY_BITS: u32 = 26;
 
-/// Nobody, a key, the index of a stored waker, or an entry of a ready list.
+/// No waiter, a key, the index of a stored waker, or an entry of a ready list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "whoever holds the waiter must wake or release it"]
+#[must_use = "wake or release the waiter"]
 pub(crate) struct Waiter(WakerKey);
 
 impl Waiter {
-    /// The key 0 is nobody's: no loop has the index 0.
+    /// The key 0 belongs to no task: no loop has the index 0.
     pub(crate) const NOBODY: Self = Self(WakerKey::from_word(0));
 
     pub(crate) fn of_key(key: WakerKey) -> Self {
         Self(key)
     }
 
-    /// An entry of the ready list `list`, for `index`; there are 2^26 of each at most. Its registry index is nobody's too.
+    /// An entry of the ready list `list`, for `index`. There are at most 2^26 of each. Its registry
+    /// index belongs to no loop either.
     pub(crate) fn of_entry(list: u32, index: u32) -> Self {
         let list = u64::from(list) + 1;
         assert!(
@@ -54,7 +56,7 @@ impl Waiter {
         self.0.index() == FOREIGN_INDEX
     }
 
-    /// The key, if it is one of a task of ours.
+    /// The key, if this waits for one of our tasks.
     pub(crate) fn key(self) -> Option<WakerKey> {
         (self.0.index() != NO_INDEX && !self.is_foreign()).then_some(self.0)
     }
@@ -75,7 +77,7 @@ pub(crate) struct ForeignWakers {
 }
 
 impl ForeignWakers {
-    /// Whether waking `waiter` wakes what `waker` wakes.
+    /// Whether `waiter` and `waker` wake the same task.
     pub(crate) fn is(&self, waiter: Waiter, waker: &Waker) -> bool {
         let known = waiter.foreign_index().and_then(|index| self.wakers.get(index));
         known.is_some_and(|known| known.will_wake(waker))
@@ -85,7 +87,7 @@ impl ForeignWakers {
         Waiter::foreign(self.wakers.insert(waker))
     }
 
-    /// At the end of the loop: empties the store. Waiters that are left stand for nobody then.
+    /// At the end of the loop: empties the store. Remaining waiters then wake nothing.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waker> + use<> {
         self.wakers.take().into_iter().map(|(_, waker)| waker)
     }

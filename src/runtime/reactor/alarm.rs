@@ -1,8 +1,9 @@
 //! An alarm that ends the reactor's wait at a deadline, to tens of microseconds.
 //!
-//! The poll's own time limit counts whole milliseconds. On Linux a timer descriptor, registered like any other source, is exact
-//! and also stays set from one wait to the next: a wait whose deadline is not earlier than the alarm costs no system
-//! call. Elsewhere the poll's limit is what there is.
+//! The poll's own time limit counts whole milliseconds. On Linux a timer descriptor, registered
+//! like any other source, is exact. It also stays set from one wait to the next, so a wait whose
+//! deadline is not earlier than the alarm needs no system call. Elsewhere there is only the poll's
+//! limit.
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use nowhere::Alarm;
@@ -36,8 +37,9 @@ mod on_linux {
             Ok(Self { timer, set_to: None })
         }
 
-        /// Makes sure that it rings no later than at `deadline`. It may ring earlier, for a timer that was
-        /// cancelled since: that wakes the loop once for nothing, and saves setting it for each park.
+        /// Makes sure that the alarm rings at `deadline` at the latest. It may ring earlier, for a
+        /// timer that was cancelled meanwhile. That wakes the loop once in vain, but saves setting
+        /// the alarm at each park.
         pub(in super::super) fn set(&mut self, deadline: Nanos, now: Nanos) -> io::Result<()> {
             if self.set_to.is_some_and(|time| now < time && time <= deadline) {
                 return Ok(());

@@ -1,4 +1,4 @@
-//! Any descriptor as a source: what mio has no type of its own for.
+//! Any descriptor as a source, for kinds that mio has no type for.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -7,7 +7,7 @@ use mio::event::Source;
 use mio::unix::{SourceFd, pipe};
 use mio::{Interest, Registry, Token};
 
-/// Makes a source of what owns a descriptor.
+/// Makes a source of an owner of a descriptor.
 #[derive(Debug)]
 pub(crate) struct FdSource<T>(pub(crate) T);
 
@@ -35,8 +35,8 @@ impl<T: AsFd> Source for FdSource<T> {
     }
 }
 
-/// The end to read from and the end to write to of a new pipe: non-blocking, and closed on exec from their birth, also on
-/// systems that need more than one call for it, which mio knows.
+/// Makes a pipe and returns its receiving and its sending end, non-blocking and close-on-exec. mio
+/// knows how to do that on systems that need several calls for it.
 pub(crate) fn pipe_ends() -> io::Result<(OwnedFd, OwnedFd)> {
     let (sender, receiver) = pipe::new()?;
     Ok((receiver.into(), sender.into()))

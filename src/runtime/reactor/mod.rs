@@ -1,9 +1,10 @@
-//! The reactor: turns the operating system's readiness into wakes. The only code of the kernel that blocks, and
-//! the only one that knows mio.
+//! The reactor: turns the operating system's readiness into wakes. It is the only code of the
+//! kernel that blocks, and the only one that knows mio.
 //!
-//! Each I/O object is a [`Source`] in a slab, registered once, edge-triggered, for all that it can ever wait for. Its token is
-//! slot and serial, so an event for a former tenant of the slot is recognised; and a slot is used again only after the
-//! poll that follows its release, which holds also where a token has no room for a serial.
+//! Each I/O object is a [`Source`] in a slab, registered once, edge-triggered, for everything it
+//! can ever wait for. Its token consists of slot and serial, so the reactor recognises an event for
+//! a former tenant of the slot. A slot is reused only after the poll that follows its release,
+//! which also helps where a token has no room for a serial.
 
 mod alarm;
 mod fd;
@@ -28,15 +29,16 @@ use crate::runtime::data::waiter::Waiter;
 use alarm::Alarm;
 pub(crate) use fd::{FdSource, pipe_ends};
 pub(crate) use mio::event::Source as EventSource;
-/// What a signal handler writes to; here because mio has its home here.
+/// The pipe that a signal handler writes to. It is here because only this folder uses mio.
 pub(crate) use mio::net::UnixStream as SignalPipe;
 pub(crate) use source::{Direction, Drained, EntryId, Source};
 
-/// How many events one poll takes in at most; the next poll takes the rest.
+/// The maximum number of events per poll. The next poll takes in the rest.
 const EVENTS: usize = 1024;
 
-/// The longest time limit of one poll. The kernel takes milliseconds in 32 bits, and a longer wait would wrap around to a short
-/// or an endless one. The loop looks around and waits again.
+/// The longest time limit of one poll. The kernel takes milliseconds in 32 bits, so a longer limit
+/// could wrap around to a short or endless one. After this time the loop looks around and waits
+/// again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60 * 24);
 const _: () = assert!(LONGEST_WAIT.as_millis() < i32::MAX as u128);
 
@@ -51,7 +53,8 @@ pub(crate) struct Reactor {
     /// Released, but not to be used again before the next poll.
     released: Vec<u32>,
     alarm: Option<Alarm>,
-    /// The process that made the reactor: a forked child shares the descriptor and must keep off it.
+    /// The process that made the reactor. A forked child shares the descriptor, and must not use
+    /// it.
     process: OwnProcess,
 }
 
@@ -62,7 +65,7 @@ pub(crate) enum Wait {
     Until { deadline: Nanos, now: Nanos },
 }
 
-/// What a source is registered for.
+/// The events that a source is registered for.
 #[derive(Clone, Copy)]
 pub(crate) enum Interests {
     Read,
@@ -102,16 +105,17 @@ impl Reactor {
         Ok(key::slot(self.sources.insert(source)))
     }
 
-    /// Ends the registration. What waited for the source is handed over: it must notice. Without `io`, that has been closed
-    /// already and has left the poll by itself; or, if its descriptor had a duplicate, its events name a former tenant.
+    /// Ends the registration. Returns the waiters, which must notice. Without `io`, the object is
+    /// already closed, which removed it from the poll; if its descriptor had a duplicate, further
+    /// events name a former tenant.
     pub(crate) fn release(
         &mut self,
         slot: u32,
         io: Option<&mut dyn EventSource>,
         wake: impl FnMut(Waiter),
     ) {
-        // In a forked child this would end the parent's registration. Elsewhere a failure means that the descriptor was
-        // closed behind our back.
+        // In a forked child this would end the parent's registration. Elsewhere a failure means
+        // that other code has closed the descriptor.
         if let Some(io) = io.filter(|_| self.check_process().is_ok()) {
             self.poll.registry().deregister(io).ok();
         }
@@ -125,9 +129,10 @@ impl Reactor {
         self.sources.get_mut(slot as usize)
     }
 
-    /// Takes in events, waiting for the first one if so asked, and hands over who waited for them.
+    /// Takes in events, after waiting for the first one if asked to. Returns the waiters.
     pub(crate) fn wait(&mut self, wait: Wait, wake: impl FnMut(Waiter)) -> io::Result<()> {
-        // A child that took in events would take them from its parent, for good: they come once.
+        // Events come only once, so a forked child that took them in would steal them from its
+        // parent.
         self.check_process()?;
         let timeout = match wait {
             Wait::Not => Some(Duration::ZERO),
@@ -135,7 +140,7 @@ impl Reactor {
         };
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => self.dispatch(wake),
-            // A signal: the caller looks around and comes back.
+            // A signal interrupted the wait. The caller looks around and waits again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -167,7 +172,8 @@ impl Reactor {
         }
     }
 
-    /// The time limit for the poll itself. `None`: the alarm ends the wait, or nothing needs to.
+    /// The time limit for the poll itself. `None` if the alarm ends the wait, or if it needs no
+    /// limit.
     fn timeout(&mut self, deadline: Nanos, now: Nanos) -> Option<Duration> {
         if deadline == NEVER {
             return None;
@@ -237,7 +243,8 @@ impl From<Interests> for Interest {
 
 const SLOT_MASK: usize = u32::MAX as usize;
 
-/// Slot and, where a token has room for it, serial. Serials have 20 bits, so no token meets `WAKE` or `ALARM`.
+/// Slot and, where a token has room for it, serial. Serials have 20 bits, so no token meets `WAKE`
+/// or `ALARM`.
 fn token(slot: usize, serial: Serial) -> Token {
     let bits = u64::from(serial.number()) << 32 | slot as u64;
     #[expect(clippy::cast_possible_truncation, reason = "on 32 bits only the slot is left")]

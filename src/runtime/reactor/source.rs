@@ -1,15 +1,17 @@
-//! A registered I/O object, as the reactor sees it: what it is ready for, and who waits for it.
+//! A registered I/O object, as the reactor sees it: its readiness, and its waiters.
 //!
-//! Readiness is a guess that only an operation can refute: a new source counts as ready, an edge makes it ready
-//! again, and `WouldBlock` (or, on TCP streams, a short read or write) says that it is not. Everything happens on one thread and
-//! events are taken in between polls only, so nothing can come between an operation and what it says.
+//! Readiness is a guess that only an operation can refute. A new source counts as ready, and an
+//! edge makes it ready again. `WouldBlock` (or, on TCP streams, a short read or write) says that it
+//! is not ready. Everything happens on one thread, and events are taken in only between polls, so
+//! no event can come between an operation and its result.
 //!
-//! Waiters have entries of their own, with an identity that does not depend on the waker: two futures of one task
-//! may wait for one direction, and dropping one does not make the other miss its wake.
+//! Each waiter has an entry of its own, with an identity that does not depend on its waker. Two
+//! futures of one task may wait for one direction, and dropping one of them does not make the other
+//! miss its wake.
 //!
-//! An edge wakes every waiter of its direction, since a waiter that was woken need not be polled soon: a `select!` may keep it
-//! while another arm runs. Entries are found in a tree, so that the cost of a waiter hardly grows with their number, and the
-//! oldest entry is woken first.
+//! An edge wakes every waiter of its direction, because a woken waiter may not be polled soon: a
+//! `select!` may keep it while another arm runs. The entries form a tree, so the cost of a waiter
+//! hardly grows with their number, and the oldest entry is woken first.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -23,7 +25,7 @@ pub(crate) enum Direction {
     Write,
 }
 
-/// Why an operation says that the source is not ready any more.
+/// Why an operation shows that the source is no longer ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drained {
     /// It returned `WouldBlock`.
@@ -37,8 +39,8 @@ pub(crate) enum Drained {
 pub(crate) struct EntryId(u64);
 
 impl EntryId {
-    /// The one entry of a direction for callers that have no place for an identity, as `poll_read`: the last one who
-    /// polls is the one who is woken, as these traits say.
+    /// The shared entry of a direction, for callers without room for an identity, such as
+    /// `poll_read`. It wakes the caller that polled last, which is the contract of these traits.
     pub(crate) const POLL: Self = Self(0);
 }
 
@@ -47,16 +49,17 @@ pub(crate) struct Source {
     write: Side,
     serial: Serial,
     next_entry: u64,
-    /// A short read or write means drained. Not so where urgent data splits reads, nor where records have edges.
+    /// A short read or write means drained. Not so where urgent data splits reads, nor where
+    /// records have edges.
     short_means_drained: bool,
-    /// The registration ended: everything is ready, so that whoever waits sees it.
+    /// The registration has ended: everything counts as ready, so that every waiter sees it.
     released: bool,
 }
 
 struct Side {
     /// Assume that an operation will do something.
     ready: bool,
-    /// The peer, or we, closed this direction: never to be forgotten.
+    /// The peer, or this side, closed this direction. This is never reset.
     closed: bool,
     /// The usual waiter, without an allocation. Other waiters may be older.
     one: Option<Entry>,
@@ -88,7 +91,7 @@ impl Source {
         side.ready || side.closed
     }
 
-    /// An operation came to an end of what there was.
+    /// An operation has used up the readiness.
     pub(crate) fn drained(&mut self, direction: Direction, why: Drained) {
         let by_rule = self.short_means_drained;
         let side = self.side_mut(direction);
@@ -97,7 +100,8 @@ impl Source {
             Drained::Short => side.ready = false,
             Drained::WouldBlock => {
                 side.ready = false;
-                // The operation knows better than an old event. If it kept on counting as ready, its task would spin.
+                // The operation is newer than the event. If the source still counted as ready, its
+                // task would spin.
                 side.closed = false;
             }
         }
@@ -132,7 +136,7 @@ impl Source {
         self.short_means_drained = false;
     }
 
-    /// An edge: wakes everybody who waits for the direction, the oldest entry first.
+    /// An edge. Wakes all waiters of the direction, the oldest entry first.
     pub(super) fn set_ready(
         &mut self,
         direction: Direction,
@@ -148,7 +152,7 @@ impl Source {
             Some(Entry { id, waiter }) => drop(more.insert(id, waiter)),
             None => {}
         }
-        // The tree's memory goes with it: most sources never have a second waiter again.
+        // This also releases the tree's memory: most sources never have a second waiter again.
         mem::take(more).into_values().for_each(wake);
     }
 
@@ -211,7 +215,7 @@ mod tests {
         BOTH.map(|direction| source.is_ready(direction))
     }
 
-    /// What a source may have seen before.
+    /// The states that a source may be in.
     #[derive(Clone, Copy, PartialEq, Debug)]
     enum State {
         New,
@@ -253,10 +257,11 @@ mod tests {
                         Event::ClosingEdge => drop(edge(&mut source, direction, true)),
                     }
                     let expected = match (state, event) {
-                        // An operation that would block refutes whatever was assumed.
+                        // An operation that would block refutes every assumption.
                         (_, Event::WouldBlock) => false,
                         (_, Event::Edge | Event::ClosingEdge) => true,
-                        // Nothing more comes after the end, but the end is to be read; urgent data splits reads.
+                        // Nothing more comes after the end, but the end is to be read; urgent data
+                        // splits reads.
                         (State::Closed | State::Urgent, Event::Short) => true,
                         (State::New | State::Drained, Event::Short) => false,
                     };
@@ -367,7 +372,8 @@ mod tests {
         assert_eq!(edge(&mut source, Read, false), []);
     }
 
-    /// What the processor takes for `crowd` waiters that wait, change their wakers, are woken, wait again, and go.
+    /// The CPU time of `crowd` waiters that wait, change their wakers, are woken, wait again, and
+    /// go.
     fn cost_of(crowd: u32) -> Duration {
         let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
         let start = clock_gettime(clock).unwrap();
@@ -391,7 +397,8 @@ mod tests {
     fn the_cost_of_a_waiter_hardly_grows_with_their_number() {
         let cost = |crowd| (0..3).map(|_| cost_of(crowd)).min().unwrap();
         let (few, many) = (cost(1000), cost(16_000));
-        // 16 times as many cost 16 times as much, and a bit more in a tree. In a list it would be 256.
+        // 16 times as many cost 16 times as much, and a bit more in a tree. In a list it would be
+        // 256.
         assert!(many < few * 80, "{few:?} and {many:?}");
     }
 

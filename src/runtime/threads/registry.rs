@@ -1,8 +1,9 @@
 //! The registry of loops: from the index in a key to the inbox of the loop, on any thread.
 //!
-//! Entries are made at their first use, stay for ever and serve one loop after another, so whoever holds
-//! an index always finds an inbox, and no reference count guards it. Indices are given out in turn and task numbers go on
-//! where the last tenant stopped, so no number ever repeats, and a stale waker practically never meets its serial again.
+//! An entry is made at its first use, stays for ever, and serves one loop after another. So an
+//! index always leads to an inbox, without a reference count. Indices are given out in turn, and
+//! task numbers continue where the last tenant stopped. So no number repeats, and a stale waker
+//! almost never meets its serial again.
 
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -19,7 +20,7 @@ static REGISTRY: [OnceLock<Entry>; PLACES as usize] = [const { OnceLock::new() }
 static NEXT: AtomicU16 = AtomicU16::new(NO_INDEX + 1);
 
 struct Entry {
-    /// What the next tenant gets. Locked by the tenant for as long as it has the place.
+    /// The numbers for the next tenant. The current tenant keeps this locked.
     next: Mutex<Next>,
     inbox: Inbox,
 }
@@ -48,7 +49,7 @@ impl Place {
             let entry = REGISTRY[usize::from(index)].get_or_init(Entry::new);
             let mut next = match entry.next.try_lock() {
                 Ok(next) => next,
-                // The thread of the last tenant panicked; the numbers are whole.
+                // The thread of the last tenant panicked, but the numbers are consistent.
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => continue,
             };
@@ -74,7 +75,7 @@ impl Place {
         self.next.task
     }
 
-    /// Closes the inbox; wakes from now on vanish. Returns what was not read.
+    /// Closes the inbox: later wakes have no effect. Returns the unread mail.
     pub(crate) fn close(&mut self) -> (Mail, Option<Waker>) {
         self.is_closed = true;
         self.inbox.close()
@@ -103,7 +104,8 @@ impl Entry {
     }
 }
 
-/// The inbox of the loop `run`'s place. Another loop may have it by now: calls name their tenant.
+/// The inbox at the place of the loop `run`. Another loop may have the place by now, so calls name
+/// their tenant.
 pub(crate) fn inbox_at(run: RunNumber) -> Option<&'static Inbox> {
     REGISTRY[usize::from(run.index())].get().map(|entry| &entry.inbox)
 }
@@ -113,19 +115,19 @@ pub(crate) fn thread_of(run: RunNumber) -> Option<Thread> {
     inbox_at(run)?.thread_of(run.generation())
 }
 
-/// Has `call` done on the thread of the loop `run`; drops it here if that loop has ended.
+/// Sends `call` to the thread of the loop `run`. If that loop has ended, drops `call` here.
 pub(crate) fn send_home(run: RunNumber, call: impl FnOnce() + Send + 'static) {
     if let Some(inbox) = inbox_at(run) {
         let _dropped_here = inbox.send_call(run.generation(), Box::new(call));
     }
 }
 
-/// Has a task of the loop `run` cancelled. `false`: that loop has ended.
+/// Cancels a task of the loop `run`. Returns `false` if that loop has ended.
 pub(crate) fn cancel_remote(run: RunNumber, cancel: Cancel) -> bool {
     inbox_at(run).is_some_and(|inbox| inbox.send_cancel(run.generation(), cancel))
 }
 
-/// Wakes from a thread that does not run the loop of `key` at this moment.
+/// Wakes a task from a thread that is not currently running the task's loop.
 pub(crate) fn wake_remote(key: WakerKey) {
     if let Some(entry) = REGISTRY[usize::from(key.index())].get() {
         entry.inbox.send_wake(key);
@@ -142,7 +144,8 @@ mod tests {
         let (run, index) = (first.run(), first.run().index());
         assert!(thread_of(run).is_some());
         first.set_next_task(TaskNumber::FIRST.next());
-        // As if it had been given many times since. A handle of the first loop may outlive all of them.
+        // As if it had been given many times since. A handle of the first loop may outlive all of
+        // them.
         first.next.generation += (1 << 20) - 1;
         drop(first);
         assert!(thread_of(run).is_none());

@@ -1,10 +1,11 @@
 //! A key as a `std::task::Waker` and back: the home of the crate's one `unsafe` block.
 //!
-//! The key *is* the waker's data word, so clone is a copy and drop is empty: a waker owns nothing, keeps
-//! nothing alive and can be used on any thread for ever. Where pointers have fewer than 64 bits, the key sits in
-//! an `Arc` behind the waker instead; `--cfg oneloop_boxed_wakers` forces that form for the tests.
+//! The key *is* the waker's data word, so clone is a copy and drop is empty: a waker owns nothing,
+//! keeps nothing alive and can be used on any thread for ever. Where pointers have fewer than 64
+//! bits, the key sits in an `Arc` behind the waker instead; `--cfg oneloop_boxed_wakers` forces
+//! that form for the tests.
 //!
-//! What waking means is not known here: [`Wake`] tells.
+//! This file does not know what waking does: [`Wake`] does it.
 
 #[cfg(any(not(target_pointer_width = "64"), oneloop_boxed_wakers))]
 pub(crate) use boxed::Wakers;
@@ -13,12 +14,12 @@ pub(crate) use word::Wakers;
 
 use crate::runtime::data::key::WakerKey;
 
-/// What a waker of ours does when it is woken.
+/// The effect of waking one of our wakers.
 pub(crate) trait Wake: 'static {
     /// The `static` that makes these wakers.
     fn wakers() -> &'static Wakers;
 
-    /// Called on any thread, at any time, also after the loop of the key is gone.
+    /// Called on any thread, at any time, even after the loop of the key has ended.
     fn wake(key: WakerKey);
 }
 
@@ -30,8 +31,8 @@ mod word {
 
     use super::{Wake, WakerKey};
 
-    /// Makes wakers of keys and reads the keys of those it made. Lives in a `static`: the address of its
-    /// table tells our wakers from all others.
+    /// Makes wakers of keys and reads the keys of those it made. Lives in a `static`: the address
+    /// of its table tells our wakers from all others.
     pub(crate) struct Wakers {
         table: RawWakerVTable,
     }
@@ -43,7 +44,7 @@ mod word {
 
         /// Calls `f` with a waker that carries `key`.
         pub(crate) fn lend<R>(&'static self, key: WakerKey, f: impl FnOnce(&Waker) -> R) -> R {
-            // There is nothing to drop, and not to try saves an indirect call for each poll.
+            // Dropping the waker would do nothing. `ManuallyDrop` saves an indirect call per poll.
             f(&ManuallyDrop::new(self.waker(key)))
         }
 
@@ -54,9 +55,10 @@ mod word {
                 unsafe_code,
                 reason = "the standard library has no safe way from plain data to a `Waker`"
             )]
-            // SAFETY: `table` is private and set only in `new`. Its functions never dereference the word, so any bit
-            // pattern is a valid one; `clone` gives the same word with such a table again, `wake` (by value and by
-            // reference) reads the key, `forget` has nothing to free, and each may be called on any thread.
+            // SAFETY: `table` is private and set only in `new`. Its functions never dereference the
+            // word, so any bit pattern is a valid one; `clone` gives the same word with such a
+            // table again, `wake` (by value and by reference) reads the key, `forget` has nothing
+            // to free, and each may be called on any thread.
             unsafe {
                 Waker::new(word, &self.table)
             }
@@ -107,12 +109,12 @@ mod boxed {
         }
     }
 
-    /// How many wakers a thread remembers: as many as polls of ours are nested in practice.
+    /// How many wakers a thread remembers: as many as our polls are nested in practice.
     const REMEMBERED: usize = 4;
 
     thread_local! {
-        /// The wakers that were made last. Each is kept alive here, so its address is not used again
-        /// and tells it from every other waker.
+        /// The wakers that were made last. Each is kept alive here, so its address is not used
+        /// again and tells it from every other waker.
         static RECENT: RefCell<Vec<(Waker, WakerKey)>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -128,7 +130,8 @@ mod boxed {
 
         fn waker(&'static self, key: WakerKey) -> Waker {
             let waker = (self.make)(key);
-            // After the thread's locals are gone the waker works as well, its key just cannot be read.
+            // After the thread's locals are gone the waker works as well, its key just cannot be
+            // read.
             let _ = RECENT.try_with(|recent| {
                 let mut recent = recent.borrow_mut();
                 recent.truncate(REMEMBERED - 1);

@@ -1,16 +1,17 @@
-//! Repeats of the same line, of which only some are written. Pure: time is a parameter.
+//! Folds repeated lines: only some of them are written. Pure: time is a parameter.
 
 use log::Level;
 
 use crate::runtime::data::clock::Nanos;
 
-/// This many of the same are written before they are folded. Then the tenth, the hundredth and so on are.
+/// This many equal lines are written before they are folded. After that, the tenth, the hundredth
+/// and so on are written.
 const IN_FULL: u64 = 3;
 
-/// After this time, the next of the same is written whatever its number.
+/// After this time, the next equal line is written, whatever its number.
 const QUIET: Nanos = 60_000_000_000;
 
-/// This many different lines are told apart. The one that came least recently makes room.
+/// The number of different lines to remember. The least recent one is replaced.
 const LINES_MAX: usize = 64;
 
 pub(super) struct Folds {

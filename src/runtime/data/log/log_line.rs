@@ -1,4 +1,5 @@
-//! One line for the operator: through the `log` crate or, in a program without a logger, to standard error.
+//! One line for the operator: through the `log` crate or, in a program without a logger, to
+//! standard error.
 
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,7 +26,7 @@ static FOLDS: Mutex<Folds> = Mutex::new(Folds::new());
 static HAS_LOGGER: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// The logger runs on this thread: what it causes in its turn does not go to it again.
+    /// The logger runs on this thread. Lines that it causes itself do not go to it again.
     static IS_LOGGING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -33,11 +34,12 @@ thread_local! {
 enum Sink {
     Logger,
     Stderr,
-    /// The program wants none of it.
+    /// The program does not want the line.
     Nowhere,
 }
 
-/// Writes one line; what could break it is escaped. Of repeats only some are written, with their count.
+/// Writes one line, with line breaks and other control characters escaped. Of repeated lines it
+/// writes only some, with their count.
 pub(crate) fn log_line(level: Level, line: &str) {
     log_about(level, line, line);
 }
@@ -48,14 +50,14 @@ pub(crate) fn log_about(level: Level, about: impl Hash, line: &str) {
     if sink == Sink::Nowhere {
         return;
     }
-    // What is written for debugging is wanted whole.
+    // Lines below the level of a warning are never folded.
     if level > Level::Warn {
         return write(sink, level, &OneLine(line).to_string());
     }
     let mut hasher = DefaultHasher::new();
     about.hash(&mut hasher);
     let line = OneLine(line).to_string();
-    // A thread that holds the lock is about to let go of it, but a forked child would wait for ever.
+    // A thread that holds the lock soon releases it, but a forked child would wait for ever.
     let verdict = match FOLDS.try_lock() {
         Ok(mut folds) => folds.note(hasher.finish(), real_now(), level, &line),
         Err(TryLockError::Poisoned(folds)) => {
@@ -70,7 +72,7 @@ pub(crate) fn log_about(level: Level, about: impl Hash, line: &str) {
     }
 }
 
-/// Says how often the lines came that were folded and not told yet.
+/// Writes how often folded lines came that were not mentioned yet.
 pub(crate) fn tell_folded() {
     let Ok(mut folds) = FOLDS.try_lock() else { return };
     let untold = folds.take_untold(real_now());
@@ -120,13 +122,13 @@ fn has_logger() -> bool {
     size_of_val(logger) != 0 || logger.enabled(&metadata)
 }
 
-/// Calls the logger, which is user code. `None`: it panics, or has caused this itself.
+/// Calls the logger, which is user code. Returns `None` if the logger panics or caused this line.
 fn as_logger<R>(f: impl FnOnce() -> R) -> Option<R> {
     if IS_LOGGING.replace(true) {
         return None;
     }
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     IS_LOGGING.set(false);
-    // What the panic carries is leaked: its drop could panic again.
+    // The payload of the panic is leaked, because its drop could panic again.
     result.map_err(ManuallyDrop::new).ok()
 }

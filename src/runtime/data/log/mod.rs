@@ -1,7 +1,7 @@
-//! What the loop says to the operator of the program: which lines, and where they go.
+//! Lines for the operator of the program: which ones are written, and where.
 //!
-//! A line never blocks the loop, never panics and never leads to another line of its own, because it is written while the
-//! loop cannot run anything else.
+//! Writing a line never blocks the loop, never panics and never causes another line, because the
+//! loop cannot run anything else meanwhile.
 
 mod folds;
 pub(crate) mod log_line;

@@ -1,7 +1,9 @@
-//! Lines to standard error that never wait: where there is no room for one, it is lost, and that is told later.
+//! Lines to standard error that never wait. If there is no room for a line, it is lost, and a later
+//! line says so.
 //!
-//! `eprintln!` would wait for whoever should read a full pipe, and for other threads that wait for the same; and it panics
-//! where nothing can be written. The mode of the descriptor is left alone, since other processes share it.
+//! `eprintln!` would wait for the reader of a full pipe, and for other threads that wait for it. It
+//! also panics if it cannot write. This file does not change the mode of the descriptor, because
+//! other processes share it.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -15,19 +17,19 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::write;
 use socket2::SockRef;
 
-/// A longer line is cut. A pipe takes this much whole or not at all.
+/// A longer line is cut. A pipe accepts this many bytes as a whole or not at all.
 const LINE_MAX: usize = if PIPE_BUF < 512 { 512 } else { PIPE_BUF };
 
-/// What is put in place of the rest of a line that was cut.
+/// Replaces the rest of a line that is cut.
 const CUT: &str = " ...";
 
-/// Lines for which there was no room, and that were not told yet.
+/// Lost lines that no later line has mentioned yet.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// The last line was written in part.
 static IS_TORN: AtomicBool = AtomicBool::new(false);
 
-/// Writes `line` and a line break, as far as that needs no waiting.
+/// Writes `line` and a line break, if this is possible without waiting.
 pub(super) fn write_line(line: &str) {
     let lost = LOST.swap(0, Ordering::Relaxed);
     if lost > 0 {
@@ -42,7 +44,8 @@ pub(super) fn write_line(line: &str) {
     }
 }
 
-/// `false`: nothing was written, because there was no room. Other errors are nobody's affair: there is nowhere to tell them.
+/// Returns `false` if nothing was written because there was no room. Other errors are ignored,
+/// because there is nowhere to report them.
 fn try_write(line: &str) -> bool {
     let start = if IS_TORN.swap(false, Ordering::Relaxed) { "\n" } else { "" };
     let line = format!("{start}{}\n", cut(line));
@@ -66,7 +69,7 @@ fn try_write(line: &str) -> bool {
     is_partial || !matches!(result, Err(Errno::EAGAIN))
 }
 
-/// Calls `f` with what writes to `stderr` and gives `EAGAIN` instead of waiting.
+/// Calls `f` with a writer to `stderr` that returns `EAGAIN` instead of waiting.
 fn without_waiting<R>(
     stderr: BorrowedFd<'_>,
     f: impl FnOnce(&mut dyn FnMut(&[u8]) -> nix::Result<usize>) -> nix::Result<R>,
@@ -83,7 +86,7 @@ fn without_waiting<R>(
     }
     match reopened(stderr) {
         Ok(file) => f(&mut |data| write(&file, data)),
-        // Nobody reads.
+        // The pipe has no reader.
         Err(error) if errno(&error) == Errno::ENXIO => Err(Errno::EPIPE),
         Err(_) => f(&mut |data| {
             let mut fds = [PollFd::new(stderr, PollFlags::POLLOUT)];
@@ -97,7 +100,7 @@ fn without_waiting<R>(
 
 /// The same pipe or terminal with a mode of its own, in which writes do not wait.
 ///
-/// A poll before each write would be enough, were there no other writers: another thread may take the room in between.
+/// A poll before each write is not enough: another writer may take the room in between.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn reopened(stderr: BorrowedFd<'_>) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;

@@ -1,8 +1,9 @@
 //! The timers of a loop: pure data. The time is a parameter here, never read.
 //!
-//! A timer waits in the [`Wheel`] (insert and cancel cost the same however many wait) until its slot of 65 us comes up. Then it
-//! moves to a small heap, ordered by deadline and, among equals, by the order of arming: that makes the order
-//! exact, not rounded to a slot. What is due already when it is armed goes to the heap at once.
+//! A timer waits in the [`Wheel`] until its slot of 65 us comes up; insert and cancel take constant
+//! time there. Then it moves to a small heap, which is ordered by deadline and, among equals, by
+//! the order of arming. The heap makes the order exact instead of rounded to a slot. A timer that
+//! is already due when it is armed goes to the heap at once.
 
 mod wheel;
 
@@ -15,7 +16,7 @@ use crate::runtime::data::room::{Slots, trim_heap};
 use crate::runtime::data::waiter::Waiter;
 use wheel::{Position, Wheel};
 
-/// The heap forgets cancelled timers when it holds more of them than this, and than living ones.
+/// The heap removes cancelled timers when it has more of them than this, and more than live ones.
 const STALE_MAX: usize = 64;
 
 /// The timers of one loop.
@@ -41,7 +42,7 @@ const _: () = assert!(size_of::<Option<Timer>>() == 32);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Its deadline never comes, so nothing looks for it.
+    /// Its deadline never comes, so it is in neither the wheel nor the heap.
     Never,
     InWheel,
     InHeap,
@@ -97,7 +98,8 @@ impl Timers {
         timer.waiter
     }
 
-    /// Expires what is due at `now`, in the order of the deadlines; hands the waiters over.
+    /// Expires the timers that are due at `now`, in the order of their deadlines. Returns their
+    /// waiters.
     pub(crate) fn expire(&mut self, now: Nanos, mut wake: impl FnMut(Waiter)) {
         let heap = &mut self.heap;
         self.wheel.advance(&mut self.slots, now, |slots, slot| push_due(heap, slots, slot));
@@ -119,8 +121,8 @@ impl Timers {
         trim_heap(&mut self.heap);
     }
 
-    /// When [`Timers::expire`] should run next: the earliest deadline or, where many timers share the wheel's first
-    /// slot, the moment when that slot opens, which is never later.
+    /// When [`Timers::expire`] should run next: the earliest deadline or, where many timers share
+    /// the wheel's first slot, the moment when that slot opens, which is never later.
     pub(crate) fn next_deadline(&mut self) -> Option<Nanos> {
         while let Some(Reverse(due)) = self.heap.peek() {
             if is_current(&self.slots, due) {

@@ -116,7 +116,8 @@ fn a_cancelled_timer_never_stands_for_one_that_is_armed_2_to_the_32_later() {
     timers.expire(NANOS_PER_DAY, |_| {});
     let slot = timers.arm(NANOS_PER_DAY + 1, waiter(0));
     assert_eq!(timers.remove(slot), waiter(0));
-    // The heap still has an entry for the first one. Numbers of 32 bits would make it stand for the second.
+    // The heap still has an entry for the first one. Numbers of 32 bits would make it stand for the
+    // second.
     timers.sequence = 1 << 32;
     assert_eq!(timers.arm(NANOS_PER_DAY + 1_000_000, waiter(1)), slot);
     assert_eq!(expired(&mut timers, NANOS_PER_DAY + 2), []);

@@ -1,12 +1,15 @@
-//! The timer wheel: eight levels of 64 slots; a slot of level 0 spans 2^16 ns (65 us), one of level n 64 times
-//! as much as one of level n - 1. Together they span every deadline that 64 bits can express.
+//! The timer wheel: eight levels of 64 slots; a slot of level 0 spans 2^16 ns (65 us), one of level
+//! n 64 times as much as one of level n - 1. Together they span every deadline that 64 bits can
+//! express.
 //!
-//! The wheel stands at a tick (65 us). Each timer lies at the level of the highest digit (base 64) in which its own tick
-//! differs from the wheel's, so every level's timers are later than all of the level below, and the first occupied slot
-//! of the lowest occupied level holds the earliest. When the wheel reaches a slot, its timers move down.
+//! The wheel stands at a tick (65 us). Each timer lies at the level of the highest digit (base 64)
+//! in which its own tick differs from the wheel's, so every level's timers are later than all of
+//! the level below, and the first occupied slot of the lowest occupied level holds the earliest.
+//! When the wheel reaches a slot, its timers move down.
 //!
-//! A slot lists the numbers of its timers, which lie elsewhere. Linked lists would need no memory for that, but following
-//! one is a chain of cache misses, one after the other; those of a list of numbers overlap.
+//! A slot lists the numbers of its timers, which lie elsewhere. Linked lists would need no memory
+//! for that, but following one is a chain of cache misses, one after the other; those of a list of
+//! numbers overlap.
 
 use std::mem;
 
@@ -20,10 +23,11 @@ const SLOTS: usize = 1 << DIGIT_BITS;
 const LEVELS: usize = 8;
 const _: () = assert!(TICK_BITS as usize + DIGIT_BITS as usize * LEVELS == Nanos::BITS as usize);
 
-/// So many timers of a slot are looked at for the exact next deadline; more would make parking slow.
+/// How many timers of a slot are searched for the exact next deadline. More would slow parking
+/// down.
 const LOOKED_AT: usize = 32;
 
-/// A slot that was emptied keeps room for so many timers.
+/// How many timers an emptied slot keeps room for.
 const KEPT_ROOM: usize = 256;
 
 pub(crate) struct Wheel {
@@ -56,7 +60,8 @@ impl Default for Wheel {
 }
 
 impl Wheel {
-    /// Inserts the timer, unless it is due in the wheel's present tick or before: then says `false`.
+    /// Inserts the timer. Returns `false`, and does not insert it, if it is due in the wheel's
+    /// current tick or before.
     #[must_use]
     pub(crate) fn insert(&mut self, timers: &mut impl Timers, timer: u32) -> bool {
         let tick = timers.deadline(timer) >> TICK_BITS;
@@ -89,7 +94,8 @@ impl Wheel {
         trim_list_to(list, KEPT_ROOM);
     }
 
-    /// Turns the wheel to `now`; hands over every timer whose tick has come, in no particular order.
+    /// Turns the wheel to `now`, and returns every timer whose tick has come, in no particular
+    /// order.
     pub(crate) fn advance<T: Timers>(
         &mut self,
         timers: &mut T,

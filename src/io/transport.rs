@@ -58,14 +58,14 @@ pub(crate) trait Transport: AsyncWrite {
 
     /// Lends the descriptor to `f`, which is called unless an error is returned.
     fn with_fd(&self, _f: &mut dyn FnMut(BorrowedFd<'_>)) -> io::Result<()> {
-        let what = "what is written to here is no connection with a descriptor";
+        let what = "the stream of this writer is not a connection with a descriptor";
         Err(io::Error::new(ErrorKind::Unsupported, what))
     }
 }
 
 /// The error of streams that are not IP connections.
 pub(crate) fn no_address() -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, "what is written to here has no IP address")
+    io::Error::new(ErrorKind::Unsupported, "the stream of this writer has no IP address")
 }
 
 pin_project! {

@@ -13,7 +13,7 @@ use crate::runtime::{Direction, EventSource, Moved, Registration};
 #[doc(hidden)]
 #[expect(
     unnameable_types,
-    reason = "what serves both kinds of streams is bound by it, nobody else"
+    reason = "only the code that serves both kinds of streams is bound by it"
 )]
 pub trait Socket: EventSource + AsFd + Send + Sync + 'static {
     /// Whether a short read or write means that the kernel has no more data or room. True only for

@@ -98,10 +98,7 @@ impl SignalKind {
             }
             _ => return Ok(()),
         };
-        Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            format!("nobody can listen for {self}: {reason}"),
-        ))
+        Err(io::Error::new(ErrorKind::InvalidInput, format!("cannot listen for {self}: {reason}")))
     }
 
     /// Adds to an error of the system, which says no more than a number.

@@ -30,7 +30,7 @@ impl<T> fmt::Debug for SendError<T> {
 
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody receives from this channel any more")
+        f.write_str("this channel has no receiver any more")
     }
 }
 
@@ -82,7 +82,7 @@ impl<T> fmt::Display for TrySendError<T> {
         f.write_str(if self.is_full {
             "there is no room in this channel"
         } else {
-            "nobody receives from this channel any more"
+            "this channel has no receiver any more"
         })
     }
 }
@@ -99,7 +99,7 @@ impl RecvError {
 
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody sends to this channel any more")
+        f.write_str("this channel has no sender any more")
     }
 }
 
@@ -137,7 +137,7 @@ impl fmt::Display for TryRecvError {
         f.write_str(if self.is_empty {
             "nothing is in this channel yet"
         } else {
-            "nobody sends to this channel any more"
+            "this channel has no sender any more"
         })
     }
 }

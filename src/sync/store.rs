@@ -17,7 +17,7 @@ impl<T: Ord> Order<T> for Smallest<T> {}
 /// The storage for a queue's items. It borrows nothing while foreign code runs; only comparisons
 /// are foreign code.
 #[doc(hidden)]
-#[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+#[expect(clippy::len_without_is_empty, reason = "no code needs it")]
 pub trait Store<T>: Default {
     /// Adds an item. If this panics, no item is lost, not even the new one.
     fn push(&self, item: T);

@@ -95,7 +95,7 @@ impl Builder {
     /// # Panics
     ///
     /// Panics if no loop runs on this thread.
-    #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+    #[must_use = "await the task for its output, or call `detach` to let it run by itself"]
     #[track_caller]
     #[doc(alias = "spawn")]
     pub fn create_task<F>(self, future: F) -> Task<F::Output>
@@ -152,7 +152,7 @@ impl Builder {
     /// assert_eq!(runtime.run(task).unwrap(), 42);
     /// # std::io::Result::Ok(())
     /// ```
-    #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+    #[must_use = "await the task for its output, or call `detach` to let it run by itself"]
     #[track_caller]
     pub fn create_task_on<F>(self, runtime: &Runtime, future: F) -> Task<F::Output>
     where

@@ -37,9 +37,9 @@ use crate::runtime::{BoxedError, BoxedJob, output_of};
 /// });
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "this cannot end with `{Self}`, which nobody would see",
+    message = "this cannot end with `{Self}`, because no code would see it",
     label = "ends with `{Self}`",
-    note = "what nobody awaits, as the handler of a server or a detached task, ends with `()` or with `Result<T, E>`",
+    note = "a future that is not awaited, such as the handler of a server or a detached task, ends with `()` or with `Result<T, E>`",
     note = "to drop the value of a task, drop the task's handle, or end its future with `;`"
 )]
 pub trait Outcome {

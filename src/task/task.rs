@@ -32,7 +32,7 @@ use crate::runtime::{self, CancelReason, Runtime, TaskHandle, Timer, When, nanos
 ///     assert_eq!(task.await.unwrap(), 42);
 /// });
 /// ```
-#[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+#[must_use = "await the task for its output, or call `detach` to let it run by itself"]
 #[doc(alias = "spawn")]
 #[doc(alias = "spawn_local")]
 #[doc(alias = "ensure_future")]
@@ -51,7 +51,7 @@ impl Runtime {
     /// # Panics
     ///
     /// Unlike [`create_task`], never panics because no loop is running: that is its purpose.
-    #[must_use = "awaiting the task gives its output; `detach` says that nobody will"]
+    #[must_use = "await the task for its output, or call `detach` to let it run by itself"]
     #[track_caller]
     pub fn create_task<F>(&self, future: F) -> Task<F::Output>
     where

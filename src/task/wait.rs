@@ -118,7 +118,7 @@ pub struct FirstError;
 pub struct All;
 
 mod sealed {
-    #[expect(unnameable_types, reason = "so that nobody else can implement it")]
+    #[expect(unnameable_types, reason = "so that other crates cannot implement it")]
     pub trait Sealed {}
     impl Sealed for super::FirstCompleted {}
     impl Sealed for super::FirstError {}

@@ -84,7 +84,7 @@ pub struct Cancelled(());
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody waits for this call any more")
+        f.write_str("this call is no longer awaited")
     }
 }
 

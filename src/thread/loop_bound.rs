@@ -89,7 +89,7 @@ impl<T: 'static> LoopBound<T> {
     /// # Panics
     ///
     /// Panics if no loop runs on this thread.
-    #[must_use = "without its key, nobody reaches the value"]
+    #[must_use = "without its key, no code can reach the value"]
     #[track_caller]
     pub fn new(value: T) -> Self {
         let Some(values) = runtime::local(Values::default) else { runtime::no_loop("`LoopBound`") };

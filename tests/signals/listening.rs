@@ -193,15 +193,15 @@ fn what_nobody_can_listen_for_is_refused() -> Result<()> {
         let refused = [
             (
                 SignalKind::SIGKILL,
-                "nobody can listen for SIGKILL: the system lets no program handle it",
+                "cannot listen for SIGKILL: the system lets no program handle it",
             ),
             (
                 SignalKind::SIGSTOP,
-                "nobody can listen for SIGSTOP: the system lets no program handle it",
+                "cannot listen for SIGSTOP: the system lets no program handle it",
             ),
             (
                 SignalKind::SIGSEGV,
-                "nobody can listen for SIGSEGV: it tells of a fault in the code that runs, which cannot go on",
+                "cannot listen for SIGSEGV: it tells of a fault in the code that runs, which cannot go on",
             ),
         ];
         for (kind, message) in refused {

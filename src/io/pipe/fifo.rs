@@ -109,7 +109,7 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<OwnedFd> {
     let file = match options.custom_flags(flags.bits()).open(path) {
         Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
             let message = format!(
-                "nobody has the named pipe {} open for reading: `open_sender` waits for it",
+                "no process has the named pipe {} open for reading: `open_sender` waits for one",
                 path.display()
             );
             return Err(io::Error::new(ErrorKind::WouldBlock, message));

@@ -32,7 +32,7 @@ impl RecvError {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.missed {
-            0 => f.write_str("nobody sends to this channel any more"),
+            0 => f.write_str("this channel has no sender any more"),
             missed => write!(f, "the receiver was too slow and has missed {missed} items"),
         }
     }

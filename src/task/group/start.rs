@@ -15,7 +15,7 @@ use crate::task::{CancelOnDrop, JoinError};
 
 /// Lets a child that was [started](Group::start) report that it is ready. If the child drops it and
 /// goes on, `start` waits until the child ends.
-#[must_use = "whoever has started the child waits for `set`"]
+#[must_use = "the code that started the child waits for `set`"]
 pub struct Ready<V> {
     place: Rc<Place<V>>,
 }

@@ -75,7 +75,7 @@ fn senders_get_their_items_back_when_the_last_receiver_is_gone() {
         assert!(sender.is_closed());
         assert_eq!(send.wakes(), 1);
         let error = send.ready().unwrap_err();
-        assert_eq!(error.to_string(), "nobody receives from this channel any more");
+        assert_eq!(error.to_string(), "this channel has no receiver any more");
         assert_eq!(error.into_inner(), 1);
         let error = sender.try_send(2).unwrap_err();
         assert!(error.is_closed() && error.into_inner() == 2);

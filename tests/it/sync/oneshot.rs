@@ -32,7 +32,7 @@ fn a_sender_that_is_dropped_wakes_the_receiver_with_an_error() {
     drop(sender);
     assert_eq!(receiver.wakes(), 1);
     let error = receiver.ready().unwrap_err();
-    assert_eq!(error.to_string(), "nobody sends to this channel any more");
+    assert_eq!(error.to_string(), "this channel has no sender any more");
 }
 
 #[test]

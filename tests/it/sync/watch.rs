@@ -57,7 +57,7 @@ fn the_last_value_is_seen_before_the_end() {
     assert!(receiver.is_closed());
     at_once(receiver.changed()).unwrap();
     let error = at_once(receiver.changed()).unwrap_err();
-    assert_eq!(error.to_string(), "nobody sends to this channel any more");
+    assert_eq!(error.to_string(), "this channel has no sender any more");
     assert_eq!(*receiver.borrow(), 1);
 }
 

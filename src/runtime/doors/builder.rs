@@ -1,4 +1,4 @@
-//! `Builder`: the options of a loop; and `run`, for all who need none.
+//! `Builder`: the options of a loop; and `run`, which uses the defaults.
 
 use std::fmt;
 use std::io;
@@ -28,7 +28,7 @@ use crate::runtime::threads::registry::Place;
 /// assert!(start.elapsed() < Duration::from_secs(60));
 /// ```
 ///
-/// It stays on its thread, since its hook may be local:
+/// A builder stays on its thread, because its hook may be local:
 ///
 /// ```compile_fail,E0277
 /// let builder = oneloop::Builder::new();
@@ -44,7 +44,7 @@ pub struct Builder {
     on_unhandled: Option<UnhandledHook>,
     fail_on_unhandled: bool,
     slow_poll: Duration,
-    /// Options of the layers above.
+    /// Options of upper layers.
     locals: Locals,
 }
 
@@ -63,8 +63,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The defaults: real time, and one line for what is unhandled, through the `log` crate or, where the program has no
-    /// logger, to standard error.
+    /// The default options: real time, and reports as lines through the `log` crate or, in a program
+    /// without a logger, on standard error.
     pub fn new() -> Self {
         Self::default()
     }
@@ -97,14 +97,15 @@ impl Builder {
         self
     }
 
-    /// How long a [cleanup](crate::with_cleanup) may take; 5 seconds by default. Then it is dropped where it waits, which is
-    /// reported, and the next one has its turn.
+    /// Sets how long a [cleanup](crate::with_cleanup) may take. The default is 5 seconds. After that
+    /// time it is dropped where it waits, which is reported, and the next cleanup begins.
     ///
-    /// A dropped [`StreamWriter`](crate::io::StreamWriter) may take as long to send what was written.
+    /// A dropped [`StreamWriter`](crate::io::StreamWriter) has the same time to send the rest of its
+    /// data.
     ///
-    /// All that are left when the loop ends have this time together, and so have the [calls on other
-    /// threads](crate::thread::to_thread) that still run. With `Duration::ZERO`, a cleanup that has to wait is
-    /// dropped at once; with `Duration::MAX` there is no limit.
+    /// All cleanups that are left when the loop ends share this time, and so do the [calls on other
+    /// threads](crate::thread::to_thread) that still run. With `Duration::ZERO`, a cleanup that has to
+    /// wait is dropped at once. With `Duration::MAX` there is no limit.
     ///
     /// # Examples
     ///
@@ -124,13 +125,16 @@ impl Builder {
         self
     }
 
-    /// How long tasks run before the loop looks at sockets, timers and what other threads have sent; 50 microseconds by default.
+    /// Sets how long tasks run before the loop looks at sockets, timers and messages of other threads.
+    /// The default is 50 microseconds.
     ///
-    /// With less, they wait less beside tasks that compute, and the loop spends more of its time on looking: about half a
-    /// microsecond each time. With [`Duration::ZERO`], the loop looks after each poll of a task. A single poll that takes longer
+    /// With a shorter time, sockets and timers wait less while other tasks compute, but the loop
+    /// spends more of its time on looking, about half a microsecond each time. With
+    /// [`Duration::ZERO`], the loop looks after each poll of a task. A single poll that takes longer
     /// is never interrupted. Tokio's `event_interval` counts polls instead.
     ///
-    /// Without effect under [virtual time](Self::virtual_time), where the loop looks after 64 polls at the latest.
+    /// This has no effect under [virtual time](Self::virtual_time), where the loop looks after at most
+    /// 64 polls.
     ///
     /// # Examples
     ///
@@ -148,26 +152,33 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each panic that nobody awaits, for each error of a task that was
-    /// [detached](crate::Task::detach), for each [cleanup](crate::with_cleanup) that failed, unless a
-    /// [`JoinError`](crate::JoinError::cleanup_errors) or a group's error tells that, and for each
-    /// [call on another thread](crate::thread::to_thread) that outlasts the loop, instead of writing a line
-    /// through the `log` crate. Asyncio's `loop.set_exception_handler`.
+    /// Sets a hook that receives reports. Asyncio's `loop.set_exception_handler`. Without a hook, a
+    /// report is a line through the `log` crate.
     ///
-    /// The hook decides by the report's [kind](Unhandled::kind), its [error](Unhandled::error) or its
-    /// [peer](Unhandled::peer_addr); the report displays itself as one line. The loop calls the hook on its own thread, once
-    /// for each, when it next looks around after it is certain that nobody will await the task: when the task ends or its
-    /// handle goes, whichever is later. So the hook never runs inside the code that drops a handle, and may take locks which
-    /// that code holds. What a run has left to report is told before the run returns; what happens between two runs of a
-    /// [`Runtime`] is told in the next one, or at its end. If the hook panics, a line with that panic and with the report is
-    /// written after all.
+    /// The loop reports:
     ///
-    /// What fails on another thread on behalf of the loop, such as a call whose caller has gone or a
-    /// [`File`](crate::fs::File) that was sent away, is told to the hook too as long as the loop
-    /// lives. Later it goes to the log.
+    /// - each panic that is not awaited,
+    /// - each error of a task that was [detached](crate::Task::detach),
+    /// - each [cleanup](crate::with_cleanup) that failed, unless a
+    ///   [`JoinError`](crate::JoinError::cleanup_errors) or the error of a group contains that,
+    /// - each [call on another thread](crate::thread::to_thread) that outlasts the loop.
     ///
-    /// The hook is not told of a server's handler or its cleanup that failed with `ConnectionReset`, `BrokenPipe` or
-    /// `ConnectionAborted`, also as the cause of another error: peers do that every day. The log has a line of level "debug".
+    /// The hook can decide by the [kind](Unhandled::kind) of the report, its
+    /// [error](Unhandled::error) or its [peer](Unhandled::peer_addr). A report displays itself as one
+    /// line. The loop calls the hook once per report, on its own thread, when it next looks around
+    /// after it is certain that the task will not be awaited: the task has ended and its handle is
+    /// gone. So the hook never runs inside the code that drops a handle, and it may take locks that
+    /// this code holds. A run delivers its reports before it returns. Reports from between two runs of
+    /// a [`Runtime`] are delivered in the next run, or at the end of the runtime. If the hook panics,
+    /// the loop writes a line with that panic and the report.
+    ///
+    /// A failure on another thread on behalf of the loop, such as a call whose caller is gone or a
+    /// [`File`](crate::fs::File) that was sent away, also goes to the hook while the loop lives. Later
+    /// it goes to the log.
+    ///
+    /// The hook receives no report if a server's handler or its cleanup fails with `ConnectionReset`,
+    /// `BrokenPipe` or `ConnectionAborted`, even as the cause of another error, because peers cause
+    /// these errors every day. The log gets a line of level "debug".
     ///
     /// # Examples
     ///
@@ -192,14 +203,15 @@ impl Builder {
         self
     }
 
-    /// Makes `run` panic at its end if anything was reported as [unhandled](Builder::on_unhandled): a detached task that
-    /// failed or panicked, a cleanup that was cut off. For tests; [`#[oneloop::test]`](crate::test) does it by default.
+    /// Makes `run` panic at its end if anything was reported as [unhandled](Builder::on_unhandled),
+    /// such as a detached task that failed or panicked, or a cleanup that was cut off. This is for
+    /// tests; [`#[oneloop::test]`](crate::test) does it by default.
     ///
-    /// The panic says what was reported. A panic of main comes first. The hook is called, or the lines are written, all the
-    /// same. For a [`Runtime`], each [`Runtime::run`] panics for what was reported until its end, and a report after the last
-    /// run only has its line.
+    /// The panic contains the reports. A panic of main takes precedence. The hook is still called, or
+    /// the lines are still written. With a [`Runtime`], each [`Runtime::run`] panics because of the
+    /// reports until its end, and a report after the last run is only a line.
     ///
-    /// A listener that [pauses](crate::UnhandledKind::AcceptPaused) is no failure.
+    /// A listener that [pauses](crate::UnhandledKind::AcceptPaused) is not a failure.
     ///
     /// # Examples
     ///
@@ -214,11 +226,13 @@ impl Builder {
         self
     }
 
-    /// How long the loop may be held up before it warns; 100 ms by default, asyncio's `slow_callback_duration`.
+    /// Sets how long the loop may be held up before it warns. The default is 100 ms. Asyncio's
+    /// `slow_callback_duration`.
     ///
-    /// The warning goes to the log or, without a logger, to standard error. It names three of the tasks that were polled in
-    /// that time, and says how long the thread has computed meanwhile: a thread that has not was blocked, or the machine was
-    /// too busy to run it. With `Duration::MAX` there are no warnings; virtual time has none either.
+    /// The warning goes to the log or, without a logger, to standard error. It names at most three of
+    /// the tasks that were polled in that time, and says how long the thread has computed meanwhile.
+    /// If it hardly computed, it was blocked, or the machine was too busy to run it. With
+    /// `Duration::MAX` there are no warnings. Under virtual time there are none either.
     ///
     /// # Examples
     ///
@@ -238,7 +252,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the process has 4094 loops already. Descriptors are not needed before the loop waits for something.
+    /// Fails if the process already has 4094 loops. A loop needs no descriptors until it waits for
+    /// something.
     pub fn build(self) -> io::Result<Runtime> {
         let clock = Clock::new(self.virtual_time);
         let cleanup_timeout = nanos(self.cleanup_timeout);
@@ -250,7 +265,7 @@ impl Builder {
         Ok(Runtime::of(state))
     }
 
-    /// Puts an option of a layer above into each loop that is built; the last of its type counts.
+    /// Puts an option of an upper layer into each loop that is built. The last one of a type counts.
     pub(crate) fn with_local<T: LoopLocal>(mut self, value: T) -> Self {
         drop(self.locals.set(Rc::new(value)));
         self
@@ -260,7 +275,7 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// As [`run`](crate::run); and as [`Builder::fail_on_unhandled`] says.
+    /// Panics like [`run`](crate::run), and as [`Builder::fail_on_unhandled`] says.
     #[track_caller]
     pub fn run<F: IntoFuture>(self, main: F) -> F::Output {
         match self.build() {
@@ -280,32 +295,33 @@ impl Runtime {
     ) -> F::Output {
         let failures = self.failures();
         let output = self.run_caught(main, place);
-        // The other tasks, and what they leave, are awaited also after a panic of main.
+        // Even after a panic of main, the other tasks and their cleanups are awaited.
         self.shutdown();
         let output = output.unwrap_or_else(|payload| panic::resume_unwind(payload));
         check_failures(failures.as_ref());
         output
     }
 
-    /// An event loop with the default options; see [`Builder`].
+    /// Makes an event loop with the default options; see [`Builder`].
     ///
     /// # Errors
     ///
-    /// As [`Builder::build`].
+    /// The errors of [`Builder::build`].
     pub fn new() -> io::Result<Self> {
         Builder::new().build()
     }
 }
 
-/// Runs `main` on a new event loop until it is ready, and returns its output; Python's `asyncio.run`.
+/// Runs `main` on a new event loop until it is ready, and returns its output. Python's `asyncio.run`.
 ///
-/// Then every other task is cancelled: its future is dropped, on the loop, before `run` returns, and the [cleanups](crate::with_cleanup)
-/// that it leaves are awaited. What must go on has to be awaited by `main`.
+/// Then every other task is cancelled. Before `run` returns, the loop drops their futures and awaits
+/// the [cleanups](crate::with_cleanup) that they leave. If a task must finish, `main` has to await it.
 ///
 /// # Panics
 ///
-/// If `main` panics, with the same payload, after the other tasks are gone. If a loop already runs on this thread: `await` the
-/// future there instead. If the process has 4094 loops.
+/// If `main` panics, `run` panics with the same payload after the other tasks have ended. Also panics
+/// if a loop already runs on this thread (`await` the future there instead), or if the process already
+/// has 4094 loops.
 ///
 /// # Examples
 ///

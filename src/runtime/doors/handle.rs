@@ -12,9 +12,9 @@ use crate::runtime::data::key::RunNumber;
 use crate::runtime::handles::task;
 use crate::runtime::threads::registry;
 
-/// A way to an event loop from elsewhere: from other threads, and from before or between its turns.
+/// A reference to an event loop, for other threads, and for code before or between its turns.
 ///
-/// A handle keeps nothing alive. After its loop has ended, each use gives an error.
+/// A handle keeps nothing alive. After its loop has ended, each use returns an error.
 ///
 /// # Examples
 ///
@@ -44,11 +44,11 @@ impl Handle {
         Self { run }
     }
 
-    /// The handle of the loop that runs on this thread.
+    /// Returns the handle of the loop that runs on this thread.
     ///
     /// # Panics
     ///
-    /// If no loop runs here.
+    /// Panics if no loop runs on this thread.
     #[track_caller]
     #[doc(alias = "get_running_loop")]
     #[doc(alias = "get_event_loop")]
@@ -75,22 +75,23 @@ impl Handle {
         owner.is_some_and(|owner| owner.id() == thread::current().id())
     }
 
-    /// Has the loop call `f` on its own thread, soon, in the order of the calls from this thread; asyncio's
-    /// `loop.call_soon_threadsafe`. Wakes the loop if it sleeps.
+    /// Makes the loop call `f` on its own thread. Asyncio's `loop.call_soon_threadsafe`. Calls from
+    /// one thread are made in order. Wakes the loop if it sleeps.
     ///
-    /// The loop makes calls when it looks around, between the polls of two tasks, and never inside a call of another function of
-    /// this crate. It makes at most 64 each time, and fewer while many tasks are runnable, so timers and sockets have their turn
-    /// between.
+    /// The loop makes calls when it looks around, between the polls of two tasks, and never inside
+    /// another function of this crate. It makes at most 64 of them each time, and fewer while many
+    /// tasks are runnable, so timers and sockets have their turn in between.
     ///
-    /// A panic in `f` is reported as [unhandled](crate::Builder::on_unhandled). If the loop ends first, `f` is dropped,
-    /// on the loop's thread.
+    /// A panic in `f` is reported as [unhandled](crate::Builder::on_unhandled). If the loop ends
+    /// first, `f` is dropped on the loop's thread.
     ///
-    /// Sending never waits, and what the loop has not called yet takes memory. A thread that can send faster than the loop
-    /// calls should use a [`thread::channel`](crate::thread::channel()) instead: its `send` blocks while the channel is full.
+    /// Sending never waits, and calls that the loop has not made yet take memory. If a thread can
+    /// send faster than the loop calls, use a [`thread::channel`](crate::thread::channel())
+    /// instead: its `send` blocks while the channel is full.
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the loop has ended; `f` is dropped.
+    /// Returns [`Closed`] if the loop has ended, and drops `f`.
     pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
         let inbox = registry::inbox_at(self.run).ok_or(Closed(()))?;
         inbox.send_call(self.run.generation(), Box::new(f)).map_err(|_| Closed(()))
@@ -123,8 +124,9 @@ impl From<Closed> for io::Error {
     }
 }
 
-/// Creates tasks for code that knows only futures-task's traits. The error says "shutdown" where the loop of the handle does
-/// not run on this thread: `!Send` futures cannot travel.
+/// Creates tasks for code that knows only the traits of futures-task. Returns the error "shutdown"
+/// if the loop of the handle does not run on this thread, because `!Send` futures cannot leave
+/// theirs.
 impl LocalSpawn for Handle {
     #[track_caller]
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
@@ -141,7 +143,7 @@ impl LocalSpawn for Handle {
     }
 }
 
-/// As [`LocalSpawn`], and from other threads too.
+/// Like [`LocalSpawn`], but works from other threads too.
 impl Spawn for Handle {
     #[track_caller]
     fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {

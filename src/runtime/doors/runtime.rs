@@ -29,12 +29,12 @@ use crate::runtime::report::failures::{SharedFailures, check_failures};
 use crate::runtime::report::reports::report_second_panic;
 use crate::runtime::state::State;
 
-/// An event loop that can be run more than once, or be driven by another loop; asyncio's `Runner`.
+/// An event loop that can be run more than once, or be driven by another loop. Asyncio's `Runner`.
 ///
-/// Most programs need only [`run`](crate::run). Tasks that are left when [`Runtime::run`] returns wait for the next run.
-/// [`Runtime::shutdown`], and drop, cancel them.
+/// Most programs need only [`run`](crate::run). Tasks that are left when [`Runtime::run`] returns wait
+/// for the next run. [`Runtime::shutdown`] and dropping the runtime cancel them.
 ///
-/// A thread may have several, of which one runs at a time.
+/// A thread may have several runtimes, of which one runs at a time.
 ///
 /// # Examples
 ///
@@ -47,13 +47,14 @@ use crate::runtime::state::State;
 ///
 /// # Forks
 ///
-/// A forked child has a copy of its parent's loop, which cannot go on there: running it panics and says so. Dropping the copy,
-/// and the streams, guards and files that came with it, changes nothing for the parent: connections go on, locks stay locked,
-/// and no cleanup runs. The child can run a loop of its own at once, even inside the call of the parent's `run`.
+/// A forked child has a copy of its parent's loop, which cannot continue there: running it panics with
+/// a message that says so. Dropping the copy, and the streams, guards and files that came with it,
+/// does not affect the parent: connections stay open, locks stay locked, and no cleanup runs. The
+/// child can run a loop of its own at once, even inside the call of the parent's `run`.
 ///
 /// # Threads
 ///
-/// It stays on its thread, as its tasks do; what travels is a [`Handle`]:
+/// A runtime stays on its thread, like its tasks. Pass a [`Handle`] to other threads:
 ///
 /// ```compile_fail,E0277
 /// let runtime = oneloop::Runtime::new().unwrap();
@@ -77,13 +78,13 @@ impl Runtime {
         Self { run, stays: PhantomData }
     }
 
-    /// Runs `main` until it is ready and the [cleanups](crate::with_cleanup) that it left are done, and the other tasks
-    /// meanwhile.
+    /// Runs `main` until it is ready and its [cleanups](crate::with_cleanup) are done. The other tasks
+    /// run meanwhile.
     ///
     /// # Panics
     ///
-    /// If `main` panics, with the same payload. If a loop already runs on this thread. As
-    /// [`Builder::fail_on_unhandled`](crate::Builder::fail_on_unhandled) says.
+    /// If `main` panics, this panics with the same payload. Also panics if a loop already runs on this
+    /// thread, and as [`Builder::fail_on_unhandled`](crate::Builder::fail_on_unhandled) says.
     #[track_caller]
     #[doc(alias = "run_until_complete")]
     #[doc(alias = "run_forever")]
@@ -123,21 +124,22 @@ impl Runtime {
         }
     }
 
-    /// A way to this loop from other threads.
+    /// Returns a handle, through which other threads reach this loop.
     pub fn handle(&self) -> Handle {
         Handle::new(self.run)
     }
 
-    /// One turn, for a host with a loop of its own: a GUI, a game, another runtime. Runs what is runnable, then looks at timers,
-    /// sockets and what other threads sent. Never waits.
+    /// Makes one turn, for a host with a loop of its own: a GUI, a game, another runtime. Polls the
+    /// runnable tasks, then looks at timers, sockets and messages of other threads. Never waits.
     ///
-    /// The host calls it again at once after [`Turn::Busy`]. After [`Turn::Park`], it calls it when the deadline has come, or
-    /// when [`Runtime::reactor_fd`] is readable: a socket is ready, another thread has sent something, or something between
-    /// the turns has woken a task.
+    /// After [`Turn::Busy`], the host calls this again at once. After [`Turn::Park`], it calls this
+    /// when the deadline has come, or when [`Runtime::reactor_fd`] is readable. The descriptor becomes
+    /// readable when a socket is ready, when another thread has sent something, or when code between
+    /// two turns has woken a task.
     ///
     /// # Panics
     ///
-    /// If a loop already runs on this thread.
+    /// Panics if a loop already runs on this thread.
     ///
     /// # Examples
     ///
@@ -183,18 +185,21 @@ impl Runtime {
         }
     }
 
-    /// When [`Runtime::turn`] must be called next if nothing else happens; `None` if nothing is armed.
+    /// Returns when [`Runtime::turn`] must be called next if nothing else happens, or `None` if no
+    /// timer is armed.
     ///
-    /// It is the earliest deadline or, where very many timers have nearly the same one, a moment shortly before.
+    /// This is the earliest deadline or, where very many timers have nearly the same one, a moment
+    /// shortly before it.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.with(State::next_deadline).map(clock::to_instant)
     }
 
-    /// A descriptor that is readable when [`Runtime::turn`] has something to do. Only for polling: the loop owns it.
+    /// Returns a descriptor that is readable when [`Runtime::turn`] has something to do. Use it only
+    /// for polling: the loop owns it.
     ///
     /// # Errors
     ///
-    /// If the process has no descriptors left.
+    /// Fails if the process has no descriptors left.
     #[cfg(unix)]
     pub fn reactor_fd(&self) -> io::Result<RawFd> {
         self.with(|state| {
@@ -207,9 +212,9 @@ impl Runtime {
         })
     }
 
-    /// Cancels what is left, waits for the [cleanups](crate::with_cleanup) that this leaves, no longer than
-    /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and ends the loop; as drop does. A drop by a panic does
-    /// not wait.
+    /// Cancels the remaining tasks, waits for their [cleanups](crate::with_cleanup) for at most
+    /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and ends the loop. Dropping the
+    /// runtime does the same, but does not wait during a panic.
     pub fn shutdown(self) {
         drop(self);
     }

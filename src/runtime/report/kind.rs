@@ -1,8 +1,9 @@
-//! `UnhandledKind`: what sort of thing a report is about.
+//! `UnhandledKind`: the kind of a report.
 
 use crate::runtime::data::log::log_line::Level;
 
-/// What a report is about, for a hook that treats some reports differently from others; see [`Unhandled::kind`].
+/// The kind of a report, for a hook that treats some reports differently from others; see
+/// [`Unhandled::kind`].
 ///
 /// [`Unhandled::kind`]: crate::Unhandled::kind
 ///
@@ -21,33 +22,36 @@ use crate::runtime::data::log::log_line::Level;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnhandledKind {
-    /// A task that nobody can await ended with an `Err`: it was detached, or it is the handler of a server.
+    /// A task that cannot be awaited ended with an `Err`: it was detached, or it is the handler of
+    /// a server.
     TaskFailed,
-    /// A task that nobody can await panicked.
+    /// A task that can no longer be awaited panicked.
     TaskPanicked,
-    /// Code that the loop called panicked: a function given to [`call_soon`](crate::call_soon), the waker of another
-    /// executor, the drop of a task's output.
+    /// Code that the loop called panicked: a function passed to [`call_soon`](crate::call_soon),
+    /// the waker of another executor, or the drop of a task's output.
     CallbackPanicked,
     /// A [cleanup](crate::with_cleanup) ended with an `Err`, and no code that awaits its task
     /// [sees](crate::JoinError::cleanup_errors) it.
     CleanupFailed,
     /// A cleanup panicked.
     CleanupPanicked,
-    /// A cleanup took longer than [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and was dropped.
+    /// A cleanup took longer than [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout),
+    /// and was dropped.
     CleanupCutOff,
     /// A cleanup could not start: its loop or the time of its task was over.
     CleanupSkipped,
-    /// A [call on another thread](crate::thread::to_thread) that nobody can await panicked.
+    /// A [call on another thread](crate::thread::to_thread) that is no longer awaited panicked.
     CallPanicked,
     /// A call on another thread outlasts the loop.
     CallCutOff,
-    /// An operation of a file or a socket that nobody awaited failed.
+    /// An operation of a file or a socket failed when it was no longer awaited.
     OperationFailed,
-    /// A dropped [`StreamWriter`](crate::io::StreamWriter) could not send all that was written to it.
+    /// A dropped [`StreamWriter`](crate::io::StreamWriter) could not send all of its data.
     Unsent,
-    /// A listener cannot accept connections for now, because descriptors or memory have run out. It tries again by itself.
+    /// A listener cannot accept connections for now, because descriptors or memory have run out. It
+    /// tries again by itself.
     AcceptPaused,
-    /// A server has closed a listener, because it cannot accept connections any more.
+    /// A server has closed a listener, because it can no longer accept connections.
     AcceptFailed,
     /// A server has closed an accepted connection, because the loop could not register it.
     ConnectionGivenUp,
@@ -70,7 +74,7 @@ impl UnhandledKind {
         matches!(self, Self::CallPanicked | Self::CallCutOff)
     }
 
-    /// What it becomes if the error panics when it is displayed.
+    /// The kind of the report if displaying the error panics.
     pub(super) fn as_panic(self) -> Self {
         if self == Self::TaskFailed {
             Self::TaskPanicked
@@ -81,7 +85,7 @@ impl UnhandledKind {
         }
     }
 
-    /// How loud the log is about it.
+    /// The level of the report's line in the log.
     pub(super) fn level(self) -> Level {
         let is_warning = matches!(self, Self::AcceptPaused | Self::ConnectionGivenUp);
         if is_warning { Level::Warn } else { Level::Error }

@@ -1,7 +1,8 @@
-//! What is said of a round that took long: who was polled in it.
+//! The warning about a round that took long, with the tasks that were polled in it.
 //!
-//! Nothing is noted for this on the way but the keys of those that are polled (`pace.rs`) and the labels of some that have
-//! gone since (`gone.rs`); of any other one that has gone, the number is known.
+//! To keep rounds cheap, only the keys of the polled tasks are recorded (`pace.rs`), and the labels
+//! of some that have ended since (`gone.rs`). For other tasks that have ended, only the number is
+//! known.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::runtime::data::tasks::{MAIN, Tasks};
 use crate::runtime::postponed::Report;
 use crate::runtime::state::State;
 
-/// More names than these help nobody.
+/// The maximum number of names in a warning. More would not help.
 const NAMES_MAX: usize = 3;
 
 fn in_ms(time: Nanos) -> Duration {
@@ -19,7 +20,7 @@ fn in_ms(time: Nanos) -> Duration {
 }
 
 impl State {
-    /// Measures from now on how long a round takes.
+    /// Begins to measure how long a round takes.
     pub(crate) fn start_rounds(&mut self) {
         let now = clock::rough_now();
         self.pace.start(now);
@@ -33,10 +34,11 @@ impl State {
         }
     }
 
-    /// Reports that the last round took so long.
+    /// Reports how long the last round took.
     #[cold]
     pub(crate) fn report_slow(&mut self, took: Nanos) {
-        // At the end of the loop there is no main any more; its key is polled to see how far the queue has come.
+        // At the end of the loop there is no main any more; its key is polled to see how far the
+        // queue has come.
         let is_somebody = |key: &WakerKey| !self.closing || key.slot() != MAIN;
         let polled = self.pace.polled().filter(is_somebody);
         let mut who: Vec<_> = polled.map(|key| self.tasks.describe(key)).collect();
@@ -71,7 +73,7 @@ impl State {
 }
 
 impl Tasks {
-    /// Who was polled by this key.
+    /// The task that was polled by this key.
     fn describe(&self, key: WakerKey) -> String {
         let (label, owner) = if self.serial_is(key.slot(), key.serial()) {
             let owner = self.cleaned_task(key.slot());

@@ -1,4 +1,4 @@
-//! What is reported because nobody is left to see it: a panic or an error that no handle will take.
+//! `Unhandled`: a report of a panic or an error that no code can receive any more.
 
 use std::any::Any;
 use std::error::Error;
@@ -19,14 +19,15 @@ use crate::runtime::data::log::log_line::Level;
 use crate::runtime::data::one_line::OneLine;
 use crate::runtime::data::record::{BoxedError, Peer, Place, TaskLabel};
 
-/// A panic or an error that nobody can see any more, or something that could not be done to its end: a cleanup, a call on
-/// another thread, the sending of what was written to a [`StreamWriter`](crate::io::StreamWriter); see
-/// [`Builder::on_unhandled`](crate::Builder::on_unhandled).
+/// A report of a panic or an error that no code can receive any more, or of work that was cut off:
+/// a cleanup, a call on another thread, or the data of a [`StreamWriter`](crate::io::StreamWriter).
+/// See [`Builder::on_unhandled`](crate::Builder::on_unhandled).
 ///
-/// Its `Display` is one line for a log. The line names the task, the places and the causes of the error. Line breaks and
-/// control characters in it are escaped, so data of a peer cannot pass for another line.
+/// Its `Display` is one line for a log. The line names the task, the places and the causes of the
+/// error. Line breaks and control characters in it are escaped, so data of a peer cannot pass for
+/// another line.
 ///
-/// It stays on its thread, because it holds the error itself. What travels is its text.
+/// A report stays on its thread, because it contains the error itself. Send its text instead.
 ///
 /// # Examples
 ///
@@ -54,11 +55,12 @@ pub struct Unhandled {
     task: Option<Task>,
     /// Where the cleanup's guard or the call on another thread was made.
     place: Option<Place>,
-    /// What a call on another thread does, if that is not the user's code; or the name of a connection.
+    /// The operation of a call on another thread, if it is not the user's code; or the name of a
+    /// connection.
     operation: Option<String>,
-    /// The address of the listener that it is about.
+    /// The address of the listener, in a report about one.
     listener: Option<String>,
-    /// It happened to somebody who serves a connection.
+    /// It happened to the handler of a connection.
     peer: Option<Peer>,
     message: String,
     error: Option<Rc<dyn Error>>,
@@ -95,7 +97,7 @@ impl Unhandled {
         Self { place: Some(place), ..self }
     }
 
-    /// If displaying the error panics, the panic is what is reported.
+    /// If displaying the error panics, that panic is reported instead.
     fn with_error(self, error: BoxedError) -> Self {
         match describe(&*error) {
             Ok(Described { text: message, is_lost_connection }) => {
@@ -107,7 +109,7 @@ impl Unhandled {
         }
     }
 
-    /// A task panicked or, without a task, something else that the loop called.
+    /// A task panicked or, without a task, other code that the loop called.
     pub(crate) fn panic(task: Option<&TaskLabel>, payload: &(dyn Any + Send)) -> Self {
         let kind = match task {
             Some(_) => UnhandledKind::TaskPanicked,
@@ -173,7 +175,7 @@ impl Unhandled {
         Self { task, place, error: error.map(Rc::from), ..Self::new(None, kind, message) }
     }
 
-    /// The time for the cleanup made at `place` was up, or somebody was in a hurry.
+    /// The time for the cleanup made at `place` was up, or the loop had to end quickly.
     pub(crate) fn cut_off(
         owner: Option<&TaskLabel>,
         place: Place,
@@ -234,20 +236,21 @@ impl Unhandled {
         Self { place, operation, ..Self::new(None, UnhandledKind::CallCutOff, message) }
     }
 
-    /// What was to wait for the call made at `place` cannot, or not any longer.
+    /// The code that should wait for the call made at `place` cannot, or not any longer.
     pub(crate) fn wait_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
         let message =
             format!("it goes on, and is waited for no longer: {}", why_cut_off(why_hurried));
         Self::new(None, UnhandledKind::CallCutOff, message).at(place)
     }
 
-    /// An operation of a file or a socket that went on when nobody awaited it.
+    /// An operation of a file or a socket that continued when it was no longer awaited.
     pub(crate) fn operation_error(error: BoxedError) -> Self {
         Self::new(None, UnhandledKind::OperationFailed, String::new()).with_error(error)
     }
 
-    /// Not all could be sent that was written to the `StreamWriter` made at `place`, which is gone; `message` says what became of
-    /// it. `served` is the peer whose connection a server gave to a handler, and the error of that connection.
+    /// The dropped `StreamWriter` made at `place` could not send all of its data; `message` says
+    /// why. `served` is the peer whose connection a server gave to a handler, and the error of that
+    /// connection.
     pub(crate) fn unsent(place: Place, message: String, served: Option<(Peer, io::Error)>) -> Self {
         let unhandled = Self::new(None, UnhandledKind::Unsent, message).at(place);
         match served {
@@ -273,12 +276,13 @@ impl Unhandled {
         Self { operation: Some(name), peer: Some(peer), ..unhandled }.with_error(error.into())
     }
 
-    /// What happened, for a hook that treats some reports differently from others.
+    /// The kind of the report, for a hook that treats some reports differently from others.
     pub fn kind(&self) -> UnhandledKind {
         self.kind
     }
 
-    /// The error, with its own type and [sources](Error::source); `None` for a panic and for what was cut off.
+    /// The error, with its own type and [sources](Error::source). `None` for a panic, and for work
+    /// that was cut off.
     ///
     /// An error that is only a text, such as a `String`, is an error that displays the text.
     pub fn error(&self) -> Option<&(dyn Error + 'static)> {
@@ -295,19 +299,22 @@ impl Unhandled {
         self.task.as_ref().map(|task| task.place)
     }
 
-    /// Where to look in the program: where the [cleanup](crate::with_cleanup)'s guard or the
-    /// [call](crate::thread::to_thread) on another thread or a [later one](crate::call_soon) was asked for, or the [`StreamWriter`](crate::io::StreamWriter) that
-    /// could not send all; otherwise where the task was created. It is not known for all operations of [`fs`](crate::fs).
+    /// The place in the program to look at: where the guard of the [cleanup](crate::with_cleanup),
+    /// the [call on another thread](crate::thread::to_thread), the [later call](crate::call_soon)
+    /// or the [`StreamWriter`](crate::io::StreamWriter) was made; otherwise where the task was
+    /// created. It is not known for all operations of [`fs`](crate::fs).
     pub fn place(&self) -> Option<&'static Location<'static>> {
         self.place.or_else(|| self.task_place())
     }
 
-    /// The address of the peer, if it happened to the handler of a [server](crate::Server) for a TCP connection.
+    /// The address of the peer, if it happened to the handler of a [server](crate::Server) for a
+    /// TCP connection.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer?.addr
     }
 
-    /// The address of the listener, or the path of its Unix socket, if accepting connections failed.
+    /// The address of the listener, or the path of its Unix socket, if accepting connections
+    /// failed.
     pub fn listener(&self) -> Option<&str> {
         self.listener.as_deref()
     }
@@ -322,18 +329,20 @@ impl Unhandled {
         self.kind.is_cleanup()
     }
 
-    /// Whether it happened in a [call on another thread](crate::thread::to_thread), which the operations of
-    /// [`fs`](crate::fs) are too.
+    /// Whether it happened in a [call on another thread](crate::thread::to_thread). The operations
+    /// of [`fs`](crate::fs) are such calls too.
     pub fn is_call(&self) -> bool {
         self.kind.is_call()
     }
 
-    /// The error followed by its causes, or the message of the panic. It is not escaped, and may have several lines.
+    /// The error followed by its causes, or the message of the panic. It is not escaped, and may
+    /// have several lines.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Whether a handler, or the writer that it left, failed only because its peer went away, which peers do to a server every day.
+    /// Whether a handler, or the writer that it left, failed only because its peer disconnected.
+    /// Peers of a server do that every day.
     pub(super) fn is_lost_peer(&self) -> bool {
         use UnhandledKind::{CleanupFailed, TaskFailed, Unsent};
 
@@ -341,12 +350,12 @@ impl Unhandled {
         self.peer.is_some() && is_failure && self.is_lost_connection
     }
 
-    /// Whether it makes a loop fail that was asked to: nothing goes on as if it had not happened.
+    /// Whether it counts as a failure for `Builder::fail_on_unhandled`.
     pub(super) fn is_failure(&self) -> bool {
         self.kind != UnhandledKind::AcceptPaused && !self.is_lost_peer()
     }
 
-    /// What repeats have in common; their tasks and peers differ.
+    /// The part that repeats have in common. Their tasks and peers differ.
     pub(super) fn about(&self) -> impl Hash + '_ {
         (self.kind, self.place(), &self.operation, &self.listener, &self.message)
     }
@@ -424,14 +433,14 @@ impl fmt::Debug for Unhandled {
     }
 }
 
-/// Why somebody did not want to wait for a call; or what to do so that its time is enough.
+/// The reason not to wait for a call, or advice on how to give it enough time.
 fn why_cut_off(why_hurried: Option<&'static str>) -> &'static str {
     why_hurried.unwrap_or(
         "have the call ask `thread::check_cancelled`, shorten it, or raise `Builder::cleanup_timeout`",
     )
 }
 
-/// What can be said of an error.
+/// The text of an error, and facts about it.
 pub(super) struct Described {
     pub(super) text: String,
     is_lost_connection: bool,
@@ -449,12 +458,12 @@ pub(super) fn describe(error: &(dyn Error + 'static)) -> Result<Described, Strin
     })
 }
 
-/// More causes than this are an error that is its own cause.
+/// An error with more causes than this is taken to be its own cause.
 const CAUSES_MAX: usize = 32;
 
 /// The error and its sources, from the outside in, as in "cannot read `x`: connection reset".
 ///
-/// A source whose text is in the text above it already is not repeated: many errors display theirs.
+/// Many errors display their source. A source whose text is already in the text above is left out.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in causes(error).skip(1) {
@@ -478,11 +487,11 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     .take(CAUSES_MAX)
 }
 
-/// Whether the peer has gone, as the error or one of its causes says.
+/// Whether the error or one of its causes says that the peer has disconnected.
 fn is_lost_connection(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
         let Some(mut error) = cause.downcast_ref::<io::Error>() else { return false };
-        // `source` of an `io::Error` passes over the error inside it.
+        // `source` of an `io::Error` skips the error inside it.
         for _ in 0..CAUSES_MAX {
             if is_lost(error.kind()) {
                 return true;
@@ -501,7 +510,7 @@ fn is_lost(kind: ErrorKind) -> bool {
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-/// The message of a panic, as far as it has one that can be shown.
+/// The message of a panic, if its payload is a text.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     if let Some(message) = payload.downcast_ref::<&'static str>() {
         message

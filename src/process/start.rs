@@ -120,9 +120,9 @@ fn take_pipes(process: &mut Process) -> Pipes {
 impl Child {
     fn adopt(&mut self, pipes: Pipes, merged: Option<Receiver>) -> io::Result<()> {
         let Pipes { stdin, stdout, stderr } = pipes;
-        self.stdin = stdin.map(Sender::from_owned_fd).transpose()?;
-        self.stdout = stdout.map(Receiver::from_owned_fd).transpose()?.or(merged);
-        self.stderr = stderr.map(Receiver::from_owned_fd).transpose()?;
+        self.stdin = stdin.map(Sender::of_child).transpose()?;
+        self.stdout = stdout.map(Receiver::of_child).transpose()?.or(merged);
+        self.stderr = stderr.map(Receiver::of_child).transpose()?;
         Ok(())
     }
 }

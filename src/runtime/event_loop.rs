@@ -45,6 +45,8 @@ pub enum Turn {
 pub(super) enum Park {
     /// In the reactor, on this thread.
     Here,
+    /// As here, on behalf of a main that has not ended: if it hangs, it fails.
+    ForMain,
     /// The host does it, between two turns.
     InHost,
 }
@@ -165,10 +167,15 @@ pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
         return Turn::Busy;
     }
     match state.next_deadline() {
-        Some(deadline) if state.clock.is_virtual() => match state.clock.jump_to(deadline) {
-            None => Turn::Busy,
-            held_until => parked(state, held_until, park),
-        },
+        Some(deadline) if state.clock.is_virtual() => {
+            let reactor = state.reactor.as_ref();
+            let waits_for_outside = reactor.is_some_and(|reactor| reactor.waits_for_outside());
+            match state.clock.jump_to(deadline, waits_for_outside) {
+                None => Turn::Busy,
+                held_until => parked(state, held_until, park),
+            }
+        }
+        None if park == Park::ForMain && state.nothing_can_come() => state.nap(),
         deadline => parked(state, deadline, park),
     }
 }
@@ -198,7 +205,7 @@ fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
     Turn::Busy
 }
 
-fn poll_reactor(state: &mut State, wait: Wait) {
+pub(super) fn poll_reactor(state: &mut State, wait: Wait) {
     if let Err(error) = state.poll_reactor(wait) {
         if state.owner.is_disowned {
             // A forked child drops what it has of its parent's loop.
@@ -245,7 +252,7 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
     });
     deliver(0);
     while !is_ready.get() {
-        turn(&mut poll_main, Park::Here);
+        turn(&mut poll_main, Park::ForMain);
     }
     with(State::stop_rounds);
 }

@@ -67,6 +67,9 @@ pub(crate) struct State {
     pub(super) eager_depth: u32,
     /// The task that the round polls, inside which `current` may be another one. The last one outside of a round.
     pub(super) in_turn: u32,
+    /// How many naps there were in a row, and what they have led to; see [`State::nap`].
+    pub(super) naps: u32,
+    pub(super) hang: Option<String>,
     /// Where `run` was called, while it runs.
     pub(super) running_since: Option<Place>,
     /// Every task was cancelled, and cleanups have their last time. Tasks that are refused are cancelled ones.
@@ -161,6 +164,8 @@ impl State {
             cleanup: NO_SLOT,
             eager_depth: 0,
             in_turn: NO_SLOT,
+            naps: 0,
+            hang: None,
             running_since: None,
             closing: false,
             refused: Vec::new(),

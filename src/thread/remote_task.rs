@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::runtime::{
-    self, CancelReason, CleanupError, Failure, Handle, Place, TaskHandle, TaskId, Vars, output_of,
+    self, CancelReason, CleanupError, ClockHold, Failure, Handle, Place, TaskHandle, TaskId, Vars,
+    hold_while_pending, output_of,
 };
 use crate::task::JoinError;
 
@@ -89,7 +90,7 @@ impl Handle {
             drop(chosen);
             answer.start(task);
         });
-        RemoteTask { shared }
+        RemoteTask { shared, hold: None }
     }
 }
 
@@ -111,6 +112,8 @@ impl Handle {
 #[doc(alias = "concurrent.futures.Future")]
 pub struct RemoteTask<T: Send + 'static> {
     shared: Arc<Shared<T>>,
+    /// Held while a loop waits for the task of another thread's.
+    hold: Option<ClockHold>,
 }
 
 struct Shared<T> {
@@ -311,7 +314,18 @@ impl<T: Send + 'static> Future for RemoteTask<T> {
     type Output = Result<T, JoinError>;
 
     #[track_caller]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.shared.home.is_of_this_thread() {
+            return self.poll_result(cx);
+        }
+        let polled = self.poll_result(cx);
+        hold_while_pending(&mut self.hold, polled)
+    }
+}
+
+impl<T: Send + 'static> RemoteTask<T> {
+    #[track_caller]
+    fn poll_result(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         if !runtime::may_finish(cx) {
             return Poll::Pending;
         }

@@ -42,6 +42,13 @@ impl End {
         Self::Ready(FdSource(device))
     }
 
+    /// Another process is at the other end: virtual time stands still while this end waits.
+    pub(super) fn set_outside(&self) {
+        if let Self::Waited(registration) = self {
+            registration.set_outside();
+        }
+    }
+
     pub(super) fn io(&self) -> &Descriptor {
         match self {
             Self::Waited(registration) => registration.io(),

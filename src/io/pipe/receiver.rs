@@ -61,6 +61,14 @@ impl Receiver {
         Ok(Self { registration })
     }
 
+    /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe to a child process: virtual time stands
+    /// still while this end waits.
+    pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Self> {
+        let end = Self::from_owned_fd(fd)?;
+        end.registration.set_outside();
+        Ok(end)
+    }
+
     /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe that may not have had a writer yet.
     /// A read would take that for the end, so the first read waits for an event.
     pub(super) fn before_writers(fd: OwnedFd) -> io::Result<Self> {

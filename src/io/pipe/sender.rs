@@ -65,6 +65,16 @@ impl Sender {
         Ok(Self { registration: Some(registration) })
     }
 
+    /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe to a child process: virtual time stands
+    /// still while this end waits.
+    pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Self> {
+        let end = Self::from_owned_fd(fd)?;
+        if let Some(registration) = &end.registration {
+            registration.set_outside();
+        }
+        Ok(end)
+    }
+
     /// Removes the descriptor from its loop. It stays in non-blocking mode.
     ///
     /// # Errors

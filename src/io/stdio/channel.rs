@@ -105,7 +105,10 @@ impl Channel {
         };
         let register = |file| Registration::new(FdSource(file), interests, standard.name());
         match file.and_then(register) {
-            Ok(registration) => Ok(channel(registration)),
+            Ok(registration) => {
+                registration.set_outside();
+                Ok(channel(registration))
+            }
             Err(error) if error.raw_os_error().is_some() => Ok(Self::Blocking),
             // No loop runs here.
             Err(error) => Err(error),

@@ -62,15 +62,19 @@ impl Clock {
         self.held = None;
     }
 
+    pub(crate) fn is_held(&self) -> bool {
+        self.holds > 0
+    }
+
     /// Lets a virtual clock move to `time` despite any holds.
     pub(crate) fn ask_for(&mut self, time: Nanos) {
         self.asked_for = time.max(self.asked_for);
     }
 
-    /// Moves a virtual clock forward to `deadline`. If the clock is held, returns instead the real
-    /// time until which it has to wait.
-    pub(crate) fn jump_to(&mut self, deadline: Nanos) -> Option<Nanos> {
-        if self.holds > 0 && deadline > self.asked_for {
+    /// Moves a virtual clock forward to `deadline`. If the clock is held, or the loop waits for what
+    /// another process does, returns instead the real time until which it has to wait.
+    pub(crate) fn jump_to(&mut self, deadline: Nanos, waits_for_outside: bool) -> Option<Nanos> {
+        if (self.is_held() || waits_for_outside) && deadline > self.asked_for {
             let now = real_now();
             let held = self.held.filter(|&(held, _)| held == deadline);
             let (_, since) = *self.held.insert(held.unwrap_or((deadline, now)));
@@ -239,15 +243,16 @@ mod tests {
         let mut clock = Clock::new(true);
         let start = clock.now();
         clock.hold();
-        let until = clock.jump_to(start + HOUR);
+        let until = clock.jump_to(start + HOUR, false);
         assert!(until.is_some_and(|until| until > real_now()));
-        assert_eq!(clock.jump_to(start + HOUR), until, "it goes on to wait for the same moment");
-        assert!(clock.jump_to(start + HOUR / 2) < until);
-        assert_eq!((clock.now(), clock.jump_to(start)), (start, None));
+        assert_eq!(clock.jump_to(start + HOUR, false), until, "it waits for the same moment");
+        assert!(clock.jump_to(start + HOUR / 2, false) < until);
+        assert_eq!((clock.now(), clock.jump_to(start, false)), (start, None));
         clock.ask_for(start + HOUR);
-        assert_eq!((clock.jump_to(start + HOUR), clock.now()), (None, start + HOUR));
-        assert!(clock.jump_to(start + 2 * HOUR).is_some());
+        assert_eq!((clock.jump_to(start + HOUR, false), clock.now()), (None, start + HOUR));
+        assert!(clock.jump_to(start + 2 * HOUR, false).is_some());
         clock.let_go();
-        assert_eq!((clock.jump_to(start + 2 * HOUR), clock.now()), (None, start + 2 * HOUR));
+        assert!(clock.jump_to(start + 2 * HOUR, true).is_some(), "a source holds it up");
+        assert_eq!((clock.jump_to(start + 2 * HOUR, false), clock.now()), (None, start + 2 * HOUR));
     }
 }

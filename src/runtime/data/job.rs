@@ -35,6 +35,11 @@ impl<F: Future> MaybeDone<F> {
         Poll::Ready(())
     }
 
+    /// Drops the future or the output.
+    pub(crate) fn clear(mut self: Pin<&mut Self>) {
+        self.set(Self::Taken);
+    }
+
     pub(crate) fn output(&self) -> Option<&F::Output> {
         match self {
             Self::Done { output } => Some(output),

@@ -72,9 +72,15 @@ impl Builder {
     /// Lets time stand still while tasks run, and jump to the next deadline when nothing can run: sleeps and timeouts are
     /// exact and take no time. For tests; `#[oneloop::test(virtual_time)]` does the same. From Trio's autojump clock.
     ///
-    /// It does not jump while a call of [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name or the end of a
-    /// child process is awaited: then a deadline comes no sooner than in real time. It jumps although an answer from a socket, or from a
-    /// thread of somebody else, may be on its way: use it where these are no part of the test.
+    /// It does not jump while the loop waits for another thread or process that it knows of: a call of
+    /// [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name, a
+    /// [`thread::channel`](crate::thread::channel()), a task of another loop, the pipes or the end of a child process, standard input
+    /// and output. Then a deadline comes no sooner than in real time, counted from when the last such wait began or ended. It does jump although an answer from a socket or through a pipe
+    /// of another kind may be on its way, or a wake from a thread of yours: use it where these are no part of the test.
+    ///
+    /// A main that hangs fails: once every task waits, and no timer, no socket and no thread that the loop knows of is left to wake
+    /// one, [`run`](Self::run) panics after 200 ms and says which tasks wait. A host that calls [`Runtime::turn`](crate::Runtime::turn)
+    /// may wake tasks itself, so nothing is said there.
     ///
     /// # Examples
     ///

@@ -333,7 +333,14 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         state.running_since = Some(place);
     });
     event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
-        let poll = panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().poll(cx)));
+        let poll = panic::catch_unwind(AssertUnwindSafe(|| {
+            if let Some(hang) = with(State::take_hang).flatten() {
+                // In main's turn, so that what it cleans up is awaited.
+                main.as_mut().clear();
+                panic!("{hang}");
+            }
+            main.as_mut().poll(cx)
+        }));
         poll.unwrap_or_else(|payload| {
             panicked = Some(payload);
             Poll::Ready(())

@@ -1,5 +1,7 @@
 //! Keeps virtual time from jumping while somebody outside works for the loop: another thread, another process.
 
+use std::task::Poll;
+
 use crate::runtime::context::{self, with};
 use crate::runtime::data::clock::Nanos;
 use crate::runtime::data::key::RunNumber;
@@ -27,6 +29,17 @@ impl Drop for ClockHold {
     fn drop(&mut self) {
         context::at_home(self.run, |state| state.clock.let_go());
     }
+}
+
+/// Holds the clock from a poll that has to wait to the one that is ready. `hold` belongs to the future, and goes with it. No lock may
+/// be held meanwhile: what was deferred may run.
+pub(crate) fn hold_while_pending<T>(hold: &mut Option<ClockHold>, polled: Poll<T>) -> Poll<T> {
+    match polled {
+        Poll::Pending if hold.is_none() => *hold = ClockHold::new(),
+        Poll::Pending => {}
+        Poll::Ready(_) => *hold = None,
+    }
+    polled
 }
 
 /// Lets the virtual clock of this thread's loop go on by so much, whoever holds it up.

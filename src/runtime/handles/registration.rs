@@ -34,6 +34,11 @@ impl<S: EventSource> Registration<S> {
         Ok(Self { io: Some(io), source })
     }
 
+    /// Another process makes the object ready: virtual time stands still while it is awaited.
+    pub(crate) fn set_outside(&self) {
+        self.source.set_outside();
+    }
+
     pub(crate) fn io(&self) -> &S {
         match &self.io {
             Some(io) => io,

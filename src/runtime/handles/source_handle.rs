@@ -32,6 +32,15 @@ impl SourceHandle {
         Ok(Self { key, what })
     }
 
+    /// Another process makes it ready: virtual time stands still while it is awaited.
+    pub(crate) fn set_outside(&self) {
+        self.with_source(|source| {
+            source.set_outside();
+            true
+        })
+        .ok();
+    }
+
     pub(crate) fn is_ready(&self, direction: Direction) -> io::Result<bool> {
         self.with_source(|source| source.is_ready(direction))
     }

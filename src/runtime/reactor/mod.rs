@@ -129,6 +129,16 @@ impl Reactor {
         self.sources.get_mut(slot as usize)
     }
 
+    /// Whether any task waits for a source.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.sources.iter().any(|(_, source)| source.is_awaited())
+    }
+
+    /// Whether any task waits for a source that another process makes ready.
+    pub(crate) fn waits_for_outside(&self) -> bool {
+        self.sources.iter().any(|(_, source)| source.is_outside() && source.is_awaited())
+    }
+
     /// Takes in events, after waiting for the first one if asked to. Returns the waiters.
     pub(crate) fn wait(&mut self, wait: Wait, wake: impl FnMut(Waiter)) -> io::Result<()> {
         // Events come only once, so a forked child that took them in would steal them from its

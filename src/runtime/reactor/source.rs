@@ -54,6 +54,8 @@ pub(crate) struct Source {
     short_means_drained: bool,
     /// The registration has ended: everything counts as ready, so that every waiter sees it.
     released: bool,
+    /// Another process makes it ready, so virtual time stands still while a task waits for it.
+    is_outside: bool,
 }
 
 struct Side {
@@ -75,7 +77,15 @@ impl Source {
     pub(super) fn new(serial: Serial, short_means_drained: bool) -> Self {
         let side = || Side { ready: true, closed: false, one: None, more: BTreeMap::new() };
         let (read, write) = (side(), side());
-        Self { read, write, serial, next_entry: 1, short_means_drained, released: false }
+        Self {
+            read,
+            write,
+            serial,
+            next_entry: 1,
+            short_means_drained,
+            released: false,
+            is_outside: false,
+        }
     }
 
     pub(super) fn serial(&self) -> Serial {
@@ -160,6 +170,19 @@ impl Source {
         self.released = true;
         self.set_ready(Direction::Read, true, &mut wake);
         self.set_ready(Direction::Write, true, &mut wake);
+    }
+
+    /// Whether a task waits for it, in either direction.
+    pub(super) fn is_awaited(&self) -> bool {
+        [&self.read, &self.write].iter().any(|side| side.one.is_some() || !side.more.is_empty())
+    }
+
+    pub(super) fn is_outside(&self) -> bool {
+        self.is_outside
+    }
+
+    pub(crate) fn set_outside(&mut self) {
+        self.is_outside = true;
     }
 
     fn side(&self, direction: Direction) -> &Side {

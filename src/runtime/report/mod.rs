@@ -2,6 +2,7 @@
 
 pub(crate) mod cleanup_error;
 pub(crate) mod failures;
+pub(crate) mod hang;
 pub(crate) mod kind;
 pub(crate) mod reports;
 pub(crate) mod slow;

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::TryRecvError;
 use super::blocking::{check_may_block, wait_until};
 use super::shared::Shared;
-use crate::runtime::{self, NEVER};
+use crate::runtime::{self, ClockHold, NEVER, hold_while_pending};
 
 /// The receiving end of a [`channel`](fn@super::channel). It may move to another thread.
 ///
@@ -21,11 +21,13 @@ pub struct Receiver<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     /// Items taken out of the channel, to be returned next. They still count as in the channel.
     buffer: VecDeque<T>,
+    /// Held while it waits, because a thread is to send.
+    hold: Option<ClockHold>,
 }
 
 impl<T: Send + 'static> Receiver<T> {
     pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, buffer: VecDeque::new() }
+        Self { shared, buffer: VecDeque::new(), hold: None }
     }
 
     /// Receives the next item, and waits while there is none. Returns `None` when all senders are
@@ -130,7 +132,7 @@ impl<T: Send + 'static> Receiver<T> {
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        runtime::with_budget(cx, |cx| {
+        let polled = runtime::with_budget(cx, |cx| {
             if self.buffer.is_empty() {
                 let is_open = self.shared.take_all(&mut self.buffer, Some(cx.waker().clone()));
                 if is_open && self.buffer.is_empty() {
@@ -138,7 +140,8 @@ impl<T: Send + 'static> Receiver<T> {
                 }
             }
             Poll::Ready(self.take())
-        })
+        });
+        hold_while_pending(&mut self.hold, polled)
     }
 }
 
@@ -177,5 +180,11 @@ impl<T: Send + 'static> Future for Recv<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.receiver.poll_recv(cx)
+    }
+}
+
+impl<T: Send + 'static> Drop for Recv<'_, T> {
+    fn drop(&mut self) {
+        self.receiver.hold = None;
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::blocking::{check_may_block, wait_until};
 use super::shared::Shared;
 use super::{SendError, TrySendError};
-use crate::runtime::{self, NEVER, Nanos};
+use crate::runtime::{self, ClockHold, NEVER, Nanos, hold_while_pending};
 
 /// The sending end of a [`channel`](fn@super::channel), usable from any thread. Clones send to the
 /// same receiver.
@@ -132,7 +132,7 @@ impl<T: Send + 'static> Sender<T> {
     /// });
     /// ```
     pub fn send_async(&self, item: T) -> Sending<'_, T> {
-        Sending { shared: &self.shared, item: Some(item), ticket: None }
+        Sending { shared: &self.shared, item: Some(item), ticket: None, hold: None }
     }
 
     /// Returns whether nothing more can be sent: the receiver is gone, or closed the channel.
@@ -183,6 +183,8 @@ pub struct Sending<'a, T: Send + 'static> {
     item: Option<T>,
     /// Set while the sender waits, and until it polls again after it was called.
     ticket: Option<u64>,
+    /// Held while it waits, because a thread is to receive.
+    hold: Option<ClockHold>,
 }
 
 /// The item is moved as a whole; nothing is pinned.
@@ -192,9 +194,9 @@ impl<T: Send + 'static> Future for Sending<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, item, ticket } = &mut *self;
+        let Self { shared, item, ticket, hold } = &mut *self;
         let poll = |cx: &mut Context<'_>| shared.poll_send(item, ticket, cx.waker().clone());
-        let polled = runtime::with_budget(cx, poll);
+        let polled = hold_while_pending(hold, runtime::with_budget(cx, poll));
         polled.map(|result| match (result, item.take()) {
             (Err(_), Some(item)) => Err(SendError::new(item)),
             _ => Ok(()),

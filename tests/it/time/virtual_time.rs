@@ -1,13 +1,17 @@
 //! The virtual clock: when it moves, and that it is exact.
 
+use std::future::{pending, poll_fn};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use oneloop::testing::advance;
 use oneloop::time::now;
 use oneloop::{
-    Builder, call_later, create_task, gather, interval, sleep, sleep_until, timeout, yield_now,
+    Builder, Turn, call_later, create_task, gather, interval, sleep, sleep_until, timeout,
+    with_cleanup, yield_now,
 };
 
 use crate::tasks::{Dice, Log, virtual_runtime};
@@ -151,4 +155,84 @@ async fn thousands_of_sleeps_in_one_slot_of_the_wheel_are_exact() {
     gather(sleeps).await;
     offsets.sort_unstable();
     assert_eq!(log.take(), offsets);
+}
+
+// Hangs.
+
+fn said(run: impl FnOnce()) -> String {
+    let payload = panic::catch_unwind(AssertUnwindSafe(run)).expect_err("it hangs");
+    *payload.downcast::<String>().expect("a message with details")
+}
+
+#[test]
+fn a_main_that_hangs_fails_and_says_who_waits() {
+    let message = said(|| {
+        Builder::new().virtual_time(true).run(async {
+            let _reader = create_task(pending::<()>()).named("reader");
+            sleep(SECOND).await;
+            pending::<()>().await;
+        });
+    });
+    assert!(message.contains("`main`, created at tests/it/time/virtual_time.rs:"), "{message}");
+    assert!(message.contains("`reader`, created at tests/it/time/virtual_time.rs:"), "{message}");
+}
+
+#[test]
+fn a_hang_names_a_few_tasks_and_counts_the_others() {
+    let message = said(|| {
+        Builder::new().virtual_time(true).run(async {
+            let _tasks: Vec<_> = (0..100).map(|_| create_task(pending::<()>())).collect();
+            pending::<()>().await;
+        });
+    });
+    assert!(message.contains("; and 81 more. If"), "{message}");
+}
+
+#[test]
+fn what_a_main_that_hangs_cleans_up_is_awaited() {
+    let log = Log::new();
+    let cleaned = log.clone();
+    let message = said(|| {
+        Builder::new().virtual_time(true).run(async {
+            let _guard = with_cleanup((), async move |()| {
+                sleep(SECOND).await;
+                cleaned.push(1);
+            });
+            pending::<()>().await;
+        });
+    });
+    assert!(message.contains("`main`"), "{message}");
+    assert_eq!(log.take(), [1]);
+}
+
+#[test]
+fn a_runtime_whose_main_hung_can_run_another() {
+    let mut runtime = Builder::new().virtual_time(true).build().unwrap();
+    assert!(said(|| runtime.run(pending::<()>())).contains("`main`"));
+    assert_eq!(runtime.run(async { 42 }), 42);
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_thread_of_somebody_else_that_wakes_soon_is_no_hang() {
+    let mut thread = None;
+    poll_fn(|cx| match &thread {
+        None => {
+            let waker = cx.waker().clone();
+            thread = Some(thread::spawn(move || waker.wake()));
+            Poll::Pending
+        }
+        Some(_) => Poll::Ready(()),
+    })
+    .await;
+    thread.unwrap().join().unwrap();
+}
+
+#[test]
+fn a_loop_that_a_host_turns_does_not_hang() {
+    let mut runtime = Builder::new().virtual_time(true).build().unwrap();
+    let _task = runtime.create_task(pending::<()>());
+    for _ in 0..100 {
+        runtime.turn();
+    }
+    assert_eq!(runtime.turn(), Turn::Park(None));
 }

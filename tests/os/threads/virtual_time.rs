@@ -2,13 +2,14 @@
 
 use std::future::pending;
 use std::io::Result;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use oneloop::fs::{self, temp_dir};
 use oneloop::testing::advance;
-use oneloop::thread::to_thread;
-use oneloop::{Builder, Turn, create_task, sleep, time, timeout, with_cleanup};
+use oneloop::thread::{channel, to_thread};
+use oneloop::{Builder, Handle, Turn, create_task, sleep, time, timeout, with_cleanup};
 
 use super::{MS, gate, poll_once, reporting};
 
@@ -131,4 +132,68 @@ fn a_host_is_told_when_to_come_again() -> Result<()> {
     assert!(left > HOUR / 2 && left <= HOUR, "{left:?}");
     gate.open();
     runtime.run(task)?.map_err(Into::into)
+}
+
+#[oneloop::test(virtual_time)]
+async fn it_stands_still_while_a_thread_is_to_send() {
+    let (sender, mut receiver) = channel(1);
+    let (go, may_go) = mpsc::channel();
+    let (start, real_start) = (time::now(), real_now());
+    let thread = thread::spawn(move || {
+        may_go.recv().unwrap();
+        thread::sleep(20 * MS);
+        sender.send(7).unwrap();
+    });
+    go.send(()).unwrap();
+    assert_eq!(timeout(HOUR, receiver.recv()).await, Ok(Some(7)));
+    assert_eq!(time::now(), start);
+    assert!(real_start.elapsed() >= 20 * MS);
+    // No task waits for it any more.
+    sleep(HOUR).await;
+    thread.join().unwrap();
+}
+
+#[oneloop::test(virtual_time)]
+async fn it_stands_still_while_a_thread_is_to_make_room() {
+    let (sender, mut receiver) = channel(1);
+    sender.try_send(1).unwrap();
+    let start = time::now();
+    let thread = thread::spawn(move || {
+        thread::sleep(20 * MS);
+        (receiver.recv_blocking(), receiver.recv_blocking())
+    });
+    assert_eq!(timeout(HOUR, sender.send_async(2)).await, Ok(Ok(())));
+    assert_eq!(time::now(), start);
+    sleep(HOUR).await;
+    assert_eq!(thread.join().unwrap(), (Some(1), Some(2)));
+}
+
+#[oneloop::test(virtual_time)]
+async fn a_wait_for_a_thread_that_was_given_up_holds_nothing_up() {
+    let (_sender, mut receiver) = channel::<()>(1);
+    let mut receiving = receiver.recv();
+    assert!(poll_once(&mut receiving).await.is_pending());
+    drop(receiving);
+    sleep(HOUR).await;
+}
+
+#[oneloop::test(virtual_time)]
+async fn it_stands_still_while_a_task_of_another_loop_is_awaited() {
+    let (tell, told) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        oneloop::run(async {
+            let (done, is_done) = channel::<()>(1);
+            tell.send((Handle::current(), done)).unwrap();
+            let mut is_done = is_done;
+            is_done.recv().await;
+        });
+    });
+    let (handle, done) = told.recv().unwrap();
+    let start = time::now();
+    let remote = handle.create_task_threadsafe(async || sleep(20 * MS).await);
+    assert!(timeout(HOUR, remote).await.unwrap().is_ok());
+    assert_eq!(time::now(), start);
+    sleep(HOUR).await;
+    drop(done);
+    thread.join().unwrap();
 }

@@ -184,3 +184,20 @@ async fn virtual_time_leaves_a_child_its_time() -> Result<()> {
     assert_eq!(time::now(), start);
     Ok(())
 }
+
+#[oneloop::test(virtual_time)]
+async fn virtual_time_stands_still_while_the_pipe_of_a_child_is_read() -> Result<()> {
+    let mut command = Command::new("sh");
+    command.args(["-c", "sleep 0.02; echo done; cat"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let start = time::now();
+    let mut buf = [0; 5];
+    timeout(PATIENCE, stdout.read_exact(&mut buf)).await??;
+    assert_eq!((&buf, time::now()), (b"done\n", start));
+    // No task waits for it any more.
+    sleep(PATIENCE).await;
+    drop(stdin);
+    assert!(child.wait().await?.success());
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! A hang under virtual time: nothing is left that could wake a task, so the test would wait for ever.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::runtime::data::clock;
+use crate::runtime::data::tasks::MAIN;
+use crate::runtime::event_loop::{Turn, poll_reactor};
+use crate::runtime::reactor::Wait;
+use crate::runtime::state::State;
+
+/// How often, and for how long each time, the loop waits before it says that it hangs: a thread that it does not know of may be about
+/// to wake a task.
+const NAPS: u32 = 20;
+const NAP: Duration = Duration::from_millis(10);
+
+/// The most tasks that the message names.
+const NAMED_MAX: usize = 20;
+
+impl State {
+    /// Whether no timer, source or thread that the loop knows of can wake a task.
+    pub(crate) fn nothing_can_come(&self) -> bool {
+        let is_awaited = self.reactor.as_ref().is_some_and(|reactor| reactor.is_awaited());
+        self.clock.is_virtual() && !self.clock.is_held() && !is_awaited
+    }
+
+    /// Gives a thread that the loop does not know of a little real time. After so many naps in a row main, which is woken, has
+    /// to fail with [`State::take_hang`].
+    pub(crate) fn nap(&mut self) -> Turn {
+        if !self.inbox().try_park() {
+            self.naps = 0;
+            return Turn::Busy;
+        }
+        if self.reactor.is_some() {
+            let now = clock::real_now();
+            let deadline = now.saturating_add(clock::nanos(NAP));
+            poll_reactor(self, Wait::Until { deadline, now });
+        } else {
+            thread::park_timeout(NAP);
+        }
+        let now = self.woken();
+        self.take_in(now);
+        self.naps = if self.is_busy() { 0 } else { self.naps + 1 };
+        if self.naps == NAPS {
+            self.naps = 0;
+            self.hang = Some(self.describe_hang());
+            self.queue(MAIN);
+        }
+        Turn::Busy
+    }
+
+    /// Why main has to fail, if it has to.
+    pub(crate) fn take_hang(&mut self) -> Option<String> {
+        self.hang.take()
+    }
+
+    fn describe_hang(&self) -> String {
+        let living = || self.tasks.all().filter(|&slot| self.tasks.is_living(slot));
+        let named = living().take(NAMED_MAX).map(|slot| {
+            let label = self.tasks.label(slot);
+            format!("`{}`, created at {}", label.name(), label.place)
+        });
+        let mut named: Vec<String> = named.collect();
+        let more = living().count() - named.len();
+        if more > 0 {
+            named.push(format!("and {more} more"));
+        }
+        format!(
+            "every task waits, and under virtual time nothing is left that could wake one: no timer, no socket, no call on another \
+             thread. These wait: {}. If a thread of yours is to wake them, have `thread::to_thread` run it, which the clock knows \
+             of, or use real time",
+            named.join("; ")
+        )
+    }
+}

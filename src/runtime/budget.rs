@@ -1,11 +1,13 @@
-//! The budget of a poll: how much that is ready at once a task may take before the others have their turn.
+//! The budget of a poll: how many ready operations a task may use before other tasks have their
+//! turn.
 //!
-//! An operation that is ready does not wait, so a loop over such operations would never let anybody else run. Everything that
-//! can be awaited takes a bit of the budget when it is ready. Once nothing is left, it wakes its task and stays pending until the
-//! next poll, which has a fresh budget.
+//! An operation that is ready does not wait, so a loop over such operations would never let another
+//! task run. Each operation that is ready takes one unit of the budget. Once the budget is used up,
+//! an operation wakes its task and stays pending until the next poll, which has a fresh budget.
 //!
-//! The budget lies in a thread-local of its own: to take the state out and put it back would cost more than many operations do.
-//! Where no loop polls, on a foreign executor or between two rounds, there is no limit.
+//! The budget has a thread-local of its own, because taking the state out and putting it back would
+//! cost more than many operations do. Where no loop polls, on a foreign executor or between two
+//! rounds, there is no limit.
 
 use std::cell::Cell;
 use std::task::{Context, Poll};
@@ -16,15 +18,16 @@ const BUDGET: u32 = 128;
 /// More than can be used up between two polls.
 const UNLIMITED: u32 = u32::MAX;
 
-/// After so many refusals in one poll there is another budget. An executor inside a task polls what was refused again and again,
-/// and its task's next poll does not come before it has got on.
+/// After this many refusals in one poll there is a new budget. An executor inside a task polls a
+/// refused future again and again, and its task is not polled again before that future has moved
+/// on.
 const REFUSALS_MAX: u32 = 16;
 
-/// What a poll starts with: its budget, and below that its refusals.
+/// The value that a poll starts with: its budget and, below that, its refusals.
 const FULL: u32 = BUDGET + REFUSALS_MAX;
 
 thread_local! {
-    /// More than [`REFUSALS_MAX`] while something is left. Below, so many refusals are left.
+    /// More than [`REFUSALS_MAX`] while budget is left. Otherwise the number of refusals left.
     static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
     /// A loop polls its tasks, further out on the stack.
     static IS_POLLING: Cell<bool> = const { Cell::new(false) };
@@ -36,7 +39,8 @@ pub(super) fn renew() {
     LEFT.set(FULL);
 }
 
-/// Something else is polled inside the current poll, with a budget of its own. Returns what is left of the outer one.
+/// Begins a poll inside the current one, with a budget of its own. Returns the rest of the outer
+/// budget.
 pub(super) fn step_in() -> u32 {
     LEFT.replace(FULL)
 }
@@ -57,12 +61,12 @@ impl Drop for Restore {
     }
 }
 
-/// A round of polls begins. Until the result is dropped, what is refused has to wait.
+/// A round of polls begins. Until the result is dropped, refused operations have to wait.
 pub(super) fn start_round() -> Round {
     Round { _restore: Restore { left: LEFT.get() }, was_polling: IS_POLLING.replace(true) }
 }
 
-/// A round of polls; afterwards the budget is that of the code around the loop.
+/// A round of polls. Afterwards the budget of the code around the loop is back.
 pub(super) struct Round {
     _restore: Restore,
     was_polling: bool,
@@ -79,7 +83,7 @@ pub(crate) fn lift() -> Restore {
     Restore { left: LEFT.replace(UNLIMITED) }
 }
 
-/// Takes a bit of the budget. `false`: there is none left.
+/// Takes one unit of the budget. Returns `false` if none is left.
 #[inline]
 pub(crate) fn spend() -> bool {
     if !some_left() {
@@ -89,7 +93,7 @@ pub(crate) fn spend() -> bool {
     true
 }
 
-/// Whether something is left of the current poll's budget.
+/// Whether the current poll has budget left.
 #[inline]
 pub(crate) fn has_budget() -> bool {
     LEFT.get() > REFUSALS_MAX
@@ -112,7 +116,7 @@ fn refill() -> bool {
     left > REFUSALS_MAX
 }
 
-/// Something was ready. What is polled inside may have used up the rest.
+/// An operation was ready. Futures polled inside it may have used up the rest.
 #[inline]
 pub(crate) fn take_budget() {
     let left = LEFT.get();
@@ -121,9 +125,9 @@ pub(crate) fn take_budget() {
     }
 }
 
-/// Ready if something is left of the current poll's budget, of which this takes a bit. Otherwise wakes `cx`.
+/// Takes one unit of the current poll's budget and is ready, if any is left. Otherwise wakes `cx`.
 ///
-/// For what is ready whenever it is polled. [`with_budget`] is for what may have to wait.
+/// This is for operations that are always ready. [`with_budget`] is for operations that may wait.
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     if spend() {
         return Poll::Ready(());
@@ -132,10 +136,11 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-/// Calls `poll`, which takes a bit of the budget if it is ready. Once nothing is left, wakes `cx` instead.
+/// Calls `poll`, and takes one unit of the budget if it is ready. If none is left, wakes `cx`
+/// instead.
 ///
-/// What is pending costs nothing. Otherwise the first futures of many that are polled together could use the budget up each time,
-/// without getting on, and the others would never be polled.
+/// A pending future costs nothing. Otherwise, of many futures that are polled together, the first
+/// ones could use the budget up each time without progress, and the others would never be polled.
 #[inline]
 pub(crate) fn with_budget<T>(
     cx: &mut Context<'_>,
@@ -152,7 +157,7 @@ pub(crate) fn with_budget<T>(
     polled
 }
 
-/// Whether something is left of the budget; otherwise wakes `cx`. For what cannot be called by [`with_budget`].
+/// Whether budget is left; otherwise wakes `cx`. For code that [`with_budget`] cannot call.
 #[inline]
 pub(crate) fn may_finish(cx: &Context<'_>) -> bool {
     let some_left = some_left();
@@ -162,14 +167,14 @@ pub(crate) fn may_finish(cx: &Context<'_>) -> bool {
     some_left
 }
 
-/// Calls `attempt`, which takes a bit of the budget if it says that it did something. `false` also where nothing is left: then
-/// the caller awaits it, by [`with_budget`].
+/// Calls `attempt`, and takes one unit of the budget if it returns `true`. Also returns `false` if
+/// none is left; the caller then awaits the operation with [`with_budget`].
 #[inline]
 pub(crate) fn attempt(attempt: impl FnOnce() -> bool) -> bool {
     let left = LEFT.get();
     let did = left > REFUSALS_MAX && attempt();
     if did {
-        // Whatever the attempt is, it awaits nothing, so the budget is the same.
+        // An attempt awaits nothing, so the budget has not changed.
         LEFT.set(left - 1);
     }
     did

@@ -101,7 +101,7 @@ impl Runtime {
         self.with(|state| state.failures.clone())
     }
 
-    /// As [`Runtime::run`], called at `place`; a panic of `main` is given back.
+    /// Like [`Runtime::run`], called at `place`, but returns a panic of `main`.
     #[track_caller]
     pub(crate) fn run_caught<F: IntoFuture>(
         &mut self,
@@ -219,8 +219,8 @@ impl Runtime {
         drop(self);
     }
 
-    /// As [`Runtime::shutdown`]; once `hurry` is ready, it waits for cleanups no longer. The
-    /// reports of those say `why`, as a clause.
+    /// Like [`Runtime::shutdown`], but once `hurry` is ready, it no longer waits for cleanups. Their
+    /// reports contain the clause `why`.
     pub(crate) fn shutdown_until(
         mut self,
         mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 /// This many are told; the others are counted.
 const LINES_MAX: usize = 10;
 
-/// What was reported until now, shared by the loop and whoever runs it.
+/// The reports until now, shared by the loop and the code that runs it.
 pub(crate) type SharedFailures = Rc<RefCell<Failures>>;
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! What is said to whoever runs the program: what nobody awaits, and what holds up the loop.
+//! Reports for the operator: errors and panics that are not awaited, and tasks that hold up the loop.
 
 pub(crate) mod cleanup_error;
 pub(crate) mod failures;

@@ -1,4 +1,5 @@
-//! Reports: each goes to the hook of the loop that runs on this thread, in its look-around, or, without one, to the log.
+//! Reports. Each goes to the hook of the loop that runs on this thread, when it looks around, or to
+//! the log if there is no hook.
 
 use std::cell::Cell;
 use std::io;
@@ -54,8 +55,8 @@ impl<F: FnOnce() -> Unhandled> Drop for Mailed<F> {
     }
 }
 
-/// Hands a report to the look-around of the loop that runs here; a hook never runs inside the code that had something to
-/// report. Where no loop runs, it is told at once.
+/// Defers a report to the look around of the loop that runs here, so that a hook never runs inside
+/// the code that caused the report. Where no loop runs, the report is delivered at once.
 pub(crate) fn report_unhandled(unhandled: Unhandled) {
     let mut unhandled = Some(unhandled);
     with(|state| {
@@ -70,7 +71,8 @@ pub(crate) fn report_unhandled(unhandled: Unhandled) {
 
 /// Tells the hook or, without one, the log.
 pub(in crate::runtime) fn tell(unhandled: Unhandled) {
-    // A forked child drops its copy of its parent's loop: what that leaves undone, the parent does.
+    // A forked child drops its copy of its parent's loop. The parent still does the loop's work, so
+    // there is nothing to report.
     if with(|state| state.owner.is_disowned) == Some(true) {
         if let Some(payload) = drop_caught(unhandled) {
             discard(payload);
@@ -83,7 +85,7 @@ pub(in crate::runtime) fn tell(unhandled: Unhandled) {
     }
     let hook = with(|state| state.on_unhandled.clone()).flatten();
     match hook {
-        // Peers that go away are no news; who wants to see them switches the log's debug lines on.
+        // Peers disconnect all the time, so this is only a debug line.
         _ if unhandled.is_lost_peer() => write(&unhandled),
         None => write(&unhandled),
         Some(hook) => {
@@ -117,7 +119,8 @@ pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
     discard(payload);
 }
 
-/// Reports the panic of the drop of what had panicked before: the first panic goes to the awaiter, this one cannot.
+/// Reports the panic of the drop of what had panicked before: the first panic goes to the awaiter,
+/// this one cannot.
 pub(crate) fn report_second_panic(task: Option<&TaskLabel>, payload: Payload) {
     report_unhandled(Unhandled::panic(task, &*payload));
     discard(payload);
@@ -129,7 +132,7 @@ pub(crate) fn report_callback_panic(place: Place, payload: Payload) {
     discard(payload);
 }
 
-/// Reports what a cleanup failed with, which no code that awaits its task sees.
+/// Reports the error of a cleanup that no code that awaits its task receives.
 pub(crate) fn report_failed_cleanup(failed: FailedCleanup) {
     report_unhandled(Unhandled::failed_cleanup(failed));
 }
@@ -139,13 +142,13 @@ pub(crate) fn report_unseen_cleanup(error: CleanupError) {
     report_unhandled(Unhandled::unseen_cleanup(error));
 }
 
-/// Reports the error of a task that was to be given to somebody who has gone.
+/// Reports the error of a task whose receiver has gone.
 pub(crate) fn report_task_error(name: String, place: Place, error: BoxedError) {
     let task = TaskLabel { name: Some(name), number: 0, place, peer: None, is_call: false };
     report_unhandled(Unhandled::task_error(&task, error));
 }
 
-/// Reports the panic of a call on another thread, which nobody awaits, to the loop that made the
+/// Reports the panic of a call on another thread that is not awaited, to the loop that made the
 /// call.
 pub(crate) fn report_call_panic(home: Option<RunNumber>, place: Place, payload: Payload) {
     report_for(home, move || {
@@ -170,7 +173,8 @@ pub(crate) fn report_call_cut_off(place: Place) {
     report_unhandled(Unhandled::call_cut_off(place, why_hurried()));
 }
 
-/// Like [`report_call_cut_off`], for an `operation` that is done for the user, at `place` if that is known.
+/// Like [`report_call_cut_off`], for an `operation` that is done for the user, at `place` if that
+/// is known.
 pub(crate) fn report_operation_cut_off(
     place: Option<Place>,
     operation: String,
@@ -180,8 +184,8 @@ pub(crate) fn report_operation_cut_off(
     report_unhandled(Unhandled::operation_cut_off(place, operation, why));
 }
 
-/// Reports the error of an operation that went on when nobody awaited it, to the loop that began it.
-/// From any thread.
+/// Reports the error of an operation that continued when it was no longer awaited, to the loop that
+/// began it. From any thread.
 pub(crate) fn report_operation_error(home: Option<RunNumber>, error: io::Error) {
     report_for(home, move || Unhandled::operation_error(error.into()));
 }
@@ -196,8 +200,8 @@ pub(crate) fn report_connection_given_up(peer: Peer, name: String, error: io::Er
     report_unhandled(Unhandled::connection_given_up(peer, name, error));
 }
 
-/// Reports that not all could be sent that was written to the `StreamWriter` made at `place`, which is gone;
-/// see [`Unhandled::unsent`].
+/// Reports that the dropped `StreamWriter` made at `place` could not send all of its data; see
+/// [`Unhandled::unsent`].
 pub(crate) fn report_unsent(place: Place, message: String, served: Option<(Peer, io::Error)>) {
     report_unhandled(Unhandled::unsent(place, message, served));
 }

@@ -186,7 +186,8 @@ impl Inbox {
     pub(crate) fn set_unpark(&self, unpark: Waker) -> Option<Waker> {
         let former = self.lock().unpark.replace(unpark.clone());
         if self.state.load(Ordering::Acquire) == NOTIFIED {
-            // Whoever sent since `try_park` woke the thread, which is about to sleep where only `unpark` reaches it.
+            // A sender since `try_park` has unparked the thread, but the thread is about to sleep
+            // where only `unpark` reaches it.
             unpark.wake();
         }
         former

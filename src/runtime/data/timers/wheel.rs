@@ -7,9 +7,9 @@
 //! the level below, and the first occupied slot of the lowest occupied level holds the earliest.
 //! When the wheel reaches a slot, its timers move down.
 //!
-//! A slot lists the numbers of its timers, which lie elsewhere. Linked lists would need no memory
-//! for that, but following one is a chain of cache misses, one after the other; those of a list of
-//! numbers overlap.
+//! A slot lists the numbers of its timers, which are stored elsewhere. Linked lists would need no
+//! memory for that, but following one is a chain of cache misses, one after the other. With a list
+//! of numbers, the cache misses overlap.
 
 use std::mem;
 

@@ -9,8 +9,8 @@ use crate::runtime::event_loop::{Turn, poll_reactor};
 use crate::runtime::reactor::Wait;
 use crate::runtime::state::State;
 
-/// How often, and for how long each time, the loop waits before it says that it hangs: a thread that it does not know of may be about
-/// to wake a task.
+/// How often, and how long each time, the loop waits before it reports a hang: a thread that it does
+/// not know may be about to wake a task.
 const NAPS: u32 = 20;
 const NAP: Duration = Duration::from_millis(10);
 
@@ -24,8 +24,8 @@ impl State {
         self.clock.is_virtual() && !self.clock.is_held() && !is_awaited
     }
 
-    /// Gives a thread that the loop does not know of a little real time. After so many naps in a row main, which is woken, has
-    /// to fail with [`State::take_hang`].
+    /// Gives threads that the loop does not know a little real time to wake a task. After [`NAPS`]
+    /// naps in a row, wakes main, which then fails with [`State::take_hang`].
     pub(crate) fn nap(&mut self) -> Turn {
         if !self.inbox().try_park() {
             self.naps = 0;
@@ -49,7 +49,7 @@ impl State {
         Turn::Busy
     }
 
-    /// Why main has to fail, if it has to.
+    /// The message with which main has to fail, if there is a hang.
     pub(crate) fn take_hang(&mut self) -> Option<String> {
         self.hang.take()
     }

@@ -67,19 +67,20 @@ const REFUSED_MAX: u32 = 100_000;
 /// In their creators the drops would nest on the stack, since such a drop may create the next task.
 fn drop_refused() -> bool {
     let mut some = false;
-    loop {
+    while with(|state| !state.refused.is_empty()).unwrap_or(false) {
         let level = with(|state| mem::take(&mut state.refused)).unwrap_or_default();
-        if level.is_empty() {
-            return some;
-        }
         some = true;
         level.into_iter().for_each(drop_reported);
     }
+    some
 }
 
 impl State {
     /// At the end of the loop: what ended tasks with a handle still hold, and what was sent and not read.
     fn drop_what_is_left(&mut self) {
+        if self.registered.is_closed() && self.holds_nothing() {
+            return;
+        }
         // Main, which is the first, leaves nothing.
         let slots: Vec<u32> = self.tasks.all().skip(1).collect();
         for slot in slots {
@@ -92,6 +93,13 @@ impl State {
         self.deferred.extend(calls.map(Deferred::DropCall));
         self.deferred.extend(unpark.map(Deferred::DropWaker));
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
+    }
+
+    /// Whether there is nothing to drop, as at the end of most loops.
+    fn holds_nothing(&self) -> bool {
+        let has_tasks = self.tasks.slots.len() > 1;
+        let has_values = self.vars.is_used() || self.cleaning.has_makers();
+        !(has_tasks || has_values || self.postponed.has_calls() || self.foreign.has_some())
     }
 
     /// Takes the future of a task that is created while the loop closes.

@@ -385,9 +385,12 @@ impl<T: 'static> Future for Task<T> {
         if !runtime::may_finish(cx) {
             return Poll::Pending;
         }
-        let joined = ready!(self.handle.poll_join(cx));
+        let output = ready!(self.handle.poll_output(cx));
         runtime::take_budget();
-        Poll::Ready(joined.map(output_of).map_err(JoinError::of))
+        Poll::Ready(match output {
+            Some(job) => Ok(output_of(job)),
+            None => Err(JoinError::of(self.handle.take_failure())),
+        })
     }
 }
 

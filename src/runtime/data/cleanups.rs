@@ -167,6 +167,10 @@ impl Cleaning {
         }
     }
 
+    pub(crate) fn has_makers(&self) -> bool {
+        !self.makers.is_empty()
+    }
+
     /// At the end of the loop.
     pub(crate) fn take_makers(&mut self) -> impl Iterator<Item = Box<dyn Any>> + '_ {
         self.makers.iter_mut().filter_map(|(_, maker)| maker.take())

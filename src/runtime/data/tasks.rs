@@ -121,6 +121,23 @@ impl Tasks {
         self.insert(Tenant::Task(Record::new(Some(job), place, parent)))
     }
 
+    /// As [`Tasks::create`], and the caller puts the key, which this returns too, on the run queue.
+    #[inline]
+    pub(crate) fn create_queued(
+        &mut self,
+        job: BoxedJob,
+        place: Place,
+        parent: u32,
+    ) -> (u32, Serial) {
+        let number = self.next_number();
+        let mut tenancy = Tenancy::new(number);
+        tenancy.queue();
+        self.living += 1;
+        let tenant = Tenant::Task(Record::new(Some(job), place, parent));
+        let slot = key::slot(self.slots.insert(Slot { tenant, tenancy }));
+        (slot, number.serial())
+    }
+
     /// Arrow 1, for a child of a group.
     pub(crate) fn create_child(&mut self, member: Member, place: Place, parent: u32) -> u32 {
         let record = Record { member, ..Record::new(None, place, parent) };

@@ -83,6 +83,10 @@ impl ForeignWakers {
         known.is_some_and(|known| known.will_wake(waker))
     }
 
+    pub(crate) fn has_some(&self) -> bool {
+        !self.wakers.is_empty()
+    }
+
     pub(crate) fn store(&mut self, waker: Waker) -> Waiter {
         Waiter::foreign(self.wakers.insert(waker))
     }

@@ -263,7 +263,8 @@ impl Builder {
     pub fn build(self) -> io::Result<Runtime> {
         let clock = Clock::new(self.virtual_time);
         let cleanup_timeout = nanos(self.cleanup_timeout);
-        let mut state = State::new(Place::take()?, clock, cleanup_timeout, self.on_unhandled);
+        let place = Place::take()?;
+        let mut state = Box::new(State::new(place, clock, cleanup_timeout, self.on_unhandled));
         state.pace.set_round(nanos(self.look_around_every));
         state.locals = self.locals;
         state.pace.slow = nanos(self.slow_poll);

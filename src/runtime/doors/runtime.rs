@@ -72,9 +72,9 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn of(state: State) -> Self {
+    pub(crate) fn of(state: Box<State>) -> Self {
         let run = state.run_number();
-        context::keep_idle(Box::new(state));
+        context::keep_idle(state);
         Self { run, stays: PhantomData }
     }
 

@@ -9,7 +9,7 @@ use crate::runtime::context::{self, NotHere, candidate, with, with_loop, with_lo
 use crate::runtime::data::ended::{Failure, Joined};
 use crate::runtime::data::job;
 use crate::runtime::data::job::BoxedJob;
-use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, TaskNumber};
+use crate::runtime::data::key::{HandleKey, NO_SLOT, RunNumber, TaskNumber, WakerKey};
 use crate::runtime::data::record::{CancelReason, ErrorReporter, Peer, Place, TaskLabel};
 use crate::runtime::event_loop;
 use crate::runtime::state::State;
@@ -72,14 +72,17 @@ where
             is_eager = false;
             return HandleKey { run, slot };
         }
-        let slot = state.tasks.create(job, place, state.current);
+        is_eager &= state.eager_depth < EAGER_DEPTH_MAX;
+        let slot = if is_eager {
+            state.tasks.create(job, place, state.current)
+        } else {
+            let (slot, serial) = state.tasks.create_queued(job, place, state.current);
+            state.queue.push(WakerKey::new(run.index(), serial, slot));
+            slot
+        };
         state.start_vars(slot);
         if let Some(name) = name {
             state.tasks.set_name(slot, name);
-        }
-        is_eager &= state.eager_depth < EAGER_DEPTH_MAX;
-        if !is_eager {
-            state.queue(slot);
         }
         HandleKey { run, slot }
     };
@@ -108,6 +111,16 @@ impl TaskHandle {
     /// Ready with the output, or why there is none; then the handle is empty.
     #[track_caller]
     pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<Result<BoxedJob, Failure>> {
+        match self.poll_output(cx) {
+            Poll::Ready(Some(job)) => Poll::Ready(Ok(job)),
+            Poll::Ready(None) => Poll::Ready(Err(self.take_failure())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready with the output; then the handle is empty. `None`: see [`TaskHandle::take_failure`].
+    #[track_caller]
+    pub(crate) fn poll_output(&mut self, cx: &Context<'_>) -> Poll<Option<BoxedJob>> {
         let HandleKey { run, slot } = self.key;
         let candidate = candidate(cx.waker());
         let found = with_loop(run, |state| {
@@ -131,20 +144,20 @@ impl TaskHandle {
             Ok(Found::NotYet) => Poll::Pending,
             Ok(Found::Output(job)) => {
                 self.key.slot = NO_SLOT;
-                Poll::Ready(Ok(job))
+                Poll::Ready(Some(job))
             }
-            other => self.poll_join_slowly(&other, cx),
+            other => self.poll_output_slowly(&other, cx),
         }
     }
 
     /// What is rare, and better not in the way of what is not.
     #[cold]
     #[track_caller]
-    fn poll_join_slowly(
-        &mut self,
+    fn poll_output_slowly(
+        &self,
         found: &Result<Found, NotHere>,
         cx: &Context<'_>,
-    ) -> Poll<Result<BoxedJob, Failure>> {
+    ) -> Poll<Option<BoxedJob>> {
         let HandleKey { run, slot } = self.key;
         assert!(slot != NO_SLOT, "this `Task` has given its output already: await it only once");
         match found {
@@ -159,12 +172,16 @@ impl TaskHandle {
                 context::wait_cloned(run, cx.waker(), |state| state.tasks.joiner(slot));
                 Poll::Pending
             }
-            _ => {
-                self.key.slot = NO_SLOT;
-                let failure = with_loop(run, |state| state.take_failure(slot));
-                Poll::Ready(Err(failure.unwrap_or(Failure::LOOP_ENDED)))
-            }
+            _ => Poll::Ready(None),
         }
+    }
+
+    /// Why there is no output; then the handle is empty.
+    #[cold]
+    pub(crate) fn take_failure(&mut self) -> Failure {
+        let HandleKey { run, slot } = self.key;
+        self.key.slot = NO_SLOT;
+        with_loop(run, |state| state.take_failure(slot)).unwrap_or(Failure::LOOP_ENDED)
     }
 
     /// Ready when the task has ended; its output stays.

@@ -63,6 +63,10 @@ impl Place {
         Err(io::Error::other(format!("{limit} event loops exist already: drop a `Runtime` first")))
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     pub(crate) fn run(&self) -> RunNumber {
         self.run
     }

@@ -68,6 +68,8 @@ pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 
 pub(crate) use chunks::{give_chunk, take_chunk};
-pub(crate) use send_file::{Chunk, FileTarget, bounds, no_positions, send_file};
+#[cfg(target_os = "linux")]
+pub(crate) use send_file::no_positions;
+pub(crate) use send_file::{Chunk, FileTarget, bounds, send_file};
 pub(crate) use transport::{Transport, no_address};
 pub(crate) use writer_control::WriterControl;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures_core::Stream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::SockRef;
 
 use super::TcpListener;
 use super::connection::ByteStream;
@@ -291,6 +290,8 @@ fn trouble(error: &io::Error, is_listening: impl FnOnce() -> bool) -> Trouble {
 /// Whether the kernel says that the socket listens.
 #[cfg(any(target_os = "android", target_os = "freebsd", target_os = "linux"))]
 fn is_listening(socket: &impl AsFd) -> bool {
+    use socket2::SockRef;
+
     SockRef::from(socket).is_listener().unwrap_or(false)
 }
 
@@ -310,6 +311,8 @@ mod tests {
     use std::process;
 
     use mio::net::TcpListener as ListenerSocket;
+
+    use socket2::SockRef;
 
     use super::*;
     use crate::net::{UnixListener, UnixStream};

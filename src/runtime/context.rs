@@ -39,6 +39,7 @@ static WAKERS: Wakers = Wakers::new::<Current>();
 struct Current;
 
 impl Wake for Current {
+    #[cfg(all(target_pointer_width = "64", not(oneloop_boxed_wakers)))]
     fn wakers() -> &'static Wakers {
         &WAKERS
     }

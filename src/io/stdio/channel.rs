@@ -8,10 +8,9 @@
 //! | a file for reading, or anything that cannot be reopened, such as another user's terminal | a thread waits |
 //! | closed, or open for the other direction only | reads find the end, and writes are discarded, as in the standard library |
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -144,6 +143,10 @@ fn is_open(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
 /// does so: where such a path merely duplicates the descriptor, the mode would be shared.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_anew(fd: BorrowedFd<'_>, stat: &FileStat, standard: Standard) -> io::Result<File> {
+    use std::fs::OpenOptions;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let mut options = OpenOptions::new();
     match standard.direction() {

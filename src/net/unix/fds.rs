@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
+#[cfg(target_vendor = "apple")]
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -21,6 +23,18 @@ const FDS_MAX: usize = 253;
 /// Space for the descriptors, and for other data that the kernel may add, such as the sender's
 /// credentials.
 const SPACE: usize = cmsg_space!(ScmRights(FDS_MAX)) + 256;
+
+/// No SIGPIPE. Apple's systems have an option of the socket for it, which the standard library sets.
+#[cfg(not(target_vendor = "apple"))]
+const SEND: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND: SendFlags = SendFlags::empty();
+
+/// Programs that are started do not inherit what is received.
+#[cfg(not(target_vendor = "apple"))]
+const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+#[cfg(target_vendor = "apple")]
+const RECEIVE: RecvFlags = RecvFlags::empty();
 
 impl UnixStream {
     /// Sends as much of `buf` as the kernel accepts, and the descriptors `fds` with its first byte.
@@ -158,7 +172,7 @@ async fn send(
         let mut control = SendAncillaryBuffer::new(&mut space);
         // The buffer has room for the maximum checked above.
         control.push(SendAncillaryMessage::ScmRights(fds));
-        let value = sendmsg(socket, &[IoSlice::new(buf)], &mut control, SendFlags::NOSIGNAL)?;
+        let value = sendmsg(socket, &[IoSlice::new(buf)], &mut control, SEND)?;
         Ok(Moved { value, is_short: false })
     };
     registration.when_ready(Direction::Write, send).await
@@ -173,12 +187,17 @@ async fn recv(
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let bufs = &mut [IoSliceMut::new(buf)];
-        let received = recvmsg(socket, bufs, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        let received = recvmsg(socket, bufs, &mut control, RECEIVE)?;
         let mut fds = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(some) = message {
                 fds.extend(some);
             }
+        }
+        #[cfg(target_vendor = "apple")]
+        for fd in &fds {
+            // A child that is started before this inherits it: the kernel has no single step.
+            fcntl_setfd(fd, FdFlags::CLOEXEC)?;
         }
         if received.flags.contains(ReturnFlags::CTRUNC) {
             let what =

@@ -157,8 +157,10 @@ pub(crate) fn rough_now() -> Nanos {
 /// The time by the real clock.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn real_now() -> Nanos {
+    /// So that moments before the first use, which a program may hold, have numbers too.
+    const FIRST: Nanos = 1 << 60;
     static START: OnceLock<Instant> = OnceLock::new();
-    nanos(instant_now().saturating_duration_since(*START.get_or_init(instant_now)))
+    FIRST + nanos(instant_now().saturating_duration_since(*START.get_or_init(instant_now)))
 }
 
 /// A duration as nanoseconds, or [`NEVER`] if they do not fit.

@@ -142,6 +142,7 @@ impl Source {
         side.more.remove(&id).unwrap_or(Waiter::NOBODY)
     }
 
+    #[cfg(any(test, target_os = "android", target_os = "linux"))]
     pub(super) fn set_urgent(&mut self) {
         self.short_means_drained = false;
     }

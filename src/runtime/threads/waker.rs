@@ -17,6 +17,7 @@ use crate::runtime::data::key::WakerKey;
 /// The effect of waking one of our wakers.
 pub(crate) trait Wake: 'static {
     /// The `static` that makes these wakers.
+    #[cfg(all(target_pointer_width = "64", not(oneloop_boxed_wakers)))]
     fn wakers() -> &'static Wakers;
 
     /// Called on any thread, at any time, even after the loop of the key has ended.

@@ -22,19 +22,18 @@ mod linux {
 
     use nix::sys::eventfd::{EfdFlags, EventFd};
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-    use nix::sys::time::TimeSpec;
     use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
     use oneloop::io::{AsyncFd, Interest};
     use oneloop::{create_task, yield_now};
 
     #[oneloop::test]
     async fn a_timer_descriptor_expires_again_and_again() -> Result<()> {
-        const MS: i64 = 1_000_000;
+        const MS: Duration = Duration::from_millis(1);
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
         let timer = AsyncFd::with_interest(timer, Interest::Read)?;
         #[expect(clippy::disallowed_methods, reason = "the kernel's timer knows no other clock")]
         let start = Instant::now();
-        let ticks = Expiration::IntervalDelayed(TimeSpec::new(0, 2 * MS), TimeSpec::new(0, MS));
+        let ticks = Expiration::IntervalDelayed((2 * MS).into(), MS.into());
         timer.get_ref().set(ticks, TimerSetTimeFlags::empty())?;
         for _ in 0..3 {
             timer.read_with(|timer| Ok(timer.wait()?)).await?;

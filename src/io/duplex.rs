@@ -14,7 +14,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::duplex_line::{End, Line, Name};
 use super::error::IncompleteRead;
 use super::{StreamReader, StreamWriter, Transport};
-use crate::runtime::poll_budget;
+use crate::runtime::{poll_budget, poll_no_bytes};
 
 /// Creates an in-memory connection: bytes written to one end are read from the other. Useful in
 /// tests, and between parts of a program.
@@ -79,7 +79,7 @@ impl DuplexStream {
     /// `ConnectionReset` if the other end was [aborted](StreamWriter::abort).
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         let mut waiting = Waiting { line: &self.incoming, end: End::Read, name: None };
         poll_fn(|cx| {
@@ -100,6 +100,9 @@ impl DuplexStream {
     /// [`IncompleteRead`] if the other end closes first; otherwise the errors of
     /// [`read`](Self::read).
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
+        if buf.is_empty() {
+            poll_fn(poll_budget).await;
+        }
         let mut filled = 0;
         while filled < buf.len() {
             match self.read(&mut buf[filled..]).await? {
@@ -125,7 +128,7 @@ impl DuplexStream {
     /// `BrokenPipe` if the other end is gone, or after [`shutdown`](Self::shutdown).
     pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
         if data.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         let mut waiting = Waiting { line: &self.outgoing, end: End::Write, name: None };
         poll_fn(|cx| {
@@ -145,6 +148,9 @@ impl DuplexStream {
     ///
     /// The errors of [`write`](Self::write).
     pub async fn write_all(&self, data: &[u8]) -> io::Result<()> {
+        if data.is_empty() {
+            poll_fn(poll_budget).await;
+        }
         let mut rest = data;
         while !rest.is_empty() {
             let len = self.write(rest).await?;
@@ -205,7 +211,7 @@ impl AsyncRead for &DuplexStream {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         ready!(poll_budget(cx));
         self.incoming.poll_read(&mut Some(Name::POLL), cx, buf)
@@ -220,7 +226,7 @@ impl AsyncWrite for &DuplexStream {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         if data.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         ready!(poll_budget(cx));
         self.outgoing.poll_write(&mut Some(Name::POLL), cx, data)

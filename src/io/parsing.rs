@@ -1,5 +1,6 @@
 //! Methods of `StreamReader` for parsers, which work on the bytes in the reader's own buffer.
 
+use crate::runtime::{poll_budget, poll_no_bytes};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -94,8 +95,15 @@ impl StreamReader {
     /// # std::io::Result::Ok(())
     /// ```
     pub async fn read_more(&mut self) -> io::Result<usize> {
-        self.check_limit(self.buffer().len())?;
-        poll_fn(|cx| self.poll_fill(cx)).await
+        poll_fn(|cx| {
+            if let Err(error) = self.check_limit(self.buffer().len()) {
+                // A caller may try again and again.
+                ready!(poll_budget(cx));
+                return Poll::Ready(Err(error));
+            }
+            self.poll_fill(cx)
+        })
+        .await
     }
 
     /// Removes `len` bytes from the front of the [buffer](Self::buffer), as if they had been read.
@@ -112,8 +120,11 @@ impl StreamReader {
 
     /// Ready with the number of available bytes, at most `max`; 0 at the end.
     fn poll_some(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<usize>> {
+        if max == 0 {
+            return poll_no_bytes(cx);
+        }
         ready!(self.poll_served(cx));
-        if max > 0 && self.buffer().is_empty() {
+        if self.buffer().is_empty() {
             ready!(self.poll_fill(cx))?;
         }
         Poll::Ready(Ok(self.buffer().len().min(max)))

@@ -13,7 +13,7 @@ use super::error::{IncompleteRead, LimitOverrun};
 use super::lines::Lines;
 use super::newlines::Newlines;
 use super::separators::Search;
-use crate::runtime::poll_budget;
+use crate::runtime::{poll_budget, poll_no_bytes};
 
 /// Reads a stream by bytes, lines or messages. Asyncio's `StreamReader`.
 ///
@@ -353,7 +353,7 @@ impl StreamReader {
 
     /// Charges a read that is served from the buffer to the poll's budget, so that a loop over many
     /// short lines does not starve other tasks. If the buffer is empty, the read that fills it is
-    /// charged instead.
+    /// charged instead; [`poll_budget`] charges a read of no bytes, which fills nothing.
     #[inline]
     pub(super) fn poll_served(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.buffer.is_empty() { Poll::Ready(()) } else { poll_budget(cx) }
@@ -415,7 +415,7 @@ impl StreamReader {
     /// Ready once the buffer holds `n` bytes, or everything up to the end. Returns how many bytes
     /// that is, at most `n`.
     fn poll_collect(&mut self, cx: &mut Context<'_>, n: usize) -> Poll<io::Result<usize>> {
-        ready!(self.poll_served(cx));
+        ready!(if n == 0 { poll_budget(cx) } else { self.poll_served(cx) });
         while self.buffer.len() < n {
             if ready!(self.poll_fill(cx))? == 0 {
                 break;
@@ -426,7 +426,7 @@ impl StreamReader {
 
     fn poll_into(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         ready!(self.poll_served(cx));
         if self.buffer.is_empty() {
@@ -495,6 +495,9 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.buf.is_empty() {
+            return poll_budget(cx).map(Ok);
+        }
         while self.filled < self.buf.len() {
             let len = ready!(self.reader.poll_into(cx, &mut self.buf[self.filled..]))?;
             if len == 0 {

@@ -16,7 +16,7 @@ use super::backlog::Phase;
 use super::outgoing::{Outgoing, TOGETHER};
 use super::transport::{Plain, Transport};
 use super::writer_control::LargeWrite;
-use crate::runtime::{Place, poll_budget};
+use crate::runtime::{Place, poll_budget, poll_no_bytes};
 
 /// Writes to a stream; the loop sends any bytes that do not go out at once. Asyncio's
 /// `StreamWriter`.
@@ -376,7 +376,7 @@ impl AsyncWrite for StreamWriter {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         if data.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         self.outgoing.send_together();
         self.outgoing.poll_write(cx, data)
@@ -384,11 +384,13 @@ impl AsyncWrite for StreamWriter {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.outgoing.send_together();
+        ready!(poll_budget(cx));
         self.outgoing.poll_flushed(cx)
     }
 
     /// Ends this direction, like [`StreamWriter::write_eof`].
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(poll_budget(cx));
         self.outgoing.advance(Phase::Ending);
         ready!(self.outgoing.poll_phase(cx, Phase::Ended))?;
         Poll::Ready(Ok(()))

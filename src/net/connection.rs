@@ -2,12 +2,13 @@
 //!
 //! The streams themselves document their methods, and implement what only their family can do.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::os::unix::net as unix;
 
-use crate::runtime::{Direction, EventSource, Moved, Registration};
+use crate::runtime::{Direction, EventSource, Moved, Registration, poll_budget, poll_no_bytes};
 
 /// The socket of a stream.
 #[doc(hidden)]
@@ -87,7 +88,7 @@ pub(super) async fn read_some(
     buf: &mut [u8],
 ) -> io::Result<usize> {
     if buf.is_empty() {
-        return Ok(0);
+        return poll_fn(poll_no_bytes).await;
     }
     registration.when_ready(Direction::Read, |io| read(io, buf)).await
 }
@@ -97,6 +98,9 @@ pub(super) async fn read_exact(
     registration: &Registration<impl Socket>,
     buf: &mut [u8],
 ) -> io::Result<()> {
+    if buf.is_empty() {
+        poll_fn(poll_budget).await;
+    }
     let mut filled = 0;
     while filled < buf.len() {
         let rest = &mut buf[filled..];
@@ -125,6 +129,9 @@ pub(super) async fn write_all(
     registration: &Registration<impl Socket>,
     buf: &[u8],
 ) -> io::Result<()> {
+    if buf.is_empty() {
+        poll_fn(poll_budget).await;
+    }
     let mut rest = buf;
     while !rest.is_empty() {
         match registration.when_ready(Direction::Write, |io| write(io, rest)).await? {

@@ -14,7 +14,7 @@ use super::connection::{
     ByteStream, are_empty, read, read_vectored, shutdown, write, write_vectored,
 };
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, UnixStream, WriteHalf};
-use crate::runtime::Direction;
+use crate::runtime::{Direction, poll_no_bytes};
 
 /// Implements the trait for a type that refers to a stream.
 macro_rules! async_read {
@@ -26,7 +26,7 @@ macro_rules! async_read {
                 buf: &mut [u8],
             ) -> Poll<io::Result<usize>> {
                 if buf.is_empty() {
-                    return Poll::Ready(Ok(0));
+                    return poll_no_bytes(cx);
                 }
                 let stream = AsRef::<$stream>::as_ref(&*self);
                 stream.registration().poll_io(Direction::Read, cx, |io| read(io, buf))
@@ -38,7 +38,7 @@ macro_rules! async_read {
                 bufs: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
                 if are_empty(bufs) {
-                    return Poll::Ready(Ok(0));
+                    return poll_no_bytes(cx);
                 }
                 let stream = AsRef::<$stream>::as_ref(&*self);
                 stream.registration().poll_io(Direction::Read, cx, |io| read_vectored(io, bufs))

@@ -10,6 +10,7 @@
 //! rounds, there is no limit.
 
 use std::cell::Cell;
+use std::io;
 use std::task::{Context, Poll};
 
 /// How many operations may be ready in one poll of a task.
@@ -134,6 +135,12 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     }
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// What reads and writes of no bytes give: 0, once they have taken one unit of the budget.
+#[cold]
+pub(crate) fn poll_no_bytes(cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    poll_budget(cx).map(|()| Ok(0))
 }
 
 /// Calls `poll`, and takes one unit of the budget if it is ready. If none is left, wakes `cx`

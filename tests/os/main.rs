@@ -6,6 +6,7 @@ mod connecting;
 mod fds;
 mod fs;
 mod lookup;
+mod no_bytes;
 mod pipes;
 mod send_file;
 mod server;

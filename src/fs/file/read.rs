@@ -29,7 +29,7 @@ impl File {
     /// reading.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return poll_fn(runtime::poll_no_bytes).await;
         }
         let mut turn = Turn::wait(&self.shared).await?;
         turn = fill(turn, buf.len()).await?;
@@ -48,6 +48,9 @@ impl File {
     /// as [`read`](Self::read).
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
         let mut turn = Turn::wait(&self.shared).await?;
+        if buf.is_empty() {
+            poll_fn(runtime::poll_budget).await;
+        }
         let mut done = 0;
         while done < buf.len() {
             turn = fill(turn, buf.len() - done).await?;
@@ -183,6 +186,9 @@ impl File {
     /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends too early; otherwise the same
     /// as [`read_at`](Self::read_at).
     pub async fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if buf.is_empty() {
+            poll_fn(runtime::poll_budget).await;
+        }
         let mut done = 0;
         while done < buf.len() {
             match self.read_at(&mut buf[done..], offset.saturating_add(done as u64)).await? {

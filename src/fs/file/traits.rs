@@ -25,7 +25,7 @@ impl AsyncRead for &File {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+            return runtime::poll_no_bytes(cx);
         }
         ready!(runtime::poll_budget(cx));
         loop {
@@ -75,6 +75,7 @@ impl AsyncWrite for &File {
 
     /// Waits until all data written before has arrived.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(runtime::poll_budget(cx));
         Turn::poll(&self.shared, Side::Write, cx).map_ok(drop)
     }
 
@@ -90,6 +91,7 @@ impl AsyncSeek for &File {
         cx: &mut Context<'_>,
         to: SeekFrom,
     ) -> Poll<io::Result<u64>> {
+        ready!(runtime::poll_budget(cx));
         loop {
             let mut turn = ready!(Turn::poll(&self.shared, Side::Write, cx))?;
             if let Some(position) = turn.cursor.take_sought(to) {

@@ -1,5 +1,7 @@
 //! Writes a `File`.
 
+use crate::runtime::{poll_budget, poll_no_bytes};
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ impl File {
     pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
         let turn = Turn::wait(&self.shared).await?;
         if data.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         let (written, _turn) = write_chunk(turn, data).await?;
         Ok(written)
@@ -47,6 +49,9 @@ impl File {
     /// Same as [`write`](Self::write). A part of `data` may have been written.
     pub async fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
         let mut turn = Turn::wait(&self.shared).await?;
+        if data.is_empty() {
+            poll_fn(poll_budget).await;
+        }
         while !data.is_empty() {
             let written;
             (written, turn) = write_chunk(turn, data).await?;
@@ -93,6 +98,9 @@ impl File {
     ///
     /// Same as [`write_at`](Self::write_at). A part of `data` may have been written.
     pub async fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        if data.is_empty() {
+            poll_fn(poll_budget).await;
+        }
         let mut done = 0;
         while done < data.len() {
             match self.write_at(&data[done..], offset.saturating_add(done as u64)).await? {
@@ -118,7 +126,9 @@ impl File {
     ///
     /// The error of an operation that was not awaited.
     pub async fn flush(&self) -> io::Result<()> {
-        Turn::wait(&self.shared).await.map(drop)
+        let _turn = Turn::wait(&self.shared).await?;
+        poll_fn(poll_budget).await;
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::AsyncFd;
-use crate::runtime::Direction;
+use crate::runtime::{Direction, poll_no_bytes};
 
 /// Only one task at a time can read through this trait: the last task to poll is the one woken.
 impl<T: AsFd> AsyncRead for &AsyncFd<T>
@@ -22,7 +22,7 @@ where
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         self.poll_operation(Direction::Read, cx, |mut io| io.read(buf))
     }
@@ -33,7 +33,7 @@ where
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         if bufs.iter().all(|buf| buf.is_empty()) {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         self.poll_operation(Direction::Read, cx, |mut io| io.read_vectored(bufs))
     }

@@ -1,6 +1,7 @@
 //! `Receiver`: the reading end of a pipe.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use futures_io::AsyncRead;
 
 use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Interests};
+use crate::runtime::{Direction, Interests, poll_budget, poll_no_bytes};
 
 /// The reading end of a pipe: from [`pipe`](super::pipe()), from
 /// [`open_receiver`](super::open_receiver), or made from any descriptor that behaves like one.
@@ -114,7 +115,7 @@ impl Receiver {
     /// Any error of the kernel. Also fails on another thread than the loop's.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         self.registration.when_ready(Direction::Read, |io| descriptor::read(io, buf)).await
     }
@@ -130,7 +131,7 @@ impl Receiver {
     /// The errors of [`read`](Self::read).
     pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if bufs.iter().all(|buf| buf.is_empty()) {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         self.registration
             .when_ready(Direction::Read, |io| descriptor::read_vectored(io, bufs))
@@ -148,6 +149,9 @@ impl Receiver {
     /// `UnexpectedEof` if the senders are gone first; otherwise the errors of [`read`](Self::read).
     /// After an error, the number of bytes read is unknown.
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
+        if buf.is_empty() {
+            poll_fn(poll_budget).await;
+        }
         let mut filled = 0;
         while filled < buf.len() {
             match self.read(&mut buf[filled..]).await? {
@@ -215,7 +219,7 @@ impl AsyncRead for &Receiver {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         self.registration.poll_io(Direction::Read, cx, |io| descriptor::read(io, buf))
     }
@@ -226,7 +230,7 @@ impl AsyncRead for &Receiver {
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         if bufs.iter().all(|buf| buf.is_empty()) {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         self.registration.poll_io(Direction::Read, cx, |io| descriptor::read_vectored(io, bufs))
     }

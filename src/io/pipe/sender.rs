@@ -1,6 +1,7 @@
 //! `Sender`: the writing end of a pipe.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use futures_io::AsyncWrite;
 
 use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Interests, Moved};
+use crate::runtime::{Direction, Interests, Moved, poll_budget};
 
 /// The writing end of a pipe: from [`pipe`](super::pipe()), from
 /// [`open_sender`](super::open_sender), or made from any descriptor that behaves like one.
@@ -142,6 +143,9 @@ impl Sender {
     /// The errors of [`write`](Self::write). After an error, the number of bytes written is
     /// unknown.
     pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
+        if buf.is_empty() {
+            poll_fn(poll_budget).await;
+        }
         let mut rest = buf;
         while !rest.is_empty() {
             match self.write(rest).await? {

@@ -13,7 +13,7 @@ use futures_io::AsyncRead;
 use super::channel::{Channel, Standard, read_socket};
 use super::input::{Input, READ_MAX, Take, Waiting, input, poll_blocking};
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Moved};
+use crate::runtime::{Direction, Moved, poll_budget, poll_no_bytes};
 
 /// Returns a handle to standard input. Terminals, pipes, sockets and files all work, and keep their
 /// mode, which the shell and other programs share.
@@ -93,7 +93,7 @@ impl Stdin {
     /// loop's.
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         let want = buf.len();
         self.take(want, move |input: &mut Input, is_end| Ok(take_into(input, is_end, buf))).await
@@ -161,6 +161,7 @@ impl Stdin {
     }
 
     async fn take<R>(&self, want: usize, mut take: impl Take<R>) -> io::Result<R> {
+        poll_fn(poll_budget).await;
         // Other callers may already have read the input.
         if let Some(taken) = take(&mut input(), false)? {
             return Ok(taken);
@@ -190,6 +191,7 @@ impl Stdin {
         want: usize,
         mut take: impl Take<R>,
     ) -> Poll<io::Result<R>> {
+        ready!(poll_budget(cx));
         if let Some(taken) = take(&mut input(), false)? {
             return Poll::Ready(Ok(taken));
         }
@@ -287,7 +289,7 @@ impl AsyncRead for &Stdin {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         let want = buf.len();
         let take = |input: &mut Input, is_end: bool| Ok(take_into(input, is_end, buf));

@@ -13,7 +13,7 @@ use super::blocking;
 use super::channel::{Channel, Standard, write_socket};
 use super::output::{Waiting, poll_finished, poll_idle, poll_start};
 use crate::io::descriptor;
-use crate::runtime::{Direction, check_loop, poll_budget};
+use crate::runtime::{Direction, check_loop, poll_budget, poll_no_bytes};
 
 /// Returns a handle to standard output. Terminals, pipes, sockets and files all work, and keep
 /// their mode, which the shell and other programs share.
@@ -93,7 +93,7 @@ impl Sink {
 
     async fn write(&self, buf: &[u8]) -> io::Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         match self.channel()? {
             Channel::Waited(registration) => {
@@ -115,11 +115,17 @@ impl Sink {
                 poll_fn(|cx| poll_finished(piece, id, cx)).await?;
                 Ok(piece.len)
             }
-            Channel::Closed => Ok(buf.len()),
+            Channel::Closed => {
+                poll_fn(poll_budget).await;
+                Ok(buf.len())
+            }
         }
     }
 
     async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
+        if buf.is_empty() {
+            poll_fn(poll_budget).await;
+        }
         let mut rest = buf;
         while !rest.is_empty() {
             match self.write(rest).await? {
@@ -132,7 +138,7 @@ impl Sink {
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_no_bytes(cx);
         }
         match self.channel()? {
             Channel::Waited(registration) => {
@@ -148,7 +154,7 @@ impl Sink {
                 let piece = ready!(poll_start(self.standard, self.waiting.id, cx, buf))?;
                 Poll::Ready(Ok(piece.len))
             }
-            Channel::Closed => Poll::Ready(Ok(buf.len())),
+            Channel::Closed => poll_budget(cx).map(|()| Ok(buf.len())),
         }
     }
 
@@ -166,7 +172,8 @@ impl Sink {
         Poll::Ready(Ok(buf.len()))
     }
 
-    fn poll_flush(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(poll_budget(cx));
         match self.channel()? {
             Channel::File | Channel::Blocking => poll_idle(self.standard, self.waiting.id, cx),
             // The kernel already has all the data.

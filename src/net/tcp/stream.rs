@@ -1,6 +1,7 @@
 //! `TcpStream`.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream as StdStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,7 +14,7 @@ use crate::net::connection::{
     self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
 };
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves, options};
-use crate::runtime::{Direction, Interests, Moved, Registration};
+use crate::runtime::{Direction, Interests, Moved, Registration, poll_no_bytes};
 
 /// A TCP connection.
 ///
@@ -123,7 +124,7 @@ impl TcpStream {
     #[doc(alias = "sock_recv_into")]
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         self.registration.when_ready(Direction::Read, |io| read(io, buf)).await
     }
@@ -139,7 +140,7 @@ impl TcpStream {
     /// The errors of [`read`](Self::read).
     pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if are_empty(bufs) {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         self.registration.when_ready(Direction::Read, |io| read_vectored(io, bufs)).await
     }
@@ -169,7 +170,7 @@ impl TcpStream {
     /// The errors of [`read`](Self::read).
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         let peek = |io: &Socket| Ok(Moved { value: io.peek(buf)?, is_short: false });
         self.registration.when_ready(Direction::Read, peek).await

@@ -4,6 +4,7 @@
 //! makes one system call for a whole batch, on Linux with the feature `udp-batch`.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::slice;
@@ -14,7 +15,7 @@ use super::mmsg as way;
 #[cfg(not(all(feature = "udp-batch", target_os = "linux")))]
 use super::one_by_one as way;
 use super::socket::whole;
-use crate::runtime::Direction;
+use crate::runtime::{Direction, poll_no_bytes};
 
 /// The most datagrams that one call sends. It takes some tens of microseconds; then other tasks get
 /// a turn.
@@ -111,7 +112,9 @@ impl UdpSocket {
     /// ```
     #[doc(alias = "sendmmsg")]
     pub async fn send_batch(&self, datagrams: &[Datagram<'_>]) -> io::Result<usize> {
-        let Some(part) = self.sendable(datagrams)? else { return Ok(0) };
+        let Some(part) = self.sendable(datagrams)? else {
+            return poll_fn(poll_no_bytes).await;
+        };
         self.registration.when_ready(Direction::Write, |io| whole(way::send(io, part))).await
     }
 

@@ -1,5 +1,6 @@
 //! Sends descriptors through Unix sockets.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,7 +15,7 @@ use rustix::net::{
 
 use super::{UnixDatagram, UnixStream};
 use crate::net::connection::ByteStream;
-use crate::runtime::{Direction, EventSource, Moved, Registration};
+use crate::runtime::{Direction, EventSource, Moved, Registration, poll_budget, poll_no_bytes};
 
 /// The most descriptors sent at once, a limit of Linux. A receive always offers room for this many,
 /// so that none is lost.
@@ -80,6 +81,7 @@ impl UnixStream {
     #[doc(alias = "sendmsg")]
     pub async fn send_fds(&self, buf: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
         if buf.is_empty() {
+            poll_fn(poll_budget).await;
             let what = "descriptors travel with data: send at least one byte along";
             return Err(io::Error::new(ErrorKind::InvalidInput, what));
         }
@@ -121,7 +123,7 @@ impl UnixStream {
     #[doc(alias = "recvmsg")]
     pub async fn recv_fds(&self, buf: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         if buf.is_empty() {
-            return Ok((0, Vec::new()));
+            return poll_fn(poll_no_bytes).await.map(|len| (len, Vec::new()));
         }
         recv(self.registration(), self.as_fd(), buf).await
     }

@@ -1,6 +1,7 @@
 //! `UnixStream`.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -15,7 +16,7 @@ use crate::net::connection::{
     self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
 };
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves};
-use crate::runtime::{Direction, Interests, Registration};
+use crate::runtime::{Direction, Interests, Registration, poll_no_bytes};
 use crate::time::sleep;
 
 /// A connection between processes of one machine.
@@ -160,7 +161,7 @@ impl UnixStream {
     /// The errors of [`read`](Self::read).
     pub async fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if are_empty(bufs) {
-            return Ok(0);
+            return poll_fn(poll_no_bytes).await;
         }
         self.registration.when_ready(Direction::Read, |io| read_vectored(io, bufs)).await
     }

@@ -8,6 +8,8 @@ pub(super) struct Search {
     matchers: Vec<Matcher>,
     /// How many bytes of the data have been searched.
     searched: usize,
+    /// What was found, which a caller may ask for again.
+    found: Option<Found>,
 }
 
 /// The position of a separator.
@@ -34,24 +36,36 @@ const FIRST_TURN: usize = 128;
 
 impl Search {
     /// Returns `None` if there are no separators, or one is empty.
-    pub(super) fn new(separators: impl IntoIterator<Item: AsRef<[u8]>>) -> Option<Self> {
+    pub(super) fn new(separators: &[impl AsRef<[u8]>]) -> Option<Self> {
         let mut matchers: Vec<Matcher> = separators
-            .into_iter()
+            .iter()
             .map(|separator| Matcher::new(separator.as_ref()))
             .collect::<Option<_>>()?;
         // If two separators end at the same place, the shorter one wins.
         matchers.sort_by_key(|matcher| matcher.separator.len());
-        (!matchers.is_empty()).then_some(Self { matchers, searched: 0 })
+        (!matchers.is_empty()).then_some(Self { matchers, searched: 0, found: None })
+    }
+
+    /// Whether this is a search for exactly these separators.
+    pub(super) fn is_for(&self, separators: &[impl AsRef<[u8]>]) -> bool {
+        let mut separators: Vec<_> = separators.iter().map(AsRef::as_ref).collect();
+        // The order that `new` gave them.
+        separators.sort_by_key(|separator| separator.len());
+        separators.into_iter().eq(self.matchers.iter().map(|matcher| &matcher.separator[..]))
     }
 
     /// Continues where the last call stopped. That call must have been given a prefix of the same
     /// data.
     pub(super) fn find(&mut self, data: &[u8]) -> Option<Found> {
         let mut turn = FIRST_TURN;
+        if self.found.is_some() {
+            return self.found;
+        }
         while self.searched < data.len() {
             let end = data.len().min(self.searched + turn);
-            if let Some(found) = self.find_in(data, end) {
-                return Some(found);
+            self.found = self.find_in(data, end);
+            if self.found.is_some() {
+                return self.found;
             }
             self.searched = end;
             turn *= 2;

@@ -62,6 +62,10 @@ pub struct StreamReader {
     buffer: Buffer,
     limit: usize,
     newlines: Newlines,
+    /// A search for separators that has taken nothing, because it went over the limit, failed or
+    /// was dropped. The same search goes on where it stopped, so that a caller who tries again and
+    /// again has each byte searched once.
+    search: Option<Search>,
 }
 
 struct Source {
@@ -88,7 +92,8 @@ impl StreamReader {
     /// Creates a reader of `source` with a limit of 64 KiB.
     pub fn new(source: impl AsyncRead + 'static) -> Self {
         let source = Source { stream: Box::pin(source), state: State::Open };
-        Self { source, buffer: Buffer::default(), limit: LIMIT, newlines: Newlines::default() }
+        let (buffer, newlines) = (Buffer::default(), Newlines::default());
+        Self { source, buffer, limit: LIMIT, newlines, search: None }
     }
 
     /// Sets how many bytes may come before a separator; asyncio's `limit`.
@@ -205,7 +210,8 @@ impl StreamReader {
     /// error of the stream.
     #[doc(alias = "read_until")]
     pub async fn readuntil(&mut self, separator: impl AsRef<[u8]>) -> io::Result<&[u8]> {
-        self.read_until(Search::new([separator])).await
+        self.search_for(&[separator]);
+        self.read_until().await
     }
 
     /// Like [`readuntil`](Self::readuntil), but stops at the first of several separators: the one
@@ -234,15 +240,19 @@ impl StreamReader {
     /// # std::io::Result::Ok(())
     /// ```
     pub async fn readuntil_any(&mut self, separators: &[impl AsRef<[u8]>]) -> io::Result<&[u8]> {
-        self.read_until(Search::new(separators)).await
+        self.search_for(separators);
+        self.read_until().await
     }
 
-    async fn read_until(&mut self, search: Option<Search>) -> io::Result<&[u8]> {
-        let Some(mut search) = search else {
-            let message = "a separator must have at least one byte, and there must be one";
-            return Err(io::Error::new(ErrorKind::InvalidInput, message));
-        };
-        let len = poll_fn(|cx| self.poll_until(cx, &mut search)).await?;
+    /// Begins a search, or goes on with the last one if it was the same.
+    fn search_for(&mut self, separators: &[impl AsRef<[u8]>]) {
+        if !self.search.as_ref().is_some_and(|search| search.is_for(separators)) {
+            self.search = Search::new(separators);
+        }
+    }
+
+    async fn read_until(&mut self) -> io::Result<&[u8]> {
+        let len = poll_fn(|cx| self.poll_until(cx)).await?;
         Ok(self.take(len))
     }
 
@@ -342,13 +352,22 @@ impl StreamReader {
     }
 
     pub(super) fn take(&mut self, len: usize) -> &[u8] {
-        self.newlines.consume(len);
+        self.consumed(len);
         self.buffer.take(len)
     }
 
     fn take_vec(&mut self, len: usize) -> Vec<u8> {
-        self.newlines.consume(len);
+        self.consumed(len);
         self.buffer.take_vec(len)
+    }
+
+    /// `len` bytes leave at the front, where each search begins.
+    #[inline]
+    fn consumed(&mut self, len: usize) {
+        self.newlines.consume(len);
+        if self.search.is_some() {
+            self.search = None;
+        }
     }
 
     /// Charges a read that is served from the buffer to the poll's budget, so that a loop over many
@@ -392,14 +411,20 @@ impl StreamReader {
         }
     }
 
-    fn poll_until(&mut self, cx: &mut Context<'_>, search: &mut Search) -> Poll<io::Result<usize>> {
+    fn poll_until(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.poll_served(cx));
         loop {
+            let Some(search) = &mut self.search else {
+                ready!(poll_budget(cx));
+                let message = "a separator must have at least one byte, and there must be one";
+                return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidInput, message)));
+            };
             if let Some(found) = search.find(self.buffer.data()) {
                 self.check_limit(found.start)?;
                 return Poll::Ready(Ok(found.end));
             }
-            self.check_limit(search.clear())?;
+            let clear = search.clear();
+            self.check_limit(clear)?;
             if ready!(self.poll_fill(cx))? == 0 {
                 let partial = self.take_vec(self.buffer.len());
                 return Poll::Ready(Err(IncompleteRead { partial, expected: None }.into()));

@@ -1,7 +1,11 @@
 //! `readuntil`: asyncio's cases, and a storm against a naive model.
 
 use std::io::{ErrorKind, Result};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use futures::{AsyncRead, FutureExt};
 use oneloop::io::{IncompleteRead, LimitOverrun, StreamReader};
 
 use super::{Act, Dice, Script, run};
@@ -203,6 +207,78 @@ fn storms_find_what_the_naive_search_finds() -> Result<()> {
     run(async {
         for seed in 0..1000 {
             storm(&mut Dice(seed)).await?;
+        }
+        Ok(())
+    })
+}
+
+/// The shortest time that a hundred searches over the limit take, of a few attempts.
+async fn time_over_a_limit(limit: usize) -> Duration {
+    let mut reader = StreamReader::new(Repeat).with_limit(limit);
+    let mut best = Duration::MAX;
+    assert!(reader.readuntil("\r\n").await.is_err(), "the first call reads and searches");
+    for _ in 0..5 {
+        let start = Instant::now();
+        for _ in 0..100 {
+            let error = reader.readuntil("\r\n").await.unwrap_err();
+            assert!(LimitOverrun::of(&error).is_some());
+        }
+        best = best.min(start.elapsed());
+    }
+    best
+}
+
+/// A stream of one byte without end.
+struct Repeat;
+
+impl AsyncRead for Repeat {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize>> {
+        buf.fill(b'x');
+        Poll::Ready(Ok(buf.len()))
+    }
+}
+
+#[test]
+fn a_search_that_is_tried_again_goes_on_where_it_stopped() -> Result<()> {
+    run(async {
+        let (short, long) = (time_over_a_limit(1).await, time_over_a_limit(1 << 20).await);
+        assert!(long < 20 * short, "{long:?} with 1 MiB, {short:?} with the least");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_search_for_something_else_begins_at_the_front() -> Result<()> {
+    run(async {
+        let mut reader = StreamReader::new(&b"a,b;c.rest"[..]).with_limit(3);
+        for _ in 0..2 {
+            let error = reader.readuntil(".").await.unwrap_err();
+            assert_eq!(LimitOverrun::of(&error).unwrap().consumed, 5);
+        }
+        assert!(reader.readuntil("").await.is_err());
+        assert_eq!(reader.readuntil_any(&[";", ","]).await?, b"a,");
+        assert_eq!(reader.readuntil(".").await?, b"b;c.");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_dropped_search_goes_on_unless_bytes_were_taken() -> Result<()> {
+    run(async {
+        for takes in [false, true] {
+            let pieces = [Act::Give(b"ab".to_vec()), Act::Wait, Act::Give(b"ABcAB".to_vec())];
+            let mut reader = StreamReader::new(Script::of(pieces));
+            assert!(reader.readuntil("AB").now_or_never().is_none());
+            if takes {
+                assert_eq!(reader.readexactly(1).await?, b"a");
+            }
+            let part = if takes { &b"bAB"[..] } else { b"abAB" };
+            assert_eq!(reader.readuntil("AB").await?, part);
+            assert_eq!(reader.readuntil("AB").await?, b"cAB");
         }
         Ok(())
     })

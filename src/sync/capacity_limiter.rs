@@ -95,7 +95,7 @@ impl CapacityLimiter {
     ///
     /// Panics if this task already has a token of this limiter or waits for one, or if there is no
     /// current task.
-    pub async fn acquire(&self) -> Token<'_> {
+    pub async fn acquire(&self) -> CapacityPermit<'_> {
         self.acquire_on_behalf_of(Borrower::current_task()).await
     }
 
@@ -108,13 +108,13 @@ impl CapacityLimiter {
     /// # Panics
     ///
     /// Panics if the borrower already has a token of this limiter or waits for one.
-    pub async fn acquire_on_behalf_of(&self, borrower: Borrower) -> Token<'_> {
+    pub async fn acquire_on_behalf_of(&self, borrower: Borrower) -> CapacityPermit<'_> {
         let mut loan = Loan::open(self, borrower);
         if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         loan.begin();
-        Token { loan }
+        CapacityPermit { loan }
     }
 
     /// Like [`acquire`](Self::acquire), but with a token that borrows nothing.
@@ -126,7 +126,7 @@ impl CapacityLimiter {
     /// # Panics
     ///
     /// Panics in the same cases as [`acquire`](Self::acquire).
-    pub async fn acquire_owned(self: Rc<Self>) -> OwnedToken {
+    pub async fn acquire_owned(self: Rc<Self>) -> OwnedCapacityPermit {
         self.acquire_owned_on_behalf_of(Borrower::current_task()).await
     }
 
@@ -140,13 +140,16 @@ impl CapacityLimiter {
     /// # Panics
     ///
     /// Panics in the same cases as [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
-    pub async fn acquire_owned_on_behalf_of(self: Rc<Self>, borrower: Borrower) -> OwnedToken {
+    pub async fn acquire_owned_on_behalf_of(
+        self: Rc<Self>,
+        borrower: Borrower,
+    ) -> OwnedCapacityPermit {
         let mut loan = Loan::open(Rc::clone(&self), borrower);
         if !self.permits.acquire_at_once(1) {
             self.permits.acquire(1).await;
         }
         loan.begin();
-        OwnedToken { loan }
+        OwnedCapacityPermit { loan }
     }
 
     /// Acquires a token for the current task if one is available and no task waits.
@@ -155,7 +158,7 @@ impl CapacityLimiter {
     ///
     /// Panics in the same cases as [`acquire`](Self::acquire).
     #[track_caller]
-    pub fn try_acquire(&self) -> Option<Token<'_>> {
+    pub fn try_acquire(&self) -> Option<CapacityPermit<'_>> {
         self.try_acquire_on_behalf_of(Borrower::current_task())
     }
 
@@ -165,11 +168,11 @@ impl CapacityLimiter {
     ///
     /// Panics in the same cases as [`acquire_on_behalf_of`](Self::acquire_on_behalf_of).
     #[track_caller]
-    pub fn try_acquire_on_behalf_of(&self, borrower: Borrower) -> Option<Token<'_>> {
+    pub fn try_acquire_on_behalf_of(&self, borrower: Borrower) -> Option<CapacityPermit<'_>> {
         let mut loan = Loan::open(self, borrower);
         self.permits.try_acquire(1).then(|| {
             loan.begin();
-            Token { loan }
+            CapacityPermit { loan }
         })
     }
 
@@ -350,38 +353,38 @@ impl AsRef<Self> for CapacityLimiter {
 
 /// A token of a [`CapacityLimiter`], returned when this is dropped.
 #[must_use = "a token that is dropped at once is given back at once"]
-pub struct Token<'a> {
+pub struct CapacityPermit<'a> {
     loan: Loan<&'a CapacityLimiter>,
 }
 
-impl Token<'_> {
+impl CapacityPermit<'_> {
     /// The borrower that holds the token.
     pub fn borrower(&self) -> Borrower {
         self.loan.borrower
     }
 }
 
-impl Debug for Token<'_> {
+impl Debug for CapacityPermit<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("borrower", &self.borrower()).finish()
+        f.debug_struct("CapacityPermit").field("borrower", &self.borrower()).finish()
     }
 }
 
 /// A token of a [`CapacityLimiter`], returned when this is dropped. It borrows nothing.
 #[must_use = "a token that is dropped at once is given back at once"]
-pub struct OwnedToken {
+pub struct OwnedCapacityPermit {
     loan: Loan<Rc<CapacityLimiter>>,
 }
 
-impl OwnedToken {
+impl OwnedCapacityPermit {
     /// The borrower that holds the token.
     pub fn borrower(&self) -> Borrower {
         self.loan.borrower
     }
 }
 
-impl Debug for OwnedToken {
+impl Debug for OwnedCapacityPermit {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedToken").field("borrower", &self.borrower()).finish()
+        f.debug_struct("OwnedCapacityPermit").field("borrower", &self.borrower()).finish()
     }
 }

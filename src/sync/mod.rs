@@ -84,19 +84,19 @@ pub mod watch;
 mod watchers;
 
 pub use barrier::{Barrier, BrokenBarrier};
-pub use capacity_limiter::{Borrower, CapacityLimiter, OwnedToken, Token};
+pub use capacity_limiter::{Borrower, CapacityLimiter, CapacityPermit, OwnedCapacityPermit};
 #[doc(inline)]
 pub use channel::{Receiver, Sender, channel, unbounded_channel};
 pub use condition::Condition;
 pub use event::Event;
 pub use lock::{Lock, LockGuard, OwnedLockGuard};
 pub use once_cell::OnceCell;
-pub use promise::{BrokenPromise, Promise, PromiseWait, Resolver, promise};
+pub use promise::{BrokenPromise, Promise, PromiseResolver, PromiseWait, promise};
 #[doc(inline)]
 pub use queue::{LifoQueue, PriorityQueue, PutError, Queue};
 pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
-pub use wait_queue::{Wait, WaitQueue};
+pub use wait_queue::{WaitQueue, WaitQueueWait};
 
 pub(crate) use wait_list::{WaitKey, WaitList};
 pub(crate) use waker_cell::WakerCell;

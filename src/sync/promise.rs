@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::wait_list::WaitKey;
 use super::watchers::Watchers;
 
-/// Creates a result that is not there yet. The [`Resolver`] sets it once, and any number of tasks
+/// Creates a result that is not there yet. The [`PromiseResolver`] sets it once, and any number of tasks
 /// await the [`Promise`].
 ///
 /// This is asyncio's `loop.create_future()`. It has another name because a future is something else
@@ -25,11 +25,11 @@ use super::watchers::Watchers;
 /// for it:
 ///
 /// ```
-/// use oneloop::sync::{Resolver, promise};
+/// use oneloop::sync::{PromiseResolver, promise};
 /// use oneloop::{create_task, sleep};
 /// use std::time::Duration;
 ///
-/// async fn set_after(resolver: Resolver<String>, delay: Duration, value: &str) {
+/// async fn set_after(resolver: PromiseResolver<String>, delay: Duration, value: &str) {
 ///     sleep(delay).await;
 ///     resolver.set_result(value.to_owned()).unwrap();
 /// }
@@ -45,7 +45,7 @@ use super::watchers::Watchers;
 /// });
 /// ```
 #[doc(alias = "create_future")]
-pub fn promise<T>() -> (Resolver<T>, Promise<T>) {
+pub fn promise<T>() -> (PromiseResolver<T>, Promise<T>) {
     let shared = Rc::new(Shared {
         result: OnceCell::new(),
         resolvers: Cell::new(1),
@@ -53,7 +53,7 @@ pub fn promise<T>() -> (Resolver<T>, Promise<T>) {
         watchers: Watchers::new(),
         closing: Watchers::new(),
     });
-    (Resolver { shared: Rc::clone(&shared) }, Promise { shared })
+    (PromiseResolver { shared: Rc::clone(&shared) }, Promise { shared })
 }
 
 struct Shared<T> {
@@ -110,7 +110,7 @@ pub struct Promise<T> {
 /// std::thread::spawn(move || resolver.set_result(1));
 /// ```
 #[must_use = "dropping it breaks the promise"]
-pub struct Resolver<T> {
+pub struct PromiseResolver<T> {
     shared: Rc<Shared<T>>,
 }
 
@@ -147,7 +147,7 @@ impl<T> Promise<T> {
     }
 }
 
-impl<T> Resolver<T> {
+impl<T> PromiseResolver<T> {
     /// Sets the result and wakes all waiters. Never waits.
     ///
     /// # Errors
@@ -179,11 +179,11 @@ impl<T> Resolver<T> {
     /// A worker that skips jobs abandoned by their clients:
     ///
     /// ```
-    /// use oneloop::sync::{Queue, Resolver, promise};
+    /// use oneloop::sync::{Queue, PromiseResolver, promise};
     /// use std::time::Duration;
     ///
     /// oneloop::run(async {
-    ///     let jobs: Queue<Resolver<u32>> = Queue::new(8);
+    ///     let jobs: Queue<PromiseResolver<u32>> = Queue::new(8);
     ///     let (hurried, first) = promise();
     ///     jobs.put(hurried).await.unwrap();
     ///     let (patient, second) = promise();
@@ -259,14 +259,14 @@ impl<T> Drop for Promise<T> {
     }
 }
 
-impl<T> Clone for Resolver<T> {
+impl<T> Clone for PromiseResolver<T> {
     fn clone(&self) -> Self {
         self.shared.resolvers.set(self.shared.resolvers.get() + 1);
         Self { shared: Rc::clone(&self.shared) }
     }
 }
 
-impl<T> Drop for Resolver<T> {
+impl<T> Drop for PromiseResolver<T> {
     fn drop(&mut self) {
         let left = self.shared.resolvers.get() - 1;
         self.shared.resolvers.set(left);
@@ -307,7 +307,7 @@ impl<T> Drop for PromiseWait<'_, T> {
     }
 }
 
-/// All [`Resolver`]s were dropped without setting the result.
+/// All [`PromiseResolver`]s were dropped without setting the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BrokenPromise(());
 
@@ -325,9 +325,9 @@ impl<T> Debug for Promise<T> {
     }
 }
 
-impl<T> Debug for Resolver<T> {
+impl<T> Debug for PromiseResolver<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolver")
+        f.debug_struct("PromiseResolver")
             .field("is_set", &self.is_set())
             .field("is_closed", &self.is_closed())
             .finish_non_exhaustive()

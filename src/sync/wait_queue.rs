@@ -83,8 +83,8 @@ impl WaitQueue {
     /// [`wake_one`](Self::wake_one) or [`wake`](Self::wake), the next waiter is woken instead.
     #[doc(alias = "notified")]
     #[doc(alias = "park")]
-    pub fn wait(&self) -> Wait<'_> {
-        Wait { queue: self, state: State::New }
+    pub fn wait(&self) -> WaitQueueWait<'_> {
+        WaitQueueWait { queue: self, state: State::New }
     }
 
     /// Wakes the task that has waited longest. Returns `false` if there is no waiter.
@@ -142,7 +142,7 @@ impl Debug for WaitQueue {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 #[doc(alias = "Notified")]
-pub struct Wait<'a> {
+pub struct WaitQueueWait<'a> {
     queue: &'a WaitQueue,
     state: State,
 }
@@ -154,7 +154,7 @@ enum State {
     Woken,
 }
 
-impl Wait<'_> {
+impl WaitQueueWait<'_> {
     /// Ready with whether the wake was for this waiter alone and would have to be passed on.
     ///
     /// Calls `is_due` once, before joining the line, at a point after which no foreign code can
@@ -190,7 +190,7 @@ impl Wait<'_> {
     }
 }
 
-impl Future for Wait<'_> {
+impl Future for WaitQueueWait<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -198,7 +198,7 @@ impl Future for Wait<'_> {
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for WaitQueueWait<'_> {
     fn drop(&mut self) {
         if let State::Waiting(waiter) = self.state {
             if let Left::Granted(true) = self.queue.line.leave(waiter) {

@@ -52,7 +52,7 @@ pub fn is_cancelled() -> bool {
 ///
 /// # Errors
 ///
-/// [`Cancelled`] if no task waits for the call any more.
+/// [`CallCancelled`] if no task waits for the call any more.
 ///
 /// # Examples
 ///
@@ -74,24 +74,24 @@ pub fn is_cancelled() -> bool {
 /// })?;
 /// # std::io::Result::Ok(())
 /// ```
-pub fn check_cancelled() -> Result<(), Cancelled> {
-    if is_cancelled() { Err(Cancelled(())) } else { Ok(()) }
+pub fn check_cancelled() -> Result<(), CallCancelled> {
+    if is_cancelled() { Err(CallCancelled(())) } else { Ok(()) }
 }
 
 /// An error: no task waits for this call any more. See [`check_cancelled`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancelled(());
+pub struct CallCancelled(());
 
-impl fmt::Display for Cancelled {
+impl fmt::Display for CallCancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("this call is no longer awaited")
     }
 }
 
-impl Error for Cancelled {}
+impl Error for CallCancelled {}
 
-impl From<Cancelled> for io::Error {
-    fn from(error: Cancelled) -> Self {
+impl From<CallCancelled> for io::Error {
+    fn from(error: CallCancelled) -> Self {
         Self::other(error)
     }
 }

@@ -51,7 +51,7 @@ pub(crate) use {blocking::blocking_pool, call::Call, job::Operation};
 
 #[doc(inline)]
 pub use channel::{Receiver, Sender, channel};
-pub use current_job::{Cancelled, check_cancelled, is_cancelled};
+pub use current_job::{CallCancelled, check_cancelled, is_cancelled};
 pub use loop_bound::LoopBound;
 pub use remote_task::RemoteTask;
 pub use to_thread::{Limited, ToThread, to_thread};

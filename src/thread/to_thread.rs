@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::blocking::blocking_pool;
 use super::call::Call;
 use crate::runtime::{self, Place};
-use crate::sync::{Borrower, CapacityLimiter, OwnedToken};
+use crate::sync::{Borrower, CapacityLimiter, OwnedCapacityPermit};
 
 /// Calls `f` on another thread, and returns its result; asyncio's `asyncio.to_thread`. Use it for
 /// code that blocks: files, databases, long computations.
@@ -175,7 +175,7 @@ impl<R: Send + 'static> Drop for ToThread<R> {
 }
 
 /// Leaves a cleanup that waits for a call, and keeps its token until then.
-fn leave<R: Send>(rest: Call<R>, token: Option<OwnedToken>, place: Place) {
+fn leave<R: Send>(rest: Call<R>, token: Option<OwnedCapacityPermit>, place: Place) {
     rest.is_waited_for();
     let wait = async move {
         rest.wait().await;
@@ -190,8 +190,8 @@ fn leave<R: Send>(rest: Call<R>, token: Option<OwnedToken>, place: Place) {
 pub struct Limited<R: Send + 'static> {
     call: ToThread<R>,
     /// `None` once it has produced the token.
-    acquire: Option<Pin<Box<dyn Future<Output = OwnedToken>>>>,
-    token: Option<OwnedToken>,
+    acquire: Option<Pin<Box<dyn Future<Output = OwnedCapacityPermit>>>>,
+    token: Option<OwnedCapacityPermit>,
 }
 
 impl<R: Send + 'static> Future for Limited<R> {

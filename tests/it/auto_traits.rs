@@ -31,10 +31,11 @@ use oneloop::process::{Child, Command, Stdio};
 use oneloop::signal::{SignalKind, Signals};
 use oneloop::sync::queue::{Fifo, Get, Put, PutError, QueueStream, TryGetError, TryPutError};
 use oneloop::sync::{
-    Barrier, Borrower, BrokenBarrier, BrokenPromise, CapacityLimiter, Condition, Event, LifoQueue,
-    Lock, LockGuard, OnceCell, OwnedLockGuard, OwnedPermit, OwnedToken, Permit, PriorityQueue,
-    Promise, PromiseWait, Queue, ReadGuard, Receiver, Resolver, RwLock, Semaphore, Sender, Token,
-    Wait, WaitQueue, WriteGuard, broadcast, channel, oneshot, watch,
+    Barrier, Borrower, BrokenBarrier, BrokenPromise, CapacityLimiter, CapacityPermit, Condition,
+    Event, LifoQueue, Lock, LockGuard, OnceCell, OwnedCapacityPermit, OwnedLockGuard, OwnedPermit,
+    Permit, PriorityQueue, Promise, PromiseResolver, PromiseWait, Queue, ReadGuard, Receiver,
+    RwLock, Semaphore, Sender, WaitQueue, WaitQueueWait, WriteGuard, broadcast, channel, oneshot,
+    watch,
 };
 use oneloop::task::{
     self, All, AsCompleted, CallHandle, CancelToken, Cancelled, Cleanup, Context, ContextVar,
@@ -104,7 +105,7 @@ fn what_goes_between_threads_is_send_and_sync_where_values_are_send() {
     assert_all::<LoopBound<Local>>();
     assert_all::<thread::Sender<Cell<u8>>>();
     assert_send::<thread::channel::Sending<'_, Cell<u8>>>();
-    assert_all::<thread::Cancelled>();
+    assert_all::<thread::CallCancelled>();
     assert_send::<thread::Receiver<Cell<u8>>>();
     assert_send::<thread::channel::Recv<'_, Cell<u8>>>();
     assert_unpin::<ToThread<PhantomPinned>>();
@@ -505,12 +506,12 @@ fn other_futures_are_send() {
 
 #[test]
 fn what_tasks_share_stays_on_its_thread() {
-    assert_not_send!(WaitQueue, Wait<'_>, Event, Condition, Barrier, OnceCell<u8>);
+    assert_not_send!(WaitQueue, WaitQueueWait<'_>, Event, Condition, Barrier, OnceCell<u8>);
     assert_not_send!(Lock<u8>, LockGuard<'_, u8>, OwnedLockGuard<u8>);
     assert_not_send!(RwLock<u8>, ReadGuard<'_, u8>, WriteGuard<'_, u8>);
     assert_not_send!(Semaphore, Permit<'_>, OwnedPermit);
-    assert_not_send!(CapacityLimiter, Token<'_>, OwnedToken, Borrower);
-    assert_unpin::<Wait<'_>>();
+    assert_not_send!(CapacityLimiter, CapacityPermit<'_>, OwnedCapacityPermit, Borrower);
+    assert_unpin::<WaitQueueWait<'_>>();
     assert_all::<BrokenBarrier>();
 }
 
@@ -530,7 +531,7 @@ fn queues_and_channels_stay_on_their_thread() {
     assert_not_send!(oneshot::Sender<u8>, oneshot::Receiver<u8>);
     assert_not_send!(broadcast::Sender<u8>, broadcast::Receiver<u8>, broadcast::Recv<'_, u8>);
     assert_not_send!(watch::Sender<u8>, watch::Receiver<u8>, watch::Ref<u8>);
-    assert_not_send!(Resolver<u8>, Promise<u8>, PromiseWait<'_, u8>);
+    assert_not_send!(PromiseResolver<u8>, Promise<u8>, PromiseWait<'_, u8>);
 }
 
 #[test]

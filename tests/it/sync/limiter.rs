@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use oneloop::sync::{Borrower, CapacityLimiter, Token};
+use oneloop::sync::{Borrower, CapacityLimiter, CapacityPermit};
 use oneloop::{create_task, gather, yield_now};
 
 use super::harness::{ByHand, at_once, by_hand, refusal};
 
-fn borrow(limiter: &CapacityLimiter) -> impl Future<Output = Token<'_>> {
+fn borrow(limiter: &CapacityLimiter) -> impl Future<Output = CapacityPermit<'_>> {
     limiter.acquire_on_behalf_of(Borrower::new())
 }
 

@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use oneloop::sync::{
-    Borrower, CapacityLimiter, Lock, LockGuard, Permit, ReadGuard, RwLock, Semaphore, Token,
-    WriteGuard,
+    Borrower, CapacityLimiter, CapacityPermit, Lock, LockGuard, Permit, ReadGuard, RwLock,
+    Semaphore, WriteGuard,
 };
 
 use super::super::tasks::Dice;
@@ -348,7 +348,7 @@ struct Moving {
 }
 
 impl<'a> Subject<'a> for Moving {
-    type Guard = Token<'a>;
+    type Guard = CapacityPermit<'a>;
 
     fn permits(&self) -> isize {
         isize::try_from(self.total.get()).unwrap()

@@ -1,7 +1,8 @@
 //! Which loop runs on this thread: the one thread-local with state, and the only way to it.
 //!
-//! [`with`] lends the state to a closure that runs no user code, and does what the closure deferred after the borrow has
-//! ended. So a waker, a drop or a hook that comes back into the runtime always finds the state free.
+//! [`with`] lends the state to a closure that runs no user code. When the borrow has ended, it runs
+//! the wakes and drops that the closure deferred. So a waker, a drop or a hook that calls back into
+//! the runtime always finds the state free.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -24,12 +25,12 @@ use super::threads::registry;
 use super::threads::waker::{Wake, Wakers};
 
 thread_local! {
-    /// The state, unless it is lent; then and where no loop runs, nothing. Without a destructor, so that it can be used
-    /// while the thread ends: `Entered` takes the state out again.
+    /// The state of the running loop. Empty while the state is lent, and where no loop runs. It has
+    /// no destructor, so that it can be used while the thread ends: `Entered` takes the state out.
     static CURRENT: Cell<ManuallyDrop<Option<Box<State>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 
-    /// The thread's loops that do not run now, chained by `State::next_idle`. Without a destructor, like `CURRENT`: the
-    /// `Runtime` of each takes its state out.
+    /// The thread's loops that do not run now, chained by `State::next_idle`. It has no destructor
+    /// either: each `Runtime` takes its own state out.
     static IDLE: Cell<ManuallyDrop<Option<Box<State>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
@@ -63,13 +64,14 @@ pub(super) fn with_waker<R>(key: WakerKey, f: impl FnOnce(&mut Context<'_>) -> R
     WAKERS.lend(key, |waker| f(&mut Context::from_waker(waker)))
 }
 
-/// Lends the state of this thread's loop to `f`, which must not run user code. `None`: no loop runs here; or the state is lent,
-/// which only a global allocator or a signal handler can see.
+/// Lends the state of this thread's loop to `f`, which must not run user code. Returns `None` if no
+/// loop runs here, or if the state is lent already, which only a global allocator or a signal
+/// handler can see.
 pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
     Lent::new().lend_to(f)
 }
 
-/// As [`with`], for the loop's own code: what runs inside a turn finds its loop.
+/// Like [`with`], for code that runs inside a turn, where the loop is certain to be there.
 #[inline]
 pub(super) fn in_loop<R>(f: impl FnOnce(&mut State) -> R) -> R {
     match with(f) {
@@ -78,7 +80,7 @@ pub(super) fn in_loop<R>(f: impl FnOnce(&mut State) -> R) -> R {
     }
 }
 
-/// As [`in_loop`], for the round, which itself sees to what has been deferred.
+/// Like [`in_loop`], for the round, which runs deferred wakes and drops itself.
 #[inline]
 pub(super) fn in_round<R>(f: impl FnOnce(&mut State) -> R) -> R {
     match &mut *Lent::new().state {
@@ -97,12 +99,12 @@ pub(crate) fn own_process() -> OwnProcess {
     with(State::note_process).unwrap_or_else(OwnProcess::current)
 }
 
-/// As [`with`], for the holder of a handle: only if the loop that runs here is the handle's.
+/// Like [`with`], for the holder of a handle: `f` runs only if the handle's loop runs here.
 pub(crate) fn with_loop<R>(run: RunNumber, f: impl FnOnce(&mut State) -> R) -> Result<R, NotHere> {
     Lent::of_loop(run).lend_to(f).ok_or(NotHere { run })
 }
 
-/// Like [`with_loop`], but also for a loop of this thread that does not run now, between its runs.
+/// Like [`with_loop`], but also finds a loop of this thread between two of its runs.
 pub(super) fn with_loop_of_thread<R>(
     run: RunNumber,
     f: impl FnOnce(&mut State) -> R,
@@ -117,8 +119,8 @@ pub(super) fn with_loop_of_thread<R>(
     with_loop(run, |state| f.take().map(|f| f(state)))?.ok_or(NotHere { run })
 }
 
-/// Lends the state to `f` where the loop of a handle runs: now if that is here, otherwise when it takes in its mail. If the loop
-/// has ended, there is nothing left to be done.
+/// Lends the state to `f` on the thread of a handle's loop: now if the loop runs here, otherwise when
+/// it reads its mail. If the loop has ended, `f` is dropped.
 pub(super) fn at_home(run: RunNumber, f: impl FnOnce(&mut State) + Send + 'static) {
     let mut f = Some(f);
     if with_loop(run, |state| f.take().map(|f| f(state))).is_ok() {
@@ -129,9 +131,10 @@ pub(super) fn at_home(run: RunNumber, f: impl FnOnce(&mut State) + Send + 'stati
     });
 }
 
-/// The state while it is lent; goes back when dropped, also by a panic.
+/// The state while it is lent. Its drop gives the state back, after a panic too.
 ///
-/// It stands in everything that uses the loop, so what does not depend on the closure is not generic here.
+/// All code that uses the loop instantiates this, so the parts that do not depend on the closure are
+/// not generic.
 struct Lent {
     state: ManuallyDrop<Option<Box<State>>>,
 }
@@ -159,7 +162,7 @@ impl Lent {
         Some(result)
     }
 
-    /// Gives it back, and does what has been deferred meanwhile.
+    /// Gives the state back, and runs the wakes and drops that were deferred meanwhile.
     #[inline]
     fn give_back(self) {
         let has_deferred = match &*self.state {
@@ -182,8 +185,8 @@ impl Drop for Lent {
     }
 }
 
-/// Wakes `cx`, whose task yields. `false`: an earlier wake of it waits already, before the wakes of others that it may not
-/// pass, so that it has to yield once more.
+/// Wakes `cx`, whose task yields. Returns `false` if an earlier wake of the task is still in the
+/// queue. That one comes before the wakes of other tasks, so the task has to yield once more.
 pub(crate) fn wake_again(cx: &Context<'_>) -> bool {
     let Some(key) = WAKERS.key_of(cx.waker()) else { return wake_elsewhere(cx) };
     let woken = with(|state| {
@@ -202,13 +205,13 @@ fn wake_elsewhere(cx: &Context<'_>) -> bool {
     true
 }
 
-/// Somebody who wants to be woken.
+/// Reads the key of a waker that is to be stored.
 #[inline]
 pub(crate) fn candidate(waker: &Waker) -> Candidate<'_> {
     Candidate { waker, key: WAKERS.key_of(waker) }
 }
 
-/// Makes `waker` the one who is woken at the place `at`, for the rare waker that has to be cloned for it.
+/// Stores `waker` as the waiter at the place `at`, for the rare waker that has to be cloned.
 pub(crate) fn wait_cloned(
     run: RunNumber,
     waker: &Waker,
@@ -260,13 +263,13 @@ impl NotHere {
     }
 }
 
-/// Panics with what to do when `what` was used where no loop runs.
+/// Panics because `what` was used where no loop runs, and says what to do.
 #[track_caller]
 pub(crate) fn no_loop(what: &str) -> ! {
     panic!("{what} needs a running event loop: call it inside `oneloop::run`")
 }
 
-/// A loop in its thread's place, until dropped; then the former one is back.
+/// Keeps a loop as its thread's running loop. The drop puts the former one back.
 pub(super) struct Entered {
     former: Option<RunNumber>,
 }
@@ -282,7 +285,7 @@ impl Drop for Entered {
     }
 }
 
-/// Makes the idle loop `run` the one that runs here, and gives the former one, which is idle then.
+/// Makes the idle loop `run` the running one. Returns the former one, which is idle from now on.
 fn exchange(run: Option<RunNumber>) -> Option<RunNumber> {
     let state = run.and_then(take_idle);
     let former = CURRENT.replace(ManuallyDrop::new(state));
@@ -298,7 +301,7 @@ pub(super) fn keep_idle(mut state: Box<State>) {
     IDLE.set(ManuallyDrop::new(Some(state)));
 }
 
-/// Takes out what [`keep_idle`] keeps. Nearly always that is the first of the list.
+/// Takes out a state that [`keep_idle`] keeps. It is nearly always the first in the list.
 #[inline]
 pub(super) fn take_idle(run: RunNumber) -> Option<Box<State>> {
     let mut first = ManuallyDrop::into_inner(IDLE.take());
@@ -339,12 +342,14 @@ fn is_idle_here(run: RunNumber) -> bool {
     }
 }
 
-/// How long a cleanup may take, and all that is left when the loop ends. None where no loop runs.
+/// The time limit of a cleanup, and of everything that is left when the loop ends. 0 where no loop
+/// runs.
 pub(crate) fn cleanup_timeout() -> Nanos {
     with(|state| state.cleaning.timeout).unwrap_or(0)
 }
 
-/// What this thread's loop keeps of the type `T`, made now if it is asked for the first time. `None`: no loop runs here.
+/// The value of the type `T` that this thread's loop keeps. The first call makes it. Returns `None`
+/// if no loop runs here.
 pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     if let Some(found) = with(|state| state.locals.get())? {
         return Some(found);
@@ -355,12 +360,12 @@ pub(crate) fn local<T: LoopLocal>(make: impl FnOnce() -> T) -> Option<Rc<T>> {
     Some(value)
 }
 
-/// As [`local`], if it was made already.
+/// Like [`local`], but does not make the value.
 pub(crate) fn local_if_made<T: LoopLocal>() -> Option<Rc<T>> {
     with(|state| state.locals.get()).flatten()
 }
 
-/// At the end of the loop, which still is the thread's.
+/// Drops these values at the end of the loop, while it still is the thread's loop.
 pub(super) fn drop_locals() {
     let locals = with(|state| mem::take(&mut state.locals));
     if let Some(payload) = drop_caught(locals) {
@@ -368,12 +373,13 @@ pub(super) fn drop_locals() {
     }
 }
 
-/// Drops what may panic when dropped; returns the payload if it does.
+/// Drops `value`. Returns the payload if the drop panics.
 pub(crate) fn drop_caught<T>(value: T) -> Option<Payload> {
     panic::catch_unwind(AssertUnwindSafe(|| drop(value))).err()
 }
 
-/// Drops a panic's payload, which may panic in its turn. What that panic carries is leaked: this has to end somewhere.
+/// Drops a panic's payload. If that panics too, the second payload is leaked: the chain has to end
+/// somewhere.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     let _leaked = drop_caught(payload).map(ManuallyDrop::new);
 }

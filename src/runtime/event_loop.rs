@@ -1,11 +1,13 @@
 //! START HERE: one turn of the event loop.
 //!
-//! A turn is a *round* of polls, then one look around: what other threads sent, the clock, due timers, the reactor. With
-//! nothing runnable after that, the loop parks until somebody wakes it or the next deadline comes.
+//! A turn is a *round* of polls and then one look around: at mail from other threads, the clock, due
+//! timers and the reactor. If nothing is runnable after that, the loop parks until a wake or the
+//! next deadline.
 //!
-//! All user code is called from here (and from `context::with`, for what was deferred), and never while the state is
-//! borrowed: a task's job is taken out of its slot, polled, and put back. Calls of other threads and reports run in the look
-//! around only (`deliver`).
+//! All user code is called from here, except for deferred wakes and drops, which `context::with`
+//! runs. None is called while the state is borrowed: the loop takes a task's job out of its slot,
+//! polls it, and puts it back. Calls from other threads and reports run in the look-around only
+//! (`deliver`).
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -34,9 +36,10 @@ pub(super) type PollMain<'a> = dyn FnMut(&mut Context<'_>) -> Poll<()> + 'a;
 /// What a host should do after [`Runtime::turn`](crate::Runtime::turn).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// Tasks are runnable: call `turn` again at once, or after what the host itself has to do.
+    /// Tasks are runnable: call `turn` again at once, or after the host's own work.
     Busy,
-    /// Nothing to do before this deadline, or before the descriptor becomes readable; `None`: no deadline.
+    /// There is nothing to do before this deadline, or before the descriptor becomes readable.
+    /// `None` means that there is no deadline.
     Park(Option<Instant>),
 }
 
@@ -45,13 +48,14 @@ pub enum Turn {
 pub(super) enum Park {
     /// In the reactor, on this thread.
     Here,
-    /// As here, on behalf of a main that has not ended: if it hangs, it fails.
+    /// Like `Here`, for a main that has not ended. If it hangs under virtual time, it fails.
     ForMain,
-    /// The host does it, between two turns.
+    /// The host parks, between two turns.
     InHost,
 }
 
-/// How long the loop sleeps before it tries again to make a reactor, where it has no descriptors left for one.
+/// How long the loop sleeps before it tries again to make a reactor, if the process has no
+/// descriptors left for one.
 const RETRY_REACTOR: Duration = Duration::from_millis(20);
 
 /// One turn. This function and those below it are the whole loop.
@@ -67,14 +71,15 @@ pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
     }
 }
 
-/// Polls what is runnable, in the order of the wakes, also what is woken meanwhile; but no more than a round may have.
-/// Says how many polls that took, or breaks off when main is ready.
+/// Polls the runnable tasks in the order of their wakes, including tasks that are woken meanwhile,
+/// until the round has had its polls. Returns the number of polls, or breaks off when main is
+/// ready.
 pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
     in_loop(State::start_round);
     let _budget = budget::start_round();
     let mut suspended = None;
     loop {
-        // One access to the state for each poll: it puts the last task away and takes the next one.
+        // One access to the state per poll: it puts the last task away and takes the next one.
         let next = in_round(|state| {
             if let Some((slot, job)) = suspended.take() {
                 state.suspend(slot, job);
@@ -106,20 +111,21 @@ pub(super) fn round(poll_main: &mut PollMain<'_>) -> ControlFlow<(), u32> {
     }
 }
 
-/// How many others a future may poll in one poll of its own. They count as much as the polls of a round: where polls take long,
-/// whoever polls many lets the loop look around.
+/// How many other futures a future may poll within one poll of its own. These polls count like the
+/// polls of a round, so a gathering of slow members lets the loop look around.
 pub(crate) fn polls_at_once() -> u32 {
     with(|state| state.pace.polls_at_once()).unwrap_or(1)
 }
 
-/// Whether a future that has polled so many others may go on.
+/// Whether a future that has made `polls` polls of others may go on.
 #[inline]
 pub(crate) fn has_time_after(polls: u32) -> bool {
     let has_time = |state: &mut State| state.pace.has_time_after(polls, clock::real_now);
     !is_clock_check(polls) || with(has_time).unwrap_or(true)
 }
 
-/// Polls or drops one task, or main, while nothing is borrowed. Breaks the round off when main is ready.
+/// Polls or drops one task, or polls main, while nothing is borrowed. Breaks the round off when main
+/// is ready.
 #[inline]
 fn take_step(step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settled> {
     ControlFlow::Continue(match step {
@@ -142,8 +148,8 @@ fn take_step(step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settle
     })
 }
 
-/// What is left is the future or, if it was the future's drop that panicked, its output. The first panic is the task's; a
-/// second one has no other way out than a report.
+/// Drops the rest of a job after a panic: the future or, if the drop of the future panicked, its
+/// output. The first panic is the task's. A second one can only be reported.
 #[cold]
 fn after_panic(job: BoxedJob, payload: Payload) -> Ending {
     if let Some(second) = drop_caught(job) {
@@ -153,12 +159,13 @@ fn after_panic(job: BoxedJob, payload: Payload) -> Ending {
     Ending::Panicked(payload)
 }
 
-/// Everything but the polls, once for each round; parks if nothing is runnable then.
+/// Does everything but the polls, once per round, and parks if nothing is runnable then.
 pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
     let now = state.end_round(polls);
     state.take_in(now);
     let is_busy = state.is_busy();
-    // A park of our own takes events in; before the host parks, or time jumps, comes what is ready now.
+    // Our own park takes events in. Before the host parks or time jumps, a look has to find what is
+    // ready now.
     let before_park = !is_busy && (park == Park::InHost || state.clock.is_virtual());
     if before_park || is_busy && state.pace.reactor_is_due(now, state.queue.only_yielded()) {
         poll_reactor(state, Wait::Not);
@@ -180,7 +187,7 @@ pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
     }
 }
 
-/// Parks until `deadline`, by the real clock, or lets the host do it; unless somebody has sent something.
+/// Parks until `deadline` by the real clock, or lets the host park. Does not park if there is mail.
 fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
     if !state.inbox().try_park() {
         return Turn::Busy;
@@ -190,7 +197,7 @@ fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
     }
     let has_reactor = state.reactor.is_some();
     if !has_reactor && deadline.is_none() {
-        // Nothing can wake this loop but another thread, which is cheaper without the reactor.
+        // Only another thread can wake this loop, and that is cheaper without a reactor.
         thread::park();
     } else if state.reactor().is_err() {
         let now = clock::real_now();
@@ -208,7 +215,7 @@ fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
 pub(super) fn poll_reactor(state: &mut State, wait: Wait) {
     if let Err(error) = state.poll_reactor(wait) {
         if state.owner.is_disowned {
-            // A forked child drops what it has of its parent's loop.
+            // A forked child only drops its copy of its parent's loop.
             return;
         }
         panic!("the event loop cannot wait for events: {error}");
@@ -222,7 +229,7 @@ pub(super) fn start_eagerly(slot: u32) {
         (state.step_in(), state.begin(state.key_of(slot)))
     };
     let (outer, Some(step)) = in_loop(start) else { return };
-    // It is polled inside its creator and is no part of it.
+    // The task is polled inside its creator, but the creator's limits do not apply to it.
     let started = limit::unlimited(|| take_step(step, &mut |_| Poll::Pending));
     let ControlFlow::Continue(settled) = started else { return };
     in_loop(|state| {
@@ -233,7 +240,7 @@ pub(super) fn start_eagerly(slot: u32) {
     run_outbox();
 }
 
-/// Runs `main`, which catches its own panics, until it says that it is ready.
+/// Runs `main`, which catches its own panics, until it is ready.
 pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
     let is_ready = Cell::new(false);
     let mut poll_main = |cx: &mut Context<'_>| {
@@ -244,7 +251,8 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
     with(|state| {
         state.inbox().woken();
         state.start_rounds();
-        // A run that is over within a round never looks around; many of them must not starve what came from elsewhere.
+        // A run that ends within one round never looks around. Without this look, many such runs
+        // would starve timers, sockets and other threads.
         let now = if state.next_deadline().is_some() { state.clock.now() } else { 0 };
         state.take_in(now);
         poll_reactor(state, Wait::Not);

@@ -1,7 +1,8 @@
-//! What a loop owns, held by value, and the operations on it that touch more than one part.
+//! The state of a loop, held by value, and the operations that touch more than one part of it.
 //!
-//! The rule that makes the rest simple: nothing here runs user code. What must be woken, dropped, called or
-//! reported is put into [`State::deferred`], and `context.rs` does it as soon as the borrow of the state has ended.
+//! One rule makes the rest simple: nothing here runs user code. Wakers to wake and values to drop go
+//! into [`State::deferred`], and `context.rs` runs them as soon as the borrow of the state has ended.
+//! Calls and reports go into [`Postponed`], for the look-around.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -44,7 +45,7 @@ pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
 
 pub(crate) struct State {
     pub(super) registered: Registered,
-    /// While the loop does not run: the next one in the thread's list of such loops.
+    /// The next loop in the thread's list of idle loops, while this one is idle.
     pub(super) next_idle: Option<Box<Self>>,
     pub(super) queue: RunQueue,
     pub(super) tasks: Tasks,
@@ -65,36 +66,38 @@ pub(crate) struct State {
     pub(super) cleanup: u32,
     /// How many tasks are starting eagerly, inside one another.
     pub(super) eager_depth: u32,
-    /// The task that the round polls, inside which `current` may be another one. The last one outside of a round.
+    /// The task that the round polls. `current` may be another one inside it. Outside a round it is
+    /// the last one that was polled.
     pub(super) in_turn: u32,
     /// How many naps there were in a row, and what they have led to; see [`State::nap`].
     pub(super) naps: u32,
     pub(super) hang: Option<String>,
     /// Where `run` was called, while it runs.
     pub(super) running_since: Option<Place>,
-    /// Every task was cancelled, and cleanups have their last time. Tasks that are refused are cancelled ones.
+    /// The loop is ending: all tasks were cancelled, and cleanups have a last time limit.
     pub(super) closing: bool,
-    /// Their futures, to be dropped; and how many there were.
+    /// The futures of tasks that were refused meanwhile, to be dropped, and how many there were.
     pub(super) refused: Vec<BoxedJob>,
     pub(super) refused_count: u32,
     pub(super) cleaning: Cleaning,
     pub(super) errands: Errands,
     pub(super) outbox: Outbox,
     pub(super) on_unhandled: Option<UnhandledHook>,
-    /// Kept where reports make `run` fail.
+    /// Present if reports make `run` fail.
     pub(super) failures: Option<SharedFailures>,
     pub(super) owner: Owner,
-    /// What the layers above keep here.
+    /// Values that the layers above keep here.
     pub(super) locals: Locals,
     pub(super) deferred: VecDeque<Deferred>,
-    /// They are being done, further out on the stack.
+    /// They are being run, further out on the stack.
     pub(super) runs_deferred: bool,
     /// User code that waits for the look-around.
     pub(super) postponed: Postponed,
 }
 
-/// User code to run as soon as the state is not borrowed: foreign wakers, which may be woken anywhere, and drops of what the
-/// current task or the caller has given up. What belongs to somebody else is [`Postponed`].
+/// User code to run as soon as the state is not borrowed: foreign wakers, which may be woken
+/// anywhere, and drops of values that the current task or the caller has given up. Code of other
+/// tasks and threads is [`Postponed`].
 pub(super) enum Deferred {
     Wake(Waker),
     DropWaker(Waker),
@@ -104,20 +107,20 @@ pub(super) enum Deferred {
     DropMaker(Box<dyn Any>),
 }
 
-/// Somebody who wants to be woken: a waker and, if it is one of ours, its key.
+/// A waker that is to be stored and, if it is one of ours, its key.
 pub(crate) struct Candidate<'a> {
     pub(super) waker: &'a Waker,
     pub(super) key: Option<WakerKey>,
 }
 
-/// What a round does next.
+/// The next action of a round.
 pub(super) enum Next {
     Step(Step),
-    /// The last poll has written something, which goes out before anything else runs.
+    /// The last poll has written data, which is sent before anything else runs.
     RunOutbox,
-    /// What was deferred comes before the next task, which it may cancel.
+    /// Deferred drops come before the next task, because they may cancel it.
     RunDeferred,
-    /// Nothing is runnable, or the round is over.
+    /// Nothing is runnable, or the round has had its polls.
     LookAround {
         polls: u32,
     },
@@ -132,9 +135,9 @@ pub(super) struct Outer {
     collector: Option<u32>,
 }
 
-/// What the last step has left to be put away.
+/// The result of a step, to be put away.
 pub(super) enum Settled {
-    /// There was none, or it was main's.
+    /// There was no step, or it was main's.
     Nothing,
     Suspended(u32, BoxedJob),
     Ended(u32, Ending),
@@ -193,7 +196,7 @@ impl State {
         self.key_of(MAIN)
     }
 
-    /// What a waker of the task in `slot` carries.
+    /// The key that the wakers of the task in `slot` carry.
     #[inline]
     pub(super) fn key_of(&self, slot: u32) -> WakerKey {
         WakerKey::new(self.run_number().index(), self.tasks.serial(slot), slot)
@@ -207,8 +210,8 @@ impl State {
         self.pace.start_round();
     }
 
-    /// What a round nearly always does next: it polls this task, the first of the run queue, or main, which has no job. `None`: see
-    /// [`State::next`].
+    /// The usual next action of a round: to poll this task, the first in the run queue, or main, which
+    /// has no job. Returns `None` in all other cases, for which [`State::next`] is.
     #[inline]
     pub(super) fn next_poll(&mut self) -> Option<(WakerKey, Option<BoxedJob>)> {
         let may_poll = self.deferred.is_empty() && self.outbox.is_empty();
@@ -222,7 +225,7 @@ impl State {
         Some((key, job))
     }
 
-    /// What a round does next, whatever that is.
+    /// The next action of a round, of any kind.
     pub(super) fn next(&mut self) -> Next {
         if !self.deferred.is_empty() {
             return Next::RunDeferred;
@@ -249,8 +252,8 @@ impl State {
         self.pace.count_poll();
     }
 
-    /// Takes the task of `key`, which the run queue does not name, out of its slot; it is the current task until
-    /// [`State::settle`].
+    /// Takes the job of the task of `key`, which is not in the run queue, out of its slot. The task is
+    /// the current one until [`State::settle`].
     pub(super) fn begin(&mut self, key: WakerKey) -> Option<Step> {
         let step = self.tasks.begin(key)?;
         self.start_turn(key);
@@ -266,7 +269,8 @@ impl State {
         self.pace.note(key);
     }
 
-    /// Another task is to be polled inside the current one, or something else to be called, with a budget of its own.
+    /// Prepares to poll another task inside the current one, or to call other code, with a budget of
+    /// its own.
     pub(super) fn step_in(&mut self) -> Outer {
         let cleanup = mem::replace(&mut self.cleanup, NO_SLOT);
         let budget = budget::step_in();
@@ -301,8 +305,8 @@ impl State {
         self.tasks.suspend(slot, job);
     }
 
-    /// The task's future is gone. Unless cleanups are left, it has ended: wakes whoever awaits it, or sees to what nobody
-    /// will ask for.
+    /// The task's future is gone. If it has left no cleanups, the task has ended: this wakes the task
+    /// that awaits it, or defers the drop or report of an output that no handle will take.
     pub(super) fn finish(&mut self, slot: u32, ending: Ending) {
         if self.tasks.start_cleaning(slot) {
             if let Some(cleanups) = self.cleaning.of_tasks.get_mut(slot) {
@@ -321,7 +325,8 @@ impl State {
 
     /// The handle of a task goes.
     pub(super) fn drop_handle(&mut self, slot: u32) {
-        // A cancellation from another thread may be on its way, and is for this tenant of the slot.
+        // A cancellation from another thread may be in the inbox. It names only the slot, so it has to
+        // be read while this tenant has the slot.
         self.read_inbox();
         self.tasks.give_up_handle(slot);
         if let Some(joiner) = self.tasks.joiner(slot) {

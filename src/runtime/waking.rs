@@ -1,4 +1,4 @@
-//! Waking: from a waker's key, or what a timer or a socket has stored, to the run queue.
+//! Waking: takes a waker's key, or the waiter that a timer or a socket stores, to the run queue.
 
 use super::data::key::{NO_SLOT, WakerKey};
 use super::data::ready_list::{Member, ReadyMember};
@@ -27,10 +27,12 @@ impl State {
         self.deferred.extend(waker.map(Deferred::Wake));
     }
 
-    /// Does what a waker of this loop asks for; a stale one asks for nothing. `false`: nothing was queued by it.
+    /// Does what a waker of this loop asks for. A stale waker does nothing. Returns `false` if this
+    /// queued nothing.
     ///
-    /// A task that wakes itself yields. Where polls take long, it goes behind what the next look around finds, or whatever
-    /// comes from outside would always wait for one more of its polls. It waits for one look only.
+    /// A task that wakes itself yields. If polls take long, it goes behind the tasks that the next
+    /// look-around wakes: otherwise I/O would always wait for one more of its polls. It waits for
+    /// one look only.
     #[inline]
     pub(super) fn wake_key(&mut self, key: WakerKey) -> bool {
         let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return false };
@@ -47,7 +49,7 @@ impl State {
         true
     }
 
-    /// Wakes the member in `slot`, which counts as queued.
+    /// Wakes the member in `slot`, which is marked as queued already.
     #[inline(never)]
     fn wake_member_in(&mut self, slot: u32) {
         if let Some(member) = self.tasks.member(slot) {
@@ -55,7 +57,7 @@ impl State {
         }
     }
 
-    /// Whether a wake of the task in `slot` comes from itself, where polls take long.
+    /// Whether the task in `slot` wakes itself while polls take long.
     #[inline]
     fn yields(&self, slot: u32) -> bool {
         self.pace.is_slow() && slot == self.in_turn && self.current != NO_SLOT
@@ -63,21 +65,21 @@ impl State {
 
     #[inline(never)]
     pub(super) fn wake_member(&mut self, slot: u32, Member { list, index }: Member) {
-        // The list of what is watched may have gone.
+        // The list of a watch may have gone.
         let Some(list) = self.ready_lists.get_mut(list as usize) else { return };
         list.ready.push_back(ReadyMember { slot, index });
         let owner = list.owner.take();
         self.wake(owner);
     }
 
-    /// Puts a new member, which counts as woken, on its ready list.
+    /// Puts a new member on its ready list, so that it is polled for the first time.
     pub(super) fn queue_member(&mut self, slot: u32, member: Member) {
         self.tasks.slots[slot as usize].tenancy.queue();
         self.wake_member(slot, member);
     }
 
-    /// Makes `candidate` the one who is woken at the place `at`. `false`: that takes a clone of its waker, which is
-    /// user code; see `context::wait_cloned`.
+    /// Stores `candidate` as the waiter at the place `at`. Returns `false` if that takes a clone of
+    /// its waker: a clone runs user code, so `context::wait_cloned` makes it outside.
     #[must_use]
     pub(crate) fn set_waiter(
         &mut self,
@@ -97,7 +99,7 @@ impl State {
         true
     }
 
-    /// What stands for `candidate`; `None`: that takes a clone of its waker.
+    /// The waiter for `candidate`, or `None` if its waker has to be cloned.
     pub(super) fn waiter_of(&self, candidate: &Candidate<'_>) -> Option<Waiter> {
         let index = self.run_number().index();
         candidate.key.filter(|key| key.index() == index).map(Waiter::of_key)
@@ -117,7 +119,7 @@ impl State {
         self.deferred.extend(waker.map(Deferred::DropWaker));
     }
 
-    /// Puts a task on the run queue, or on the ready list of its group, unless it is there.
+    /// Puts a task on the run queue, or on the ready list of its group, unless it is there already.
     pub(super) fn queue(&mut self, slot: u32) {
         let entry = &mut self.tasks.slots[slot as usize];
         if entry.tenancy.queue() {

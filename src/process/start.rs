@@ -87,6 +87,7 @@ fn hand_streams(command: &mut Command, defaults: Defaults) -> io::Result<Option<
             let sender = sender.into_blocking_fd()?;
             std.stderr(sender.try_clone()?);
             std.stdout(sender);
+            receiver.set_outside();
             merged = Some(receiver);
         }
     }

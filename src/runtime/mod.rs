@@ -63,7 +63,7 @@ pub(crate) use event_loop::{has_time_after, polls_at_once};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};
 pub(crate) use handles::cleaner::report_skipped;
 pub(crate) use handles::cleaner::{drop_maker, keep_maker, take_maker};
-pub(crate) use handles::clock_hold::{ClockHold, ask_for, hold_while_pending};
+pub(crate) use handles::clock_hold::{ClockHold, HandleHold, ask_for, hold_while_pending};
 pub(crate) use handles::current_vars::{choose_vars, copy_vars, enter_vars, set_var, var};
 pub(crate) use handles::current_vars::{copy_threadsafe_vars, with_vars};
 pub(crate) use handles::errand::{await_errands, errand_time, leave_errand, poll_awaited_errands};

@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures::{AsyncReadExt as _, AsyncWriteExt};
 use nix::unistd::dup2_stdout;
 use oneloop::io::{StreamReader, StreamWriter, stderr, stdin, stdout};
-use oneloop::{create_task, gather, timeout, yield_now};
+use oneloop::{Builder, create_task, gather, timeout, yield_now};
 
 use crate::program::ROLE;
 
@@ -52,6 +52,8 @@ fn play() {
         "write through a stream" => write_through_a_stream(),
         "write to error" => write_to_error(),
         "write by two tasks" => write_by_two_tasks(),
+        "read under virtual time" => read_under_virtual_time(),
+        "write under virtual time" => write_under_virtual_time(),
         "write without a loop" => write_without_a_loop(),
         _ => panic!("there is no role `{role}`"),
     };
@@ -350,6 +352,35 @@ fn write_by_two_tasks() -> Result<()> {
         };
         let (first, second) = gather!(write(b"<aaa>"), write(b"<bbb>")).await;
         first.and(second)
+    })
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn read_under_virtual_time() -> Result<()> {
+    Builder::new().virtual_time(true).run(async {
+        let (mut stdin, mut buf) = (stdin(), [0; 2]);
+        for _ in 0..2 {
+            eprintln!("reading");
+            eprintln!("{:?}", timeout(HOUR, stdin.read(&mut buf)).await.ok().transpose()?);
+        }
+        eprintln!("reading");
+        let read = futures::AsyncReadExt::read(&mut stdin, &mut buf);
+        eprintln!("{:?}", timeout(HOUR, read).await.ok().transpose()?);
+        Ok(())
+    })
+}
+
+/// The reader begins when the writer has said so.
+fn write_under_virtual_time() -> Result<()> {
+    Builder::new().virtual_time(true).run(async {
+        let (mut stdout, much) = (stdout(), vec![b'x'; MUCH]);
+        eprintln!("writing");
+        eprintln!("{:?}", timeout(HOUR, stdout.write_all(&much)).await.ok().transpose()?);
+        // The end of the loop waits for this one.
+        AsyncWriteExt::write_all(&mut stdout, &much).await?;
+        eprintln!("leaving");
+        Ok(())
     })
 }
 

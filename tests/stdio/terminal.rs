@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Result, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::Command;
+use std::thread;
 
 use nix::pty::openpty;
-use nix::sys::termios::tcgetattr;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 
 use crate::input::is_nonblocking;
 use crate::program::{Program, ROLE, command};
@@ -42,6 +43,45 @@ fn a_conversation_on_a_terminal_that_is_left_as_it_was() -> Result<()> {
     program.finish()?;
     assert!(!is_nonblocking(shells.as_fd()));
     assert_eq!(tcgetattr(&shells)?, settings);
+    Ok(())
+}
+
+/// The end that cannot be opened anew, so that a thread waits for it, and the other end.
+fn blocking_end() -> Result<(OwnedFd, File)> {
+    let terminal = openpty(None, None)?;
+    let mut settings = tcgetattr(&terminal.slave)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(&terminal.slave, SetArg::TCSANOW, &settings)?;
+    Ok((terminal.master, File::from(terminal.slave)))
+}
+
+#[test]
+fn virtual_time_stands_still_while_a_thread_reads() -> Result<()> {
+    let (stdin, mut other) = blocking_end()?;
+    let mut program = Program::start(command("read under virtual time").stdin(stdin))?;
+    for _ in 0..3 {
+        assert_eq!(program.says()?, "reading");
+        other.write_all(b"ab")?;
+        assert_eq!(program.says()?, "Some(2)");
+    }
+    assert_eq!(program.finish()?, "");
+    Ok(())
+}
+
+#[test]
+fn virtual_time_stands_still_while_a_thread_writes() -> Result<()> {
+    let (stdout, mut other) = blocking_end()?;
+    let mut program = Program::start(command("write under virtual time").stdout(stdout))?;
+    assert_eq!(program.says()?, "writing");
+    let reader = thread::spawn(move || {
+        let mut buf = vec![0; 65536];
+        // The harness writes on its output too, so it is not the number of bytes that matters.
+        while other.read(&mut buf).is_ok_and(|len| len > 0) {}
+    });
+    assert_eq!(program.says()?, "Some(())");
+    assert_eq!(program.says()?, "leaving");
+    assert_eq!(program.finish()?, "");
+    reader.join().expect("no panic");
     Ok(())
 }
 

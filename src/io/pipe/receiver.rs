@@ -66,8 +66,13 @@ impl Receiver {
     /// still while this end waits.
     pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Self> {
         let end = Self::from_owned_fd(fd)?;
-        end.registration.set_outside();
+        end.set_outside();
         Ok(end)
+    }
+
+    /// The senders are in a child process: virtual time stands still while this end waits.
+    pub(crate) fn set_outside(&self) {
+        self.registration.set_outside();
     }
 
     /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe that may not have had a writer yet.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::blocking;
 use super::channel::Standard;
 use super::waiters::{WaiterId, Waiters};
-use crate::runtime::{BoxedCleanup, LoopLocal, local};
+use crate::runtime::{BoxedCleanup, LoopLocal, hold_while_pending, local};
 
 /// The most bytes written at once.
 const WRITE_MAX: usize = 1024 * 1024;
@@ -154,8 +154,10 @@ impl LoopLocal for FinishAtEnd {
     fn close(self: Rc<Self>) -> Option<BoxedCleanup> {
         Some(Box::pin(async {
             for standard in [Standard::Output, Standard::Error] {
-                let waiting = Waiting::new(standard);
-                let idle = poll_fn(|cx| poll_idle(standard, waiting.id, cx));
+                let (waiting, mut hold) = (Waiting::new(standard), None);
+                let idle = poll_fn(|cx| {
+                    hold_while_pending(&mut hold, poll_idle(standard, waiting.id, cx))
+                });
                 if let Err(error) = idle.await {
                     let what = format!("what was written to {} is lost: {error}", standard.name());
                     return Some(what.into());

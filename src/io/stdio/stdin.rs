@@ -13,7 +13,9 @@ use futures_io::AsyncRead;
 use super::channel::{Channel, Standard, read_socket};
 use super::input::{Input, READ_MAX, Take, Waiting, input, poll_blocking};
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Moved, poll_budget, poll_no_bytes};
+use crate::runtime::{
+    Direction, HandleHold, Moved, hold_while_pending, poll_budget, poll_no_bytes,
+};
 
 /// Returns a handle to standard input. Terminals, pipes, sockets and files all work, and keep their
 /// mode, which the shell and other programs share.
@@ -59,7 +61,7 @@ use crate::runtime::{Direction, Moved, poll_budget, poll_no_bytes};
 /// # .unwrap();
 /// ```
 pub fn stdin() -> Stdin {
-    Stdin { channel: OnceLock::new(), waiting: Waiting::new() }
+    Stdin { channel: OnceLock::new(), waiting: Waiting::new(), hold: HandleHold::default() }
 }
 
 /// A handle to standard input; see [`stdin`].
@@ -71,6 +73,8 @@ pub struct Stdin {
     channel: OnceLock<Channel>,
     /// For callers with no place to keep an identity, such as `poll_read`.
     waiting: Waiting,
+    /// Held while such a caller waits for a thread.
+    hold: HandleHold,
 }
 
 /// [`Stdin::read_line`] accepts only lines shorter than this, not counting the newline.
@@ -170,8 +174,12 @@ impl Stdin {
             Channel::Waited(registration) => (registration, READ),
             Channel::Socket(registration) => (registration, READ_SOCKET),
             Channel::Blocking | Channel::File => {
-                let waiting = Waiting::new();
-                return poll_fn(|cx| poll_blocking(waiting.id, cx, want, &mut take)).await;
+                let (waiting, mut hold) = (Waiting::new(), None);
+                let read = |cx: &mut Context<'_>| {
+                    let polled = poll_blocking(waiting.id, cx, want, &mut take);
+                    hold_while_pending(&mut hold, polled)
+                };
+                return poll_fn(read).await;
             }
             Channel::Closed => return at_end(&mut take),
         };
@@ -199,7 +207,8 @@ impl Stdin {
             Channel::Waited(registration) => (registration, READ),
             Channel::Socket(registration) => (registration, READ_SOCKET),
             Channel::Blocking | Channel::File => {
-                return poll_blocking(self.waiting.id, cx, want, &mut take);
+                let polled = poll_blocking(self.waiting.id, cx, want, &mut take);
+                return self.hold.while_pending(polled);
             }
             Channel::Closed => return Poll::Ready(at_end(&mut take)),
         };

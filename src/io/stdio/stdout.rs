@@ -13,7 +13,9 @@ use super::blocking;
 use super::channel::{Channel, Standard, write_socket};
 use super::output::{Waiting, poll_finished, poll_idle, poll_start};
 use crate::io::descriptor;
-use crate::runtime::{Direction, check_loop, poll_budget, poll_no_bytes};
+use crate::runtime::{
+    Direction, HandleHold, check_loop, hold_while_pending, poll_budget, poll_no_bytes,
+};
 
 /// Returns a handle to standard output. Terminals, pipes, sockets and files all work, and keep
 /// their mode, which the shell and other programs share.
@@ -84,11 +86,14 @@ struct Sink {
     channel: OnceLock<Channel>,
     /// For callers with no place to keep an identity, such as `poll_write`.
     waiting: Waiting,
+    /// Held while such a caller waits for a thread.
+    hold: HandleHold,
 }
 
 impl Sink {
     fn new(standard: Standard) -> Self {
-        Self { standard, channel: OnceLock::new(), waiting: Waiting::new(standard) }
+        let waiting = Waiting::new(standard);
+        Self { standard, channel: OnceLock::new(), waiting, hold: HandleHold::default() }
     }
 
     async fn write(&self, buf: &[u8]) -> io::Result<usize> {
@@ -105,14 +110,23 @@ impl Sink {
                 registration.when_ready(Direction::Write, write).await
             }
             Channel::File if buf.len() <= AT_ONCE_MAX => {
-                let waiting = Waiting::new(self.standard);
-                poll_fn(|cx| self.poll_write_at_once(&waiting, cx, buf)).await
+                let (waiting, mut hold) = (Waiting::new(self.standard), None);
+                let write = |cx: &mut Context<'_>| {
+                    hold_while_pending(&mut hold, self.poll_write_at_once(&waiting, cx, buf))
+                };
+                poll_fn(write).await
             }
             Channel::File | Channel::Blocking => {
-                let waiting = Waiting::new(self.standard);
+                let (waiting, mut hold) = (Waiting::new(self.standard), None);
                 let id = waiting.id;
-                let piece = poll_fn(|cx| poll_start(self.standard, id, cx, buf)).await?;
-                poll_fn(|cx| poll_finished(piece, id, cx)).await?;
+                let start = |cx: &mut Context<'_>| {
+                    hold_while_pending(&mut hold, poll_start(self.standard, id, cx, buf))
+                };
+                let piece = poll_fn(start).await?;
+                let finish = |cx: &mut Context<'_>| {
+                    hold_while_pending(&mut hold, poll_finished(piece, id, cx))
+                };
+                poll_fn(finish).await?;
                 Ok(piece.len)
             }
             Channel::Closed => {
@@ -148,10 +162,11 @@ impl Sink {
                 registration.poll_io(Direction::Write, cx, |io| write_socket(io, buf))
             }
             Channel::File if buf.len() <= AT_ONCE_MAX => {
-                self.poll_write_at_once(&self.waiting, cx, buf)
+                self.hold.while_pending(self.poll_write_at_once(&self.waiting, cx, buf))
             }
             Channel::File | Channel::Blocking => {
-                let piece = ready!(poll_start(self.standard, self.waiting.id, cx, buf))?;
+                let polled = poll_start(self.standard, self.waiting.id, cx, buf);
+                let piece = ready!(self.hold.while_pending(polled))?;
                 Poll::Ready(Ok(piece.len))
             }
             Channel::Closed => poll_budget(cx).map(|()| Ok(buf.len())),
@@ -175,7 +190,9 @@ impl Sink {
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(poll_budget(cx));
         match self.channel()? {
-            Channel::File | Channel::Blocking => poll_idle(self.standard, self.waiting.id, cx),
+            Channel::File | Channel::Blocking => {
+                self.hold.while_pending(poll_idle(self.standard, self.waiting.id, cx))
+            }
             // The kernel already has all the data.
             Channel::Waited(_) | Channel::Socket(_) | Channel::Closed => Poll::Ready(Ok(())),
         }

@@ -1,5 +1,7 @@
 //! Keeps virtual time from jumping while somebody outside works for the loop: another thread, another process.
 
+use std::mem;
+use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
 use crate::runtime::context::{self, with};
@@ -40,6 +42,27 @@ pub(crate) fn hold_while_pending<T>(hold: &mut Option<ClockHold>, polled: Poll<T
         Poll::Ready(_) => *hold = None,
     }
     polled
+}
+
+/// A hold for callers without a future to keep it in, such as `poll_read`. A wait that such a caller
+/// gives up counts until it polls again, or this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct HandleHold(Mutex<Option<ClockHold>>);
+
+impl HandleHold {
+    /// Like [`hold_while_pending`].
+    pub(crate) fn while_pending<T>(&self, polled: Poll<T>) -> Poll<T> {
+        // What was deferred may run in between, so the lock is not kept.
+        let mut hold = self.replace(None);
+        let polled = hold_while_pending(&mut hold, polled);
+        drop(self.replace(hold));
+        polled
+    }
+
+    fn replace(&self, hold: Option<ClockHold>) -> Option<ClockHold> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        mem::replace(&mut *place, hold)
+    }
 }
 
 /// Lets the virtual clock of this thread's loop go on by so much, whoever holds it up.

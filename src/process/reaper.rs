@@ -79,7 +79,8 @@ impl Reaper {
         if reaper.signals.borrow().is_none() {
             // A parent that ignores the signal, which children inherit, would hide the ends of
             // ours. A listener ends that.
-            let signals = signal(SignalKind::SIGCHLD)?;
+            let mut signals = signal(SignalKind::SIGCHLD)?;
+            signals.set_of_loop();
             drop(reaper.signals.replace(Some(signals)));
             // The signals have to be polled once, and no signal reports children that ended before.
             reaper.look();

@@ -179,6 +179,8 @@ pub(super) struct Listener {
     seen: usize,
     entry: Option<EntryId>,
     role: Role,
+    /// The loop listens for itself, and not a task.
+    is_of_loop: bool,
 }
 
 /// On whose behalf it listens.
@@ -194,13 +196,13 @@ impl Listener {
     pub(super) fn new(kind: SignalKind) -> io::Result<Self> {
         let (arrivals, seen) = Heard::here()?.arrivals(kind)?;
         let role = Role::Program { _claim: Some(arrivals.claim()) };
-        Ok(Self { arrivals, seen, entry: None, role })
+        Ok(Self { arrivals, seen, entry: None, role, is_of_loop: false })
     }
 
     /// Like [`new`](Self::new), but hears only signals that the program itself does not listen for.
     pub(super) fn of_main(kind: SignalKind) -> io::Result<Self> {
         let (arrivals, seen) = Heard::here()?.arrivals(kind)?;
-        Ok(Self { arrivals, seen, entry: None, role: Role::Main })
+        Ok(Self { arrivals, seen, entry: None, role: Role::Main, is_of_loop: false })
     }
 
     /// Hears signals that came since a listener made by this function was last told. Signals before
@@ -214,12 +216,23 @@ impl Listener {
             kept.push((Arc::clone(&arrivals), arrivals.claim()));
         }
         let seen = arrivals.claimed.load(Ordering::Relaxed);
-        Ok(Self { arrivals, seen, entry: None, role: Role::Program { _claim: None } })
+        Ok(Self {
+            arrivals,
+            seen,
+            entry: None,
+            role: Role::Program { _claim: None },
+            is_of_loop: false,
+        })
     }
 
     /// Other code may have blocked the signal on the loop's thread meanwhile.
     pub(super) fn unblock(&self) {
         self.arrivals.unblocked.renew();
+    }
+
+    /// The loop listens for itself: no task waits.
+    pub(super) fn set_of_loop(&mut self) {
+        self.is_of_loop = true;
     }
 
     /// Signals that this listener has seen need not be remembered.
@@ -233,7 +246,7 @@ impl Listener {
 
     /// Ready when the signal has come since the last time this was ready.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { arrivals, seen, entry, role } = self;
+        let Self { arrivals, seen, entry, role, is_of_loop } = self;
         if !runtime::may_finish(cx) {
             return Poll::Pending;
         }
@@ -251,9 +264,11 @@ impl Listener {
                 return Poll::Ready(Ok(()));
             }
             let mut take_in = |pipe: &SignalPipe| arrivals.take_in(pipe);
-            if let Err(error) =
-                ready!(arrivals.pipe.poll_as(entry, Direction::Read, cx, &mut take_in))
-            {
+            let polled = arrivals.pipe.poll_as(entry, Direction::Read, cx, &mut take_in);
+            if let (true, Some(entry)) = (*is_of_loop, *entry) {
+                arrivals.pipe.set_own(entry);
+            }
+            if let Err(error) = ready!(polled) {
                 return Poll::Ready(Err(arrivals.check_place().err().unwrap_or(error)));
             }
         }

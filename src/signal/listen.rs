@@ -129,6 +129,11 @@ impl Signals {
         self.listeners.iter().for_each(Listener::unblock);
     }
 
+    /// The loop listens for itself: under virtual time, no task waits here.
+    pub(crate) fn set_of_loop(&mut self) {
+        self.listeners.iter_mut().for_each(Listener::set_of_loop);
+    }
+
     /// Listeners that remember signals between one call and the next.
     pub(super) fn remembering(kinds: &[SignalKind]) -> io::Result<Self> {
         let listeners = kinds.iter().copied().map(Listener::remembering);

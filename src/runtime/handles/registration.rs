@@ -39,6 +39,11 @@ impl<S: EventSource> Registration<S> {
         self.source.set_outside();
     }
 
+    /// The loop itself waits at this entry. No task is woken there.
+    pub(crate) fn set_own(&self, entry: EntryId) {
+        self.source.set_own(entry);
+    }
+
     pub(crate) fn io(&self) -> &S {
         match &self.io {
             Some(io) => io,

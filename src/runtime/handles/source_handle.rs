@@ -41,6 +41,11 @@ impl SourceHandle {
         .ok();
     }
 
+    /// The loop itself waits at this entry. No task is woken there.
+    pub(crate) fn set_own(&self, entry: EntryId) {
+        self.with_source(|source| source.set_own(entry)).ok();
+    }
+
     pub(crate) fn is_ready(&self, direction: Direction) -> io::Result<bool> {
         self.with_source(|source| source.is_ready(direction))
     }

@@ -56,6 +56,8 @@ pub(crate) struct Source {
     released: bool,
     /// Another process makes it ready, so virtual time stands still while a task waits for it.
     is_outside: bool,
+    /// The entry of a wait of the loop's own, which wakes no task.
+    own: Option<EntryId>,
 }
 
 struct Side {
@@ -85,6 +87,7 @@ impl Source {
             short_means_drained,
             released: false,
             is_outside: false,
+            own: None,
         }
     }
 
@@ -175,7 +178,11 @@ impl Source {
 
     /// Whether a task waits for it, in either direction.
     pub(super) fn is_awaited(&self) -> bool {
-        [&self.read, &self.write].iter().any(|side| side.one.is_some() || !side.more.is_empty())
+        let is_of_task = |id: EntryId| Some(id) != self.own;
+        [&self.read, &self.write].iter().any(|side| {
+            side.one.as_ref().is_some_and(|one| is_of_task(one.id))
+                || side.more.keys().any(|&id| is_of_task(id))
+        })
     }
 
     pub(super) fn is_outside(&self) -> bool {
@@ -184,6 +191,10 @@ impl Source {
 
     pub(crate) fn set_outside(&mut self) {
         self.is_outside = true;
+    }
+
+    pub(crate) fn set_own(&mut self, entry: EntryId) {
+        self.own = Some(entry);
     }
 
     fn side(&self, direction: Direction) -> &Side {

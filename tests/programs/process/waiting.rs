@@ -1,6 +1,8 @@
 //! Waiting for the end of children.
 
+use std::future::pending;
 use std::io::Result;
+use std::panic;
 use std::pin::pin;
 use std::process;
 use std::rc::Rc;
@@ -12,7 +14,7 @@ use futures::FutureExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use oneloop::process::{Command, Stdio};
-use oneloop::{create_task, sleep, time, timeout, yield_now};
+use oneloop::{Builder, create_task, sleep, time, timeout, yield_now};
 
 use super::{MS, PATIENCE, exists, id, started};
 
@@ -200,4 +202,29 @@ async fn virtual_time_stands_still_while_the_pipe_of_a_child_is_read() -> Result
     drop(stdin);
     assert!(child.wait().await?.success());
     Ok(())
+}
+
+#[oneloop::test(virtual_time)]
+async fn virtual_time_stands_still_while_the_shared_pipe_of_a_child_is_read() -> Result<()> {
+    let mut command = Command::new("sh");
+    command.args(["-c", "sleep 0.02; echo done >&2"]).stdout(Stdio::piped());
+    let mut child = command.stderr_to_stdout().spawn()?;
+    let (stdout, start) = (child.stdout.take().unwrap(), time::now());
+    let mut buf = [0; 5];
+    timeout(PATIENCE, stdout.read_exact(&mut buf)).await??;
+    assert_eq!((&buf, time::now()), (b"done\n", start));
+    assert!(child.wait().await?.success());
+    Ok(())
+}
+
+#[test]
+fn a_main_that_hangs_after_its_children_have_ended_fails() {
+    let hang = || {
+        Builder::new().virtual_time(true).run(async {
+            assert!(Command::new("true").status().await.unwrap().success());
+            pending::<()>().await;
+        });
+    };
+    let payload = panic::catch_unwind(hang).unwrap_err();
+    assert!(payload.downcast::<String>().unwrap().contains("every task waits"));
 }

@@ -1,5 +1,8 @@
 //! Helpers for testing programs that run on oneloop.
 //!
+//! [`Builder::virtual_time`](crate::Builder::virtual_time) says for which threads and processes the
+//! clock waits, and when a test that hangs fails.
+//!
 //! # Examples
 //!
 //! ```

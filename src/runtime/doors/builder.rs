@@ -75,11 +75,18 @@ impl Builder {
     /// It does not jump while the loop waits for another thread or process that it knows of: a call of
     /// [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name, a
     /// [`thread::channel`](crate::thread::channel()), a task of another loop, the pipes or the end of a child process, standard input
-    /// and output. Then a deadline comes no sooner than in real time, counted from when the last such wait began or ended. It does jump although an answer from a socket or through a pipe
-    /// of another kind may be on its way, or a wake from a thread of yours: use it where these are no part of the test.
+    /// and output. Then a deadline comes no sooner than in real time, counted from when the last such
+    /// wait began or ended. A limit around many short waits of this kind may therefore never end.
+    ///
+    /// A wait through [`Stream`](futures_core::Stream) or [`AsyncRead`](futures_io::AsyncRead) that is
+    /// given up counts until the channel, the pipe or the handle is used again or dropped.
+    ///
+    /// The clock does jump although an answer from a socket or through a pipe of another kind may be on
+    /// its way, or a signal, or a wake from a thread of yours: use it where these are no part of the test.
     ///
     /// A main that hangs fails: once every task waits, and no timer, no socket and no thread that the loop knows of is left to wake
-    /// one, [`run`](Self::run) panics after 200 ms and says which tasks wait. A host that calls [`Runtime::turn`](crate::Runtime::turn)
+    /// one, [`run`](Self::run) panics after 200 ms and says which tasks wait. A thread of yours that wakes a task later than that
+    /// comes too late: run its work with [`to_thread`](crate::thread::to_thread), and the clock waits for it. A host that calls [`Runtime::turn`](crate::Runtime::turn)
     /// may wake tasks itself, so nothing is said there.
     ///
     /// # Examples

@@ -336,7 +336,11 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         let poll = panic::catch_unwind(AssertUnwindSafe(|| {
             if let Some(hang) = with(State::take_hang).flatten() {
                 // In main's turn, so that what it cleans up is awaited.
-                main.as_mut().clear();
+                let dropped = panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().clear()));
+                if let Err(second) = dropped {
+                    let label = with(|state| state.tasks.label(MAIN));
+                    report_second_panic(label.as_ref(), second);
+                }
                 panic!("{hang}");
             }
             main.as_mut().poll(cx)

@@ -206,6 +206,30 @@ fn what_a_main_that_hangs_cleans_up_is_awaited() {
 }
 
 #[test]
+fn a_hang_is_told_though_main_panics_while_it_is_dropped() {
+    struct Panics;
+
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("second");
+        }
+    }
+
+    let reports = Log::new();
+    let reported = reports.clone();
+    let message = said(|| {
+        let builder = Builder::new().virtual_time(true);
+        builder.on_unhandled(move |unhandled| reported.push(unhandled.to_string())).run(async {
+            let _guard = Panics;
+            pending::<()>().await;
+        });
+    });
+    assert!(message.contains("`main`"), "{message}");
+    let reports = reports.take();
+    assert!(reports.len() == 1 && reports[0].contains("second"), "{reports:?}");
+}
+
+#[test]
 fn a_runtime_whose_main_hung_can_run_another() {
     let mut runtime = Builder::new().virtual_time(true).build().unwrap();
     assert!(said(|| runtime.run(pending::<()>())).contains("`main`"));

@@ -159,4 +159,47 @@ mod tests {
         }
         assert_eq!(queue.pop(), None);
     }
+
+    fn key(word: usize) -> WakerKey {
+        WakerKey::from_word(word as u64)
+    }
+
+    #[test]
+    fn a_queue_that_was_long_gives_its_room_back_and_keeps_its_order() {
+        let mut queue = RunQueue::default();
+        // Keys leave at the front meanwhile, so that the ring is cut where it wraps around.
+        for word in 0..16 * Ring::KEPT {
+            queue.push(key(word));
+            queue.push_behind(key(word));
+        }
+        for word in 0..15 * Ring::KEPT {
+            assert_eq!(queue.pop(), Some(key(word)));
+        }
+        let len = queue.len();
+        queue.start_round();
+        assert_eq!(queue.len(), len);
+        assert!(queue.behind.keys.capacity() <= 4 * Ring::KEPT, "a quarter is left each time");
+        let expected = (15 * Ring::KEPT..16 * Ring::KEPT).chain(0..16 * Ring::KEPT);
+        for word in expected {
+            assert_eq!(queue.pop(), Some(key(word)));
+        }
+        for _ in 0..8 {
+            queue.start_round();
+        }
+        assert!(queue.keys.keys.capacity() <= Ring::KEPT);
+    }
+
+    #[test]
+    fn the_keys_behind_count_as_queued_and_come_in_with_the_next_round() {
+        let mut queue = RunQueue::default();
+        assert!(queue.is_empty() && queue.only_yielded());
+        queue.push_behind(key(1));
+        assert!(!queue.is_empty() && queue.only_yielded());
+        assert_eq!((queue.len(), queue.first()), (1, None));
+        queue.push(key(2));
+        assert!(!queue.only_yielded());
+        queue.start_round();
+        assert_eq!((queue.pop(), queue.pop()), (Some(key(2)), Some(key(1))));
+        assert!(queue.is_empty());
+    }
 }

@@ -390,6 +390,37 @@ mod tests {
     }
 
     #[test]
+    fn after_the_peer_has_closed_a_short_read_or_write_leaves_a_stream_ready() {
+        let mut reactor = reactor();
+        let (mut io, peer) = mio::net::UnixStream::pair().unwrap();
+        let slot = reactor.register(&mut io, Interests::Stream).unwrap();
+        let directions = [Direction::Read, Direction::Write];
+        drop(peer);
+        poll(&mut reactor);
+        let source = reactor.source(slot).unwrap();
+        for direction in directions {
+            source.drained(direction, Drained::Short);
+        }
+        assert_eq!(directions.map(|direction| source.is_ready(direction)), [true; 2]);
+    }
+
+    #[test]
+    fn only_a_source_that_is_outside_and_awaited_is_waited_for_outside() {
+        let mut reactor = reactor();
+        let (mut io, _sender) = new_pipe();
+        let slot = register(&mut reactor, &mut io);
+        assert!(!reactor.is_awaited());
+        let _ = wait_as(&mut reactor, slot, 1);
+        assert!(reactor.is_awaited() && !reactor.waits_for_outside());
+        let (mut other, _sender) = new_pipe();
+        let outside = register(&mut reactor, &mut other);
+        reactor.source(outside).unwrap().set_outside();
+        assert!(!reactor.waits_for_outside(), "no task waits for it");
+        let _ = wait_as(&mut reactor, outside, 2);
+        assert!(reactor.waits_for_outside());
+    }
+
+    #[test]
     fn a_wait_ends_at_its_deadline_and_not_before() {
         let mut reactor = reactor();
         assert_eq!(reactor.timeout(NEVER, 0), None, "nothing needs to end it");

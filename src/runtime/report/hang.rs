@@ -73,3 +73,47 @@ impl State {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Builder;
+    use crate::runtime::context::with;
+    use crate::runtime::handles::clock_hold::ClockHold;
+
+    fn in_virtual_time(f: impl Fn(&mut State)) {
+        Builder::new().virtual_time(true).run(async { with(f).unwrap() });
+    }
+
+    #[test]
+    fn while_somebody_holds_the_clock_something_can_come() {
+        let can_come = || with(|state| !state.nothing_can_come()).unwrap();
+        Builder::new().virtual_time(true).run(async {
+            assert!(!can_come());
+            let hold = ClockHold::new();
+            assert!(hold.is_some() && can_come());
+            drop(hold);
+            assert!(!can_come());
+        });
+    }
+
+    #[test]
+    fn mail_ends_a_row_of_naps() {
+        in_virtual_time(|state| {
+            state.naps = NAPS - 1;
+            state.inbox().announce();
+            state.nap();
+            assert_eq!(state.naps, 0);
+        });
+    }
+
+    #[test]
+    fn a_nap_in_which_a_task_was_woken_ends_the_row() {
+        in_virtual_time(|state| {
+            state.naps = NAPS - 1;
+            state.queue(MAIN);
+            state.nap();
+            assert_eq!((state.naps, state.take_hang()), (0, None));
+        });
+    }
+}

@@ -189,6 +189,18 @@ fn a_hang_names_a_few_tasks_and_counts_the_others() {
 }
 
 #[test]
+fn a_hang_does_not_name_tasks_that_have_ended() {
+    let message = said(|| {
+        Builder::new().virtual_time(true).run(async {
+            let _ended = create_task(async {}).named("ended");
+            sleep(SECOND).await;
+            pending::<()>().await;
+        });
+    });
+    assert!(message.contains("`main`") && !message.contains("`ended`"), "{message}");
+}
+
+#[test]
 fn what_a_main_that_hangs_cleans_up_is_awaited() {
     let log = Log::new();
     let cleaned = log.clone();

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::net::TcpStream;
 use oneloop::{
-    Server, gather, open_unix_connection, start_server, start_unix_server, time, timeout, yield_now,
+    Server, all_tasks, gather, open_unix_connection, start_server, start_unix_server, time,
+    timeout, yield_now,
 };
 
 use super::{
@@ -155,4 +156,49 @@ fn who_waits_for_a_handler_when_the_loop_ends_is_closed() -> Result<()> {
     })?;
     assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
     Ok(())
+}
+
+#[test]
+fn who_waits_for_a_handler_when_the_servers_own_task_ends_is_closed() -> Result<()> {
+    run(async {
+        let server = Server::builder().max_connections(1).start(listen, ANY_PORT).await?;
+        let _served = connect(&server)?;
+        connections(&server, 1).await;
+        let mut client = connect(&server)?;
+        server.close();
+        assert_eq!(server.connections(), 2);
+        let task = all_tasks().into_iter().find(|task| task.name().starts_with("server at"));
+        task.expect("it is in the list").cancel();
+        server.wait_closed().await;
+        client.set_read_timeout(Some(LIMIT))?;
+        let end = client.read(&mut [0; 1]).map_err(|error| error.kind());
+        assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "{end:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn more_clients_than_one_turn_takes_are_served_at_once_after_the_close() -> Result<()> {
+    run(async {
+        let started = Rc::new(Cell::new(0));
+        let count = Rc::clone(&started);
+        let handler = async move |mut reader: StreamReader, _writer| {
+            count.set(count.get() + 1);
+            reader.readline().await.map(|_| ())
+        };
+        let server = start_server(handler, ANY_PORT).await?;
+        let clients = (0..70).map(|_| connect(&server)).collect::<Result<Vec<_>>>()?;
+        server.close();
+        assert_eq!(server.connections(), 70);
+        // No connection ends meanwhile, so nothing else wakes the server's task.
+        let all = async {
+            while started.get() < 70 {
+                yield_now().await;
+            }
+        };
+        assert!(timeout(LIMIT, all).await.is_ok(), "{} of 70 were served", started.get());
+        drop(clients);
+        server.wait_closed().await;
+        Ok(())
+    })
 }

@@ -161,7 +161,7 @@ impl State {
             timers: None,
             reactor: None,
             pace: Pace::new(clock.is_virtual()),
-            effort: Effort::default(),
+            effort: Effort::of_thread(),
             clock,
             current: NO_SLOT,
             cleanup: NO_SLOT,

@@ -2,18 +2,30 @@
 //!
 //! To read the thread's clock is a system call, so that is done now and then, and once more after a slow round.
 
+use std::cell::Cell;
+
 use super::clock::{Nanos, thread_time};
 
 /// The thread's clock is read this often at most.
 const EVERY: Nanos = 10_000_000;
 
-#[derive(Default)]
+thread_local! {
+    /// The latest reading of any loop of this thread. A new loop starts with it: to read the clock
+    /// again for each of many short runs would cost more than the runs.
+    static LATEST: Cell<Effort> = const { Cell::new(Effort { read_at: 0, thread_time: None }) };
+}
+
+#[derive(Clone, Copy)]
 pub(crate) struct Effort {
     read_at: Nanos,
     thread_time: Option<Nanos>,
 }
 
 impl Effort {
+    pub(crate) fn of_thread() -> Self {
+        LATEST.get()
+    }
+
     /// A round has ended `now`.
     #[inline]
     pub(crate) fn note(&mut self, now: Nanos) {
@@ -26,6 +38,7 @@ impl Effort {
     fn read(&mut self, now: Nanos) {
         self.read_at = now;
         self.thread_time = thread_time();
+        LATEST.set(*self);
     }
 
     /// How long the thread has computed since the last reading, which was at most 10 ms before the round that ends now.

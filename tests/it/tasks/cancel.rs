@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{pending, ready};
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use oneloop::task::CancelReason;
@@ -182,4 +183,15 @@ async fn cancel_on_drop_cancels_when_dropped_and_else_gives_the_output() {
     assert!(limited.is_err());
     assert_eq!(Rc::strong_count(&live), 1, "the timeout has waited for its end");
     assert_eq!(all_tasks().len(), 1);
+}
+
+#[oneloop::test]
+async fn a_cancel_from_another_thread_does_not_reach_the_next_task_in_the_slot() {
+    let task = create_task(async {});
+    yield_now().await;
+    assert!(task.is_finished());
+    thread::scope(|scope| scope.spawn(|| task.cancel()).join()).unwrap();
+    drop(task);
+    // It gets the slot that has become free, before the loop reads its mail.
+    assert_eq!(create_task(async { 7 }).await.unwrap(), 7);
 }

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -549,4 +549,23 @@ fn a_wake_meets_the_first_park_of_a_loop() {
     }
     drop(sender);
     thread.join().unwrap();
+}
+
+#[oneloop::test]
+async fn a_foreign_waker_that_another_one_replaces_is_dropped() {
+    struct Counted;
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {}
+    }
+    let mut task = create_task(pending::<()>());
+    let (first, second) = (Arc::new(Counted), Arc::new(Counted));
+    for counted in [&first, &second] {
+        let waker = Waker::from(Arc::clone(counted));
+        assert!(Pin::new(&mut task).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        assert_eq!(Arc::strong_count(counted), 2, "the task keeps it");
+    }
+    assert_eq!(Arc::strong_count(&first), 1);
+    assert!(poll_fn(|cx| Poll::Ready(Pin::new(&mut task).poll(cx))).await.is_pending());
+    assert_eq!(Arc::strong_count(&second), 1, "our own waker has replaced it");
 }

@@ -283,6 +283,8 @@ mod tests {
     use std::io::Write as _;
     use std::os::fd::OwnedFd;
 
+    use mio::net::UnixStream;
+
     use super::*;
     use crate::runtime::data::clock;
     use crate::runtime::data::key::WakerKey;
@@ -392,7 +394,7 @@ mod tests {
     #[test]
     fn after_the_peer_has_closed_a_short_read_or_write_leaves_a_stream_ready() {
         let mut reactor = reactor();
-        let (mut io, peer) = mio::net::UnixStream::pair().unwrap();
+        let (mut io, peer) = UnixStream::pair().unwrap();
         let slot = reactor.register(&mut io, Interests::Stream).unwrap();
         let directions = [Direction::Read, Direction::Write];
         drop(peer);

@@ -37,7 +37,7 @@ pub(crate) struct Cleaning {
     /// What cleanups of ended tasks failed with, by the slot of the task, whose handle will take it.
     pub(crate) failed_of_tasks: SideTable<Vec<FailedCleanup>>,
     /// The same of failed children, with their indices, by the ready list of their group.
-    failed_of_groups: SideTable<Vec<(u32, FailedCleanup)>>,
+    failed_of_groups: SideTable<BTreeMap<u32, Vec<FailedCleanup>>>,
     /// The time that one may take.
     pub(crate) timeout: Nanos,
     /// Somebody wants nothing to be awaited any more: why, as a clause.
@@ -177,30 +177,26 @@ impl Cleaning {
     }
 
     pub(crate) fn add_failed_of_child(&mut self, child: Member, failed: Vec<FailedCleanup>) {
-        let failed = failed.into_iter().map(|failed| (child.index, failed));
         match self.failed_of_groups.get_mut(child.list) {
-            Some(of_group) => of_group.extend(failed),
-            None => self.failed_of_groups.insert(child.list, failed.collect()),
+            Some(of_group) => of_group.entry(child.index).or_default().extend(failed),
+            None => {
+                self.failed_of_groups.insert(child.list, BTreeMap::from([(child.index, failed)]));
+            }
         }
     }
 
     pub(crate) fn take_failed_of_child(&mut self, child: Member) -> Vec<FailedCleanup> {
-        let (of_child, others): (Vec<_>, Vec<_>) = self
-            .failed_of_groups
-            .remove(child.list)
-            .unwrap_or_default()
-            .into_iter()
-            .partition(|(index, _)| *index == child.index);
-        if !others.is_empty() {
-            self.failed_of_groups.insert(child.list, others);
+        let Some(of_group) = self.failed_of_groups.get_mut(child.list) else { return Vec::new() };
+        let of_child = of_group.remove(&child.index).unwrap_or_default();
+        if of_group.is_empty() {
+            self.failed_of_groups.remove(child.list);
         }
-        of_child.into_iter().map(|(_, failed)| failed).collect()
+        of_child
     }
 
     /// What the group with this ready list has not taken.
     pub(crate) fn take_failed_of_group(&mut self, list: u32) -> Vec<FailedCleanup> {
-        let failed = self.failed_of_groups.remove(list).unwrap_or_default();
-        failed.into_iter().map(|(_, failed)| failed).collect()
+        self.failed_of_groups.remove(list).unwrap_or_default().into_values().flatten().collect()
     }
 
     pub(crate) fn add_awaited(&mut self, owner: u32, task: u32) {

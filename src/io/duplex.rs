@@ -14,7 +14,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::duplex_line::{End, Line, Name};
 use super::error::IncompleteRead;
 use super::{StreamReader, StreamWriter, Transport};
-use crate::runtime::{poll_budget, poll_no_bytes};
+use crate::runtime::{poll_budget, poll_no_bytes, spend_if_empty};
 
 /// Creates an in-memory connection: bytes written to one end are read from the other. Useful in
 /// tests, and between parts of a program.
@@ -100,9 +100,7 @@ impl DuplexStream {
     /// [`IncompleteRead`] if the other end closes first; otherwise the errors of
     /// [`read`](Self::read).
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
-        if buf.is_empty() {
-            poll_fn(poll_budget).await;
-        }
+        spend_if_empty(buf).await;
         let mut filled = 0;
         while filled < buf.len() {
             match self.read(&mut buf[filled..]).await? {
@@ -148,9 +146,7 @@ impl DuplexStream {
     ///
     /// The errors of [`write`](Self::write).
     pub async fn write_all(&self, data: &[u8]) -> io::Result<()> {
-        if data.is_empty() {
-            poll_fn(poll_budget).await;
-        }
+        spend_if_empty(data).await;
         let mut rest = data;
         while !rest.is_empty() {
             let len = self.write(rest).await?;

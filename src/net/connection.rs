@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::os::unix::net as unix;
 
-use crate::runtime::{Direction, EventSource, Moved, Registration, poll_budget, poll_no_bytes};
+use crate::runtime::{Direction, EventSource, Moved, Registration, poll_no_bytes, spend_if_empty};
 
 /// The socket of a stream.
 #[doc(hidden)]
@@ -98,9 +98,7 @@ pub(super) async fn read_exact(
     registration: &Registration<impl Socket>,
     buf: &mut [u8],
 ) -> io::Result<()> {
-    if buf.is_empty() {
-        poll_fn(poll_budget).await;
-    }
+    spend_if_empty(buf).await;
     let mut filled = 0;
     while filled < buf.len() {
         let rest = &mut buf[filled..];
@@ -129,9 +127,7 @@ pub(super) async fn write_all(
     registration: &Registration<impl Socket>,
     buf: &[u8],
 ) -> io::Result<()> {
-    if buf.is_empty() {
-        poll_fn(poll_budget).await;
-    }
+    spend_if_empty(buf).await;
     let mut rest = buf;
     while !rest.is_empty() {
         match registration.when_ready(Direction::Write, |io| write(io, rest)).await? {

@@ -11,7 +11,7 @@ use super::cursor::{CHUNK, Cursor, STEP};
 use super::operation::run;
 use super::shared::Turn;
 use crate::fs::job::{Job, check_loop};
-use crate::runtime;
+use crate::runtime::{self, spend_if_empty};
 
 impl File {
     /// Reads bytes at the position into `buf`, and returns how many: at most 512 KiB, and 0 at the
@@ -48,9 +48,7 @@ impl File {
     /// as [`read`](Self::read).
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
         let mut turn = Turn::wait(&self.shared).await?;
-        if buf.is_empty() {
-            poll_fn(runtime::poll_budget).await;
-        }
+        spend_if_empty(buf).await;
         let mut done = 0;
         while done < buf.len() {
             turn = fill(turn, buf.len() - done).await?;
@@ -186,9 +184,7 @@ impl File {
     /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file ends too early; otherwise the same
     /// as [`read_at`](Self::read_at).
     pub async fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        if buf.is_empty() {
-            poll_fn(runtime::poll_budget).await;
-        }
+        spend_if_empty(buf).await;
         let mut done = 0;
         while done < buf.len() {
             match self.read_at(&mut buf[done..], offset.saturating_add(done as u64)).await? {

@@ -1,6 +1,5 @@
 //! Writes a `File`.
 
-use crate::runtime::{poll_budget, poll_no_bytes};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
@@ -10,6 +9,7 @@ use super::File;
 use super::cursor::CHUNK;
 use super::operation::run;
 use super::shared::Turn;
+use crate::runtime::{poll_budget, poll_no_bytes, spend_if_empty};
 
 impl File {
     /// Writes bytes of `data` at the position, and returns how many: at most 512 KiB, and fewer if
@@ -49,9 +49,7 @@ impl File {
     /// Same as [`write`](Self::write). A part of `data` may have been written.
     pub async fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
         let mut turn = Turn::wait(&self.shared).await?;
-        if data.is_empty() {
-            poll_fn(poll_budget).await;
-        }
+        spend_if_empty(data).await;
         while !data.is_empty() {
             let written;
             (written, turn) = write_chunk(turn, data).await?;
@@ -98,9 +96,7 @@ impl File {
     ///
     /// Same as [`write_at`](Self::write_at). A part of `data` may have been written.
     pub async fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        if data.is_empty() {
-            poll_fn(poll_budget).await;
-        }
+        spend_if_empty(data).await;
         let mut done = 0;
         while done < data.len() {
             match self.write_at(&data[done..], offset.saturating_add(done as u64)).await? {

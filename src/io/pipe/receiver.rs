@@ -11,7 +11,7 @@ use futures_io::AsyncRead;
 
 use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Interests, poll_budget, poll_no_bytes};
+use crate::runtime::{Direction, Interests, poll_no_bytes, spend_if_empty};
 
 /// The reading end of a pipe: from [`pipe`](super::pipe()), from
 /// [`open_receiver`](super::open_receiver), or made from any descriptor that behaves like one.
@@ -154,9 +154,7 @@ impl Receiver {
     /// `UnexpectedEof` if the senders are gone first; otherwise the errors of [`read`](Self::read).
     /// After an error, the number of bytes read is unknown.
     pub async fn read_exact(&self, buf: &mut [u8]) -> io::Result<()> {
-        if buf.is_empty() {
-            poll_fn(poll_budget).await;
-        }
+        spend_if_empty(buf).await;
         let mut filled = 0;
         while filled < buf.len() {
             match self.read(&mut buf[filled..]).await? {

@@ -1,7 +1,6 @@
 //! `Sender`: the writing end of a pipe.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
@@ -11,7 +10,7 @@ use futures_io::AsyncWrite;
 
 use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, Interests, Moved, poll_budget};
+use crate::runtime::{Direction, Interests, Moved, spend_if_empty};
 
 /// The writing end of a pipe: from [`pipe`](super::pipe()), from
 /// [`open_sender`](super::open_sender), or made from any descriptor that behaves like one.
@@ -143,9 +142,7 @@ impl Sender {
     /// The errors of [`write`](Self::write). After an error, the number of bytes written is
     /// unknown.
     pub async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
-        if buf.is_empty() {
-            poll_fn(poll_budget).await;
-        }
+        spend_if_empty(buf).await;
         let mut rest = buf;
         while !rest.is_empty() {
             match self.write(rest).await? {

@@ -15,6 +15,7 @@ use super::output::{Waiting, poll_finished, poll_idle, poll_start};
 use crate::io::descriptor;
 use crate::runtime::{
     Direction, HandleHold, check_loop, hold_while_pending, poll_budget, poll_no_bytes,
+    spend_if_empty,
 };
 
 /// Returns a handle to standard output. Terminals, pipes, sockets and files all work, and keep
@@ -137,9 +138,7 @@ impl Sink {
     }
 
     async fn write_all(&self, buf: &[u8]) -> io::Result<()> {
-        if buf.is_empty() {
-            poll_fn(poll_budget).await;
-        }
+        spend_if_empty(buf).await;
         let mut rest = buf;
         while !rest.is_empty() {
             match self.write(rest).await? {

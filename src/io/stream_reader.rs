@@ -65,7 +65,7 @@ pub struct StreamReader {
     /// A search for separators that has taken nothing, because it went over the limit, failed or
     /// was dropped. The same search goes on where it stopped, so that a caller who tries again and
     /// again has each byte searched once.
-    search: Option<Search>,
+    search: Option<Box<Search>>,
 }
 
 struct Source {
@@ -247,7 +247,7 @@ impl StreamReader {
     /// Begins a search, or goes on with the last one if it was the same.
     fn search_for(&mut self, separators: &[impl AsRef<[u8]>]) {
         if !self.search.as_ref().is_some_and(|search| search.is_for(separators)) {
-            self.search = Search::new(separators);
+            self.search = Search::new(separators).map(Box::new);
         }
     }
 

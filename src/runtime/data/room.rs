@@ -11,10 +11,10 @@ use std::ops::{Deref, Index, IndexMut};
 use slab::Slab;
 
 /// Less than this is not worth giving back.
-pub(super) const KEPT_BYTES: usize = 16 * 1024;
+const KEPT_BYTES: usize = 16 * 1024;
 
 /// How many entries' room a collection of `T` keeps in any case.
-const fn kept<T>() -> usize {
+pub(super) const fn kept<T>() -> usize {
     let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
     let count = KEPT_BYTES / size;
     if count == 0 { 1 } else { count }

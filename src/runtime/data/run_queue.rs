@@ -4,126 +4,70 @@
 //! the next look around finds: they come in when a round begins. That a task stands
 //! here at most once is `tasks.rs`' business (`queued`), so the queue is never longer than the slab.
 
+use std::collections::VecDeque;
+
 use super::key::WakerKey;
-use super::room::KEPT_BYTES;
+use super::room::trim_queue;
 
 #[derive(Default)]
 pub(crate) struct RunQueue {
-    keys: Ring,
-    /// Those that come in when the next round begins.
-    behind: Ring,
+    keys: VecDeque<WakerKey>,
+    /// Keys that come in when the next round begins.
+    behind: VecDeque<WakerKey>,
 }
 
 impl RunQueue {
     #[inline]
     pub(crate) fn push(&mut self, key: WakerKey) {
-        self.keys.push(key);
+        self.keys.push_back(key);
     }
 
     /// At the end, when the next round begins.
     pub(crate) fn push_behind(&mut self, key: WakerKey) {
-        self.behind.push(key);
+        self.behind.push_back(key);
     }
 
     /// A round begins.
     pub(crate) fn start_round(&mut self) {
         // Once a round, and not after each task, which would cost a yield 8 instructions.
-        self.keys.trim();
-        if self.behind.len > 0 {
-            while let Some(key) = self.behind.pop() {
-                self.keys.push(key);
-            }
-            self.behind.trim();
+        trim_queue(&mut self.keys);
+        if !self.behind.is_empty() {
+            self.keys.append(&mut self.behind);
+            trim_queue(&mut self.behind);
         }
     }
 
     #[inline]
     pub(crate) fn first(&self) -> Option<WakerKey> {
-        self.keys.first()
+        self.keys.front().copied()
     }
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<WakerKey> {
-        self.keys.pop()
+        self.keys.pop_front()
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.keys.len == 0 && self.behind.len == 0
+        self.keys.is_empty() && self.behind.is_empty()
     }
 
     /// Whether all that are queued come in with the next round.
     pub(crate) fn only_yielded(&self) -> bool {
-        self.keys.len == 0
+        self.keys.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.keys.len + self.behind.len
-    }
-}
-
-/// A ring that is as long as a power of two, or empty. Each poll pushes and pops once, and with `VecDeque`, which has rings of any
-/// length, that takes 17 instructions more of 210.
-#[derive(Default)]
-struct Ring {
-    keys: Vec<WakerKey>,
-    head: usize,
-    len: usize,
-}
-
-impl Ring {
-    const FIRST_ROOM: usize = 16;
-    /// A ring that is no longer than this is not trimmed.
-    const KEPT: usize = KEPT_BYTES / size_of::<WakerKey>();
-
-    #[inline]
-    fn push(&mut self, key: WakerKey) {
-        if self.len == self.keys.len() {
-            self.grow();
-        }
-        let mask = self.keys.len().wrapping_sub(1);
-        self.keys[self.head.wrapping_add(self.len) & mask] = key;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn first(&self) -> Option<WakerKey> {
-        if self.len == 0 { None } else { self.keys.get(self.head).copied() }
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<WakerKey> {
-        let key = self.first()?;
-        self.head = (self.head + 1) & (self.keys.len() - 1);
-        self.len -= 1;
-        Some(key)
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        self.resize((2 * self.keys.len()).max(Self::FIRST_ROOM));
-    }
-
-    /// Gives room back where most of it is empty.
-    #[inline]
-    fn trim(&mut self) {
-        if self.keys.len() > Self::KEPT && self.len <= self.keys.len() / 8 {
-            self.resize(self.keys.len() / 4);
-        }
-    }
-
-    #[inline(never)]
-    fn resize(&mut self, room: usize) {
-        self.keys.rotate_left(self.head);
-        self.head = 0;
-        self.keys.resize(room, WakerKey::from_word(0));
-        self.keys.shrink_to_fit();
+        self.keys.len() + self.behind.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::data::room::kept;
+
+    const KEPT: usize = kept::<WakerKey>();
 
     /// The keys that are queued, in a plain list.
     #[derive(Default)]
@@ -167,26 +111,26 @@ mod tests {
     #[test]
     fn a_queue_that_was_long_gives_its_room_back_and_keeps_its_order() {
         let mut queue = RunQueue::default();
-        // Keys leave at the front meanwhile, so that the ring is cut where it wraps around.
-        for word in 0..16 * Ring::KEPT {
+        // Keys leave at the front meanwhile, so that the queue is cut where it wraps around.
+        for word in 0..16 * KEPT {
             queue.push(key(word));
             queue.push_behind(key(word));
         }
-        for word in 0..15 * Ring::KEPT {
+        for word in 0..15 * KEPT {
             assert_eq!(queue.pop(), Some(key(word)));
         }
         let len = queue.len();
         queue.start_round();
         assert_eq!(queue.len(), len);
-        assert!(queue.behind.keys.capacity() <= 4 * Ring::KEPT, "a quarter is left each time");
-        let expected = (15 * Ring::KEPT..16 * Ring::KEPT).chain(0..16 * Ring::KEPT);
+        assert!(queue.behind.capacity() <= 4 * KEPT, "a quarter is left each time");
+        let expected = (15 * KEPT..16 * KEPT).chain(0..16 * KEPT);
         for word in expected {
             assert_eq!(queue.pop(), Some(key(word)));
         }
         for _ in 0..8 {
             queue.start_round();
         }
-        assert!(queue.keys.keys.capacity() <= Ring::KEPT);
+        assert!(queue.keys.capacity() <= KEPT);
     }
 
     #[test]

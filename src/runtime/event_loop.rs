@@ -240,8 +240,8 @@ pub(super) fn start_eagerly(slot: u32) {
     run_outbox();
 }
 
-/// Runs `main`, which catches its own panics, until it is ready.
-pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
+/// Runs `main`, which catches its own panics, until it is ready. Returns `false` if it hangs.
+pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) -> bool {
     let is_ready = Cell::new(false);
     let mut poll_main = |cx: &mut Context<'_>| {
         let poll = poll_main(cx);
@@ -259,8 +259,8 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) {
         state.queue(MAIN);
     });
     deliver(0);
-    while !is_ready.get() {
-        turn(&mut poll_main, Park::ForMain);
-    }
+    // A park of our own is over when the turn is, so only a main that hangs has nothing to do.
+    while !is_ready.get() && turn(&mut poll_main, Park::ForMain) == Turn::Busy {}
     with(State::stop_rounds);
+    is_ready.get()
 }

@@ -69,9 +69,8 @@ pub(crate) struct State {
     /// The task that the round polls. `current` may be another one inside it. Outside a round it is
     /// the last one that was polled.
     pub(super) in_turn: u32,
-    /// How many naps there were in a row, and what they have led to; see [`State::nap`].
+    /// How many naps there were in a row; see [`State::nap`].
     pub(super) naps: u32,
-    pub(super) hang: Option<String>,
     /// Where `run` was called, while it runs.
     pub(super) running_since: Option<Place>,
     /// The loop is ending: all tasks were cancelled, and cleanups have a last time limit.
@@ -168,7 +167,6 @@ impl State {
             eager_depth: 0,
             in_turn: NO_SLOT,
             naps: 0,
-            hang: None,
             running_since: None,
             closing: false,
             refused: Vec::new(),

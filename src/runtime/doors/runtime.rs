@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{self, AssertUnwindSafe, Location};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -332,31 +332,22 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         state.errands.start_run();
         state.running_since = Some(place);
     });
-    event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
-        let poll = panic::catch_unwind(AssertUnwindSafe(|| {
-            if let Some(hang) = with(State::take_hang).flatten() {
-                // In main's turn, so that what it cleans up is awaited.
-                let dropped = panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().clear()));
-                if let Err(second) = dropped {
-                    let label = with(|state| state.tasks.label(MAIN));
-                    report_second_panic(label.as_ref(), second);
-                }
-                panic!("{hang}");
-            }
-            main.as_mut().poll(cx)
-        }));
+    let is_ready = event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
+        let poll = panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().poll(cx)));
         poll.unwrap_or_else(|payload| {
             panicked = Some(payload);
             Poll::Ready(())
         })
     });
+    if !is_ready {
+        panicked = fail_hung(main.as_mut());
+    }
     with(|state| state.current = NO_SLOT);
     // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
     let taken = match (taken, &panicked) {
         (Err(second), Some(_)) => {
-            let main = with(|state| state.tasks.label(MAIN));
-            report_second_panic(main.as_ref(), second);
+            report_second_panic_of_main(second);
             Ok(None)
         }
         (taken, _) => taken,
@@ -375,4 +366,23 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         (None, Ok(Some(output))) => Ok(output),
         (None, Ok(None)) => unreachable!("main is ready, so it has an output"),
     }
+}
+
+/// Drops a main that hangs, and panics with a list of the tasks that wait. Returns the payload.
+fn fail_hung<F: Future>(main: Pin<&mut MaybeDone<F>>) -> Option<Payload> {
+    let hang = with(|state| {
+        // The drop is part of main's turn, so that the run awaits the cleanups that it leaves.
+        state.start_turn(state.key_of_main());
+        state.describe_hang()
+    });
+    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| main.clear())) {
+        report_second_panic_of_main(second);
+    }
+    panic::catch_unwind(|| panic!("{}", hang.unwrap_or_default())).err()
+}
+
+/// The first panic is the outcome of the run.
+fn report_second_panic_of_main(second: Payload) {
+    let main = with(|state| state.tasks.label(MAIN));
+    report_second_panic(main.as_ref(), second);
 }

@@ -4,7 +4,6 @@ use std::thread;
 use std::time::Duration;
 
 use crate::runtime::data::clock;
-use crate::runtime::data::tasks::MAIN;
 use crate::runtime::event_loop::{Turn, poll_reactor};
 use crate::runtime::reactor::Wait;
 use crate::runtime::state::State;
@@ -25,7 +24,7 @@ impl State {
     }
 
     /// Gives threads that the loop does not know a little real time to wake a task. After [`NAPS`]
-    /// naps in a row, wakes main, which then fails with [`State::take_hang`].
+    /// naps in a row, says that there is nothing to wait for: main hangs.
     pub(crate) fn nap(&mut self) -> Turn {
         if !self.inbox().try_park() {
             self.naps = 0;
@@ -43,18 +42,13 @@ impl State {
         self.naps = if self.is_busy() { 0 } else { self.naps + 1 };
         if self.naps == NAPS {
             self.naps = 0;
-            self.hang = Some(self.describe_hang());
-            self.queue(MAIN);
+            return Turn::Park(None);
         }
         Turn::Busy
     }
 
-    /// The message with which main has to fail, if there is a hang.
-    pub(crate) fn take_hang(&mut self) -> Option<String> {
-        self.hang.take()
-    }
-
-    fn describe_hang(&self) -> String {
+    /// The message with which a main that hangs fails.
+    pub(crate) fn describe_hang(&self) -> String {
         let living = || self.tasks.all().filter(|&slot| self.tasks.is_living(slot));
         let named = living().take(NAMED_MAX).map(|slot| {
             let label = self.tasks.label(slot);
@@ -79,6 +73,7 @@ mod tests {
     use super::*;
     use crate::runtime::Builder;
     use crate::runtime::context::with;
+    use crate::runtime::data::tasks::MAIN;
     use crate::runtime::handles::clock_hold::ClockHold;
 
     fn in_virtual_time(f: impl Fn(&mut State)) {
@@ -112,8 +107,8 @@ mod tests {
         in_virtual_time(|state| {
             state.naps = NAPS - 1;
             state.queue(MAIN);
-            state.nap();
-            assert_eq!((state.naps, state.take_hang()), (0, None));
+            let turn = state.nap();
+            assert_eq!((state.naps, turn), (0, Turn::Busy));
         });
     }
 }

@@ -129,13 +129,10 @@ impl Tasks {
         place: Place,
         parent: u32,
     ) -> (u32, Serial) {
-        let number = self.next_number();
-        let mut tenancy = Tenancy::new(number);
+        let slot = self.create(job, place, parent);
+        let tenancy = &mut self.slots[slot as usize].tenancy;
         tenancy.queue();
-        self.living += 1;
-        let tenant = Tenant::Task(Record::new(Some(job), place, parent));
-        let slot = key::slot(self.slots.insert(Slot { tenant, tenancy }));
-        (slot, number.serial())
+        (slot, tenancy.serial())
     }
 
     /// Arrow 1, for a child of a group.

@@ -47,7 +47,7 @@ pub(super) enum Report {
         payload: Payload,
         task: TaskLabel,
     },
-    /// A cleanup failed, and nobody took that.
+    /// The failure of a cleanup that no handle and no group has taken.
     Cleanup(FailedCleanup),
     /// A line for the log.
     Warning(String),

@@ -34,7 +34,7 @@ impl Tasks {
         slot
     }
 
-    /// The slots of errands that have not ended: they run on nobody's behalf.
+    /// The slots of errands that have not ended. An errand has no owner.
     pub(crate) fn errands(&self) -> impl Iterator<Item = u32> + '_ {
         let is_errand = |record: &Record| {
             let is_nobodys = record.has(Flags::IS_CLEANER) && record.parent == NO_SLOT;
@@ -79,7 +79,7 @@ impl Tasks {
         self.get(slot).is_some_and(|record| record.phase == Phase::Cleaning)
     }
 
-    /// The owner of this cleaner is about to go, and somebody else to have its slot.
+    /// The owner of this cleaner is about to go. Another task may get its slot.
     pub(crate) fn orphan(&mut self, cleaner: u32) {
         if self.is_task(cleaner) {
             let (serial, owner) = (self.serial(cleaner), self.cleaned_task(cleaner));

@@ -110,8 +110,8 @@ async fn an_error_cancels_a_body_that_waits_and_a_sibling() {
 
 #[oneloop::test(virtual_time, unhandled = "log")]
 async fn an_error_of_clean_up_does_not_hide_the_first() {
-    // test_taskgroup_05: asyncio puts both into the group; here that of a cleanup is reported
-    // instead.
+    // test_taskgroup_05: asyncio puts both errors into the group. Here the error of a cleanup is
+    // reported instead.
     let result = task_group(async |group| -> Result<(), &str> {
         group.create_task(crash_soon());
         group.create_task(async {

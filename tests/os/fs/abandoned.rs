@@ -19,7 +19,7 @@ use oneloop::{create_task, sleep, timeout, yield_now};
 
 use super::{LIMIT, bytes, pipe, poll_once, run};
 
-/// A thread has read `text` from the pipe, for somebody who is gone.
+/// Drops a read after a thread has read `text` from the pipe for it.
 async fn abandon_a_read(file: &File, other: &mut fs::File, text: &[u8]) -> Result<()> {
     let mut buf = [0; 16];
     let mut read = pin!(file.read(&mut buf));
@@ -31,8 +31,8 @@ async fn abandon_a_read(file: &File, other: &mut fs::File, text: &[u8]) -> Resul
     Ok(())
 }
 
-/// A thread writes more than the pipe takes, for somebody who is gone. Only the first byte has been
-/// read.
+/// Drops a write of more than the pipe takes, while a thread goes on with it. Only the first byte
+/// has been read.
 async fn abandon_a_write(file: &File, mut other: fs::File, data: &[u8]) -> Result<fs::File> {
     let mut write = Box::pin(file.write(data));
     assert!(poll_once(&mut write.as_mut()).await.is_pending());
@@ -46,7 +46,8 @@ async fn abandon_a_write(file: &File, mut other: fs::File, data: &[u8]) -> Resul
     .await
 }
 
-/// A thread is at work with the file, for somebody who is gone, until what this gives is dropped.
+/// Drops a call while a thread works with the file for it. The thread goes on until the returned
+/// sender is dropped.
 async fn abandon_some_work(file: &File) -> Sender<()> {
     let ((said, told), (gate, waiting)) = (channel(), channel::<()>());
     let mut work = Box::pin(file.with_std(move |_| {

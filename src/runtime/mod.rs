@@ -1,16 +1,16 @@
-//! The kernel: the event loop and what it owns. It knows nothing of sleep, locks or TCP.
+//! The kernel: the event loop and everything it owns. It knows nothing of sleep, locks or TCP.
 //!
-//! The loop owns everything; outside there are only keys. Start reading at `event_loop.rs`. The strata, each of which uses
-//! only those above it in this table:
+//! The loop owns everything; code outside holds only keys. Start reading at `event_loop.rs`. Each
+//! stratum uses only the strata above it in this table:
 //!
-//! | stratum | what |
+//! | stratum | contents |
 //! |---|---|
-//! | `data/` | what lies in the loop: slabs, queues, records. Pure: time is a parameter |
-//! | `threads/` | what other threads reach: the inbox, the registry, the waker, home of `unsafe` |
-//! | `reactor/` | what turns readiness of the operating system into wakes |
-//! | `event_loop`, `closing`, `context`, `budget`, `deferred`, `postponed`, `forks`, `state`, `limit`, `scope`, `report/` | the loop itself: one turn, its end, the way to the state |
-//! | `handles/` | what leaves the loop: keys with a `Drop` |
-//! | `doors/` | the loop from outside |
+//! | `data/` | the contents of the loop as pure data: slabs, queues, records. Time is a parameter |
+//! | `threads/` | the parts that other threads reach: inbox, registry, waker, home of `unsafe` |
+//! | `reactor/` | turns readiness of the operating system into wakes |
+//! | files in this folder, `report/` | the loop itself: one turn, its end, the way to the state |
+//! | `handles/` | keys with a `Drop`, which leave the loop |
+//! | `doors/` | the loop seen from outside |
 
 mod budget;
 mod closing;

@@ -1,4 +1,4 @@
-//! Tasks that are plain calls: asked for by `call_soon` and `call_later`.
+//! Tasks that are plain calls: `call_soon` and `call_later` create them.
 
 use super::record::{Flags, Phase};
 use super::tasks::Tasks;
@@ -10,7 +10,7 @@ impl Tasks {
         }
     }
 
-    /// Whether the call has not begun, and was not called off.
+    /// Whether the call has neither begun nor been called off.
     pub(crate) fn is_to_come(&self, slot: u32) -> bool {
         self.get(slot)
             .is_some_and(|record| record.phase == Phase::Waiting && record.cancel.is_none())

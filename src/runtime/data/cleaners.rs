@@ -6,7 +6,8 @@ use super::record::{Flags, Phase, Place, Record};
 use super::tasks::{MAIN, Tasks};
 
 impl Tasks {
-    /// Arrow 1, for a task that runs the cleanups of `owner`, or an errand if that is [`NO_SLOT`]. It has no handle.
+    /// Arrow 1, for a task that runs the cleanups of `owner` or, if `owner` is [`NO_SLOT`], an
+    /// errand. It has no handle.
     pub(crate) fn create_cleaner(&mut self, job: BoxedJob, place: Place, owner: u32) -> u32 {
         let slot = self.create(job, place, owner);
         if let Some(record) = self.record(slot) {
@@ -16,7 +17,8 @@ impl Tasks {
         slot
     }
 
-    /// The first part of arrow 4, where cleanups are left. `false`: there are none.
+    /// The first part of arrow 4, if the task has left cleanups. Returns `false` if it has left
+    /// none.
     pub(crate) fn start_cleaning(&mut self, slot: u32) -> bool {
         let Some(record) = self.record(slot) else { return false };
         if record.has(Flags::HAS_CLEANUPS) {
@@ -25,7 +27,8 @@ impl Tasks {
         record.has(Flags::HAS_CLEANUPS)
     }
 
-    /// The task whose cleanups the cleaner in `slot` runs, if it is one; its owner may be a cleaner too.
+    /// If the task in `slot` is a cleaner, the task whose cleanups it runs. The owner of a cleaner
+    /// may be a cleaner too, so this follows the chain to its end.
     pub(crate) fn cleaned_task(&self, mut slot: u32) -> u32 {
         let owner = |record: &Record| record.has(Flags::IS_CLEANER).then_some(record.parent);
         while let Some(owner) = self.get(slot).and_then(owner).filter(|&owner| owner != NO_SLOT) {
@@ -57,7 +60,7 @@ impl Tasks {
         }
     }
 
-    /// Whether the task may leave cleanups.
+    /// Whether the task may still leave cleanups.
     pub(crate) fn may_clean(&self, slot: u32) -> bool {
         self.get(slot).is_some_and(|record| !record.has(Flags::IS_HURRIED))
     }
@@ -68,7 +71,7 @@ impl Tasks {
         }
     }
 
-    /// Main's next run has as much time as the first.
+    /// Gives main time for cleanups again, for its next run.
     pub(crate) fn calm_main(&mut self) {
         if let Some(record) = self.record(MAIN) {
             record.flags.clear(Flags::IS_HURRIED);
@@ -79,7 +82,8 @@ impl Tasks {
         self.get(slot).is_some_and(|record| record.phase == Phase::Cleaning)
     }
 
-    /// The owner of this cleaner is about to go. Another task may get its slot.
+    /// The owner of this cleaner is about to go, and another task may get its slot. Reports of a
+    /// slow round still find the owner's label.
     pub(crate) fn orphan(&mut self, cleaner: u32) {
         if self.is_task(cleaner) {
             let (serial, owner) = (self.serial(cleaner), self.cleaned_task(cleaner));

@@ -1,10 +1,13 @@
-//! The cleanups that a task has left, as data: which there are, which may run, and who waits for them.
+//! The cleanups that a task has left, as data: which exist, which may run, and who waits for them.
 //!
-//! A cleanup is what must be awaited after something was dropped. It belongs to the task that was current at the drop, its
-//! owner, and to the scope of the drop (`scope.rs`). It runs when all have ended that were left before it in its own scope, in
-//! one around it, or in one inside it: so cleanups of one scope run in the order of the drops, and those of different members
-//! of a gather run side by side. A cleanup can leave others in its turn; it has ended when they have. The owner ends when all
-//! have. Nothing here runs user code.
+//! A cleanup is a future that has to run after something was dropped. It belongs to the task that
+//! was current at the drop, its *owner*, and to the scope of the drop (`scope.rs`). It may begin
+//! when every earlier cleanup of the same owner has ended that was left in its own scope, in one
+//! around it, or in one inside it. So cleanups of one scope run in the order of the drops, and
+//! cleanups of different members of a gather run side by side.
+//!
+//! A cleanup may leave further cleanups, and ends only after them. The owner ends after all of its
+//! cleanups. Nothing here runs user code.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
@@ -19,46 +22,49 @@ use super::room::Slots;
 use super::side_table::SideTable;
 use super::waiter::Waiter;
 
-/// Runs a cleanup; gives its error, if it fails.
+/// Runs a cleanup. The output is its error, if it fails.
 pub(crate) type BoxedCleanup = Pin<Box<dyn Future<Output = Option<BoxedError>>>>;
 
-/// So many cleanups may have left one another in a chain. It ends one that always leaves another and never waits.
+/// The longest chain of cleanups that leave one another. The limit ends a cleanup that always
+/// leaves another one and never waits.
 pub(crate) const NESTED_MAX: u32 = 100_000;
 
-/// All that the loop knows of cleanups.
+/// Everything that the loop knows about cleanups.
 pub(crate) struct Cleaning {
-    /// By the slot of their owner.
+    /// The cleanups of each task, by the slot of their owner.
     pub(crate) of_tasks: SideTable<Cleanups>,
-    /// How many there have been: the last ticket.
+    /// How many cleanups were accepted. This is also the last ticket.
     pub(crate) accepted: u64,
     pub(crate) waits: Waits,
-    /// By the slot of an owner: the slots of the tasks whose end it waits for.
+    /// The slots of the tasks whose end an owner waits for, by the owner's slot.
     awaited: SideTable<Vec<u32>>,
-    /// What cleanups of ended tasks failed with, by the slot of the task, whose handle will take it.
+    /// Failures of cleanups of ended tasks, by the slot of the task. The task's handle takes them.
     pub(crate) failed_of_tasks: SideTable<Vec<FailedCleanup>>,
-    /// The same of failed children, with their indices, by the ready list of their group.
+    /// Failures of cleanups of failed children, by the ready list of their group and the child's
+    /// index.
     failed_of_groups: SideTable<BTreeMap<u32, Vec<FailedCleanup>>>,
-    /// The time that one may take.
+    /// The time limit of one cleanup.
     pub(crate) timeout: Nanos,
-    /// Somebody wants nothing to be awaited any more: why, as a clause.
+    /// Why nothing is awaited any more, as a clause for reports: a second Ctrl-C, for example.
     pub(crate) why_hurried: Option<&'static str>,
-    /// The loop is ending, and so has the time for cleanups.
+    /// The loop is ending, and the time for cleanups is over.
     pub(crate) is_over: bool,
-    /// The child that its group drops at this moment, on behalf of the current task.
+    /// The child that its group is dropping right now, on behalf of the current task.
     pub(crate) dropped_child: Option<TaskLabel>,
-    /// What makes a cleanup of its guard's value. The place is the guard's as long as that is there; at the end of the loop
-    /// it is emptied.
+    /// The closures that make a cleanup out of a guard's value. An entry exists as long as its
+    /// guard; the end of the loop empties it.
     pub(crate) makers: Slots<Option<Box<dyn Any>>>,
 }
 
-/// Who has left a cleanup, and so what is reported if it cannot run to its end.
+/// The origin of a cleanup. It decides the report if the cleanup cannot run to its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The guard made there.
+    /// The guard made at this place.
     Guard(Place),
-    /// The call on another thread made there, for which this waits.
+    /// The call on another thread made at this place. The cleanup waits for that call.
     Call(Place),
-    /// It waits for cleanups of somebody else, which are limited and reported themselves.
+    /// Cleanups of another task, or other work that limits its time and reports its failures
+    /// itself.
     Elsewhere,
 }
 
@@ -71,34 +77,34 @@ impl Origin {
     }
 }
 
-/// A cleanup that is to be accepted.
+/// A cleanup that is about to be accepted.
 pub(crate) struct NewCleanup {
     pub(crate) future: BoxedCleanup,
     pub(crate) origin: Origin,
-    /// Whose it is in reports, if not its owner's: that of a child that its group has dropped.
+    /// The task that reports name, if it is not the owner: the child that its group has dropped.
     pub(crate) child: Option<TaskLabel>,
-    /// Counts those of the whole loop.
+    /// The number of the cleanup within the loop.
     pub(crate) ticket: u64,
     /// The scopes around the drop, the outermost first.
     pub(crate) path: Vec<u64>,
-    /// It only waits for what goes on by itself, so it waits for no other cleanup.
+    /// The cleanup only waits for something that ends by itself, so it waits for no other cleanup.
     pub(crate) starts_at_once: bool,
-    /// The cleanup that was running and has left this one.
+    /// The running cleanup that has left this one.
     pub(crate) parent: Option<u32>,
-    /// The end of its time, if it shares its parent's.
+    /// Its deadline, if it shares the deadline of its parent.
     pub(crate) deadline: Option<Nanos>,
-    /// The wait that is told of its end.
+    /// The wait to tell when it ends.
     pub(crate) wait: Option<u32>,
 }
 
-/// A cleanup that begins.
+/// A cleanup that is about to begin.
 pub(crate) struct Begun {
     pub(crate) future: BoxedCleanup,
     pub(crate) origin: Origin,
     pub(crate) child: Option<TaskLabel>,
 }
 
-/// The cleanups of one task, from the first that it leaves until all have been done.
+/// The cleanups of one task, from the first one that it leaves until all have ended.
 #[derive(Default)]
 pub(crate) struct Cleanups {
     items: Slots<Item>,
@@ -106,47 +112,47 @@ pub(crate) struct Cleanups {
     last: BTreeMap<ScopeKey, u32>,
     /// The waits that end with the last cleanup.
     pub(crate) waits: Vec<u32>,
-    /// How the owner ended, if it has nothing to do any more but wait for these.
+    /// How the owner ended, once it only waits for these cleanups.
     pub(crate) ending: Option<Ending>,
-    /// Failures for the code that learns how the owner ended.
+    /// Failures for the code that will learn how the owner ended.
     pub(crate) failed: Vec<FailedCleanup>,
 }
 
-/// The ticket of the parent, 0 where there is none, and the scopes around the drop.
+/// The ticket of the parent, or 0 without one, and the scopes around the drop.
 type ScopeKey = (u64, Vec<u64>);
 
 struct Item {
-    /// `None` once it has begun.
+    /// `None` once the cleanup has begun.
     future: Option<BoxedCleanup>,
     origin: Origin,
     child: Option<TaskLabel>,
     ticket: u64,
     scope: ScopeKey,
     parent: Option<u32>,
-    /// How many cleanups have left one another up to this one.
+    /// How many cleanups left one another on the way to this one.
     depth: u32,
     deadline: Option<Nanos>,
-    /// It has begun when its time was over, and may leave no other.
+    /// The cleanup began after its deadline, so it may leave no further one.
     is_late: bool,
-    /// Its future is gone.
+    /// The future is gone.
     is_over: bool,
-    /// The slot of the task that runs it.
+    /// The slot of the task that runs the cleanup.
     cleaner: Option<u32>,
-    /// How many must end before it begins.
+    /// How many cleanups have to end before this one begins.
     blockers: u32,
-    /// How many of those that it has left have not ended.
+    /// How many of the cleanups that this one has left have not ended.
     nested: u32,
-    /// Those that wait for its end.
+    /// The cleanups that wait for the end of this one.
     next: Vec<u32>,
     wait: Option<u32>,
 }
 
-/// What the end of a cleanup leaves to do.
+/// The work that the end of a cleanup leaves to the caller.
 #[derive(Default)]
 pub(crate) struct Finished {
-    /// Those that may begin now, in the order in which they were left.
+    /// Cleanups that may begin now, in the order in which they were left.
     pub(crate) ready: Vec<u32>,
-    /// The waits that are to be told.
+    /// Waits to tell.
     pub(crate) waits: Vec<u32>,
 }
 
@@ -171,7 +177,7 @@ impl Cleaning {
         !self.makers.is_empty()
     }
 
-    /// At the end of the loop.
+    /// Empties the store at the end of the loop.
     pub(crate) fn take_makers(&mut self) -> impl Iterator<Item = Box<dyn Any>> + '_ {
         self.makers.iter_mut().filter_map(|(_, maker)| maker.take())
     }
@@ -194,7 +200,7 @@ impl Cleaning {
         of_child
     }
 
-    /// What the group with this ready list has not taken.
+    /// Failures that the group with this ready list has not taken.
     pub(crate) fn take_failed_of_group(&mut self, list: u32) -> Vec<FailedCleanup> {
         self.failed_of_groups.remove(list).unwrap_or_default().into_values().flatten().collect()
     }
@@ -216,7 +222,7 @@ impl Cleaning {
         }
     }
 
-    /// Whether `task` is `other`, or waits for its end, also by way of others.
+    /// Whether `task` is `other`, or waits for its end directly or by way of other tasks.
     pub(crate) fn awaits(&self, task: u32, other: u32) -> bool {
         let (mut left, mut seen) = (vec![task], HashSet::new());
         while let Some(task) = left.pop() {
@@ -230,7 +236,7 @@ impl Cleaning {
         false
     }
 
-    /// The cleanup `index` of the task in `owner` may leave another one.
+    /// Whether the cleanup `index` of the task in `owner` may leave another one.
     pub(crate) fn may_nest(&self, owner: u32, index: u32) -> bool {
         let item = self.of_tasks.get(owner).and_then(|cleanups| cleanups.get(index));
         item.is_some_and(|item| !item.is_late && item.depth < NESTED_MAX)
@@ -251,7 +257,8 @@ impl Cleanups {
             (parent.ticket, parent.depth + 1)
         });
         let before = if starts_at_once {
-            // A scope of its own: it stands before what is left later in the scopes around it, and behind nothing.
+            // It gets a scope of its own. Cleanups that are left later in the scopes around it wait
+            // for it, and it waits for none.
             path.push(u64::MAX - ticket);
             Vec::new()
         } else {
@@ -282,8 +289,10 @@ impl Cleanups {
         (index, before.is_empty())
     }
 
-    /// Those that a new cleanup of the scope waits for: the last of the scopes in it, and of the nearest one around it. All
-    /// others end before these. What is left later need not look at the scopes in it any more.
+    /// The cleanups that a new one in this scope has to wait for: the last one of each scope inside
+    /// it, and the last one of the nearest scope around it that has any. All others end before
+    /// these. Later cleanups will wait for the new one instead of the inner ones, so this removes
+    /// the inner scopes.
     fn take_before(&mut self, family: u64, path: &[u64]) -> Vec<u32> {
         let is_inside = |(of, inner): &ScopeKey| *of == family && inner.starts_with(path);
         let from = (family, path.to_vec());
@@ -311,7 +320,7 @@ impl Cleanups {
         &mut self.items[index as usize]
     }
 
-    /// The task in `cleaner` runs it.
+    /// Notes that the task in `cleaner` runs the cleanup.
     pub(crate) fn set_cleaner(&mut self, index: u32, cleaner: u32) {
         self.item(index).cleaner = Some(cleaner);
     }
@@ -320,7 +329,7 @@ impl Cleanups {
         self.get(index)?.origin.place()
     }
 
-    /// The slots of the tasks that run some.
+    /// The slots of the tasks that run cleanups.
     pub(crate) fn cleaners(&self) -> Vec<u32> {
         self.items
             .iter()
@@ -329,7 +338,7 @@ impl Cleanups {
             .collect()
     }
 
-    /// Takes out what it does. `is_late` tells whether its time is over already.
+    /// Takes out the future of the cleanup. `is_late` says whether its deadline has passed.
     pub(crate) fn begin(
         &mut self,
         index: u32,
@@ -341,13 +350,14 @@ impl Cleanups {
         Some(Begun { future, origin: item.origin, child: item.child.take() })
     }
 
-    /// When its time is over: after `limit`, if that was not said yet.
+    /// The deadline of the cleanup. If it has none yet, this sets it to `limit`.
     pub(crate) fn deadline(&mut self, index: u32, limit: impl FnOnce() -> Nanos) -> Nanos {
         *self.item(index).deadline.get_or_insert_with(limit)
     }
 
-    /// Its future is gone. It has ended, and those that have left it up to the first that is not over, unless it has left
-    /// others.
+    /// Notes that the future of the cleanup is gone. The cleanup has then ended, unless it has left
+    /// others that have not. Its end may end its parent, and so on up to the first one that is not
+    /// over.
     pub(crate) fn finish(&mut self, index: u32) -> Finished {
         let mut finished = Finished::default();
         self.item(index).is_over = true;
@@ -382,38 +392,40 @@ impl Cleanups {
     }
 }
 
-/// Those who wait for cleanups.
+/// The waits for cleanups.
 #[derive(Default)]
 pub(crate) struct Waits {
     waits: Slots<Wait>,
-    /// The wait that gets what is left now: somebody drops something, and will wait for what that leaves.
+    /// The wait to which new cleanups count: some code is dropping something, and will wait for the
+    /// cleanups that the drop leaves.
     pub(crate) collector: Option<u32>,
 }
 
 struct Wait {
-    /// How many cleanups, and other waits, it waits for.
+    /// How many cleanups and other waits are still to end.
     pending: usize,
     waiter: Waiter,
     is_held: bool,
-    /// Who waits in its place, since it was given up.
+    /// The wait that continues in its place after it was given up.
     heir: Option<u32>,
 }
 
 impl Waits {
-    /// A new wait for one thing.
+    /// Creates a wait for one thing.
     pub(crate) fn add(&mut self) -> u32 {
         let wait = Wait { pending: 1, waiter: Waiter::NOBODY, is_held: true, heir: None };
         key::slot(self.waits.insert(wait))
     }
 
-    /// What is left now counts for the collector, if there is one.
+    /// Counts a new cleanup for the collector, if there is one.
     pub(crate) fn collect(&mut self) -> Option<u32> {
         let collector = self.collector?;
         self.waits[collector as usize].pending += 1;
         Some(collector)
     }
 
-    /// One of the things that it waits for has come. Returns who is to be woken, if it was the last.
+    /// One of the things that it waits for has ended. Returns the waiter to wake if that was the
+    /// last one.
     pub(crate) fn tell(&mut self, wait: u32) -> Waiter {
         let mut next = Some(wait);
         while let Some(index) = next {
@@ -434,12 +446,12 @@ impl Waits {
         self.waits.get(wait as usize).is_some_and(|wait| wait.pending > 0)
     }
 
-    /// The place of whoever waits.
+    /// The place of the waiter.
     pub(crate) fn waiter(&mut self, wait: u32) -> Option<&mut Waiter> {
         self.waits.get_mut(wait as usize).map(|wait| &mut wait.waiter)
     }
 
-    /// Nobody polls it any more. Where something is being dropped, whoever drops it waits in its place.
+    /// Its holder stops polling it. If a collector is set, the collector waits on in its place.
     pub(crate) fn give_up(&mut self, wait: u32) -> Waiter {
         if !self.is_pending(wait) {
             return self.waits.remove(wait as usize).waiter;

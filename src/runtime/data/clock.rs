@@ -1,8 +1,9 @@
 //! The loop's clock: nanoseconds since a moment that all loops of the process share.
 //!
 //! Deadlines inside the kernel are plain `u64` nanoseconds ([`Nanos`]), which order, add and store
-//! more cheaply than `Instant` and reach 584 years. A clock is real, or virtual: then it stands
-//! still until it is moved. This is the only file that reads the operating system's clock.
+//! more cheaply than `Instant` and reach 584 years. A clock is real or virtual. A virtual clock
+//! stands still until the loop moves it. This is the only file that reads the operating system's
+//! clock.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -13,13 +14,13 @@ use nix::time::{ClockId, clock_gettime};
 /// Nanoseconds since that moment. `u64::MAX` stands for "never".
 pub(crate) type Nanos = u64;
 
-/// The deadline that never comes.
+/// A deadline that never comes.
 pub(crate) const NEVER: Nanos = u64::MAX;
 
 /// Later than any real sleep, and early enough for `Instant` to express it.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 100);
 
-/// A moment.
+/// A moment, relative or absolute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum When {
     /// This long after now.
@@ -30,8 +31,8 @@ pub(crate) enum When {
 pub(crate) struct Clock {
     /// The current time, if the clock is virtual.
     standing_at: Option<Nanos>,
-    /// How many holds there are. While there is one, a virtual clock takes as long to reach a
-    /// deadline as a real one.
+    /// The number of holds. While there is one, a virtual clock takes as long to reach a deadline
+    /// as a real one.
     holds: u32,
     /// The deadline that a held clock waits for, and the real time when the wait began.
     held: Option<(Nanos, Nanos)>,
@@ -71,8 +72,8 @@ impl Clock {
         self.asked_for = time.max(self.asked_for);
     }
 
-    /// Moves a virtual clock forward to `deadline`. If the clock is held, or the loop waits for what
-    /// another process does, returns instead the real time until which it has to wait.
+    /// Moves a virtual clock forward to `deadline`. If the clock is held, or the loop waits for
+    /// another process, returns instead the real time until which the loop has to wait.
     pub(crate) fn jump_to(&mut self, deadline: Nanos, waits_for_outside: bool) -> Option<Nanos> {
         if (self.is_held() || waits_for_outside) && deadline > self.asked_for {
             let now = real_now();
@@ -142,7 +143,8 @@ fn read(clock: ClockId) -> Nanos {
     }
 }
 
-/// The time by the real clock, or up to some milliseconds less, at a fraction of the cost.
+/// The time by the real clock, or up to some milliseconds less. It costs a fraction of
+/// [`real_now`].
 #[cfg(target_os = "linux")]
 pub(crate) fn rough_now() -> Nanos {
     read(ClockId::CLOCK_MONOTONIC_COARSE)
@@ -157,7 +159,8 @@ pub(crate) fn rough_now() -> Nanos {
 /// The time by the real clock.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn real_now() -> Nanos {
-    /// So that moments before the first use, which a program may hold, have numbers too.
+    /// Leaves room below, so that moments before the first use, which a program may hold, have
+    /// numbers too.
     const FIRST: Nanos = 1 << 60;
     static START: OnceLock<Instant> = OnceLock::new();
     FIRST + nanos(instant_now().saturating_duration_since(*START.get_or_init(instant_now)))
@@ -193,7 +196,7 @@ pub(crate) fn from_instant(moment: Instant) -> Nanos {
     }
 }
 
-/// How long this thread has computed.
+/// The processor time that this thread has used.
 #[cfg(target_os = "linux")]
 pub(crate) fn thread_time() -> Option<Nanos> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok()?;

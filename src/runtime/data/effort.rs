@@ -1,12 +1,14 @@
-//! How much the loop's thread computes, to tell a task that computes from a machine that does not run the thread.
+//! How long the loop's thread computes. This tells a task that computes from a machine that does
+//! not run the thread.
 //!
-//! To read the thread's clock is a system call, so that is done now and then, and once more after a slow round.
+//! Reading the thread's clock is a system call, so it happens now and then, and once more after a
+//! slow round.
 
 use std::cell::Cell;
 
 use super::clock::{Nanos, thread_time};
 
-/// The thread's clock is read this often at most.
+/// The shortest time between two readings of the thread's clock.
 const EVERY: Nanos = 10_000_000;
 
 thread_local! {
@@ -26,7 +28,7 @@ impl Effort {
         LATEST.get()
     }
 
-    /// A round has ended `now`.
+    /// A round ended at `now`.
     #[inline]
     pub(crate) fn note(&mut self, now: Nanos) {
         if now.saturating_sub(self.read_at) >= EVERY {
@@ -41,7 +43,8 @@ impl Effort {
         LATEST.set(*self);
     }
 
-    /// How long the thread has computed since the last reading, which was at most 10 ms before the round that ends now.
+    /// The processor time since the last reading, which was at most 10 ms before the round that
+    /// ends now.
     pub(crate) fn computed(&self) -> Option<Nanos> {
         Some(thread_time()?.saturating_sub(self.thread_time?))
     }

@@ -1,23 +1,23 @@
-//! What is left of a task that has ended, for its handle or for nobody.
+//! The remains of a task that has ended: for its handle or, without one, for a drop or a report.
 
 use super::failed_cleanup::FailedCleanup;
 use super::job::BoxedJob;
 use super::record::{CancelReason, ErrorReporter, Payload, TaskLabel};
 use super::waiter::Waiter;
 
-/// What the end of a task leaves to do.
+/// The work that the end of a task leaves to the caller.
 pub(crate) struct Ended {
     pub(crate) joiner: Waiter,
-    /// A handle will take what there is.
+    /// The task has a handle, which will take its output or failure.
     pub(crate) is_awaited: bool,
     pub(crate) unclaimed: Unclaimed,
 }
 
-/// What nobody will ask for any more.
+/// The part of an ended task that no handle will take any more.
 pub(crate) enum Unclaimed {
     Nothing,
     Output(BoxedJob),
-    /// The output of a detached task, to be asked for its error.
+    /// The output of a detached task, which may contain an error to report.
     Result(BoxedJob, ErrorReporter),
     Panic(Payload),
 }
@@ -31,7 +31,7 @@ impl Unclaimed {
     }
 }
 
-/// What a handle finds.
+/// The answer to a handle that asks for the output.
 pub(crate) enum Joined {
     NotYet,
     Output(BoxedJob),
@@ -43,19 +43,19 @@ pub(crate) enum Joined {
 pub(crate) struct Failure {
     pub(crate) task: Option<TaskLabel>,
     pub(crate) cause: FailureCause,
-    /// What its cleanups failed with.
+    /// The failures of its cleanups.
     pub(crate) cleanups: Vec<FailedCleanup>,
 }
 
 pub(crate) enum FailureCause {
     Cancelled(CancelReason),
     Panicked(Payload),
-    /// The error is with the group.
+    /// The group has the error.
     Failed,
 }
 
 impl Failure {
-    /// Nothing else is known of the task.
+    /// The failure of a task whose loop has ended, where nothing else is known.
     pub(crate) const LOOP_ENDED: Self = Self {
         task: None,
         cause: FailureCause::Cancelled(CancelReason::LoopEnded),

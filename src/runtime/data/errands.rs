@@ -1,27 +1,29 @@
 //! Errands, as data: how many are under way, and which of them the end of a run waits for.
 //!
-//! An errand is work that a drop has left to the loop itself (`errand.rs`), such as the bytes that a dropped writer has still to
-//! send. No task waits for it. A run that ends waits for the errands that were under way when its main was ready, and for no
-//! later ones: tasks that go on meanwhile may start others without end.
+//! An errand is work that a drop leaves to the loop itself (`errand.rs`), such as the remaining
+//! bytes of a dropped writer. No task waits for it. The end of a run waits for the errands that
+//! were under way when main became ready, but for no later ones: tasks that continue meanwhile may
+//! start others without end.
 
 use std::mem;
 
 use super::clock::Nanos;
 use super::waiter::Waiter;
 
-/// The least time for an errand that starts when the loop is closing, where the end of the run has used up the rest.
+/// The least time for an errand that starts while the loop is closing, even if the end of the run
+/// has used up the rest.
 const LAST_TIME: Nanos = 1_000_000_000;
 
 pub(crate) struct Errands {
-    /// Errands of one batch are awaited together. Each end of a run closes a batch.
+    /// The end of a run waits for whole batches. Each end of a run closes a batch.
     batch: u64,
-    /// How many of the open batch are under way.
+    /// How many errands of the open batch are under way.
     open: usize,
-    /// How many of the closed batches are under way.
+    /// How many errands of closed batches are under way.
     awaited: usize,
-    /// Until when the end of the run waits, if it has had to.
+    /// The time limit of the end of the run, if it has had to wait.
     until: Option<Nanos>,
-    /// Woken when no errand is awaited any more.
+    /// Woken when the last awaited errand has ended.
     pub(crate) waiter: Waiter,
 }
 
@@ -30,13 +32,13 @@ impl Errands {
         Self { batch: 0, open: 0, awaited: 0, until: None, waiter: Waiter::NOBODY }
     }
 
-    /// An errand starts; returns its batch.
+    /// An errand starts. Returns its batch.
     pub(crate) fn start(&mut self) -> u64 {
         self.open += 1;
         self.batch
     }
 
-    /// An errand of `batch` has ended. Returns whoever waited for the last one, to be woken.
+    /// An errand of `batch` has ended. If it was the last awaited one, returns the waiter to wake.
     pub(crate) fn end(&mut self, batch: u64) -> Waiter {
         if batch == self.batch {
             self.open -= 1;
@@ -46,7 +48,7 @@ impl Errands {
         if self.is_awaited() { Waiter::NOBODY } else { self.waiter.take() }
     }
 
-    /// Those that are under way are awaited from now on, for `limit` at most.
+    /// Makes the end of the run wait for the errands that are under way, for `limit` at most.
     pub(crate) fn close_batch(&mut self, now: Nanos, limit: Nanos) {
         self.batch += 1;
         self.awaited += mem::take(&mut self.open);
@@ -59,12 +61,12 @@ impl Errands {
         self.awaited > 0
     }
 
-    /// A new run has a time of its own.
+    /// Gives a new run a new time limit.
     pub(crate) fn start_run(&mut self) {
         self.until = None;
     }
 
-    /// How long an errand may take that starts at the end of the loop.
+    /// The time limit of an errand that starts while the loop is closing.
     pub(crate) fn last_time(&self, now: Nanos, limit: Nanos) -> Nanos {
         let left = self.until.map_or(limit, |until| until.saturating_sub(now));
         left.max(LAST_TIME).min(limit)

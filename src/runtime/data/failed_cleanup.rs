@@ -1,14 +1,15 @@
-//! `FailedCleanup`: what a cleanup failed with, until its report or the awaiter of its task takes it.
+//! `FailedCleanup`: the failure of a cleanup, until a report or the code that awaits the task takes
+//! it.
 
 use super::record::{BoxedError, Payload, Place, TaskLabel};
 
-/// How many failures a task keeps for its awaiter. Later ones are reported.
+/// The most failures that a task keeps for the code that awaits it. Later ones are reported.
 pub(crate) const KEPT_MAX: usize = 64;
 
 pub(crate) struct FailedCleanup {
     /// The task that left the cleanup.
     pub(crate) task: Option<TaskLabel>,
-    /// Where its guard was made.
+    /// The place where its guard was made.
     pub(crate) place: Option<Place>,
     pub(crate) cause: CleanupCause,
 }

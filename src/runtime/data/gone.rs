@@ -1,7 +1,8 @@
-//! The labels of tasks that have gone, kept for a while: who blocked the loop may be one of them.
+//! The labels of tasks that have gone, kept for a while, since one of them may have blocked the
+//! loop.
 //!
-//! Tasks with a name of their own leave theirs, and cleaners that of their owner. Those of the others would have to be kept at
-//! a cost for all.
+//! Only named tasks leave their label, and cleaners leave that of their owner. Recording unnamed
+//! tasks as well would make every task pay.
 
 use std::collections::VecDeque;
 
@@ -9,17 +10,17 @@ use super::key::{Serial, WakerKey};
 use super::pace::POLLS_MAX;
 use super::record::TaskLabel;
 
-/// So many labels of what has gone are kept: as many as a round has polls.
+/// The most labels kept: as many as a round has polls.
 const GONE_MAX: usize = POLLS_MAX as usize;
 
-/// The labels of those that went last.
+/// The labels of the tasks that went last.
 #[derive(Default)]
 pub(crate) struct Gone(VecDeque<GoneTask>);
 
 struct GoneTask {
     slot: u32,
     serial: Serial,
-    /// Whose label it is, which may be another one's: a cleaner has that of its owner.
+    /// The slot of the task that the label names. For a cleaner this is its owner.
     owner: u32,
     label: TaskLabel,
 }
@@ -32,7 +33,7 @@ impl Gone {
         self.0.push_back(GoneTask { slot, serial, owner, label });
     }
 
-    /// The label of what had this key, and the slot of the task that it names.
+    /// The label of the task that had this key, and the slot of the task that the label names.
     pub(crate) fn find(&self, key: WakerKey) -> Option<(TaskLabel, u32)> {
         let has_key = |gone: &&GoneTask| gone.slot == key.slot() && gone.serial == key.serial();
         self.0.iter().rev().find(has_key).map(|gone| (gone.label.clone(), gone.owner))

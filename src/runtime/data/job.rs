@@ -1,4 +1,5 @@
-//! A future that turns into its output; and a task's one allocation: such a future behind a type that the slab can hold.
+//! A future that turns into its output, and a task's one allocation: such a future behind a type
+//! that the slab can hold.
 
 use std::any::Any;
 use std::future::Ready;
@@ -8,7 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// A future and, once that is ready, its output, in the same place.
+    /// A future and, once it is ready, its output, in the same place.
     #[project = Projection]
     #[project_replace = Replaced]
     #[derive(Debug)]
@@ -24,13 +25,15 @@ impl<F: Future> MaybeDone<F> {
         Self::Running { future }
     }
 
-    /// Polls the future; when it is ready, drops it and keeps its output. Not to be polled again then.
+    /// Polls the future. When it is ready, this drops it and keeps its output, and must not be
+    /// called again.
     pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Projection::Running { future } = self.as_mut().project() else {
             unreachable!("a future is polled only until it is ready");
         };
         let Poll::Ready(output) = future.poll(cx) else { return Poll::Pending };
-        // If dropping the future panics, the output goes with it, and the panic is what remains.
+        // If the drop of the future panics, the output is dropped too, and the caller gets the
+        // panic.
         self.set(Self::Done { output });
         Poll::Ready(())
     }
@@ -66,7 +69,7 @@ pub(crate) trait Job {
     /// Moves the output into `place`, an `Option` of the output's type.
     fn take_output(self: Pin<&mut Self>, place: &mut dyn Any);
 
-    /// The output where it lies.
+    /// The output, if there is one, in its place.
     fn peek(&self) -> Option<&dyn Any>;
 }
 
@@ -78,7 +81,7 @@ where
     Box::pin(MaybeDone::new(future))
 }
 
-/// A job that has ended already, with this output.
+/// A job that has ended with this output.
 pub(crate) fn done<T: 'static>(output: T) -> BoxedJob {
     Box::pin(MaybeDone::<Ready<T>>::Done { output })
 }

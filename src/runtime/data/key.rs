@@ -6,23 +6,26 @@
 //! a task     run number     (64 bits) | task number (52 bits) | slot (32 bits)
 //! ```
 //!
-//! A waker's serial tells one tenant of a slot from the next. It wraps, which a waker can bear: a stale wake polls a task
-//! once too often. Everything that is compared for identity bears no such mistake, and has numbers that never repeat: 52
-//! bits last 142 years at a million a second. A handle keeps its slot reserved, so the run number is enough: a handle that
-//! outlives its loop never reaches a later loop's slot. This file knows the bits and nothing of what lies in a slot.
+//! A waker's serial tells one tenant of a slot from the next. It wraps, which is harmless for a
+//! waker: a stale wake polls a task once too often. Keys that are compared for identity have
+//! numbers that never repeat: 52 bits last 142 years at a million a second. A handle keeps its slot
+//! reserved, so its run number is enough: a handle that outlives its loop never reaches a slot of a
+//! later loop. This file knows the bits, and nothing of the contents of a slot.
 
 use std::fmt;
 use std::num::NonZeroU64;
 
-/// How many loops a process can have at once is bounded by these bits.
+/// The number of bits of a registry index. It bounds the number of loops that a process can have at
+/// once.
 pub(crate) const INDEX_BITS: u32 = 12;
-/// How many loops there can be at a time, and two more.
+/// The number of registry indices: the most loops at a time, and the two indices below that no loop
+/// has.
 pub(crate) const PLACES: u16 = 1 << INDEX_BITS;
 
-/// The index that no loop has: the first, so that the key 0 is nobody's.
+/// An index that no loop has: the first, so that the key 0 belongs to no task.
 pub(crate) const NO_INDEX: u16 = 0;
 
-/// Another index that no loop has: it marks a stored foreign waker.
+/// Another index that no loop has. It marks a stored foreign waker.
 pub(crate) const FOREIGN_INDEX: u16 = PLACES - 1;
 
 const SERIAL_BITS: u32 = 20;
@@ -37,11 +40,11 @@ pub(crate) fn slot(index: usize) -> u32 {
 /// A slot number that no slab ever gives out.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
-/// Numbers that never repeat have so many bits: what 64 leave beside a registry index.
+/// The bits of a number that never repeats: those that a registry index leaves of 64.
 const NUMBER_BITS: u32 = u64::BITS - INDEX_BITS;
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 
-/// Which loop: its place in the registry, and which tenant of that place it is.
+/// Identifies a loop: its place in the registry, and which tenant of that place it is.
 ///
 /// Packed to four bytes, so that a handle takes twelve and a `Sleep` sixteen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,8 +79,8 @@ impl fmt::Debug for RunNumber {
     }
 }
 
-/// Tells one tenant of a slot from the next. Wraps: two tenants of one slot share a serial once in a
-/// million, and then a stale waker polls a task once too often, which is harmless.
+/// Tells one tenant of a slot from the next. It wraps: two tenants of a slot share a serial once in
+/// a million. A stale waker then polls a task once too often, which is harmless.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub(crate) struct Serial(u32);
 
@@ -92,21 +95,21 @@ impl Serial {
         self.0
     }
 
-    /// How many serials after `earlier` this one came, at least.
+    /// How many serials lie between `earlier` and this one, at least.
     pub(crate) fn since(self, earlier: Self) -> u32 {
         self.0.wrapping_sub(earlier.0) & SERIAL_MASK
     }
 }
 
-/// The number of a task, or of a member of a gathering. No other tenant of the same place in the registry ever has it,
-/// whichever loop that belongs to; later ones have larger numbers.
+/// The number of a task, or of a member of a gathering. Numbers never repeat at one place in the
+/// registry, across all loops that have that place in turn, and later ones are larger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub(crate) struct TaskNumber(u64);
 
 impl TaskNumber {
     pub(crate) const FIRST: Self = Self(1);
 
-    /// The number after this one. 2^52 of them are never used up.
+    /// The number after this one. A loop never uses up all 2^52.
     pub(crate) fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -120,7 +123,7 @@ impl TaskNumber {
         self.0
     }
 
-    /// What a waker has room for.
+    /// The part of the number that fits into a waker.
     pub(crate) fn serial(self) -> Serial {
         #[expect(clippy::cast_possible_truncation, reason = "the serial is the low bits")]
         let low = self.0 as u32;
@@ -128,8 +131,8 @@ impl TaskNumber {
     }
 }
 
-/// Which tenant a slot has, whether that is in a queue, and whether its queue is a ready list, in one word: together they decide
-/// what a wake does.
+/// Which tenant a slot has, whether it is in a queue, and whether that queue is a ready list. All
+/// of it is in one word, because together it decides the effect of a wake.
 #[derive(Clone, Copy)]
 pub(crate) struct Tenancy(u64);
 
@@ -153,17 +156,17 @@ impl Tenancy {
         self.0 & Self::QUEUED != 0
     }
 
-    /// Marks the tenant as queued. `false`: it was.
+    /// Marks the tenant as queued. Returns `false` if it was queued already.
     pub(crate) fn queue(&mut self) -> bool {
         let was_queued = self.is_queued();
         self.0 |= Self::QUEUED;
         !was_queued
     }
 
-    /// As [`Tenancy::queue`], if the tenant has the serial of `key`.
+    /// Like [`Tenancy::queue`], but only if the tenant has the serial of `key`.
     #[inline]
     pub(crate) fn queue_if(&mut self, key: WakerKey) -> bool {
-        // The serials are compared in place.
+        // One comparison for both conditions: equal serials, and not queued.
         let is_idle = (self.0 ^ key.0 >> 32) & (Self::QUEUED | u64::from(SERIAL_MASK)) == 0;
         if is_idle {
             self.0 |= Self::QUEUED;
@@ -171,12 +174,12 @@ impl Tenancy {
         is_idle
     }
 
-    /// The wakes of the tenant go to a ready list from now on.
+    /// From now on, wakes of the tenant go to a ready list.
     pub(crate) fn begin_membership(&mut self) {
         self.0 |= Self::MEMBER;
     }
 
-    /// They go to the run queue from now on.
+    /// From now on, wakes of the tenant go to the run queue.
     pub(crate) fn end_membership(&mut self) {
         self.0 &= !Self::MEMBER;
     }
@@ -190,7 +193,7 @@ impl Tenancy {
     }
 }
 
-/// What a waker carries.
+/// The contents of a waker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) struct WakerKey(u64);
 
@@ -227,7 +230,7 @@ impl WakerKey {
     }
 }
 
-/// What a handle carries: `Task`, a socket's registration, `Sleep`.
+/// The contents of a handle: a `Task`, a socket's registration, a `Sleep`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct HandleKey {
     pub(crate) run: RunNumber,

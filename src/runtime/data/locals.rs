@@ -1,17 +1,19 @@
-//! What a layer above keeps in each loop: one value of a type, made when first asked for.
+//! Values that the layers above keep in each loop: one value of each type, made on demand.
 //!
-//! Such as the threads for blocking calls, or the children that wait to be reaped. The kernel knows only that they are there, and
-//! that some have to be waited for when the loop ends.
+//! Examples are the threads for blocking calls, and the child processes that wait to be reaped. The
+//! kernel knows only that these values exist, and that the end of the loop has to wait for some of
+//! them.
 
 use std::any::Any;
 use std::rc::Rc;
 
 use super::cleanups::BoxedCleanup;
 
-/// A value that is kept in a loop. Options that a `Builder` sets are such values too.
+/// A value that a loop keeps. The options that a `Builder` sets are such values too.
 pub(crate) trait LoopLocal: Any {
-    /// The loop ends. What is returned is awaited together with the [cleanups](crate::with_cleanup), within their time; then
-    /// it is dropped, and says itself what it could not finish.
+    /// The loop ends. The loop awaits the returned future together with the
+    /// [cleanups](crate::with_cleanup), within their time limit, and then drops it. The future
+    /// itself reports whatever it could not finish.
     fn close(self: Rc<Self>) -> Option<BoxedCleanup> {
         None
     }
@@ -24,14 +26,15 @@ pub(crate) trait LoopLocal: Any {
 
 #[derive(Clone, Default)]
 pub(crate) struct Locals {
-    /// Few: a search through a list is quicker than a map.
+    /// A short list, so a search through it is quicker than a map.
     values: Vec<Local>,
 }
 
 #[derive(Clone)]
 struct Local {
     value: Rc<dyn LoopLocal>,
-    /// The same, as what can be made a `T` again: Rust 1.85 has no way from the one to the other.
+    /// The same value as `dyn Any`, for the downcast to `T`: Rust 1.85 cannot upcast a trait
+    /// object.
     any: Rc<dyn Any>,
 }
 
@@ -41,7 +44,8 @@ impl Locals {
         Rc::clone(&found.any).downcast().ok()
     }
 
-    /// The former value of the type has to be dropped by the caller, as any that user code may be in.
+    /// Keeps `value`, and returns the former value of this type. The caller drops it, because the
+    /// drop may run user code.
     #[must_use]
     pub(crate) fn set<T: LoopLocal>(&mut self, value: Rc<T>) -> Option<Rc<dyn LoopLocal>> {
         let former = self.values.iter().position(|local| local.any.is::<T>());

@@ -1,4 +1,5 @@
-//! What lies in the loop: slabs, queues, records. Pure data: no thread, no system call, and time is a parameter.
+//! The contents of the loop: slabs, queues, records. Pure data: no threads, no system calls, and
+//! time is a parameter.
 
 mod calls;
 pub(crate) mod cleaners;

@@ -1,8 +1,9 @@
-//! Text that stays on one line, whatever a peer or a panic has put into it.
+//! Text that stays on one line, even if it comes from a peer or a panic.
 
 use std::fmt::{self, Write};
 
-/// Displays `T` with line breaks and control characters escaped, so that no part of it can pass for a line of its own.
+/// Displays `T` with line breaks and control characters escaped, so that no part of it can pass for
+/// a separate line.
 pub(crate) struct OneLine<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for OneLine<T> {
@@ -25,8 +26,8 @@ impl Write for Escape<'_, '_> {
     }
 }
 
-/// Whether a terminal or a log would take it for more than a character of the line: controls, separators of lines and
-/// paragraphs, and what changes the direction of writing.
+/// Whether a terminal or a log treats `c` as more than a character of the line: controls,
+/// separators of lines and paragraphs, and marks that change the direction of writing.
 fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')

@@ -1,16 +1,17 @@
-//! What is done when the poll that runs now has ended: writes of one poll that are sent together.
+//! Work for the end of the current poll: it sends the writes of one poll together.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Something to do after a poll. It may run user code, so the loop calls it while nothing is borrowed.
+/// Work to do after a poll. It may run user code, so the loop calls it while nothing is borrowed.
 pub(crate) trait AfterPoll {
     fn after_poll(self: Rc<Self>);
 }
 
 #[derive(Default)]
 pub(crate) struct Outbox {
-    /// Counts the polls, so that two writes can tell whether they belong to one. 0 is none.
+    /// The number of polls so far. Two writes with the same number belong to one poll. 0 means that
+    /// there was none.
     polls: u64,
     entries: VecDeque<Rc<dyn AfterPoll>>,
 }
@@ -31,7 +32,7 @@ impl Outbox {
         self.entries.push_back(entry);
     }
 
-    /// In the order in which they came.
+    /// Takes the entries in the order in which they came.
     pub(crate) fn pop(&mut self) -> Option<Rc<dyn AfterPoll>> {
         self.entries.pop_front()
     }

@@ -1,19 +1,21 @@
-//! `OwnProcess`: which process made a thing. After `fork` the child has a copy of the thing, and shares with its parent the
-//! connection, the file or the lock that stands behind it.
+//! `OwnProcess`: which process made a thing. After `fork`, the child has a copy of the thing, and
+//! shares the underlying connection, file or lock with its parent.
 
 use std::io;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The process in which the first loop was made, as far as is known; 0: none was.
+/// The process that made the first loop, or 0 as long as there was none. A fork that has noticed
+/// itself puts its own number here.
 static FIRST: AtomicU32 = AtomicU32::new(0);
 
-/// The process that made a thing. A drop in any other process leaves alone what the two share.
+/// The process that made a thing. A drop in any other process does not touch the part that the two
+/// share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OwnProcess(u32);
 
 impl OwnProcess {
-    /// The process that calls this. It costs a system call.
+    /// The process that calls this. This costs a system call.
     pub(crate) fn current() -> Self {
         Self(process::id())
     }
@@ -22,14 +24,15 @@ impl OwnProcess {
         self == Self::current()
     }
 
-    /// A loop is made here. Costs nothing but the first time.
+    /// Notes that this process makes a loop. Only the first call costs a system call.
     pub(crate) fn note_first() {
         if FIRST.load(Ordering::Relaxed) == 0 {
             FIRST.store(process::id(), Ordering::Relaxed);
         }
     }
 
-    /// Whether this process is a fork of the one in which the first loop was made. It says so once.
+    /// Whether this process is a fork of the one that made the first loop. Returns `true` only
+    /// once.
     pub(crate) fn is_new_fork() -> bool {
         let here = process::id();
         FIRST.swap(here, Ordering::Relaxed) != here

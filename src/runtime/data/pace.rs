@@ -1,9 +1,11 @@
-//! The pace of the loop: how many polls make a round, between two looks at timers, sockets and the inbox.
+//! The pace of the loop: how many polls make a round, between two looks at timers, sockets and the
+//! inbox.
 //!
-//! Looking around costs a system call, so it is not done after each poll; but timers and sockets are late by as much as a round
-//! takes. So a round has 1 to 64 polls, as many as take about 50 us. Where polls suddenly take longer, a look at the clock after 4
-//! and after 16 polls ends the round early: one after each poll would double the cost of a short poll. A round that took very
-//! long had a task in it that blocks the loop: that is reported.
+//! Looking around costs a system call, so the loop does not do it after each poll. But timers and
+//! sockets are late by as much as a round takes. So a round has 1 to 64 polls, as many as take
+//! about 50 us. If polls suddenly take longer, a look at the clock after 4 and after 16 polls ends
+//! the round early. A look after each poll would double the cost of a short poll. A round that took
+//! very long contains a task that blocks the loop, so it is reported.
 
 use std::mem;
 
@@ -12,49 +14,52 @@ use super::key::WakerKey;
 
 pub(crate) const POLLS_MAX: u32 = 64;
 
-/// What a round should take, unless the loop's builder says otherwise.
+/// The time that a round aims at, unless the loop's builder says otherwise.
 pub(crate) const ROUND: Nanos = 50_000;
 
-/// After so many polls of a round, a look at the clock tells whether four times as many still fit into it.
+/// After these numbers of polls, a look at the clock tells whether four times as many still fit
+/// into the round.
 const CLOCK_CHECKS: [u32; 2] = [POLLS_MAX / 16, POLLS_MAX / 4];
 
-/// A round that takes longer than this is reported unless the loop says otherwise, as with asyncio's
+/// A longer round is reported, unless the loop says otherwise. The same default as asyncio's
 /// `slow_callback_duration`.
 pub(crate) const SLOW: Nanos = 100_000_000;
 
-/// Whether to look at the clock after so many polls.
+/// Whether to look at the clock after this many polls.
 #[inline]
 pub(crate) fn is_clock_check(polls: u32) -> bool {
     CLOCK_CHECKS.contains(&polls)
 }
 
 pub(crate) struct Pace {
-    /// What a round should take.
+    /// The time that a round aims at.
     round: Nanos,
-    /// How many polls a round may have.
+    /// The most polls of a round.
     most: u32,
-    /// How many this one has had, and after how many to ask whether it may have more.
+    /// The polls of this round, and their number at the next check whether it may have more.
     polls: u32,
     ask_after: u32,
-    /// How many members of gathers and groups were polled in this one, inside the polls of tasks.
+    /// The members of gathers and groups that were polled in this round, inside the polls of tasks.
     members: u32,
-    /// A round that takes longer is reported.
+    /// A longer round is reported.
     pub(crate) slow: Nanos,
-    /// When the present round began.
+    /// When the current round began.
     began: Nanos,
-    /// That was read from a clock that is cheap and not exact: enough to tell a slow round, not to set the pace.
+    /// `began` comes from a clock that is cheap and inexact. This is enough to detect a slow round,
+    /// but not to set the pace.
     began_roughly: bool,
-    /// The last round in which a call of another thread was made, by when it began; and the round that ended last.
+    /// The start of the last round in which a call of another thread was made, and the start of the
+    /// round that ended last.
     called_in: Nanos,
     ended: Nanos,
-    /// Who was polled in it: the first so many of these.
+    /// The tasks polled in this round: the first `polled_len` entries.
     polled: [WakerKey; POLLS_MAX as usize],
     polled_len: u8,
     /// When timers expired last.
     expired: Nanos,
     /// When the reactor was polled last.
     reactor_polled: Nanos,
-    /// Under virtual time rounds do not depend on how fast the machine is.
+    /// Under virtual time, rounds do not depend on the speed of the machine.
     is_fixed: bool,
 }
 
@@ -80,7 +85,7 @@ impl Pace {
         }
     }
 
-    /// How long tasks run before the loop looks around.
+    /// Sets how long tasks run before the loop looks around.
     pub(crate) fn set_round(&mut self, round: Nanos) {
         self.round = round;
     }
@@ -92,7 +97,7 @@ impl Pace {
         self.ask_after = self.next_check();
     }
 
-    /// Whether the round may go on.
+    /// Whether the round may have another poll.
     #[inline]
     pub(crate) fn may_poll(&mut self, now: impl FnOnce() -> Nanos) -> bool {
         self.polls != self.ask_after || self.may_go_on(now)
@@ -107,7 +112,7 @@ impl Pace {
         true
     }
 
-    /// After how many polls the round has to be looked at next: by the clock, or because it has no more.
+    /// The number of polls at which to check the round next: a clock check, or its last poll.
     fn next_check(&self) -> u32 {
         let check = CLOCK_CHECKS.into_iter().find(|&check| check > self.polls);
         check.map_or(self.most, |check| check.min(self.most))
@@ -118,26 +123,26 @@ impl Pace {
         self.polls += 1;
     }
 
-    /// How many polls the round has had.
+    /// The number of polls in this round so far.
     pub(crate) fn polls(&self) -> u32 {
         self.polls
     }
 
-    /// The loop starts, roughly `now`.
+    /// The loop starts at about `now`.
     pub(crate) fn start(&mut self, now: Nanos) {
         self.began = now;
         self.began_roughly = true;
     }
 
-    /// The loop was parked until now.
+    /// The loop was parked until `now`.
     pub(crate) fn woken(&mut self, now: Nanos) {
         self.began = now;
         self.began_roughly = false;
         self.reactor_polled = now;
     }
 
-    /// Whether it is time to poll the reactor, although tasks are runnable: that is a system call of half a microsecond.
-    /// Tasks that have only yielded can wait for it more often than others.
+    /// Whether to poll the reactor now, although tasks are runnable. That is a system call of half
+    /// a microsecond. If all runnable tasks have only yielded, they can wait for it more often.
     pub(crate) fn reactor_is_due(&mut self, now: Nanos, only_yielded: bool) -> bool {
         let since = now.saturating_sub(self.reactor_polled);
         let interval = if only_yielded { self.round / 4 } else { self.round };
@@ -148,9 +153,9 @@ impl Pace {
         is_due || self.is_fixed
     }
 
-    /// A poll is about to begin.
+    /// Records a task that is about to be polled.
     pub(crate) fn note(&mut self, key: WakerKey) {
-        // Tasks that start eagerly come on top of the round's own: some of them go unnamed.
+        // Eager tasks are polled on top of the round's own polls, so there may be no room for all.
         if let Some(place) = self.polled.get_mut(usize::from(self.polled_len)) {
             *place = key;
             self.polled_len += 1;
@@ -161,12 +166,12 @@ impl Pace {
         self.polled[..usize::from(self.polled_len)].iter().copied()
     }
 
-    /// A call that another thread has sent is about to be made, between polls.
+    /// A call from another thread is about to be made, between polls.
     pub(crate) fn note_call(&mut self) {
         self.called_in = self.began;
     }
 
-    /// Whether one was made in the round that ended last.
+    /// Whether such a call was made in the round that ended last.
     pub(crate) fn has_called(&self) -> bool {
         self.called_in == self.ended
     }
@@ -177,7 +182,7 @@ impl Pace {
         self.members += 1;
     }
 
-    /// How many members a future may poll in one poll of its own.
+    /// The most members that a future may poll within one poll of its own.
     pub(crate) fn polls_at_once(&self) -> u32 {
         self.most
     }
@@ -187,7 +192,7 @@ impl Pace {
         self.most < POLLS_MAX
     }
 
-    /// Whether the round may go on after so many polls. Under virtual time it always may.
+    /// Whether the round may go on after `polls` polls. Under virtual time it always may.
     #[inline]
     pub(crate) fn has_time_after(&self, polls: u32, now: impl FnOnce() -> Nanos) -> bool {
         !is_clock_check(polls)
@@ -195,23 +200,26 @@ impl Pace {
             || now().saturating_sub(self.began) <= self.round / 4
     }
 
-    /// Whether what has run since the last look around has had a round's time. Under virtual time it never has.
+    /// Whether more than a round's time has passed since the last look around. Under virtual time
+    /// this is never so.
     pub(crate) fn is_round_over(&self, now: impl FnOnce() -> Nanos) -> bool {
         !self.is_fixed && now().saturating_sub(self.began) > self.round
     }
 
-    /// Timers expired just now.
+    /// Timers expired at `now`.
     pub(crate) fn expired(&mut self, now: Nanos) {
         self.expired = now;
     }
 
-    /// Until when to sleep if the next timer is due at `deadline`. After timers have expired, the next ones have to wait for a
-    /// round's time: where thousands a second expire, one wake-up serves many, and a lone one is not late.
+    /// How long to sleep if the next timer is due at `deadline`. After timers have expired, the
+    /// next ones wait for the length of a round. So if thousands expire in a second, one wake-up
+    /// serves many, and a lone timer is not late.
     pub(crate) fn sleep_until(&self, deadline: Nanos) -> Nanos {
         deadline.max(self.expired.saturating_add(self.round.min(ROUND)))
     }
 
-    /// The round had `polls` polls, and the next one begins. If it was slow, says how long it took.
+    /// The round had `polls` polls, and the next one begins. Returns the time that it took if it
+    /// was slow.
     pub(crate) fn end_round(&mut self, polls: u32, now: Nanos) -> Option<Nanos> {
         self.ended = mem::replace(&mut self.began, now);
         let took = now.saturating_sub(self.ended);
@@ -219,14 +227,16 @@ impl Pace {
         if self.is_fixed {
             return None;
         }
-        // A round without polls, or one whose start is not known well, tells nothing.
+        // A round without polls says nothing about the pace, and neither does one whose start is
+        // inexact.
         if !mem::take(&mut self.began_roughly) && polls > 0 {
             self.adapt(polls + members, took);
         }
         (took > self.slow).then_some(took)
     }
 
-    /// As many polls make a round as fit into its time; twice as many as before at most, since one quick round may be an exception.
+    /// Sets the number of polls that fit into a round's time. It at most doubles, because one quick
+    /// round may be an exception.
     fn adapt(&mut self, polls: u32, took: Nanos) {
         let fits = self.round.saturating_mul(Nanos::from(polls));
         let most = (2 * self.most).min(POLLS_MAX);
@@ -237,7 +247,8 @@ impl Pace {
         };
     }
 
-    /// The loop ends, or pauses, roughly `now`, in the middle of a round. If that was slow, says how long it took.
+    /// The loop ends or pauses at about `now`, in the middle of a round. Returns the time that this
+    /// round took if it was slow.
     pub(crate) fn stop(&mut self, now: Nanos) -> Option<Nanos> {
         self.ended = self.began;
         self.start(now);
@@ -250,7 +261,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Of a loop that was woken at 0.
+    /// The pace of a loop that was woken at 0.
     fn pace() -> Pace {
         let mut pace = Pace::new(false);
         pace.woken(0);

@@ -1,6 +1,6 @@
-//! What is known of one task: its record.
+//! The record of a task: the facts about it.
 //!
-//! The life cycle that its parts go through stands in `tasks.rs`.
+//! `tasks.rs` shows the life cycle that a record goes through.
 
 use std::any::Any;
 use std::error::Error;
@@ -13,10 +13,11 @@ use super::key::NO_SLOT;
 use super::ready_list::Member;
 use super::waiter::Waiter;
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// A copy of the message of a panic that goes on elsewhere, for the handle of the task: nobody loses anything if that goes.
+/// The message of a panic that goes on elsewhere, for the handle of the task. It is a copy, so
+/// dropping it loses nothing.
 pub(crate) struct PanicCopy(pub(crate) String);
 
 /// The place in the program where something was called.
@@ -25,16 +26,16 @@ pub(crate) type Place = &'static Location<'static>;
 /// An error on its way into a report.
 pub(crate) type BoxedError = Box<dyn Error>;
 
-/// Says what error, if any, a task's output is.
+/// Extracts the error, if there is one, from a task's output.
 pub(crate) type ErrorReporter = fn(BoxedJob) -> Option<BoxedError>;
 
-/// The task that has one serves a connection. The address is known for TCP only.
+/// The connection that a task serves. The address is known for TCP only.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) addr: Option<SocketAddr>,
 }
 
-/// What a task was named, and for whom it works.
+/// The name of a task, and the connection that it serves.
 #[derive(Clone)]
 pub(crate) struct Name {
     pub(crate) text: String,
@@ -47,14 +48,14 @@ impl Name {
     }
 }
 
-/// Names a task in messages, also after it is gone; costs nothing until it is shown.
+/// Names a task in messages, even after it is gone. Formats nothing until it is shown.
 #[derive(Debug, Clone)]
 pub(crate) struct TaskLabel {
     pub(crate) name: Option<String>,
     pub(crate) number: u64,
     pub(crate) place: Place,
     pub(crate) peer: Option<Peer>,
-    /// It is a plain call.
+    /// The task is a plain call.
     pub(crate) is_call: bool,
 }
 
@@ -68,11 +69,11 @@ impl TaskLabel {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[non_exhaustive]
 pub enum CancelReason {
-    /// Somebody called `cancel`.
+    /// `cancel` was called.
     Requested,
     /// Its `CancelOnDrop` handle was dropped.
     HandleDropped,
-    /// Its event loop came to its end.
+    /// Its event loop ended.
     LoopEnded,
     /// Its task group was cancelled, or another member of it failed.
     GroupCancelled,
@@ -93,9 +94,10 @@ impl fmt::Display for CancelReason {
 }
 
 pub(crate) struct Record {
-    /// The future while waiting, the output when done. A child's future is in its group.
+    /// The future while waiting, and the output when done. A child's future is in its group.
     pub(crate) job: Option<BoxedJob>,
-    /// Which member of which group it is; its list is [`NO_SLOT`] if it is no child, or has ended.
+    /// The group and the index of a child. The list is [`NO_SLOT`] if the task is not a child, or
+    /// has ended.
     pub(crate) member: Member,
     pub(crate) joiner: Waiter,
     pub(crate) place: Place,
@@ -105,23 +107,24 @@ pub(crate) struct Record {
     pub(crate) flags: Flags,
 }
 
-/// What is so of a task, or is not: in one byte, since a slot has no more to spare.
+/// Yes-or-no facts about a task, in one byte, because a slot has no more to spare.
 #[derive(Clone, Copy)]
 pub(crate) struct Flags(u8);
 
 impl Flags {
     pub(crate) const HAS_HANDLE: Self = Self(1);
     pub(crate) const IS_NAMED: Self = Self(1 << 1);
-    /// Somebody said that nobody will await it: errors are reported.
+    /// The task was detached: no code will await it, so its error is reported.
     pub(crate) const IS_DETACHED: Self = Self(1 << 2);
-    /// It has an entry among the state's cleanups.
+    /// The task has an entry among the state's cleanups.
     pub(crate) const HAS_CLEANUPS: Self = Self(1 << 3);
-    /// It may leave no more cleanups: its time for them is over.
+    /// The task's time for cleanups is over, so it may leave no more.
     pub(crate) const IS_HURRIED: Self = Self(1 << 4);
-    /// It is no task of the user's, but runs the cleanups of its parent or, without one, an errand.
+    /// The task is not the user's. It runs the cleanups of its parent or, without a parent, an
+    /// errand.
     pub(crate) const IS_CLEANER: Self = Self(1 << 5);
 
-    /// It is a function that was to be called, which reports tell from a task.
+    /// The task is a plain function call, which reports tell from a task.
     pub(crate) const IS_CALL: Self = Self(1 << 6);
 
     pub(crate) fn has(self, flag: Self) -> bool {
@@ -139,11 +142,11 @@ impl Flags {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Main lives on the stack of `run`; its slot gives it a name and a place in the run queue.
+    /// Main lives on the stack of `run`. Its slot gives it a name and a place in the run queue.
     Main,
     Waiting,
     Running,
-    /// The future is gone, and cleanups that it left run.
+    /// The future is gone, and the cleanups that it left are running.
     Cleaning,
     Done,
     Cancelled,
@@ -161,11 +164,11 @@ impl Phase {
 /// How a task ended.
 pub(crate) enum Ending {
     Done(BoxedJob),
-    /// A child's, whose output nobody can ask for.
+    /// A child that is done. Its group has the output, or nothing asks for it.
     DoneUnseen,
     Cancelled,
     Panicked(Payload),
-    /// A child's, whose group has the error.
+    /// A child that failed. Its group has the error.
     Failed,
 }
 

@@ -1,7 +1,8 @@
-//! Giving memory back: what grew in a burst shrinks once it is mostly empty.
+//! Releasing memory: a collection that grew in a burst shrinks once it is mostly empty.
 //!
-//! A collection whose length is an eighth of its room, or less, keeps a quarter of the room. So it has to grow or shrink
-//! several times over before the next move, and moving costs each entry a constant share. A slab is a case of its own, [`Slots`].
+//! A collection whose length is at most an eighth of its capacity shrinks to a quarter of it. So it
+//! has to grow or shrink several times over before the next move, and moving costs each entry a
+//! constant share. Slabs need a mechanism of their own, [`Slots`].
 
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::Hash;
@@ -10,10 +11,10 @@ use std::ops::{Deref, Index, IndexMut};
 
 use slab::Slab;
 
-/// Less than this is not worth giving back.
+/// Smaller collections keep their memory.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// How many entries' room a collection of `T` keeps in any case.
+/// The number of entries of type `T` for which a collection always keeps memory.
 pub(super) const fn kept<T>() -> usize {
     let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
     let count = KEPT_BYTES / size;
@@ -25,18 +26,20 @@ fn is_mostly_empty(len: usize, capacity: usize, kept: usize) -> bool {
     capacity > kept && len <= capacity / 8
 }
 
-/// A slab that gives memory back.
+/// A slab that releases memory.
 ///
-/// Keys outside name the slots, so entries cannot move, and only what lies above the last one can be given back. The slab
-/// counts how many entries lie in the upper half of its room. Once there are none, and few in the lower half, it shrinks to
-/// its last entry; later entries then take the lowest slots, so that it stays short.
+/// Keys outside name the slots, so entries cannot move, and only the part above the last entry can
+/// be released. The slab counts the entries in the upper half of its capacity. Once there are none,
+/// and few in the lower half, it shrinks to its last entry. Later entries then take the lowest
+/// slots, so the slab stays short.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     slab: Slab<T>,
-    /// Where the upper half begins. Below that is what is kept in any case, or twice as much, and so on.
+    /// The index at which the upper half begins: the size that is always kept, or a power of two
+    /// times that.
     middle: usize,
     upper: usize,
-    /// With fewer entries than this it shrinks: 0 while the upper half has some.
+    /// The slab shrinks below this number of entries. 0 while the upper half has entries.
     shrink_below: usize,
 }
 
@@ -79,14 +82,14 @@ impl<T> Slots<T> {
         self.slab.iter_mut()
     }
 
-    /// Takes everything out.
+    /// Takes all entries out.
     pub(crate) fn take(&mut self) -> Slab<T> {
         mem::take(self).slab
     }
 
     fn count_upper(&mut self, index: usize) {
         if index >= 2 * self.middle {
-            // The slab has grown, and all others lie in the lower half now.
+            // The slab has grown, so all other entries are in the lower half now.
             self.middle *= 2;
             self.upper = 0;
         }
@@ -152,7 +155,7 @@ impl<T> IndexMut<usize> for Slots<T> {
     }
 }
 
-/// Something was taken out of `queue`.
+/// Shrinks `queue`, if it is mostly empty, after an entry was taken out.
 #[inline]
 pub(crate) fn trim_queue<T>(queue: &mut VecDeque<T>) {
     if is_mostly_empty(queue.len(), queue.capacity(), kept::<T>()) {
@@ -160,13 +163,13 @@ pub(crate) fn trim_queue<T>(queue: &mut VecDeque<T>) {
     }
 }
 
-/// Something was taken out of `list`.
+/// Shrinks `list`, if it is mostly empty, after an entry was taken out.
 #[inline]
 pub(crate) fn trim_list<T>(list: &mut Vec<T>) {
     trim_list_to(list, kept::<T>());
 }
 
-/// As [`trim_list`], for a list that keeps room for `kept` entries.
+/// Like [`trim_list`], but keeps room for `kept` entries.
 #[inline]
 pub(crate) fn trim_list_to<T>(list: &mut Vec<T>, kept: usize) {
     if is_mostly_empty(list.len(), list.capacity(), kept) {
@@ -174,14 +177,14 @@ pub(crate) fn trim_list_to<T>(list: &mut Vec<T>, kept: usize) {
     }
 }
 
-/// Something was taken out of `heap`.
+/// Shrinks `heap`, if it is mostly empty, after an entry was taken out.
 pub(crate) fn trim_heap<T: Ord>(heap: &mut BinaryHeap<T>) {
     if is_mostly_empty(heap.len(), heap.capacity(), kept::<T>()) {
         heap.shrink_to(kept::<T>().max(heap.capacity() / 4));
     }
 }
 
-/// Something was taken out of `map`.
+/// Shrinks `map`, if it is mostly empty, after an entry was taken out.
 pub(crate) fn trim_map<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
     if is_mostly_empty(map.len(), map.capacity(), kept::<(K, V)>()) {
         map.shrink_to(kept::<(K, V)>().max(map.capacity() / 4));
@@ -231,7 +234,7 @@ mod tests {
         assert_eq!((slots[0], slots[1]), (0, 7), "what stays keeps its slot");
     }
 
-    /// Whatever goes first, and however few stay.
+    /// In any order of removal, and for any number of remaining entries.
     #[test]
     fn a_slab_in_which_a_few_low_entries_stay_is_short() {
         for stay in 0..9 {

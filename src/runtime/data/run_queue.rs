@@ -1,8 +1,9 @@
-//! The run queue: the keys of the tasks that are runnable, in the order in which they were woken.
+//! The run queue: the keys of the runnable tasks, in the order in which they were woken.
 //!
-//! First in, first out: a woken task goes to the back, so equal tasks take turns. Tasks that yield may have to go behind what
-//! the next look around finds: they come in when a round begins. That a task stands
-//! here at most once is `tasks.rs`' business (`queued`), so the queue is never longer than the slab.
+//! First in, first out: a woken task goes to the back, so equal tasks take turns. Tasks that yield
+//! may have to go behind the tasks that the next look around wakes, so their keys come in when the
+//! next round begins. `tasks.rs` ensures that a task is here at most once (`queued`), so the queue
+//! is never longer than the slab.
 
 use std::collections::VecDeque;
 
@@ -22,14 +23,14 @@ impl RunQueue {
         self.keys.push_back(key);
     }
 
-    /// At the end, when the next round begins.
+    /// Appends the key to the queue when the next round begins.
     pub(crate) fn push_behind(&mut self, key: WakerKey) {
         self.behind.push_back(key);
     }
 
     /// A round begins.
     pub(crate) fn start_round(&mut self) {
-        // Once a round, and not after each task, which would cost a yield 8 instructions.
+        // Trimming after each task instead would cost a yield 8 instructions.
         trim_queue(&mut self.keys);
         if !self.behind.is_empty() {
             self.keys.append(&mut self.behind);
@@ -52,7 +53,7 @@ impl RunQueue {
         self.keys.is_empty() && self.behind.is_empty()
     }
 
-    /// Whether all that are queued come in with the next round.
+    /// Whether every queued key comes in with the next round.
     pub(crate) fn only_yielded(&self) -> bool {
         self.keys.is_empty()
     }
@@ -69,7 +70,7 @@ mod tests {
 
     const KEPT: usize = kept::<WakerKey>();
 
-    /// The keys that are queued, in a plain list.
+    /// The queued keys, in a plain list.
     #[derive(Default)]
     struct Model(Vec<WakerKey>);
 
@@ -84,11 +85,11 @@ mod tests {
         let (mut queue, mut model) = (RunQueue::default(), Model::default());
         let mut random: u64 = 0x5EED;
         for step in 0..20_000_u32 {
-            // Knuth's generator, of which the high bits are good.
+            // Knuth's generator. Only its high bits are good.
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            // Now it tends to grow, now to shrink.
+            // The queue tends to grow and to shrink in turn.
             if random >> 33 & 0xFF < if step & 0x400 == 0 { 0x90 } else { 0x70 } {
                 let key = WakerKey::from_word(random >> 41);
                 queue.push(key);
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn a_queue_that_was_long_gives_its_room_back_and_keeps_its_order() {
         let mut queue = RunQueue::default();
-        // Keys leave at the front meanwhile, so that the queue is cut where it wraps around.
+        // Keys leave at the front first, so that the queue is cut where it wraps around.
         for word in 0..16 * KEPT {
             queue.push(key(word));
             queue.push_behind(key(word));

@@ -1,4 +1,4 @@
-//! What few slots have, kept beside the slab: eight bytes as long as none has it.
+//! Rarely used fields of slots, beside the slab: eight bytes as long as no slot has one.
 
 use std::collections::HashMap;
 

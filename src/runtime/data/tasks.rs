@@ -10,15 +10,18 @@
 //!          5 free: the handle is gone, and no entry of the run queue names the slot
 //! ```
 //!
-//! A task that leaves cleanups behind takes arrow 4 by way of Cleaning (`start_cleaning`): its future is gone, and the task
-//! ends when they have. The children of a group take the same way; their futures lie in the group and not here, and what is
-//! said of the run queue holds for their group's ready list.
+//! A task that leaves cleanups behind takes arrow 4 by way of Cleaning (`start_cleaning`): its
+//! future is gone, and the task ends after the cleanups. The children of a group follow the same
+//! cycle. Their futures are in the group instead of here, and the ready list of their group takes
+//! the place of the run queue.
 //!
-//! Beside this cycle runs another one, of the flag `queued`: set by whoever puts the slot on the run queue, cleared when
-//! it is popped. So a slot stands in the queue once at most, and a wake during the task's own poll queues it again.
-//! `cancel` only leaves a mark: the next `begin` hands the future out to be dropped instead of polled.
+//! The flag `queued` has a cycle of its own. The code that puts the slot on the run queue sets it,
+//! and the code that pops the slot clears it. So a slot is in the queue at most once, and a wake
+//! during the task's own poll queues it again. `cancel` only leaves a mark: the next `begin` hands
+//! the future out to be dropped instead of polled.
 //!
-//! Everything here is data. Whatever could run user code (a future, an output, a waker) is handed to the caller.
+//! Everything here is data. Values whose drop or call could run user code (a future, an output, a
+//! waker) go to the caller.
 
 use std::any::Any;
 use std::panic::Location;
@@ -36,15 +39,15 @@ use super::room::Slots;
 use super::side_table::SideTable;
 use super::waiter::Waiter;
 
-/// The slot of main: the first, in every loop.
+/// The slot of main: the first slot of every loop.
 pub(crate) const MAIN: u32 = 0;
 
 pub(crate) struct Tasks {
     pub(crate) slots: Slots<Slot>,
     next_number: TaskNumber,
-    /// How many tasks, without main and the children of groups, have not ended.
+    /// The number of tasks that have not ended, without main and the children of groups.
     living: usize,
-    /// What few tasks have lies beside the slots, which stay small.
+    /// Rarely used fields are in side tables, so slots stay small.
     names: SideTable<Name>,
     panics: SideTable<Payload>,
     reporters: SideTable<ErrorReporter>,
@@ -54,7 +57,8 @@ pub(crate) struct Tasks {
 
 pub(crate) struct Slot {
     pub(crate) tenant: Tenant,
-    /// Which tenant that is, and whether it is in the run queue or, for a member, in its ready list.
+    /// The number of the tenant, and whether it is in the run queue or, for a member, on its ready
+    /// list.
     pub(crate) tenancy: Tenancy,
 }
 
@@ -66,7 +70,7 @@ pub(crate) enum Tenant {
 }
 
 impl Tenant {
-    /// Whether its wakes go to a ready list.
+    /// Whether wakes of the tenant go to a ready list.
     #[inline]
     fn is_member(&self) -> bool {
         match self {
@@ -76,7 +80,7 @@ impl Tenant {
     }
 }
 
-/// What to do with the task that came up.
+/// The action for a task that was taken off the run queue.
 pub(crate) enum Step {
     PollMain(WakerKey),
     Poll(WakerKey, BoxedJob),
@@ -101,7 +105,8 @@ impl Tasks {
         tasks
     }
 
-    /// Gives main a new number for a new run, which is another task: no waker or reference of the last run reaches it.
+    /// Gives main a new number for a new run. Main is another task in each run, so no waker or
+    /// reference of the last run reaches it.
     pub(crate) fn renew_main(&mut self, place: Place) {
         let number = self.next_number();
         let slot = &mut self.slots[MAIN as usize];
@@ -121,7 +126,8 @@ impl Tasks {
         self.insert(Tenant::Task(Record::new(Some(job), place, parent)))
     }
 
-    /// As [`Tasks::create`], and the caller puts the key, which this returns too, on the run queue.
+    /// Like [`Tasks::create`], but marks the task as queued. The caller puts its key on the run
+    /// queue.
     #[inline]
     pub(crate) fn create_queued(
         &mut self,
@@ -141,7 +147,7 @@ impl Tasks {
         self.insert(Tenant::Task(record))
     }
 
-    /// A task that was cancelled before it was born: its loop or its group is ending.
+    /// Creates a task that is cancelled from the start, because its loop or its group is ending.
     pub(crate) fn create_cancelled(
         &mut self,
         reason: CancelReason,
@@ -177,13 +183,13 @@ impl Tasks {
         number
     }
 
-    /// As if so many tasks had been created: serials wrap in a test without a million of them.
+    /// Skips numbers, so that a test can make serials wrap without creating a million tasks.
     #[cfg(test)]
     pub(crate) fn skip_numbers(&mut self, count: u64) {
         self.next_number = self.next_number.after(count);
     }
 
-    /// The number that no task has had.
+    /// The number of the next task.
     pub(crate) fn number_to_come(&self) -> TaskNumber {
         self.next_number
     }
@@ -206,7 +212,7 @@ impl Tasks {
         next.number().saturating_sub(u64::from(next.serial().since(serial)))
     }
 
-    /// For wakers alone: serials repeat.
+    /// For wakers only, because serials repeat.
     pub(crate) fn serial_is(&self, slot: u32, serial: Serial) -> bool {
         self.slots.get(slot as usize).is_some_and(|slot| slot.tenancy.serial() == serial)
     }
@@ -215,7 +221,8 @@ impl Tasks {
         self.living
     }
 
-    /// Arrow 2, for a slot that was popped from the run queue; `None` if it has nothing to do any more.
+    /// Arrow 2, for a slot that was popped from the run queue. Returns `None` if the slot has
+    /// nothing left to do.
     pub(crate) fn begin(&mut self, key: WakerKey) -> Option<Step> {
         let entry = &mut self.slots[key.slot() as usize];
         entry.tenancy.unqueue();
@@ -233,7 +240,8 @@ impl Tasks {
         None
     }
 
-    /// As [`Tasks::begin`], for the first of the run queue, which stays there if it is not simply to be polled.
+    /// Like [`Tasks::begin`], for the first key of the run queue. Returns `None`, and leaves the
+    /// slot queued, if the task is not simply to be polled.
     #[inline]
     pub(crate) fn begin_poll(&mut self, key: WakerKey) -> Option<(WakerKey, Option<BoxedJob>)> {
         let entry = self.slots.get_mut(key.slot() as usize)?;
@@ -245,7 +253,7 @@ impl Tasks {
         }
         if record.phase == Phase::Main {
             entry.tenancy.unqueue();
-            // Main is another tenant in each run, and may have been queued in the last one.
+            // Main is another tenant in each run, and the key may be from the last one.
             return Some((key.with_serial(entry.tenancy.serial()), None));
         }
         None
@@ -260,7 +268,8 @@ impl Tasks {
         }
     }
 
-    /// Arrow 2, for a child that was popped from its group's ready list. The second says that it is to be dropped.
+    /// Arrow 2, for a child that was popped from its group's ready list. The flag says whether to
+    /// drop the child instead of polling it.
     pub(crate) fn begin_child(&mut self, slot: u32) -> Option<(Serial, bool)> {
         let entry = &mut self.slots[slot as usize];
         entry.tenancy.unqueue();
@@ -324,7 +333,7 @@ impl Tasks {
         Ended { joiner, is_awaited, unclaimed }
     }
 
-    /// The ready list that named the slot is gone.
+    /// Clears the queued mark of a slot whose ready list is gone.
     pub(crate) fn unqueue(&mut self, slot: u32) {
         self.slots[slot as usize].tenancy.unqueue();
         self.free_if_unused(slot);
@@ -357,7 +366,8 @@ impl Tasks {
         }
     }
 
-    /// Marks the task for cancellation. `true`: it was not marked, so its slot must be queued.
+    /// Marks the task for cancellation. Returns `true` if it was not marked yet, so that its slot
+    /// must be queued.
     pub(crate) fn mark_cancelled(&mut self, slot: u32, reason: CancelReason) -> bool {
         match self.record(slot) {
             Some(record) if matches!(record.phase, Phase::Waiting | Phase::Running) => {
@@ -367,7 +377,7 @@ impl Tasks {
         }
     }
 
-    /// The handle asks for the output. If it gets it, it has given the slot up.
+    /// Takes the output for the task's handle. If there is one, the handle has given its slot up.
     pub(crate) fn take_output(&mut self, slot: u32) -> Joined {
         let entry = &mut self.slots[slot as usize];
         let queued = entry.tenancy.is_queued();
@@ -387,7 +397,7 @@ impl Tasks {
         Joined::Output(job)
     }
 
-    /// The output of a task that is done, where it lies.
+    /// The output of a task that is done, in its place.
     pub(crate) fn output(&self, slot: u32) -> Option<&dyn Any> {
         let record = self.get(slot).filter(|record| record.phase == Phase::Done)?;
         record.job.as_ref()?.as_ref().get_ref().peek()
@@ -397,7 +407,7 @@ impl Tasks {
         self.get(slot).is_some_and(|record| record.phase == Phase::Panicked)
     }
 
-    /// The handle asks why there is no output, and gives the slot up.
+    /// Takes the reason why there is no output. The handle gives its slot up.
     pub(crate) fn take_failure(&mut self, slot: u32) -> Failure {
         let task = Some(self.label(slot));
         let cause = match (self.panics.remove(slot), self.get(slot)) {
@@ -419,7 +429,7 @@ impl Tasks {
         }
     }
 
-    /// What an ended task still holds, when its handle goes, or its loop.
+    /// The remains of an ended task, once its handle or its loop goes.
     pub(crate) fn unclaimed(&mut self, slot: u32) -> Unclaimed {
         let Some(record) = self.record(slot) else { return Unclaimed::Nothing };
         match record.phase {
@@ -451,7 +461,7 @@ impl Tasks {
         }
     }
 
-    /// The task, which has a name, serves the connection with `peer`.
+    /// Notes that the task, which has a name, serves the connection with `peer`.
     pub(crate) fn set_peer(&mut self, slot: u32, peer: Peer) {
         if let Some(name) = self.names.get_mut(slot) {
             name.peer = Some(peer);
@@ -465,7 +475,7 @@ impl Tasks {
         }
     }
 
-    /// That of a cleaner is its owner's.
+    /// The label of the task. A cleaner has the label of its owner.
     pub(crate) fn label(&self, slot: u32) -> TaskLabel {
         let slot = self.cleaned_task(slot);
         let (name, peer) = match self.names.get(slot) {
@@ -479,8 +489,8 @@ impl Tasks {
         TaskLabel { name, number, place, peer, is_call }
     }
 
-    /// The task that created the one in `slot`, if it is still there. Whoever has its slot after it was created after its
-    /// child, and so has a larger number.
+    /// The task that created the one in `slot`, if it still exists. A later tenant of the parent's
+    /// slot was created after the child, so it has a larger number.
     pub(crate) fn parent(&self, slot: u32) -> Option<u32> {
         let parent = self.get(slot)?.parent;
         let is_older = || self.number(parent) < self.number(slot);
@@ -497,12 +507,13 @@ impl Tasks {
         self.get(slot).is_some_and(|record| !record.phase.has_ended())
     }
 
-    /// The slots of all tasks, ended ones with a handle included, main first.
+    /// The slots of all tasks, main first, including ended ones with a handle.
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> + '_ {
         self.records().filter(|(_, record)| !record.has(Flags::IS_CLEANER)).map(|(slot, _)| slot)
     }
 
-    /// The slots of those that the end of the loop cancels: a child goes with its group, and cleanups are shielded.
+    /// The slots of the tasks that the end of the loop cancels. Children end with their group, and
+    /// cleaners are shielded.
     pub(crate) fn all_but_children(&self) -> impl Iterator<Item = u32> + '_ {
         let is_own = |record: &Record| !record.has(Flags::IS_CLEANER) && record.child().is_none();
         self.records().filter(move |(_, record)| is_own(record)).map(|(slot, _)| slot)
@@ -519,7 +530,7 @@ impl Tasks {
         self.get(slot).is_some_and(|record| record.has(Flags::HAS_HANDLE))
     }
 
-    /// Where the wakes of the tenant go, if that is a ready list.
+    /// The entry on a ready list to which the wakes of the tenant go, if it has one.
     pub(crate) fn member(&self, slot: u32) -> Option<Member> {
         match &self.slots.get(slot as usize)?.tenant {
             Tenant::Task(record) => record.child(),
@@ -527,12 +538,12 @@ impl Tasks {
         }
     }
 
-    /// Where a child's wakes go, while it has not ended.
+    /// The member of a group to which a child's wakes go, until the child ends.
     pub(crate) fn child(&self, slot: u32) -> Option<Member> {
         self.get(slot).and_then(Record::child)
     }
 
-    /// The child's group has gone before its cleanups: it is a task of the loop's from now on.
+    /// Makes a child that still cleans up a task of the loop, because its group is gone.
     pub(crate) fn adopt(&mut self, slot: u32) {
         if let Some(record) = self.record(slot) {
             record.member = Member::NONE;

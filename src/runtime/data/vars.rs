@@ -146,7 +146,7 @@ impl Vars {
     }
 }
 
-/// The contexts of all tasks, by their slots. Costs nothing as long as no variable was set.
+/// The contexts of all tasks, by their slots. Costs nothing until a variable is set.
 #[derive(Default)]
 pub(crate) struct VarTable {
     of_task: Vec<Vars>,
@@ -206,7 +206,7 @@ impl VarTable {
         mem::replace(self.of(slot), vars)
     }
 
-    /// At the end of the loop.
+    /// Empties the table at the end of the loop.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Vars> + '_ {
         self.of_task.drain(..)
     }

@@ -1,8 +1,8 @@
 //! Waiters: whom to wake, in eight bytes.
 //!
 //! A timer, a direction of a socket and the handle of a task each store a waiter. For one of our
-//! tasks it is the key of its waker. The waker of another executor or combinator
-//! (`FuturesUnordered`, a host) is kept in a slab, and the waiter is its index. Cloning, waking and
+//! tasks, the waiter is the key of its waker. The waker of another executor or combinator
+//! (`FuturesUnordered`, a host) is in a slab, and the waiter is its index. Cloning, waking and
 //! dropping such a waker runs user code, so that happens outside of the loop's state.
 
 use std::mem;
@@ -11,7 +11,7 @@ use std::task::Waker;
 use super::key::{self, FOREIGN_INDEX, NO_INDEX, Serial, WakerKey};
 use super::room::Slots;
 
-/// The bits of each of the two numbers of an entry.
+/// The bits of the list and of the index of an entry.
 const ENTRY_BITS: u32 = 26;
 
 /// No waiter, a key, the index of a stored waker, or an entry of a ready list.
@@ -20,7 +20,7 @@ const ENTRY_BITS: u32 = 26;
 pub(crate) struct Waiter(WakerKey);
 
 impl Waiter {
-    /// The key 0 belongs to no task: no loop has the index 0.
+    /// The key 0, which belongs to no task: no loop has the index 0.
     pub(crate) const NOBODY: Self = Self(WakerKey::from_word(0));
 
     pub(crate) fn of_key(key: WakerKey) -> Self {
@@ -70,7 +70,7 @@ impl Waiter {
     }
 }
 
-/// The wakers of other executors that wait for something of this loop.
+/// The wakers of other executors that wait for something in this loop.
 #[derive(Default)]
 pub(crate) struct ForeignWakers {
     wakers: Slots<Waker>,
@@ -91,12 +91,12 @@ impl ForeignWakers {
         Waiter::foreign(self.wakers.insert(waker))
     }
 
-    /// At the end of the loop: empties the store. Remaining waiters then wake nothing.
+    /// Empties the store at the end of the loop. Remaining waiters then wake nothing.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waker> + use<> {
         self.wakers.take().into_iter().map(|(_, waker)| waker)
     }
 
-    /// Takes the waker that `waiter` stands for, if it is a foreign one, out of the store.
+    /// If `waiter` is a foreign one, takes its waker out of the store.
     pub(crate) fn take(&mut self, waiter: Waiter) -> Option<Waker> {
         waiter.foreign_index().and_then(|index| self.wakers.try_remove(index))
     }

@@ -1,10 +1,13 @@
-//! The children of a task group: tasks whose futures lie in the group, and are polled inside the poll of whoever awaits it.
+//! The children of a task group: tasks whose futures are in the group. The poll of the task that
+//! awaits the group polls them.
 //!
-//! A child has a slot, a name, a place, a parent and a handle like any task. Its wakes put it on the group's ready list and
-//! wake whoever polled the group last, as with the members of a `gather`. While it is polled or dropped it is the current task.
-//! The body of the group is a member without a name: it runs as the task that awaits the group.
+//! A child has a slot, a name, a place, a parent and a handle like any task. Its wakes put it on
+//! the group's ready list, and wake the task that polled the group last, as with the members of a
+//! `gather`. While a child is polled or dropped, it is the current task. The body of the group is a
+//! member without a name: it runs as the task that awaits the group.
 //!
-//! What a future of a child is, a `J`, is the group's affair. It is taken out of its entry while user code runs in it.
+//! Only the group knows what `J`, the future of a child, is. The group takes it out of its entry
+//! while user code runs in it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -27,37 +30,38 @@ use crate::runtime::scope::{self, Scope};
 use crate::runtime::state::{Outer, State};
 use crate::runtime::threads::registry;
 
-/// Stands for the body in the ready list, in place of a child's index.
+/// Marks the body in the ready list, in place of a child's index.
 const BODY: u32 = NO_SLOT;
 
-/// In the ready list, in place of a child's slot: its cleanups are done. Entries without any slot may be there too, of a watch
-/// that had this list before.
+/// Marks a child whose cleanups are done, in place of its slot in the ready list. The list may also
+/// contain entries without a slot, from a watch that had this list before.
 const CLEANED: u32 = NO_SLOT - 1;
 
 const ELSEWHERE: &str = "use it where it was polled first";
 
-/// The children of one group that have not ended, and its ready list.
+/// The children of one group that have not ended, and the group's ready list.
 pub(crate) struct Children<J> {
     /// The slot is that of the ready list.
     key: HandleKey,
     body: u32,
     scope_of_body: Scope,
     entries: RefCell<Slots<Entry<J>>>,
-    /// How many run, and how many may.
+    /// How many children run, and how many may.
     running: Cell<usize>,
     limit: Cell<usize>,
-    /// Those that are to run when others have ended.
+    /// Children that run once others have ended.
     held: RefCell<VecDeque<Held>>,
-    /// Counts all children, to tell one tenant of an entry from the next.
+    /// The number of children created so far. It tells one tenant of an entry from the next.
     created: Cell<u64>,
 }
 
 struct Entry<J> {
-    /// Somebody else may have it once the child has ended, which the group is told only in its next poll.
+    /// Another task may have this slot once the child has ended, because the group learns of the
+    /// end only in its next poll.
     slot: u32,
     number: u64,
     is_running: bool,
-    /// `None` while it is polled, and once it is gone.
+    /// `None` while the child is polled, and once its future is gone.
     job: Option<J>,
 }
 
@@ -66,16 +70,16 @@ struct Held {
     number: u64,
 }
 
-/// What a group is to do next.
+/// The next action of a group.
 pub(crate) enum Woken<J> {
-    /// To poll the body.
+    /// Poll the body.
     Body(BodyTurn),
-    /// To poll a child.
+    /// Poll a child.
     Child(ChildTurn, J),
-    /// To drop a child: it was cancelled.
+    /// Drop a child that was cancelled.
     Cancelled(ChildTurn, J),
-    /// The child with this index has ended, after its cleanups. If it failed, these are the failures
-    /// of the cleanups.
+    /// The child with this index has ended, after its cleanups. If it failed, these are the
+    /// failures of the cleanups.
     Ended(usize, Vec<FailedCleanup>),
 }
 
@@ -94,7 +98,7 @@ pub(crate) struct ChildTurn {
 }
 
 impl<J> Children<J> {
-    /// No children yet, on the loop that runs here; the body counts as woken.
+    /// A group without children, on the loop that runs here. The body counts as woken.
     #[track_caller]
     pub(crate) fn new(what: &str) -> Self {
         let key = new_list(what);
@@ -127,12 +131,12 @@ impl<J> Children<J> {
         }
     }
 
-    /// How many there are.
+    /// The number of children.
     pub(crate) fn len(&self) -> usize {
         self.entries.borrow().len()
     }
 
-    /// A new child. It runs as soon as the limit lets it.
+    /// Creates a child. It runs as soon as the limit allows.
     pub(crate) fn create(&self, job: J, place: Place) -> TaskHandle {
         let number = self.created.replace(self.created.get() + 1);
         let entry = Entry { slot: NO_SLOT, number, is_running: false, job: Some(job) };
@@ -158,7 +162,7 @@ impl<J> Children<J> {
 
     fn hold(&self, child: Held) {
         let (mut held, entries) = (self.held.borrow_mut(), self.entries.borrow());
-        // Those that were cancelled while they were held may not pile up.
+        // Children that were cancelled while they were held must not pile up.
         if held.len() > 2 * entries.len() {
             let is_there = |Held { index, number }: &Held| {
                 entries.get(*index).is_some_and(|entry| entry.number == *number)
@@ -168,10 +172,11 @@ impl<J> Children<J> {
         held.push_back(child);
     }
 
-    /// To queue it can wake whoever awaits the group, which may be the code of others.
+    /// Queueing may wake the group's waiter, which can run foreign code, so no entry is borrowed
+    /// then.
     fn start(&self, index: usize, number: u64) {
         let mut entries = self.entries.borrow_mut();
-        // It may have been cancelled while it was held.
+        // The child may have been cancelled while it was held.
         let entry = entries.get_mut(index).filter(|entry| entry.number == number);
         let Some(Entry { slot, is_running, .. }) = entry else { return };
         let slot = *slot;
@@ -180,14 +185,14 @@ impl<J> Children<J> {
         self.running.set(self.running.get() + 1);
         let member = self.member(index);
         self.with(|state, _| {
-            // Or cancelled and cleaned up, and somebody else may have its slot.
+            // It may also have been cancelled and cleaned up, and another task may have its slot.
             if state.tasks.child(slot) == Some(member) {
                 state.queue(slot);
             }
         });
     }
 
-    /// A task that is cancelled already, where the group takes no more children.
+    /// Creates a task that is cancelled from the start, for a group that takes no more children.
     pub(crate) fn create_cancelled(&self, place: Place) -> TaskHandle {
         self.with(|state, _| {
             let (reason, parent) = (CancelReason::GroupCancelled, state.current);
@@ -196,7 +201,7 @@ impl<J> Children<J> {
         })
     }
 
-    /// From now on so many may run at once.
+    /// Sets how many children may run at once.
     pub(crate) fn set_limit(&self, limit: usize) {
         self.limit.set(limit);
         self.start_held();
@@ -213,13 +218,14 @@ impl<J> Children<J> {
         }
     }
 
-    /// Marks all for cancellation: each is dropped in its turn.
+    /// Marks all children for cancellation. Each is dropped in its turn.
     pub(crate) fn cancel_all(&self) {
         let children: Vec<_> = {
             let entries = self.entries.borrow();
             entries.iter().map(|(index, entry)| (entry.slot, self.member(index))).collect()
         };
-        // That of a group that has ended is legal anywhere.
+        // Without children this is legal on any thread, so that a group that has ended can be
+        // cancelled anywhere.
         if children.is_empty() {
             return;
         }
@@ -232,18 +238,18 @@ impl<J> Children<J> {
         });
     }
 
-    /// Lets the group be polled, without a turn for any child.
+    /// Wakes the group without giving a child its turn.
     pub(crate) fn wake_group(&self) {
         let HandleKey { run, slot: list } = self.key;
         with_loop(run, |state| state.wake_member(NO_SLOT, Member { list, index: BODY })).ok();
     }
 
-    /// How many are to have a turn.
+    /// How many entries of the ready list wait for a turn.
     pub(crate) fn woken(&self) -> usize {
         self.with(|state, list| state.ready_lists[list as usize].ready.len())
     }
 
-    /// What was woken first.
+    /// Takes the first entry off the ready list.
     pub(crate) fn next_woken(&self) -> Option<Woken<J>> {
         loop {
             match self.with(State::next_woken_of_group)? {
@@ -273,7 +279,7 @@ impl<J> Children<J> {
         self.entries.borrow_mut().get_mut(index)?.job.take()
     }
 
-    /// The child waits.
+    /// The child waits, so its turn ends.
     #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
     pub(crate) fn suspend(&self, turn: ChildTurn, job: J) {
         let ChildTurn { key, index, outer } = turn;
@@ -290,8 +296,8 @@ impl<J> Children<J> {
         }
     }
 
-    /// The child's future is gone, and its turn over. It has ended, unless it has cleanups: then its
-    /// index is returned, and [`Woken::Ended`] follows.
+    /// The child's turn ends, and its future is gone. If it has cleanups, it has not ended yet:
+    /// this returns its index, and [`Woken::Ended`] follows.
     #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
     pub(crate) fn end(&self, turn: ChildTurn, ending: Ending) -> Option<usize> {
         let ChildTurn { key, index, outer } = turn;
@@ -322,23 +328,24 @@ impl<J> Children<J> {
         wait_for(self.key, cx);
     }
 
-    /// Whether somebody holds the handle of the child whose turn it is.
+    /// Whether the child whose turn it is has a handle.
     pub(crate) fn has_handle(&self, turn: &ChildTurn) -> bool {
         self.with(|state, _| state.tasks.has_handle(turn.key.slot()))
     }
 
-    /// Names the current task.
+    /// The label of the current task.
     pub(crate) fn label(&self) -> TaskLabel {
         self.with(|state, _| state.tasks.label(state.current))
     }
 
-    /// Drops the body by `f`, in its scope.
+    /// Calls `f`, which drops the body, in the body's scope.
     pub(crate) fn drop_body<R>(&self, f: impl FnOnce() -> R) -> R {
         let _entered = self.scope_of_body.enter();
         f()
     }
 
-    /// The group goes before its children: takes their futures out, to be dropped one by one.
+    /// Takes out the futures of all children, to be dropped one by one, when the group goes before
+    /// them.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = (Abandoned, Option<J>)> + use<J> {
         let (key, entries) = (self.key, self.entries.borrow_mut().take());
         entries.into_iter().map(move |(index, Entry { slot, job, .. })| {
@@ -359,8 +366,8 @@ pub(crate) struct Abandoned {
 }
 
 impl Abandoned {
-    /// Drops its future by `f`; what that leaves is the enclosing task's, behind the child's own cleanups, and the child's in
-    /// reports.
+    /// Calls `f`, which drops the child's future. Cleanups that the drop leaves belong to the
+    /// enclosing task, start after the child's own cleanups, and name the child in reports.
     pub(crate) fn end<R>(self, f: impl FnOnce() -> R) -> R {
         let Self { key: key @ HandleKey { run, slot }, member } = self;
         let _entered = Scope::new().enter();
@@ -387,7 +394,7 @@ impl Abandoned {
     }
 }
 
-/// What was woken, as the state knows it.
+/// A woken entry, as the state knows it.
 enum Next {
     Body(WakerKey),
     Child { turn: ChildTurn, is_cancelled: bool },
@@ -423,12 +430,13 @@ impl State {
         None
     }
 
-    /// Tells its group that a child has ended after its cleanups.
+    /// Tells the group that a child has ended after its cleanups.
     pub(crate) fn tell_group(&mut self, member: Member) {
         self.wake_member(CLEANED, member);
     }
 
-    /// The child's future is gone, and soon its group. If it has cleanups, it belongs to the loop until they are done.
+    /// The child's future is gone, and its group is about to go. If the child still has cleanups,
+    /// it belongs to the loop until they have ended.
     fn end_abandoned(&mut self, slot: u32, member: Member) {
         if self.tasks.child(slot) != Some(member) {
             return;
@@ -442,7 +450,7 @@ impl State {
         }
     }
 
-    /// The futures of all children are gone.
+    /// Frees the group's slots once the futures of all children are gone.
     fn disband_group(&mut self, list: u32, body: u32) {
         drop(self.tasks.remove(body));
         let failed = self.cleaning.take_failed_of_group(list);
@@ -469,7 +477,7 @@ impl ChildTurn {
         self.drop(|| context::with_waker(self.key, f))
     }
 
-    /// Calls `f`, which drops what is left of the child.
+    /// Calls `f`, which drops the rest of the child.
     #[expect(clippy::unused_self, reason = "it is the child's turn")]
     pub(crate) fn drop<R>(&self, f: impl FnOnce() -> R) -> R {
         scope::outside(f)
@@ -500,7 +508,7 @@ mod tests {
         with(|state| state.tasks.slots.len()).unwrap_or(0)
     }
 
-    /// Polls each child that was woken, which goes on waiting, and ends those that were cancelled.
+    /// Polls each woken child, which keeps waiting, and ends the cancelled ones.
     fn take_turns(children: &Children<()>) {
         while let Some(woken) = children.next_woken() {
             match woken {

@@ -1,7 +1,8 @@
-//! Cleaning: how cleanups are accepted, how they are run, and how they are cut off.
+//! Cleaning: how the loop accepts cleanups, runs them, and cuts them off.
 //!
-//! A cleanup that may begin gets a cleaner: a task of its own, which polls it with the cleanup's owner as the current task, and
-//! then the next one that waited for it. Nobody has its handle, so no `cancel` reaches it; only the limit of time cuts it off.
+//! A cleanup that may begin gets a cleaner: a task of its own, which polls it with the cleanup's
+//! owner as the current task. The cleaner then runs the next cleanup that waited for this one. No
+//! code has the cleaner's handle, so no `cancel` reaches it. Only the time limit cuts it off.
 
 use std::any::Any;
 use std::mem;
@@ -25,11 +26,11 @@ use crate::runtime::scope;
 use crate::runtime::state::State;
 use crate::runtime::threads::registry;
 
-/// So many cleanups that need not wait are done in one poll; then others have their turn.
+/// The most cleanups without a wait that one poll runs, before other tasks have their turn.
 const CLEANUPS_MAX: usize = 64;
 
-/// Says that a cleanup cannot run, because its guard went where its loop does not run.
-/// The hook of its own loop is told, as long as that lives.
+/// Reports a cleanup that cannot run, because its guard was dropped where its loop does not run.
+/// The report goes to the hook of its own loop, as long as that loop exists.
 pub(crate) fn report_skipped(guard: HandleKey, place: Place) {
     let report = Skipped(place);
     if with_loop(guard.run, |_| ()).is_err() {
@@ -37,7 +38,7 @@ pub(crate) fn report_skipped(guard: HandleKey, place: Place) {
     }
 }
 
-/// Reported where it is dropped: at home or, if that has gone, here.
+/// Reports when it is dropped: in its own loop or, if that has gone, here.
 struct Skipped(Place);
 
 impl Drop for Skipped {
@@ -46,7 +47,7 @@ impl Drop for Skipped {
     }
 }
 
-/// Its time was up, unless somebody is in a hurry.
+/// Reports a cleanup that was cut off, because its time was up or for the reason `why_hurried`.
 fn report_cut_off(owner: Option<&TaskLabel>, origin: Origin, why_hurried: Option<&'static str>) {
     match origin {
         Origin::Guard(place) => report_unhandled(Unhandled::cut_off(owner, place, why_hurried)),
@@ -56,18 +57,18 @@ fn report_cut_off(owner: Option<&TaskLabel>, origin: Origin, why_hurried: Option
 }
 
 impl State {
-    /// Whose cleanup is left now, in reports.
+    /// The task that reports name for a cleanup that is left now.
     pub(super) fn label_of_cleanup(&self) -> TaskLabel {
         let child = self.cleaning.dropped_child.clone();
         child.unwrap_or_else(|| self.tasks.label(self.cleanup_owner()))
     }
 
-    /// To whom a guard that is dropped now leaves its cleanup.
+    /// The task to which a guard that is dropped now leaves its cleanup.
     pub(super) fn cleanup_owner(&self) -> u32 {
         if self.current == NO_SLOT { MAIN } else { self.current }
     }
 
-    /// Why the current task may leave no cleanup, if it may not.
+    /// Why the current task may not leave a cleanup, or `None` if it may.
     pub(super) fn refuses_cleanup(&self) -> Option<TooLate> {
         let owner = self.cleanup_owner();
         let over = if self.cleaning.is_over {
@@ -82,7 +83,8 @@ impl State {
         Some(self.cleaning.why_hurried.map_or(over, TooLate::Hurried))
     }
 
-    /// Accepts a cleanup of the current task; or of the cleanup that runs as that task, which has not ended before.
+    /// Accepts a cleanup of the current task. If another cleanup runs as that task, the new one is
+    /// its child, and that one ends after it.
     pub(super) fn accept_cleanup(
         &mut self,
         future: BoxedCleanup,
@@ -92,7 +94,7 @@ impl State {
         let owner = self.cleanup_owner();
         let child = self.cleaning.dropped_child.clone();
         let parent = (self.cleanup != NO_SLOT).then_some(self.cleanup);
-        // Those that leave one another share one limit.
+        // Cleanups that leave one another share one limit.
         let limit = self.clock.now().saturating_add(self.cleaning.timeout);
         self.cleaning.accepted += 1;
         let ticket = self.cleaning.accepted;
@@ -121,7 +123,7 @@ impl State {
         }
     }
 
-    /// A new task runs the cleanup `index` of `owner`.
+    /// Creates a task that runs the cleanup `index` of `owner`.
     fn start_cleaner(&mut self, owner: u32, index: u32) {
         let Some(cleanups) = self.cleaning.of_tasks.get_mut(owner) else { return };
         let place = cleanups.place(index).unwrap_or_else(Location::caller);
@@ -137,8 +139,9 @@ impl State {
         cleanups.begin(index, |deadline| deadline <= clock.now())
     }
 
-    /// The future of a cleanup is gone. Returns the next ones for its cleaner, which is the current task; where there is time
-    /// for cleanups, that is one at most, and others get their own.
+    /// The future of a cleanup is gone. Returns the next cleanups for its cleaner, which is the
+    /// current task. As long as the owner has time for cleanups, that is one at most, and others
+    /// get cleaners of their own.
     fn finish_cleanup(&mut self, owner: u32, index: u32) -> Vec<u32> {
         let cleaner = self.current;
         let Some(cleanups) = self.cleaning.of_tasks.get_mut(owner) else { return Vec::new() };
@@ -167,7 +170,7 @@ impl State {
         ready
     }
 
-    /// One of the things that `wait` waits for has come.
+    /// Tells `wait` that one of the things that it waits for has ended.
     pub(super) fn tell_wait(&mut self, wait: u32) {
         let waiter = self.cleaning.waits.tell(wait);
         self.wake(waiter);
@@ -176,7 +179,7 @@ impl State {
     fn end_cleaning(&mut self, owner: u32) {
         let Some(cleanups) = self.cleaning.of_tasks.remove(owner) else { return };
         self.tasks.set_has_cleanups(owner, false);
-        // What the owner's output leaves when it is dropped now is no affair of the cleaner.
+        // The drop of the owner's output may leave cleanups, and they are not the cleaner's.
         self.current = NO_SLOT;
         if let Some(ending) = cleanups.ending {
             let child = self.tasks.child(owner);
@@ -188,8 +191,9 @@ impl State {
         }
     }
 
-    /// Keeps a cleanup's failure for the code that will learn how `owner` has ended. Leaves it where
-    /// that code does not exist, or gets an output, which has no room for it.
+    /// Keeps a cleanup's failure for the code that will learn how `owner` has ended. Leaves it in
+    /// `failed` if no such code exists, or if that code gets an output, which has no room for a
+    /// failure.
     fn keep_failure(&mut self, owner: u32, failed: &mut Option<FailedCleanup>) {
         let Some(cleanups) = self.cleaning.of_tasks.get_mut(owner) else { return };
         let is_awaited = match cleanups.ending {
@@ -202,7 +206,8 @@ impl State {
         }
     }
 
-    /// `owner` is about to end: its failures go to its group or its handle, if these still exist.
+    /// `owner` is about to end. Its failures go to its group or its handle, if these still exist,
+    /// and otherwise into reports.
     fn pass_on_failures(&mut self, owner: u32, ending: &Ending, failed: Vec<FailedCleanup>) {
         if failed.is_empty() {
             return;
@@ -217,13 +222,15 @@ impl State {
         }
     }
 
-    /// The handle of a task without output takes the reason, with what the cleanups failed with.
+    /// Takes the reason why a task has no output, for its handle, together with the failures of its
+    /// cleanups.
     pub(super) fn take_failure(&mut self, slot: u32) -> Failure {
         let cleanups = self.cleaning.failed_of_tasks.remove(slot).unwrap_or_default();
         Failure { cleanups, ..self.tasks.take_failure(slot) }
     }
 
-    /// Allows the task in `slot` no more cleanups, and drops those that it has, with all that these have left.
+    /// Allows the task in `slot` no more cleanups. Drops the ones that it has left, and all that
+    /// these have left.
     pub(crate) fn cut_off(&mut self, slot: u32) {
         self.tasks.hurry(slot);
         let Some(cleanups) = self.cleaning.of_tasks.get(slot) else { return };
@@ -232,7 +239,7 @@ impl State {
         }
     }
 
-    /// As [`State::cut_off`], for all tasks; errands are cut off too.
+    /// Like [`State::cut_off`], for all tasks. Cuts errands off too.
     pub(crate) fn cut_off_all(&mut self) {
         self.cleaning.is_over = true;
         self.cut_off_errands();
@@ -245,7 +252,8 @@ impl State {
 /// Runs cleanups of one task, one after another.
 struct Cleaner {
     owner: u32,
-    /// Those that it is to run: the last one is the current one, or comes next. More than one only where they are cut off.
+    /// The cleanups to run. The last one is current, or comes next. There is more than one only
+    /// when they are cut off.
     ready: Vec<u32>,
     current: Option<Current>,
 }
@@ -253,7 +261,7 @@ struct Cleaner {
 struct Current {
     future: BoxedCleanup,
     origin: Origin,
-    /// Whose it is in reports, if not its owner's.
+    /// The task that reports name, if it is not the owner.
     child: Option<TaskLabel>,
     /// Armed when the cleanup has to wait.
     limit: Option<Timer>,
@@ -267,7 +275,7 @@ impl Current {
 }
 
 impl Cleaner {
-    /// Polls a cleanup, as its owner, and reports what becomes of it. Ready when it is over.
+    /// Polls a cleanup as its owner, and reports its failure. Ready when the cleanup is over.
     fn poll_current(&mut self, index: u32, cx: &mut Context<'_>) -> Poll<()> {
         let owner = self.owner;
         if self.current.is_none() {
@@ -302,7 +310,7 @@ impl Cleaner {
         }
     }
 
-    /// The cleanup is over: the next ones take its place.
+    /// The cleanup is over, so the next ones take its place.
     fn finish(&mut self, index: u32) {
         let next = with(|state| state.finish_cleanup(self.owner, index));
         self.ready.pop();
@@ -324,7 +332,7 @@ impl Future for Cleaner {
     }
 }
 
-/// Cut off: what is left is dropped, and reported.
+/// The cleaner was cut off: drops and reports its remaining cleanups.
 impl Drop for Cleaner {
     fn drop(&mut self) {
         let owner = self.owner;
@@ -343,7 +351,8 @@ impl Drop for Cleaner {
     }
 }
 
-/// Calls `f` with `owner` as the current task, for the cleaner, which is it now; what `f` leaves belongs to the cleanup `index`.
+/// Calls `f` with `owner` as the current task in place of the cleaner. Cleanups that `f` leaves
+/// belong to the cleanup `index`.
 fn as_owner<R>(owner: u32, index: u32, f: impl FnOnce() -> R) -> R {
     let cleaner = with(|state| {
         state.cleanup = index;
@@ -357,13 +366,13 @@ fn as_owner<R>(owner: u32, index: u32, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whose cleanup it is, in reports.
+/// The task that reports name for the cleanup.
 fn label_of(child: Option<TaskLabel>, owner: u32) -> Option<TaskLabel> {
     child.or_else(|| with(|state| state.tasks.label(owner)))
 }
 
-/// A cleanup of `owner` has failed. The code that awaits `owner` sees that or, without such code, the
-/// hook does.
+/// A cleanup of `owner` has failed. The failure goes to the code that awaits `owner` or, without
+/// such code, to the hook.
 fn fail(owner: u32, child: Option<TaskLabel>, origin: Origin, cause: CleanupCause) {
     let failed = FailedCleanup { task: label_of(child, owner), place: origin.place(), cause };
     let mut failed = Some(failed);
@@ -378,7 +387,7 @@ pub(super) fn report_and_discard(owner: Option<&TaskLabel>, origin: Origin, payl
     context::discard(payload);
 }
 
-/// Ready when a cleanup has had its time.
+/// Ready when the time limit of a cleanup has passed.
 fn poll_limit(limit: &mut Option<Timer>, owner: u32, index: u32, cx: &Context<'_>) -> Poll<()> {
     if let Some(timer) = limit {
         return timer.poll(cx, "cleanup");
@@ -391,7 +400,8 @@ fn poll_limit(limit: &mut Option<Timer>, owner: u32, index: u32, cx: &Context<'_
     Timer::poll_in(limit, When::At(deadline.unwrap_or(0)), cx, "cleanup")
 }
 
-/// Keeps what makes a cleanup in the loop, so that its guard holds no more than a key. `None`: no loop runs here.
+/// Keeps the closure that makes a cleanup in the loop, so that its guard holds only a key. Returns
+/// `None` if no loop runs here.
 pub(crate) fn keep_maker(maker: Box<dyn Any>) -> Option<HandleKey> {
     let mut maker = Some(maker);
     with(|state| {
@@ -402,13 +412,13 @@ pub(crate) fn keep_maker(maker: Box<dyn Any>) -> Option<HandleKey> {
     .flatten()
 }
 
-/// Takes it back. `None`: its loop does not run here, or has ended.
+/// Takes the closure back. Returns `None` if its loop does not run here, or has ended.
 pub(crate) fn take_maker(key: HandleKey) -> Option<Box<dyn Any>> {
     let take = |state: &mut State| state.cleaning.makers.try_remove(key.slot as usize);
     with_loop(key.run, take).ok().flatten().flatten()
 }
 
-/// Drops it at home, on behalf of a guard that cannot use it.
+/// Drops the closure in its own loop, for a guard that cannot use it.
 pub(crate) fn drop_maker(key: HandleKey) {
     registry::send_home(key.run, move || drop(take_maker(key)));
 }

@@ -1,5 +1,5 @@
-//! The context variables of the task that runs now, as the rest of the crate uses them; or those of a call that a task has
-//! handed to a thread without a loop.
+//! The context variables of the task that runs now, for the rest of the crate. On a thread without
+//! a loop, a call that a task has sent there takes the place of the task.
 
 use std::cell::Cell;
 use std::mem;
@@ -11,11 +11,11 @@ use crate::runtime::data::vars::{ThreadsafeValues, Value, Values, VarId, Vars};
 use crate::runtime::state::State;
 
 thread_local! {
-    /// Of the call that runs on this thread, which has no loop.
+    /// The context of the call that runs on this thread, which has no loop.
     static OF_CALL: Cell<Option<Values>> = const { Cell::new(None) };
 }
 
-/// `None`: it is not set, or neither a task nor a call runs.
+/// The value of a variable. Returns `None` if it is not set, or if neither a task nor a call runs.
 pub(crate) fn var(var: VarId) -> Option<Value> {
     match with(|state| state.vars.get(state.current, var)) {
         Some(value) => value,
@@ -23,7 +23,8 @@ pub(crate) fn var(var: VarId) -> Option<Value> {
     }
 }
 
-/// Sets a variable of the task or call that runs now, and drops its former value. `false`: none runs.
+/// Sets a variable of the task or call that runs now, and drops the former value. Returns `false`
+/// if none runs.
 #[must_use]
 pub(crate) fn set_var(var: VarId, value: Value) -> bool {
     let mut value = Some(value);
@@ -37,12 +38,12 @@ pub(crate) fn set_var(var: VarId, value: Value) -> bool {
         Some(former) => former,
         None => with_vars_of_call(|vars| vars.set(var, value.take()?)).flatten(),
     };
-    // The former value is dropped here, and the new one if nothing runs: while the state is free.
+    // Drops the former value, or the new one if nothing runs, while the state is free.
     drop(former);
     value.is_none()
 }
 
-/// A copy of the context of the task or call that runs now; empty if none does.
+/// A copy of the context of the task or call that runs now, or an empty one if none does.
 pub(crate) fn copy_vars() -> Values {
     match with(|state| state.vars.copy(state.current)) {
         Some(values) => values,
@@ -50,7 +51,7 @@ pub(crate) fn copy_vars() -> Values {
     }
 }
 
-/// Of those, the ones that may go to another thread.
+/// A copy of the values that may go to another thread.
 pub(crate) fn copy_threadsafe_vars() -> ThreadsafeValues {
     let copy = |state: &mut State| {
         if state.vars.is_used() {
@@ -65,8 +66,8 @@ pub(crate) fn copy_threadsafe_vars() -> ThreadsafeValues {
     }
 }
 
-/// Calls `f`, which must not panic, with a context of its own, on a thread without a loop. Gives the payload of a panic in the
-/// drop of a value.
+/// Calls `f`, which must not panic, with a context of its own, on a thread without a loop. If the
+/// drop of a value panics, also returns the payload.
 pub(crate) fn with_vars<R>(vars: ThreadsafeValues, f: impl FnOnce() -> R) -> (R, Option<Payload>) {
     OF_CALL.set(Some(vars.into()));
     let result = f();
@@ -74,9 +75,9 @@ pub(crate) fn with_vars<R>(vars: ThreadsafeValues, f: impl FnOnce() -> R) -> (R,
     (result, drop_caught(vars))
 }
 
-/// Calls `f`, which must not run user code. `None`: no call runs here.
+/// Calls `f`, which must not run user code. Returns `None` if no call runs here.
 fn with_vars_of_call<R>(f: impl FnOnce(&mut Values) -> R) -> Option<R> {
-    // A thread that ends runs no call.
+    // Access fails only while the thread ends, when no call runs.
     OF_CALL
         .try_with(|of_call| {
             let mut vars = of_call.take()?;
@@ -88,36 +89,36 @@ fn with_vars_of_call<R>(f: impl FnOnce(&mut Values) -> R) -> Option<R> {
         .flatten()
 }
 
-/// Until this is dropped, the next task runs in a context that was chosen for it.
+/// Until this is dropped, a chosen context waits for the next task.
 #[must_use]
 pub(crate) struct ChosenVars(());
 
-/// Makes the task that is created next run in `vars`, and not in a copy of its creator's context.
+/// Makes the next new task run in `vars` instead of a copy of its creator's context.
 pub(crate) fn choose_vars(vars: Vars) -> ChosenVars {
     let mut vars = Some(vars);
-    // Where no loop runs, the creation says so.
+    // If no loop runs, the creation of the task reports that.
     let former = with(|state| state.vars.choose(vars.take()));
     drop(former);
     ChosenVars(())
 }
 
 impl Drop for ChosenVars {
-    /// The choice is still there if a closing loop has refused the task.
+    /// Clears the choice, which is still there if a closing loop has refused the task.
     fn drop(&mut self) {
         let refused = with(|state| state.vars.choose(None));
         drop(refused);
     }
 }
 
-/// Another context for the task that runs now, until dropped.
+/// While this exists, the task that runs now has another context.
 pub(crate) struct EnteredVars<'a> {
-    /// The task's own context meanwhile.
+    /// Holds the task's own context meanwhile.
     vars: &'a mut Vars,
     run: RunNumber,
     slot: u32,
 }
 
-/// Makes `vars` the context of the task that runs now. `None`: there is none.
+/// Makes `vars` the context of the task that runs now. Returns `None` if no task runs.
 #[must_use]
 pub(crate) fn enter_vars(vars: &mut Vars) -> Option<EnteredVars<'_>> {
     let entered = with(|state| {
@@ -134,7 +135,7 @@ pub(crate) fn enter_vars(vars: &mut Vars) -> Option<EnteredVars<'_>> {
 impl Drop for EnteredVars<'_> {
     fn drop(&mut self) {
         let Self { run, slot, vars } = self;
-        // Inside a step of a task its loop runs here.
+        // This exists only during a step of the task, when its loop runs here.
         with_loop(*run, |state| swap(state, *slot, vars)).ok();
     }
 }

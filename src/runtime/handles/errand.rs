@@ -1,8 +1,10 @@
-//! Errands: what a drop leaves to the loop itself, so that nobody who drops something waits for it.
+//! Errands: work that a drop leaves to the loop itself, so that the code that drops something does
+//! not wait for it.
 //!
-//! An errand is a task of its own. It has no handle and no owner, so no `cancel` reaches it; it may start while the loop is
-//! closing. It limits its own time ([`errand_time`]). The end of a run waits for the errands that are under way, side by side;
-//! where there is no time left, the errand is dropped where it waits, and its drop says what was not done.
+//! An errand is a task of its own. It has no handle and no owner, so no `cancel` reaches it, and it
+//! may start while the loop is closing. It limits its own time ([`errand_time`]). The end of a run
+//! waits for the errands that are under way, side by side. Once there is no time left, the loop
+//! drops the errand where it waits, and its drop reports what was not done.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,8 +19,8 @@ use crate::runtime::data::record::{CancelReason, Place};
 use crate::runtime::data::waiter::Waiter;
 use crate::runtime::state::State;
 
-/// Leaves `future` to this thread's loop, on behalf of the code at `place`. It is dropped at once where no loop runs, or the
-/// loop has no time left.
+/// Leaves `future` to this thread's loop, for the code at `place`. If no loop runs, or the loop has
+/// no time left, drops it at once.
 pub(crate) fn leave_errand(future: impl Future<Output = ()> + 'static, place: Place) {
     let mut future = Some(future);
     with(|state| {
@@ -35,7 +37,7 @@ pub(crate) fn leave_errand(future: impl Future<Output = ()> + 'static, place: Pl
     drop(future);
 }
 
-/// How long an errand that starts now may take.
+/// The time limit of an errand that starts now.
 pub(crate) fn errand_time() -> Nanos {
     with(|state| {
         let limit = state.cleaning.timeout;
@@ -44,12 +46,12 @@ pub(crate) fn errand_time() -> Nanos {
     .unwrap_or(0)
 }
 
-/// From now on the errands that are under way are awaited by [`poll_awaited_errands`], and by the end of the run.
+/// Makes [`poll_awaited_errands`], and the end of the run, wait for the errands that are under way.
 pub(crate) fn await_errands() {
     with(State::await_errands);
 }
 
-/// Ready when no errand is left that somebody awaits.
+/// Ready when all awaited errands have ended.
 pub(crate) fn poll_awaited_errands(cx: &Context<'_>) -> Poll<()> {
     let candidate = candidate(cx.waker());
     let is_set = with(|state| {
@@ -76,7 +78,7 @@ impl State {
         self.errands.close_batch(now, limit);
     }
 
-    /// Drops all errands soon, where they wait.
+    /// Cancels all errands, so that they are dropped soon, where they wait.
     pub(crate) fn cut_off_errands(&mut self) {
         let slots: Vec<u32> = self.tasks.errands().collect();
         for slot in slots {

@@ -1,4 +1,4 @@
-//! A gathering as `gather` holds it: the keys of its members, each polled only when it was woken.
+//! A gathering as `gather` holds it: the keys of its members. It polls a member only after a wake.
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -13,23 +13,24 @@ use crate::runtime::event_loop::{has_time_after, polls_at_once};
 use crate::runtime::scope::Scope;
 use crate::runtime::state::State;
 
-/// Members of one future that are polled inside it.
+/// The members of one future, which polls them.
 #[derive(Debug)]
 pub(crate) struct Gathering {
     /// The slot is that of the ready list.
     key: HandleKey,
-    /// The slots of the members that have started; [`NO_SLOT`] where one has ended.
+    /// The slots of the members that have started. [`NO_SLOT`] replaces a member that has ended.
     members: Vec<u32>,
     living: usize,
-    /// How many members there will be.
+    /// The number of members, including those that have not started.
     total: usize,
-    /// That of the first member.
+    /// The scope of the first member.
     scope: Scope,
 }
 
 impl Gathering {
-    /// A gathering, on the loop that runs here, of `total` members; `limit` at once, of which each starts as woken. The members
-    /// have the scopes from `scope` on.
+    /// Creates a gathering of `total` members on the loop that runs here. At most `limit` run at
+    /// once, and each counts as woken when it starts. The members have consecutive scopes, from
+    /// `scope` on.
     #[track_caller]
     pub(crate) fn new(what: &str, total: usize, limit: usize, scope: Scope) -> Self {
         let key = new_list(what);
@@ -40,7 +41,7 @@ impl Gathering {
         gathering
     }
 
-    /// One more member than was said, which starts as woken.
+    /// Adds a member, which counts as woken.
     pub(crate) fn add(&mut self) {
         self.total += 1;
         self.start(1);
@@ -61,8 +62,8 @@ impl Gathering {
         self.living += count;
     }
 
-    /// Polls the members that were woken, by `poll`, which is told which one; a member that is ready is not polled again.
-    /// Ready when `poll` breaks, or no member is left.
+    /// Polls the woken members with `poll`, which gets the member's index. A member that is ready
+    /// is not polled again. Ready when `poll` breaks, or no member is left.
     pub(crate) fn poll_woken(
         &mut self,
         cx: &mut Context<'_>,
@@ -90,8 +91,8 @@ impl Gathering {
         Poll::Pending
     }
 
-    /// Polls the members that were woken, by `poll`, until one is ready, and says which one, and with what. `None`: no member
-    /// is left.
+    /// Polls the woken members with `poll` until one is ready. Returns its index and its output, or
+    /// `None` if no member is left.
     pub(crate) fn poll_next<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -126,7 +127,7 @@ impl Gathering {
         }))
     }
 
-    /// From now on a member's wake wakes `cx`. Ready if no member is left.
+    /// From now on, a wake of a member wakes `cx`. Ready if no member is left.
     fn wait(&self, cx: &Context<'_>) -> Poll<()> {
         if self.living == 0 {
             return Poll::Ready(());
@@ -135,7 +136,7 @@ impl Gathering {
         Poll::Pending
     }
 
-    /// The member has ended: the next one starts in its place.
+    /// The member has ended, so the next one starts in its place.
     fn end(&mut self, index: usize) {
         let slot = mem::replace(&mut self.members[index], NO_SLOT);
         self.living -= 1;
@@ -146,7 +147,8 @@ impl Gathering {
     }
 }
 
-/// A member that is being polled, and has ended when this goes, also by a panic: it is not waited for any more.
+/// A member that is being polled. Its drop, also after a panic, ends the member unless the poll was
+/// pending.
 struct Polled<'a> {
     gathering: &'a mut Gathering,
     index: usize,
@@ -177,12 +179,12 @@ impl Drop for Gathering {
 }
 
 impl State {
-    /// Takes the slot and the index of the first of the woken `members` off their ready list.
+    /// Takes the first of the woken `members` off their ready list. Returns its slot and its index.
     fn next_woken(&mut self, list: u32, members: &[u32]) -> Option<(u32, usize)> {
         let list = &mut self.ready_lists[list as usize];
         while let Some(ReadyMember { slot, index }) = list.pop() {
-            // A member that was woken while it became ready has left its slot to somebody else; and an entry without one
-            // belongs to a list that had this place before.
+            // A member that was woken while it became ready has freed its slot, and another tenant
+            // may have it. An entry without a slot is from an earlier list at this place.
             if slot != NO_SLOT && members[index as usize] == slot {
                 self.pace.count_member();
                 self.tasks.slots[slot as usize].tenancy.unqueue();
@@ -193,9 +195,9 @@ impl State {
     }
 }
 
-// Ready lists: those of gatherings, and those of what is watched.
+// Ready lists of gatherings, groups and watches.
 
-/// A ready list on the loop that runs here.
+/// Creates a ready list on the loop that runs here.
 #[track_caller]
 pub(crate) fn new_list(what: &str) -> HandleKey {
     let new = |state: &mut State| {
@@ -206,14 +208,14 @@ pub(crate) fn new_list(what: &str) -> HandleKey {
     key
 }
 
-/// From now on a new entry of the list wakes `cx`.
+/// From now on, a new entry of the list wakes `cx`.
 pub(crate) fn wait_for(list: HandleKey, cx: &Context<'_>) {
     let HandleKey { run, slot: list } = list;
     let candidate = candidate(cx.waker());
     let waits = with_loop(run, |state| state.set_waiter(&candidate, |state| owner(state, list)));
     if let Ok(false) = waits {
         context::wait_cloned(run, cx.waker(), |state| owner(state, list));
-        // The clone may have woken a member while nobody was there to be told.
+        // The clone may have woken a member while the list had no waiter.
         let is_woken = with_loop(run, |state| !state.ready_lists[list as usize].ready.is_empty());
         if let Ok(true) = is_woken {
             cx.waker().wake_by_ref();
@@ -221,7 +223,7 @@ pub(crate) fn wait_for(list: HandleKey, cx: &Context<'_>) {
     }
 }
 
-/// The list goes, and the slots of its `members` are freed.
+/// Drops the list, and frees the slots of its `members`.
 pub(crate) fn drop_list(list: HandleKey, members: Vec<u32>) {
     let HandleKey { run, slot: list } = list;
     context::at_home(run, move |state| disband(state, list, &members));

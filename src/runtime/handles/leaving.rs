@@ -1,4 +1,4 @@
-//! Leaving: how cleanups come to their task, and how somebody waits for them.
+//! Leaving: how cleanups come to their task, and how other code waits for them.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
@@ -17,18 +17,20 @@ use crate::runtime::report::reports::{report_unhandled, why_hurried};
 use crate::runtime::report::unhandled::Unhandled;
 use crate::runtime::state::State;
 
-/// Leaves a cleanup to the current task of this thread's loop; to main where none is current. It is dropped, and that is
-/// reported, where no loop can run it any more.
+/// Leaves a cleanup to the current task of this thread's loop, or to main if no task is current. If
+/// no loop can run it any more, it is dropped and reported.
 pub(crate) fn leave_cleanup(future: BoxedCleanup, place: Place) {
     leave(future, Origin::Guard(place), false);
 }
 
-/// As [`leave_cleanup`], for one that only waits for what ends by itself: it begins at once, whatever was left before.
+/// Like [`leave_cleanup`], for a future that only waits for something that ends by itself. It
+/// begins at once, regardless of earlier cleanups.
 pub(crate) fn leave_end(future: BoxedCleanup, place: Place) {
     leave(future, Origin::Guard(place), true);
 }
 
-/// As [`leave_end`], for a future that waits for the call on another thread made at `place`: what is reported is the call.
+/// Like [`leave_end`], for a future that waits for the call on another thread made at `place`.
+/// Reports name the call.
 pub(crate) fn leave_call(future: BoxedCleanup, place: Place) {
     leave(future, Origin::Call(place), true);
 }
@@ -59,8 +61,8 @@ fn leave(future: BoxedCleanup, origin: Origin, starts_at_once: bool) {
     }
 }
 
-/// Leaves to the current task that it waits for cleanups of somebody else, who is no more. Where it may not wait, they have
-/// no time left either.
+/// Makes the current task wait for the cleanups of `owner`, which is gone. If the current task may
+/// not wait, those cleanups are cut off too.
 pub(crate) fn leave_wait(left: LeftCleanups, owner: HandleKey) {
     let HandleKey { run, slot } = owner;
     let waiting = with_loop(run, |state| {
@@ -77,7 +79,7 @@ pub(crate) fn leave_wait(left: LeftCleanups, owner: HandleKey) {
     leave(Box::pin(wait), Origin::Elsewhere, true);
 }
 
-/// Leaves to the current task that it waits for `future`, which limits its time and reports its failures itself.
+/// Makes the current task wait for `future`, which limits its time and reports its failures itself.
 pub(crate) fn leave_wait_for(future: impl Future<Output = ()> + 'static) {
     let wait = async move {
         future.await;
@@ -86,8 +88,8 @@ pub(crate) fn leave_wait_for(future: impl Future<Output = ()> + 'static) {
     leave(Box::pin(wait), Origin::Elsewhere, true);
 }
 
-/// Leaves to the current task that it waits until these tasks, which were cancelled, have ended. One that waits for the
-/// current task in its turn is not waited for.
+/// Makes the current task wait until these tasks, which were cancelled, have ended. Tasks that wait
+/// for the current task themselves are left out.
 pub(crate) fn leave_tasks(tasks: Vec<TaskHandle>) {
     let waits = |task: &TaskHandle| {
         let HandleKey { run, slot } = task.key();
@@ -108,13 +110,13 @@ pub(crate) fn leave_tasks(tasks: Vec<TaskHandle>) {
     leave(Box::pin(wait), Origin::Elsewhere, true);
 }
 
-/// Those that the current task has left until now and that have not been done.
+/// The unfinished cleanups that the current task has left so far.
 pub(crate) fn left_cleanups() -> Option<LeftCleanups> {
     with(|state| state.left_cleanups(state.cleanup_owner())).flatten()
 }
 
-/// Drops the cleanups that main has left, which calls this, and all errands, soon; main may leave no more. The reports say
-/// `why`, as a clause.
+/// For main: drops the cleanups that main has left and all errands soon, and allows main no more.
+/// The reports give `why`, a clause, as the reason.
 pub(crate) fn cut_off_cleanups(why: &'static str) {
     with(|state| {
         state.cleaning.why_hurried = Some(why);
@@ -123,7 +125,7 @@ pub(crate) fn cut_off_cleanups(why: &'static str) {
     });
 }
 
-/// Leaves to main what the layers above have to wait for when the loop ends.
+/// Makes main wait for everything that the values of the layers above leave when the loop ends.
 pub(crate) fn close_locals() {
     for local in with(|state| state.locals.all()).unwrap_or_default() {
         if let Some(future) = local.close() {
@@ -132,12 +134,14 @@ pub(crate) fn close_locals() {
     }
 }
 
-/// So often is it asked whether there is still something to wait for.
+/// The interval at which [`await_locals`] asks whether it still has to wait.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Waits while the drop of what the layers above keep would block this thread; once `hurry` is ready, they have no time left.
+/// Blocks while the drop of a value of the layers above would block this thread. Once `hurry` is
+/// ready, these values have no time left.
 ///
-/// They wait for other threads, and not by the loop's clock, which may be virtual: so it is no part of the loop's turns.
+/// The values wait for other threads, and not by the loop's clock, which may be virtual, so this is
+/// not part of the loop's turns.
 pub(crate) fn await_locals(hurry: &mut PollMain<'_>) {
     let mut cx = Context::from_waker(Waker::noop());
     loop {
@@ -153,11 +157,11 @@ pub(crate) fn await_locals(hurry: &mut PollMain<'_>) {
     }
 }
 
-/// Nobody else waits for these.
+/// A wait for cleanups that no other code waits for.
 struct OwnWait {
     left: LeftCleanups,
     owner: HandleKey,
-    /// Who waits.
+    /// The task that waits.
     task: u32,
 }
 
@@ -180,7 +184,7 @@ struct EndOfTasks {
     owner: u32,
 }
 
-/// Dropped before they have ended, they have no time left either.
+/// If the wait is dropped before the tasks have ended, they have no time left either.
 impl Drop for EndOfTasks {
     fn drop(&mut self) {
         for task in &self.tasks {
@@ -197,7 +201,8 @@ impl Drop for EndOfTasks {
 }
 
 impl State {
-    /// The current task is to wait for the end of the task in `slot`. `false`: that has ended, or waits for this one.
+    /// Makes the current task wait for the end of the task in `slot`. Returns `false` if that task
+    /// has ended, or waits for the current one.
     fn await_end(&mut self, slot: u32) -> bool {
         let owner = self.cleanup_owner();
         let waits = self.tasks.is_living(slot) && !self.cleaning.awaits(slot, owner);
@@ -207,7 +212,7 @@ impl State {
         waits
     }
 
-    /// Those that the task in `slot` has left and that have not been done.
+    /// The unfinished cleanups that the task in `slot` has left.
     pub(crate) fn left_cleanups(&mut self, slot: u32) -> Option<LeftCleanups> {
         let cleanups = self.cleaning.of_tasks.get_mut(slot)?;
         let wait = self.cleaning.waits.add();
@@ -216,7 +221,7 @@ impl State {
     }
 }
 
-/// Cleanups that were left behind, to be waited for.
+/// A wait for cleanups that were left.
 #[derive(Debug)]
 pub(crate) struct LeftCleanups {
     run: RunNumber,
@@ -224,7 +229,7 @@ pub(crate) struct LeftCleanups {
 }
 
 impl LeftCleanups {
-    /// Ready when they have been done, or cut off.
+    /// Ready when the cleanups have ended, or were cut off.
     pub(crate) fn poll_done(&self, cx: &Context<'_>) -> Poll<()> {
         let run = self.run;
         let candidate = candidate(cx.waker());
@@ -238,7 +243,7 @@ impl LeftCleanups {
                 }
                 Poll::Pending
             }
-            // Where its loop does not run there is nothing to wait for.
+            // If its loop does not run here, there is nothing to wait for.
             Ok(None) | Err(_) => Poll::Ready(()),
         }
     }
@@ -262,14 +267,15 @@ impl Drop for LeftCleanups {
     }
 }
 
-/// Calls `f`, which drops something. Returns the cleanups that this has left to the current task, or that it waited for, if any.
+/// Calls `f`, which drops something. Returns a wait for the cleanups that the drop has left to the
+/// current task, and for the waits that it gave up, if there are any.
 pub(crate) fn dropping(f: impl FnOnce()) -> Option<LeftCleanups> {
     let collecting = Collecting::new();
     f();
     collecting?.end()
 }
 
-/// While this is there, what is left counts for one wait.
+/// While this exists, new cleanups count for one wait.
 struct Collecting {
     run: RunNumber,
     wait: u32,
@@ -293,12 +299,12 @@ impl Collecting {
     }
 }
 
-/// Also by a panic, after which the wait has no holder and goes with the last cleanup.
+/// This also runs after a panic. The wait then has no holder, and goes with the last cleanup.
 impl Drop for Collecting {
     fn drop(&mut self) {
         let end = |state: &mut State| {
             state.cleaning.waits.collector = self.outer;
-            // The wait counted as one thing itself, so that it did not end meanwhile.
+            // The wait counted itself as one thing, so that it could not end early.
             state.tell_wait(self.wait);
         };
         with_loop(self.run, end).ok();

@@ -1,4 +1,5 @@
-//! What leaves the loop: keys with a `Drop`. The layers above hold these and nothing else of the kernel.
+//! Keys with a `Drop`, which leave the loop. The layers above hold these, and no other part of the
+//! kernel.
 
 pub(crate) mod children;
 pub(crate) mod cleaner;

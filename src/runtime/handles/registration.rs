@@ -1,4 +1,5 @@
-//! A registered I/O object as the rest of the crate holds it: the object, and the handle of its source.
+//! A registered I/O object as the rest of the crate holds it: the object, and the handle of its
+//! source.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -8,23 +9,26 @@ use std::task::{Context, Poll, ready};
 use super::source_handle::SourceHandle;
 use crate::runtime::reactor::{Direction, Drained, EntryId, EventSource, Interests};
 
-/// An I/O object registered with a loop's reactor. Usable on the loop's thread, droppable on each to which the object may go:
-/// `Send` if the object is, since the rest is a key.
+/// An I/O object registered with a loop's reactor. It works on the loop's thread only. It may be
+/// dropped on every thread that the object may go to: it is `Send` if the object is, because the
+/// rest is a key.
 #[expect(unnameable_types, reason = "it stands in a trait of `net` that is for streams alone")]
 pub struct Registration<S: EventSource> {
-    /// `None` only after `into_inner` and drop took it.
+    /// `None` only after `into_inner` or the drop took it.
     io: Option<S>,
     source: SourceHandle,
 }
 
-/// How an operation on the object went, besides failing.
+/// The result of an operation that did not fail.
 pub(crate) struct Moved<T> {
     pub(crate) value: T,
-    /// It moved less than it was offered, so there is no more for now, if the short-read rule holds.
+    /// The operation moved less than it was offered. If the short-read rule holds, there is no more
+    /// for now.
     pub(crate) is_short: bool,
 }
 
-/// Without its type: beside a system call its cost is nothing, and the rest is compiled once for all of them.
+/// A trait object, because the call costs nothing beside a system call, and the code around it is
+/// compiled once for all operations.
 type Operation<'a, S, T> = &'a mut dyn FnMut(&S) -> io::Result<Moved<T>>;
 
 impl<S: EventSource> Registration<S> {
@@ -34,12 +38,13 @@ impl<S: EventSource> Registration<S> {
         Ok(Self { io: Some(io), source })
     }
 
-    /// Another process makes the object ready: virtual time stands still while it is awaited.
+    /// Marks the object as one that another process makes ready. Virtual time stands still while it
+    /// is awaited.
     pub(crate) fn set_outside(&self) {
         self.source.set_outside();
     }
 
-    /// The loop itself waits at this entry. No task is woken there.
+    /// Marks the entry at which the loop itself waits, so that no task is woken there.
     pub(crate) fn set_own(&self, entry: EntryId) {
         self.source.set_own(entry);
     }
@@ -54,7 +59,7 @@ impl<S: EventSource> Registration<S> {
     /// Ends the registration and gives the object back.
     pub(crate) fn into_inner(mut self) -> io::Result<S> {
         if let Some(io) = &mut self.io {
-            // Where that fails, drop sends it home.
+            // If this fails, the drop sends the release home.
             self.source.release(io).map_err(|elsewhere| self.source.wrong_place(elsewhere))?;
         }
         match self.io.take() {
@@ -63,7 +68,8 @@ impl<S: EventSource> Registration<S> {
         }
     }
 
-    /// Does `operation` if the object may be ready for it; `WouldBlock` if not. Never waits.
+    /// Does `operation` if the object may be ready for it. Otherwise fails with `WouldBlock`. Never
+    /// waits.
     pub(crate) fn try_io<T>(
         &self,
         direction: Direction,
@@ -86,7 +92,8 @@ impl<S: EventSource> Registration<S> {
         poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation)).await
     }
 
-    /// As [`Registration::when_ready`], for traits whose callers have one waker a direction: the last one is woken.
+    /// Like [`Registration::when_ready`], for traits whose callers have one waker per direction.
+    /// Only the last one is woken.
     pub(crate) fn poll_io<T>(
         &self,
         direction: Direction,
@@ -102,7 +109,8 @@ impl<S: EventSource> Registration<S> {
         poll_fn(|cx| self.source.poll_ready(&mut waiting.entry, direction, cx)).await
     }
 
-    /// As [`Registration::ready`], for callers who have one waker a direction: the last one is woken.
+    /// Like [`Registration::ready`], for callers with one waker per direction. Only the last one is
+    /// woken.
     pub(crate) fn poll_direction(
         &self,
         direction: Direction,
@@ -111,8 +119,8 @@ impl<S: EventSource> Registration<S> {
         self.source.poll_ready(&mut Some(EntryId::POLL), direction, cx)
     }
 
-    /// As [`Registration::poll_io`], for one of several: the entry, none at first, is its own, and [`Registration::forget`]
-    /// takes it back.
+    /// Like [`Registration::poll_io`], for one of several callers. Each has an entry of its own,
+    /// which is `None` at first and ends with [`Registration::forget`].
     pub(crate) fn poll_as<T>(
         &self,
         entry: &mut Option<EntryId>,
@@ -129,7 +137,7 @@ impl<S: EventSource> Registration<S> {
         }
     }
 
-    /// Does the operation now, and notes what it says about the object's readiness.
+    /// Does the operation now, and notes what the result implies for the object's readiness.
     fn attempt<T>(&self, direction: Direction, operation: Operation<'_, S, T>) -> io::Result<T> {
         loop {
             match operation(self.io()) {
@@ -144,7 +152,7 @@ impl<S: EventSource> Registration<S> {
         }
     }
 
-    /// Who waited at this entry waits no longer.
+    /// Removes the entry of a waiter that waits no longer.
     pub(crate) fn forget(&self, direction: Direction, entry: EntryId) {
         self.source.forget(direction, entry);
     }
@@ -154,15 +162,15 @@ impl<S: EventSource> Drop for Registration<S> {
     fn drop(&mut self) {
         let Some(mut io) = self.io.take() else { return };
         if self.source.release(&mut io).is_err() {
-            // On another thread, or between two runs: it is closed at once, so that the peer sees it, which takes it out of the
-            // reactor too. The key goes home.
+            // This is another thread, or between two runs. Closing the object at once lets the peer
+            // see it, and takes it out of the reactor too. The key goes home.
             drop(io);
             self.source.send_release_home();
         }
     }
 }
 
-/// A future that waits for a direction, and takes its entry back when it is dropped.
+/// A future that waits for a direction. Its drop removes its entry.
 struct Waiting<'a> {
     source: &'a SourceHandle,
     direction: Direction,

@@ -1,4 +1,5 @@
-//! The handle of a source: all of a registration that does not depend on what is registered, so that it is compiled once.
+//! The handle of a source: the part of a registration that does not depend on the registered type,
+//! so that it is compiled once.
 
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};
@@ -13,7 +14,7 @@ use crate::runtime::threads::registry;
 
 pub(crate) struct SourceHandle {
     key: HandleKey,
-    /// What it is called in messages.
+    /// The name of the object in messages.
     what: &'static str,
 }
 
@@ -32,7 +33,8 @@ impl SourceHandle {
         Ok(Self { key, what })
     }
 
-    /// Another process makes it ready: virtual time stands still while it is awaited.
+    /// Marks the object as one that another process makes ready. Virtual time stands still while it
+    /// is awaited.
     pub(crate) fn set_outside(&self) {
         self.with_source(|source| {
             source.set_outside();
@@ -41,7 +43,7 @@ impl SourceHandle {
         .ok();
     }
 
-    /// The loop itself waits at this entry. No task is woken there.
+    /// Marks the entry at which the loop itself waits, so that no task is woken there.
     pub(crate) fn set_own(&self, entry: EntryId) {
         self.with_source(|source| source.set_own(entry)).ok();
     }
@@ -59,7 +61,7 @@ impl SourceHandle {
     ) -> Poll<io::Result<()>> {
         enum Found {
             Ready,
-            /// The task has had its share of this round.
+            /// The task has used up its budget.
             Spent,
             Waiting,
             /// The waker has to be cloned first.
@@ -90,12 +92,13 @@ impl SourceHandle {
         Poll::Pending
     }
 
-    /// An operation said that there is no more for now.
+    /// Notes that an operation found no more for now.
     pub(crate) fn drained(&self, direction: Direction, drained: Drained) -> io::Result<()> {
         self.with_source(|source| source.drained(direction, drained))
     }
 
-    /// An operation failed. `Ok`: it was interrupted, and is to be done again.
+    /// Handles the error of an operation. Returns `Ok` if it was interrupted, and should be tried
+    /// again.
     pub(crate) fn failed(&self, direction: Direction, error: io::Error) -> io::Result<()> {
         if error.kind() == ErrorKind::Interrupted {
             return Ok(());
@@ -106,23 +109,24 @@ impl SourceHandle {
         Err(error)
     }
 
-    /// Who waited at this entry waits no longer.
+    /// Removes the entry of a waiter that waits no longer.
     pub(crate) fn forget(&self, direction: Direction, entry: EntryId) {
         let HandleKey { run, slot } = self.key;
-        // On another thread the entry stays until the next edge, whose wake then is one too many.
+        // On another thread the entry stays until the next edge, which then wakes once too often.
         let _ = with_loop(run, |state| {
             let forgotten = source(state, slot).map(|source| source.forget(direction, entry));
             state.release(forgotten.unwrap_or(Waiter::NOBODY));
         });
     }
 
-    /// Ends the registration of `io`, which is the source's. An error where the loop does not run: it is still registered.
+    /// Ends the registration of `io`, the object of this source. Fails if the loop does not run
+    /// here, and the object is then still registered.
     pub(crate) fn release(&self, io: &mut dyn EventSource) -> Result<(), NotHere> {
         let HandleKey { run, slot } = self.key;
         with_loop(run, |state| state.release_source(slot, Some(io)))
     }
 
-    /// Ends the registration of what has been closed elsewhere.
+    /// Ends the registration of an object that was closed elsewhere.
     pub(crate) fn send_release_home(&self) {
         let HandleKey { run, slot } = self.key;
         registry::send_home(run, move || {
@@ -139,7 +143,7 @@ impl SourceHandle {
         }
     }
 
-    /// The error of an object that is used where its loop does not run.
+    /// The error for an object that is used where its loop does not run.
     pub(crate) fn wrong_place(&self, elsewhere: NotHere) -> io::Error {
         let remedy = if elsewhere.loop_has_ended() {
             "it can only be dropped; `into_std`, `into_inner` or `into_owned_fd` takes one along while the loop lives"
@@ -158,7 +162,7 @@ fn waiter(state: &mut State, slot: u32, direction: Direction, id: EntryId) -> Op
     source(state, slot).map(|source| source.waiter(direction, id))
 }
 
-/// An error where no loop runs.
+/// Fails if no loop runs here.
 pub(crate) fn check_loop(what: &str) -> io::Result<()> {
     with(|_| ()).ok_or_else(|| needs_loop(what))
 }

@@ -1,4 +1,4 @@
-//! Creating tasks, and a task's handle before it has a type.
+//! Creating tasks, and the untyped handle of a task.
 
 use std::any::Any;
 use std::mem;
@@ -19,16 +19,16 @@ use crate::runtime::threads::registry;
 /// Keeps a task's slot reserved until it is dropped.
 #[derive(Debug)]
 pub(crate) struct TaskHandle {
-    /// The slot is [`NO_SLOT`] when the output has been taken.
+    /// The slot is [`NO_SLOT`] once the output has been taken.
     key: HandleKey,
 }
 
-/// Which task: never used again for another one. Ordered by creation within a loop.
+/// Identifies a task. Never used again for another one, and ordered by creation within a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct TaskId {
     run: RunNumber,
     number: TaskNumber,
-    /// Where the task lies. The number tells whether it is still there.
+    /// The slot of the task. The number tells whether the task is still there.
     slot: u32,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn skip_task_numbers(count: u64) {
     with(|state| state.tasks.skip_numbers(count));
 }
 
-/// So many eager tasks may start inside one another; more would exhaust the stack.
+/// The most eager tasks that may start inside one another. More would exhaust the stack.
 const EAGER_DEPTH_MAX: u32 = 64;
 
 /// Creates a task on this thread's loop.
@@ -51,7 +51,7 @@ where
     create_at(Location::caller(), future, name, eager)
 }
 
-/// As [`create`], on behalf of the code at `place`.
+/// Like [`create`], but records `place` as the place of creation.
 #[track_caller]
 pub(crate) fn create_at<F>(
     place: Place,
@@ -108,7 +108,7 @@ impl TaskHandle {
         self.key.slot
     }
 
-    /// Ready with the output, or why there is none; then the handle is empty.
+    /// Ready with the output, or with the reason why there is none. The handle is empty then.
     #[track_caller]
     pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<Result<BoxedJob, Failure>> {
         match self.poll_output(cx) {
@@ -118,7 +118,8 @@ impl TaskHandle {
         }
     }
 
-    /// Ready with the output; then the handle is empty. `None`: see [`TaskHandle::take_failure`].
+    /// Ready with the output, and the handle is empty then. Ready with `None` if there is none, and
+    /// then [`TaskHandle::take_failure`] has the reason.
     #[track_caller]
     pub(crate) fn poll_output(&mut self, cx: &Context<'_>) -> Poll<Option<BoxedJob>> {
         let HandleKey { run, slot } = self.key;
@@ -127,7 +128,7 @@ impl TaskHandle {
             if slot == NO_SLOT || state.current == slot {
                 return Found::Misuse;
             }
-            // As in `State::drop_handle`.
+            // For the reason given in `State::drop_handle`.
             state.read_inbox();
             match state.tasks.take_output(slot) {
                 Joined::NotYet
@@ -150,7 +151,7 @@ impl TaskHandle {
         }
     }
 
-    /// What is rare, and better not in the way of what is not.
+    /// The rare results, apart from the hot path.
     #[cold]
     #[track_caller]
     fn poll_output_slowly(
@@ -176,7 +177,7 @@ impl TaskHandle {
         }
     }
 
-    /// Why there is no output; then the handle is empty.
+    /// Takes the reason why there is no output. The handle is empty then.
     #[cold]
     pub(crate) fn take_failure(&mut self) -> Failure {
         let HandleKey { run, slot } = self.key;
@@ -184,7 +185,7 @@ impl TaskHandle {
         with_loop(run, |state| state.take_failure(slot)).unwrap_or(Failure::LOOP_ENDED)
     }
 
-    /// Ready when the task has ended; its output stays.
+    /// Ready when the task has ended. The output stays.
     pub(crate) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
         let HandleKey { run, slot } = self.key;
         let candidate = candidate(cx.waker());
@@ -203,7 +204,7 @@ impl TaskHandle {
         }
     }
 
-    /// Leaves an empty handle behind.
+    /// Takes the handle, and leaves an empty one behind.
     pub(crate) fn take(&mut self) -> Self {
         let empty = HandleKey { slot: NO_SLOT, ..self.key };
         Self { key: mem::replace(&mut self.key, empty) }
@@ -214,19 +215,20 @@ impl TaskHandle {
             .unwrap_or(true)
     }
 
-    /// It is a plain call, not a task of the user's.
+    /// Marks the task as a plain call, which is not a task of the user's.
     pub(crate) fn mark_as_call(&self) {
         let HandleKey { run, slot } = self.key;
         with_loop(run, |state| state.tasks.mark_as_call(slot)).ok();
     }
 
-    /// Whether the call has not begun, and was not called off.
+    /// Whether the call has neither begun nor been called off.
     pub(crate) fn is_to_come(&self) -> bool {
         self.here("ask on the loop's thread", |state, slot| state.tasks.is_to_come(slot))
             .unwrap_or(false)
     }
 
-    /// Cancels a call unless it has begun. `false`: it has. From another thread: whether its loop was told.
+    /// Cancels a call that has not begun. Returns `false` if it has. On another thread, returns
+    /// whether its loop was told.
     pub(crate) fn call_off(&self) -> bool {
         let HandleKey { run, slot } = self.key;
         let call_off = |state: &mut State| {
@@ -243,7 +245,8 @@ impl TaskHandle {
             .unwrap_or(false)
     }
 
-    /// What `look`, which must not run user code, says of the output; `None` where there is none.
+    /// Calls `look`, which must not run user code, with the output. Returns `None` if there is
+    /// none.
     pub(crate) fn peek<R>(&self, look: impl FnOnce(&dyn Any) -> R) -> Option<R> {
         let peek = |state: &mut State, slot| state.tasks.output(slot).map(look);
         self.here("ask on the loop's thread", peek).flatten()
@@ -260,7 +263,8 @@ impl TaskHandle {
         self.key
     }
 
-    /// `false`: it has ended. From another thread: whether its loop was told.
+    /// Cancels the task. Returns `false` if it has ended. On another thread, returns whether its
+    /// loop was told.
     pub(crate) fn cancel(&self, reason: CancelReason) -> bool {
         let HandleKey { run, slot } = self.key;
         if slot == NO_SLOT {
@@ -275,17 +279,17 @@ impl TaskHandle {
         })
     }
 
-    /// Allows the task no more time for cleanups.
+    /// Allows the task no more cleanups.
     pub(crate) fn cut_off(&self) {
         self.here("ask on the loop's thread", State::cut_off);
     }
 
-    /// `None` where the task is not there any more.
+    /// The label of the task, or `None` if it is gone.
     pub(crate) fn label(&self) -> Option<TaskLabel> {
         self.here("ask on the loop's thread", |state, slot| state.tasks.label(slot))
     }
 
-    /// As [`label`](Self::label), but also `None` on another thread.
+    /// Like [`label`](Self::label), but returns `None` on another thread.
     pub(crate) fn label_if_here(&self) -> Option<TaskLabel> {
         let HandleKey { run, slot } = self.key;
         if slot == NO_SLOT {
@@ -302,7 +306,8 @@ impl TaskHandle {
         self.here("ask on the loop's thread", |state, slot| state.tasks.set_peer(slot, peer));
     }
 
-    /// From elsewhere the loop is told; the handle, which goes next, keeps the slot reserved until it has been.
+    /// Sets how to find an error in the output. From elsewhere, the loop is told by mail. The
+    /// handle is dropped next, by mail too, so it keeps the slot reserved until then.
     pub(crate) fn set_reporter(&self, report: ErrorReporter) {
         let HandleKey { run, slot } = self.key;
         if slot == NO_SLOT {
@@ -317,7 +322,8 @@ impl TaskHandle {
         TaskId { run, number: number.unwrap_or(TaskNumber::FIRST), slot }
     }
 
-    /// Also between two runs. `None` if the task or its loop has gone; panics if the loop is on another thread.
+    /// Calls `f` with the task's loop, which may be between two runs. Returns `None` if the task or
+    /// its loop is gone. Panics if the loop is on another thread.
     fn here<R>(&self, remedy: &str, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
         let HandleKey { run, slot } = self.key;
         if slot == NO_SLOT {
@@ -331,14 +337,14 @@ impl TaskHandle {
     }
 }
 
-/// What a handle finds when it is polled.
+/// The result of polling a handle.
 enum Found {
     NotYet,
     /// The waker has to be cloned first.
     NotYetForeign,
     Output(BoxedJob),
     Failed,
-    /// The handle has given its output already, or is awaited by its own task.
+    /// The handle has given its output already, or its own task awaits it.
     Misuse,
 }
 
@@ -369,7 +375,8 @@ impl TaskId {
         Self { run: state.run_number(), number: state.tasks.number(slot), slot }
     }
 
-    /// Also between two runs. `None` if the task has gone, or its loop is not of this thread.
+    /// Calls `f` with the task's loop, which may be between two runs. Returns `None` if the task is
+    /// gone, or its loop is not of this thread.
     fn here<R>(self, f: impl FnOnce(&mut State, u32) -> R) -> Option<R> {
         let f = |state: &mut State| {
             state.tasks.number_is(self.slot, self.number).then(|| f(state, self.slot))
@@ -395,11 +402,12 @@ impl TaskId {
         !self.here(|state, slot| state.tasks.is_living(slot)).unwrap_or(false)
     }
 
-    /// From another thread: whether its loop was told.
+    /// Cancels the task. Returns `false` if it has ended. On another thread, returns whether its
+    /// loop was told.
     pub(crate) fn cancel(self) -> bool {
         let cancel = move || self.here(|state, slot| state.cancel(slot, CancelReason::Requested));
         if with_loop(self.run, |_| ()).is_err_and(|elsewhere| !elsewhere.loop_has_ended()) {
-            // Between two runs a host may sleep, so the loop is told by mail, which wakes it.
+            // A host may sleep between two runs, so the loop is told by mail, which wakes it.
             if with_loop_of_thread(self.run, |_| ()).is_ok() && self.is_finished() {
                 return false;
             }

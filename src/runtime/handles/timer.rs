@@ -1,4 +1,4 @@
-//! A timer as the rest of the crate holds it: a key, and the timer goes when it is dropped.
+//! A timer as the rest of the crate holds it: a key, whose drop removes the timer.
 
 use std::task::{Context, Poll};
 
@@ -16,7 +16,8 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// Arms a timer on this thread's loop, which wakes `cx` when it expires. `None`: that moment is now or has passed.
+    /// Arms a timer on this thread's loop, which wakes `cx` when it expires. Returns `None` if that
+    /// moment is now or has passed.
     #[track_caller]
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as `start`")]
@@ -24,7 +25,7 @@ impl Timer {
         Self::start(when, cx, what).1
     }
 
-    /// As [`Timer::arm`]; says also which moment it is.
+    /// Like [`Timer::arm`], but also returns the deadline.
     #[track_caller]
     #[inline(always)]
     #[expect(
@@ -56,7 +57,8 @@ impl Timer {
         (deadline, Some(timer))
     }
 
-    /// Arms a timer for `deadline` without a look at the clock. One that has come already wakes `cx` in the next look around.
+    /// Arms a timer for `deadline` without looking at the clock. If the deadline has passed, the
+    /// timer wakes `cx` in the next look around.
     #[track_caller]
     pub(crate) fn arm_unseen(deadline: Nanos, cx: &Context<'_>, what: &str) -> Self {
         let candidate = candidate(cx.waker());
@@ -72,7 +74,7 @@ impl Timer {
         timer
     }
 
-    /// Polls the timer in `place`, which the first call arms; ready when it is due.
+    /// Polls the timer in `place`, which the first call arms. Ready when it is due.
     #[track_caller]
     pub(crate) fn poll_in(
         place: &mut Option<Self>,
@@ -86,7 +88,7 @@ impl Timer {
         place.as_ref().map_or(Poll::Ready(()), |timer| timer.poll(cx, what))
     }
 
-    /// Ready when the timer has expired; otherwise `cx` is woken then.
+    /// Ready when the timer has expired. Otherwise it wakes `cx` then.
     #[track_caller]
     pub(crate) fn poll(&self, cx: &Context<'_>, what: &str) -> Poll<()> {
         let slot = self.key.slot;
@@ -130,7 +132,7 @@ impl Drop for Timer {
     }
 }
 
-/// The time by the clock of this thread's loop; by the real clock where none runs.
+/// The time by the clock of this thread's loop, or by the real clock if none runs.
 pub(crate) fn now() -> Nanos {
     with(|state| state.clock.now()).unwrap_or_else(real_now)
 }
@@ -140,13 +142,13 @@ pub(crate) fn next_deadline() -> Option<Nanos> {
     with(State::next_deadline).flatten()
 }
 
-/// When the limits around the code that calls this end it, if there are any.
+/// When the limits around the calling code end it, if there are any.
 pub(crate) fn deadline() -> Option<Nanos> {
     let deadline = limit::current();
     (deadline != NEVER).then_some(deadline)
 }
 
-/// Whether a limit around the code that calls this has passed, so that it will end it.
+/// Whether a limit around the calling code has passed, so that it will end that code.
 pub(crate) fn is_overdue() -> bool {
     let at = limit::current();
     at != NEVER && at <= now()

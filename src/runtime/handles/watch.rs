@@ -1,7 +1,9 @@
-//! Tasks that are waited for together, by their handles: the end of each makes an entry in one ready list.
+//! A watch: tasks that are awaited together, by their handles. The end of each makes an entry in
+//! one ready list.
 //!
-//! A task that is watched has an entry of the list as its joiner, so it needs no poll and no slot beside its own, and what the
-//! watch costs grows with the tasks that end. An entry is a hint: it may be that of a former watch.
+//! A watched task has an entry of the list as its joiner. So it needs no poll, and no slot beside
+//! its own, and the cost of a watch grows with the tasks that end. An entry is a hint, because an
+//! earlier watch may have left it.
 
 use std::mem;
 use std::task::{Context, Poll};
@@ -15,36 +17,37 @@ use crate::runtime::data::ready_list::ReadyMember;
 use crate::runtime::data::waiter::Waiter;
 use crate::runtime::state::State;
 
-/// Tasks whose ends are seen at one place. It knows them by the places that it has given them; the handles are its holder's.
+/// Tasks whose ends are collected in one list. The watch knows a task by the place that it gave it.
+/// Its holder has the handles.
 #[derive(Debug)]
 pub(crate) struct Watch {
     /// The slot is that of the ready list.
     key: HandleKey,
-    /// The places of tasks that have ended: the next ones take them.
+    /// The places of tasks that have ended. New tasks take them.
     vacant: Vec<u32>,
-    /// How many places there are.
+    /// The number of places.
     places: u32,
 }
 
 impl Watch {
-    /// On the loop that runs here, on behalf of `what`.
+    /// Creates a watch on the loop that runs here, on behalf of `what`.
     #[track_caller]
     pub(crate) fn new(what: &str) -> Self {
         Self { key: new_list(what), vacant: Vec::new(), places: 0 }
     }
 
-    /// Watches `task` and gives it a place; says which task it is. If it has ended already, that is seen at once. Whoever awaited it before is not woken
-    /// any more.
+    /// Watches `task`. Returns its place and its identity. A task that has ended already makes its
+    /// entry at once. If other code awaited the task before, that code is not woken any more.
     ///
     /// # Panics
     ///
-    /// If the loop of the task or the watch is elsewhere.
+    /// If the loop of the task or of the watch is elsewhere.
     #[track_caller]
     pub(crate) fn add(&mut self, task: &TaskHandle) -> (usize, TaskId) {
         let HandleKey { run, slot: list } = self.key;
         let place = self.vacant.last().copied().unwrap_or(self.places);
         let HandleKey { run: task_run, slot: task_slot } = task.key();
-        // That panics if the loop lives elsewhere.
+        // `is_finished` panics if the loop lives elsewhere.
         let has_gone = task_run != run && task.is_finished();
         let watch = |state: &mut State| {
             let entry = Waiter::of_entry(list, place);
@@ -67,11 +70,13 @@ impl Watch {
         (place as usize, id)
     }
 
-    /// As [`add`](Self::add) for one task after the other, in a new watch, and much quicker: the places are their numbers.
+    /// Calls [`add`](Self::add) for one task after the other, in a new watch, but much faster. A
+    /// task's place is its number.
     #[track_caller]
     pub(crate) fn add_all<'a>(&mut self, task_at: impl Fn(usize) -> Option<&'a TaskHandle>) {
         let HandleKey { run, slot: list } = self.key;
-        // Up to one of another loop, which is asked whether it has ended while the state is not lent.
+        // Adds tasks up to the first one of another loop. Asking that one whether it has ended
+        // needs the state to be free.
         let add_those_here = |places: &mut u32| {
             with_loop(run, |state| {
                 loop {
@@ -89,7 +94,8 @@ impl Watch {
         }
     }
 
-    /// The place of the next task that has ended, in the order in which they did. The place is vacant then.
+    /// Takes the place of the next task that has ended, in the order of the ends. The place is
+    /// vacant then.
     pub(crate) fn take_ended<'a>(
         &mut self,
         task_at: impl Fn(usize) -> Option<&'a TaskHandle>,
@@ -97,7 +103,8 @@ impl Watch {
         self.take(task_at, || true)
     }
 
-    /// As [`take_ended`](Self::take_ended), but waits for it, and takes it off the budget of the current poll.
+    /// Like [`take_ended`](Self::take_ended), but waits for the next end, and takes it off the
+    /// budget of the current poll.
     pub(crate) fn poll_ended<'a>(
         &mut self,
         cx: &Context<'_>,
@@ -143,12 +150,12 @@ impl Watch {
         Ok(ended.map(|index| index as usize))
     }
 
-    /// From now on the end of a task wakes `cx`.
+    /// From now on, the end of a task wakes `cx`.
     pub(crate) fn wait(&self, cx: &Context<'_>) {
         wait_for(self.key, cx);
     }
 
-    /// Whether its loop runs on this thread.
+    /// Whether the watch's loop runs on this thread.
     pub(crate) fn is_here(&self) -> bool {
         with_loop(self.key.run, |_| ()).is_ok()
     }
@@ -161,7 +168,7 @@ impl Drop for Watch {
 }
 
 impl State {
-    /// Makes an entry of a ready list when the task ends; at once if it has.
+    /// Makes an entry of a ready list when the task ends, or at once if it has ended.
     fn watch(&mut self, slot: u32, entry: Waiter) {
         if !self.tasks.is_living(slot) {
             self.wake(entry);

@@ -1,10 +1,10 @@
-//! A yield: what `yield_now` waits for, and a sleep that is due at once.
+//! A yield: the future behind `yield_now`, and behind a sleep that is due at once.
 
 use std::task::{Context, Poll};
 
 use crate::runtime::context::wake_again;
 
-/// Ready once whatever was runnable at the first poll has had its turn.
+/// Ready once all tasks that were runnable at the first poll have had their turn.
 #[derive(Debug)]
 pub(crate) struct Yield {
     state: State,
@@ -13,7 +13,7 @@ pub(crate) struct Yield {
 #[derive(Debug)]
 enum State {
     New,
-    /// An earlier wake of the task waits already, before others that have not had their turn.
+    /// An earlier wake of the task is already queued, before tasks that have not had their turn.
     Again,
     Yielded,
 }
@@ -30,7 +30,8 @@ impl Yield {
             return Poll::Ready(());
         }
         let has_yielded = wake_again(cx);
-        // Whatever was runnable at the first poll comes before the wake that the second one makes.
+        // All tasks that were runnable at the first poll come before the wake that the second poll
+        // makes.
         let is_second = matches!(self.state, State::Again);
         self.state = if has_yielded || is_second { State::Yielded } else { State::Again };
         Poll::Pending

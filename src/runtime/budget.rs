@@ -17,12 +17,12 @@ use std::task::{Context, Poll};
 /// How many operations may be ready in one poll of a task.
 const BUDGET: u32 = 128;
 
-/// More than can be used up between two polls.
+/// More than a task can use up between two polls.
 const UNLIMITED: u32 = u32::MAX;
 
-/// After this many refusals in one poll there is a new budget. An executor inside a task polls a
-/// refused future again and again, and its task is not polled again before that future has moved
-/// on.
+/// After this many refusals in one poll, the budget is renewed. An executor inside a task polls a
+/// refused future again and again, and the loop does not poll the task again before that future has
+/// made progress.
 const REFUSALS_MAX: u32 = 16;
 
 /// The value that a poll starts with: its budget and, below that, its refusals.
@@ -31,11 +31,11 @@ const FULL: u32 = BUDGET + REFUSALS_MAX;
 thread_local! {
     /// More than [`REFUSALS_MAX`] while budget is left. Otherwise the number of refusals left.
     static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
-    /// A loop polls its tasks, further out on the stack.
+    /// Whether a loop polls its tasks, further out on the stack.
     static IS_POLLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A poll of a task begins.
+/// Starts a poll of a task.
 #[inline]
 pub(super) fn renew() {
     LEFT.set(FULL);
@@ -47,12 +47,12 @@ pub(super) fn step_in() -> u32 {
     LEFT.replace(FULL)
 }
 
-/// The outer poll goes on.
+/// Returns to the outer poll.
 pub(super) fn step_out(left: u32) {
     LEFT.set(left);
 }
 
-/// Puts a budget back when dropped, also by a panic.
+/// Puts a budget back when dropped, after a panic too.
 pub(crate) struct Restore {
     left: u32,
 }
@@ -63,12 +63,12 @@ impl Drop for Restore {
     }
 }
 
-/// A round of polls begins. Until the result is dropped, refused operations have to wait.
+/// Starts a round of polls. Until the result is dropped, refused operations have to wait.
 pub(super) fn start_round() -> Round {
     Round { _restore: Restore { left: LEFT.get() }, was_polling: IS_POLLING.replace(true) }
 }
 
-/// A round of polls. Afterwards the budget of the code around the loop is back.
+/// A round of polls. Its drop restores the budget of the code around the loop.
 pub(super) struct Round {
     _restore: Restore,
     was_polling: bool,
@@ -118,7 +118,8 @@ fn refill() -> bool {
     left > REFUSALS_MAX
 }
 
-/// An operation was ready. Futures polled inside it may have used up the rest.
+/// Takes one unit of the budget for an operation that was ready. Futures polled inside it may have
+/// used up the rest.
 #[inline]
 pub(crate) fn take_budget() {
     let left = LEFT.get();
@@ -138,15 +139,15 @@ pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-/// Takes one unit of the budget if there is nothing to move in `data`. A loop that moves everything
-/// does not run then, so that no other code takes any.
+/// Takes one unit of the budget if `data` is empty. A loop that moves all of `data` does not run
+/// then, so no other code would take any.
 pub(crate) async fn spend_if_empty(data: &[u8]) {
     if data.is_empty() {
         poll_fn(poll_budget).await;
     }
 }
 
-/// What reads and writes of no bytes give: 0, once they have taken one unit of the budget.
+/// The result of reads and writes of no bytes: 0, once they have taken one unit of the budget.
 #[cold]
 pub(crate) fn poll_no_bytes(cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     poll_budget(cx).map(|()| Ok(0))

@@ -1,4 +1,5 @@
-//! The end of the loop: everything is cancelled, and the cleanups that this leaves are awaited, for a limited time.
+//! The end of the loop: it cancels everything, and awaits the cleanups that this leaves, for a
+//! limited time.
 
 use std::mem::{self, ManuallyDrop};
 use std::task::Poll;
@@ -16,12 +17,12 @@ use super::event_loop::{Park, PollMain, look_around, round};
 use super::postponed::{Report, deliver};
 use super::state::{Deferred, State};
 
-/// The end of the loop: cancels every task, waits for the cleanups that they leave, refuses new tasks. Once `hurry` is ready,
-/// it waits no longer.
+/// The end of the loop: cancels every task, waits for their cleanups, and refuses new tasks. Once
+/// `hurry` is ready, it stops waiting.
 pub(super) fn close(hurry: &mut PollMain<'_>) {
     with(|state| {
         state.closing = true;
-        // It still says so if the loop ended by a panic of its own.
+        // This is still set if the loop itself has panicked.
         state.running_since = None;
         state.cancel_all();
         if state.tasks.living() > 0 {
@@ -31,7 +32,8 @@ pub(super) fn close(hurry: &mut PollMain<'_>) {
     });
     let mut end = End::default();
     while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
-        // Each is queued now, and no other can come but cleaners. Main, which is no more, tells how far the queue has come.
+        // Every task is queued now, and only cleaners can follow. Main has finished; its slot marks
+        // when the queue has gone round once.
         let _no_main = round(&mut |cx| {
             end.passes += 1;
             if end.passes < PASSES {
@@ -48,7 +50,8 @@ pub(super) fn close(hurry: &mut PollMain<'_>) {
     drop_what_is_left();
 }
 
-/// Drops what ended tasks and unread calls still hold, and the futures of tasks that these drops create.
+/// Drops everything that ended tasks and unread calls still hold, and the futures of tasks that
+/// these drops create.
 pub(super) fn drop_what_is_left() {
     loop {
         with(State::drop_what_is_left);
@@ -58,13 +61,15 @@ pub(super) fn drop_what_is_left() {
     }
 }
 
-/// The most futures that the loop refuses while it closes before it leaks the rest: a drop that creates the next task again and
-/// again has to end somewhere.
+/// The most futures that a closing loop drops. It leaks the rest, because a drop that always
+/// creates the next task has to end somewhere.
 const REFUSED_MAX: u32 = 100_000;
 
-/// Drops the futures of tasks that were created while the loop closes, a level at a time. `false`: there were none.
+/// Drops the futures of tasks that were created while the loop closes, one level at a time. Returns
+/// `false` if there were none.
 ///
-/// In their creators the drops would nest on the stack, since such a drop may create the next task.
+/// `create_task` does not drop them, because such a drop may create the next task, and the drops
+/// would nest on the stack.
 fn drop_refused() -> bool {
     let mut some = false;
     while with(|state| !state.refused.is_empty()).unwrap_or(false) {
@@ -76,12 +81,13 @@ fn drop_refused() -> bool {
 }
 
 impl State {
-    /// At the end of the loop: what ended tasks with a handle still hold, and what was sent and not read.
+    /// Defers the drop of everything that ended tasks with a handle still hold, and of everything
+    /// that was sent and not read.
     fn drop_what_is_left(&mut self) {
         if self.registered.is_closed() && self.holds_nothing() {
             return;
         }
-        // Main, which is the first, leaves nothing.
+        // Main, the first task, leaves nothing.
         let slots: Vec<u32> = self.tasks.all().skip(1).collect();
         for slot in slots {
             self.defer_unclaimed_of(slot);
@@ -95,7 +101,7 @@ impl State {
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
     }
 
-    /// Whether there is nothing to drop, as at the end of most loops.
+    /// Whether there is nothing to drop, which is usual.
     fn holds_nothing(&self) -> bool {
         let has_tasks = self.tasks.slots.len() > 1;
         let has_values = self.vars.is_used() || self.cleaning.has_makers();
@@ -119,26 +125,27 @@ impl State {
     }
 }
 
-/// So often does the queue come round before the time for cleanups begins to run: in the first pass all tasks are dropped, in
-/// the second all cleanups that these have left begin.
+/// Passes over the run queue before the cleanup timeout starts. The first drops every task; the
+/// second starts the cleanups they left.
 const PASSES: u32 = 2;
 
-/// So often are tasks cancelled that cleanups have created: such a task may leave a cleanup, which creates another one.
+/// How often to cancel tasks that cleanups have created. Such a task may leave a cleanup that
+/// creates another one, without end.
 const SWEEPS_MAX: u32 = 64;
 
-/// How far the end of the loop has come.
+/// The progress of the end of the loop.
 #[derive(Default)]
 struct End {
     passes: u32,
     deadline: Option<Nanos>,
     is_hurried: bool,
     sweeps: u32,
-    /// The number of the next task when all were cancelled last.
+    /// The number of the next task when all tasks were last cancelled.
     swept: Option<TaskNumber>,
 }
 
 impl End {
-    /// Lets time go on, and waits until something happens; for no longer than cleanups may take.
+    /// Waits until something happens, but not longer than cleanups may take.
     fn wait_for_cleanups(&mut self, state: &mut State) {
         if state.tasks.living() == 0 {
             return state.stop_rounds();
@@ -153,7 +160,7 @@ impl End {
         let deadline = *self.deadline.get_or_insert_with(|| {
             let limit = if thread::panicking() { 0 } else { state.cleaning.timeout };
             let deadline = now.saturating_add(limit);
-            // It wakes main, which is no more, and so ends the park.
+            // The timer wakes main, which has finished, and this ends the park.
             let main = Waiter::of_key(state.key_of_main());
             state.timers().arm(deadline, main);
             deadline
@@ -170,7 +177,8 @@ impl End {
 }
 
 impl End {
-    /// When no cleanup is left, cancels the tasks that cleanups have created. `true`: there were some.
+    /// Once no cleanup is left, cancels the tasks that cleanups have created. Returns `false` if
+    /// there were none.
     fn sweep(&mut self, state: &mut State) -> bool {
         let next = Some(state.tasks.number_to_come());
         if !state.cleaning.of_tasks.is_empty() || self.swept == next {
@@ -187,12 +195,13 @@ impl End {
 }
 
 impl State {
-    /// Whether no task can be created any more: the loop is ending, and no cleanup is under way that could need one.
+    /// Whether no task can be created any more: the loop is ending, and no cleanup that could need
+    /// one is under way.
     pub(super) fn refuses_tasks(&self) -> bool {
         self.closing && (self.cleaning.is_over || self.cleaning.of_tasks.is_empty())
     }
 
-    /// Marks every task for cancellation. `false`: each was marked.
+    /// Marks every task for cancellation. Returns `false` if no task was left to mark.
     fn cancel_all(&mut self) -> bool {
         if self.tasks.living() == 0 {
             return false;
@@ -209,7 +218,7 @@ impl State {
     }
 }
 
-/// Runs the loop until no cleanup and no errand is left that main is to wait for.
+/// Runs the loop until every cleanup and every errand that main has to wait for has ended.
 pub(super) fn await_what_main_left() {
     with(State::await_errands);
     let some_left = |state: &State| state.tasks.has_cleanups(MAIN) || state.errands.is_awaited();

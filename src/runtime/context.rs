@@ -119,8 +119,8 @@ pub(super) fn with_loop_of_thread<R>(
     with_loop(run, |state| f.take().map(|f| f(state)))?.ok_or(NotHere { run })
 }
 
-/// Lends the state to `f` on the thread of a handle's loop: now if the loop runs here, otherwise when
-/// it reads its mail. If the loop has ended, `f` is dropped.
+/// Lends the state to `f` on the thread of a handle's loop: now if the loop runs here, otherwise
+/// when it reads its mail. If the loop has ended, `f` is dropped.
 pub(super) fn at_home(run: RunNumber, f: impl FnOnce(&mut State) + Send + 'static) {
     let mut f = Some(f);
     if with_loop(run, |state| f.take().map(|f| f(state))).is_ok() {
@@ -133,8 +133,8 @@ pub(super) fn at_home(run: RunNumber, f: impl FnOnce(&mut State) + Send + 'stati
 
 /// The state while it is lent. Its drop gives the state back, after a panic too.
 ///
-/// All code that uses the loop instantiates this, so the parts that do not depend on the closure are
-/// not generic.
+/// All code that uses the loop instantiates this, so the parts that do not depend on the closure
+/// are not generic.
 struct Lent {
     state: ManuallyDrop<Option<Box<State>>>,
 }
@@ -238,7 +238,7 @@ pub(crate) struct NotHere {
 }
 
 impl NotHere {
-    /// Whether the loop has ended; otherwise it is on another thread, or not running at this moment.
+    /// Whether the loop has ended. Otherwise it is on another thread, or between two runs.
     pub(crate) fn loop_has_ended(self) -> bool {
         registry::thread_of(self.run).is_none()
     }

@@ -1,8 +1,8 @@
-//! User code that the loop could not run while its state was lent: wakes of foreign wakers and drops, done here as soon as
-//! the borrow has ended, each under `catch_unwind`.
+//! Wakes of foreign wakers, and drops, that the loop could not run while its state was lent. They
+//! run here as soon as the borrow has ended, each under `catch_unwind`.
 //!
-//! It runs inside the call that lent the state, so only what that call may do belongs here. What must wait for the look-around
-//! is in `postponed.rs`.
+//! They run inside the call that lent the state, so only work that this call may do belongs here.
+//! Work that must wait for the look around is in `postponed.rs`.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -19,7 +19,8 @@ use super::state::{Deferred, State};
 
 #[cold]
 pub(super) fn run_deferred() {
-    // What these defer in their turn comes after them, and not deeper down the stack: outputs may own each other in a chain.
+    // Work deferred by this work runs after it, not deeper in the stack: outputs may own each other
+    // in a chain.
     while let Some(item) = next_deferred() {
         match item {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
@@ -42,7 +43,7 @@ fn next_deferred() -> Option<Deferred> {
     .flatten()
 }
 
-/// Runs what is no part of the task that may run now: what another task has left.
+/// Runs code that is not part of the current task: another task has left it.
 fn as_nobody(f: impl FnOnce()) {
     let outer = with(|state| {
         let outer = state.step_in();
@@ -57,42 +58,43 @@ fn as_nobody(f: impl FnOnce()) {
     });
 }
 
-/// Runs user code that must not stop the loop: its panic is reported.
+/// Runs user code that must not stop the loop. Reports its panic.
 pub(super) fn guard(task: Option<&TaskLabel>, f: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
         report_panic(task, payload);
     }
 }
 
-/// Drops what may panic when dropped, which is reported.
+/// Drops `value`. Reports a panic of the drop.
 pub(crate) fn drop_reported<T>(value: T) {
     guard(None, || drop(value));
 }
 
-/// Wakes `waker`, whose panic, if it is somebody else's, is reported.
+/// Wakes `waker`. Reports a panic, which only a foreign waker can cause.
 pub(crate) fn wake_guarded(waker: Waker) {
     guard(None, || waker.wake());
 }
 
 impl State {
-    /// Whether something is to be done before the loop may sleep.
+    /// Whether there is work to do before the loop may sleep.
     pub(super) fn is_busy(&self) -> bool {
         let has_runnable = !self.queue.is_empty() || !self.deferred.is_empty();
         has_runnable || !self.postponed.is_empty() || !self.outbox.is_empty()
     }
 }
 
-/// The number of the poll that runs now, or ran last; `None` where no loop runs.
+/// The number of the poll that runs now, or ran last. Returns `None` if no loop runs.
 pub(crate) fn poll_number() -> Option<u64> {
     with(|state| state.outbox.poll())
 }
 
-/// Has the loop call `entry` when the poll that runs now has ended or, outside of one, before the next.
+/// Makes the loop call `entry` at the end of the current poll or, outside of one, before the next.
 pub(crate) fn after_poll(entry: Rc<dyn AfterPoll>) {
     with(|state| state.outbox.push(entry));
 }
 
-/// A poll has ended, which may be one inside another, of a group's child or of an eager task.
+/// Runs the work for the end of a poll. The poll may be inside another one: of a group's child, or
+/// of an eager task.
 #[cold]
 pub(super) fn run_outbox() {
     while let Some(entry) = with(|state| state.outbox.pop()).flatten() {

@@ -1,12 +1,12 @@
 //! START HERE: one turn of the event loop.
 //!
-//! A turn is a *round* of polls and then one look around: at mail from other threads, the clock, due
-//! timers and the reactor. If nothing is runnable after that, the loop parks until a wake or the
-//! next deadline.
+//! A turn is a *round* of polls and then one look around: at mail from other threads, the clock,
+//! due timers and the reactor. If nothing is runnable after that, the loop parks until a wake or
+//! the next deadline.
 //!
 //! All user code is called from here, except for deferred wakes and drops, which `context::with`
 //! runs. None is called while the state is borrowed: the loop takes a task's job out of its slot,
-//! polls it, and puts it back. Calls from other threads and reports run in the look-around only
+//! polls it, and puts it back. Calls from other threads and reports run in the look around only
 //! (`deliver`).
 
 use std::cell::Cell;
@@ -30,7 +30,7 @@ use super::reactor::Wait;
 use super::report::reports::report_second_panic;
 use super::state::{Next, Settled, State};
 
-/// Polls main; catches its panic itself.
+/// Polls main. It catches main's panic itself.
 pub(super) type PollMain<'a> = dyn FnMut(&mut Context<'_>) -> Poll<()> + 'a;
 
 /// What a host should do after [`Runtime::turn`](crate::Runtime::turn).
@@ -124,8 +124,8 @@ pub(crate) fn has_time_after(polls: u32) -> bool {
     !is_clock_check(polls) || with(has_time).unwrap_or(true)
 }
 
-/// Polls or drops one task, or polls main, while nothing is borrowed. Breaks the round off when main
-/// is ready.
+/// Polls or drops one task, or polls main, while nothing is borrowed. Breaks the round off when
+/// main is ready.
 #[inline]
 fn take_step(step: Step, poll_main: &mut PollMain<'_>) -> ControlFlow<(), Settled> {
     ControlFlow::Continue(match step {
@@ -164,8 +164,8 @@ pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
     let now = state.end_round(polls);
     state.take_in(now);
     let is_busy = state.is_busy();
-    // Our own park takes events in. Before the host parks or time jumps, a look has to find what is
-    // ready now.
+    // Our own park takes events in. But if the host parks or time jumps, a look has to find the
+    // events that are ready now.
     let before_park = !is_busy && (park == Park::InHost || state.clock.is_virtual());
     if before_park || is_busy && state.pace.reactor_is_due(now, state.queue.only_yielded()) {
         poll_reactor(state, Wait::Not);

@@ -1,8 +1,10 @@
-//! The time limits around the code that runs now: what `deadline` tells, and which of two limits goes first.
+//! The time limits around the code that runs now. They decide the result of `deadline`, and which
+//! of two limits ends the code.
 //!
-//! Whoever limits a future polls it inside [`around`]. Limits nest as the polls do, so nothing has to be found again between
-//! two polls, and a task, which is polled by the loop, starts without one. They lie in a thread-local of their own: to take the
-//! state out and put it back would cost more than all else that a limit around a poll does.
+//! Code that limits a future polls it inside [`around`]. Limits nest like the polls, so nothing has
+//! to be found again between two polls, and a task, which the loop polls, starts without one. The
+//! limits have a thread-local of their own, because taking the state out and putting it back would
+//! cost more than the rest of a limit around a poll.
 
 use std::cell::{Cell, RefCell};
 
@@ -13,21 +15,22 @@ thread_local! {
     /// The earliest of the limits that do not move.
     static LIMIT: Cell<Nanos> = const { Cell::new(NEVER) };
 
-    /// The limits that tokens set, the innermost last; apart from the others, since they can be moved meanwhile.
+    /// The limits that tokens set, the innermost last. They are apart from the others because a
+    /// token can move its limit.
     static TOKENS: RefCell<Vec<TokenLimit>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The address of no tree.
+/// The address of no tree. Such an entry hides the entries before it.
 const NO_TREE: usize = 0;
 
-/// The limit that a token sets, in the tree of tokens at this address.
+/// The limit that a token sets. `tree` is the address of its tree of tokens.
 struct TokenLimit {
     tree: usize,
     index: usize,
     at: Nanos,
 }
 
-/// Calls `f` inside a limit at `deadline` and those around it.
+/// Calls `f` inside a limit at `deadline`, in addition to the limits around it.
 #[inline]
 pub(crate) fn around<R>(deadline: Nanos, f: impl FnOnce() -> R) -> R {
     LIMIT.with(|limit| {
@@ -38,13 +41,14 @@ pub(crate) fn around<R>(deadline: Nanos, f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Calls `f` inside the limit that the token `index` of the tree at the address `tree` sets.
+/// Calls `f` inside the limit of the token `index` in the tree at the address `tree`.
 pub(crate) fn around_token<R>(tree: usize, index: usize, at: Nanos, f: impl FnOnce() -> R) -> R {
     let _restore = RestoreTokens::push(TokenLimit { tree, index, at });
     f()
 }
 
-/// Tokens of the tree at this address have other deadlines now, which `deadline_of` tells.
+/// Updates the limits of tokens in the tree at this address, to the deadlines that `deadline_of`
+/// returns.
 pub(crate) fn tokens_moved(tree: usize, deadline_of: impl Fn(usize) -> Nanos) {
     with_tokens(|tokens| {
         for token in tokens.iter_mut().filter(|token| token.tree == tree) {
@@ -53,17 +57,17 @@ pub(crate) fn tokens_moved(tree: usize, deadline_of: impl Fn(usize) -> Nanos) {
     });
 }
 
-/// Calls `f`, which is no part of the code that runs now, outside of all limits and scopes.
+/// Calls `f`, which is not part of the code that runs now, outside of all limits and scopes.
 pub(crate) fn unlimited<R>(f: impl FnOnce() -> R) -> R {
     LIMIT.with(|limit| {
         let _restore = Restore { limit, outer: limit.replace(NEVER) };
-        // It hides the tokens around it.
+        // Hides the limits of the tokens around it.
         let _restore = RestoreTokens::push(TokenLimit { tree: NO_TREE, index: 0, at: NEVER });
         scope::outside(f)
     })
 }
 
-/// The earliest limit, [`NEVER`] without one.
+/// The earliest limit, or [`NEVER`] without one.
 pub(super) fn current() -> Nanos {
     LIMIT.get().min(of_tokens())
 }
@@ -76,12 +80,12 @@ fn of_tokens() -> Nanos {
     with_tokens(earliest).flatten().unwrap_or(NEVER)
 }
 
-/// `None` while the thread ends, when nothing is limited any more.
+/// Returns `None` while the thread ends, when nothing is limited any more.
 fn with_tokens<R>(f: impl FnOnce(&mut Vec<TokenLimit>) -> R) -> Option<R> {
     TOKENS.try_with(|tokens| f(&mut tokens.borrow_mut())).ok()
 }
 
-/// Puts the outer limit back when dropped, also by a panic.
+/// Puts the outer limit back when dropped, after a panic too.
 struct Restore<'a> {
     limit: &'a Cell<Nanos>,
     outer: Nanos,

@@ -1,10 +1,11 @@
-//! User code that waits for the look-around: calls that other threads have sent, and reports.
+//! User code that waits for the look around: calls that other threads have sent, and reports.
 //!
-//! Nothing else runs between two `await`s of a task. So a drop of a handle, a `cancel` or a poll only queues what it finds
-//! here, and [`deliver`] runs it between two rounds: the current task may hold a lock or a `RefCell` that a call wants as well.
+//! No other code runs between two `await`s of a task. So the drop of a handle, a `cancel` or a poll
+//! only queues calls and reports here, and [`deliver`] runs them between two rounds. The current
+//! task may hold a lock or a `RefCell` that a call wants as well.
 //!
-//! A turn makes a limited number of calls, so that a sender who floods the loop, or a call that sends itself again, delays
-//! timers and sockets by a round at most.
+//! A turn makes a limited number of calls. So a sender that floods the loop, or a call that sends
+//! itself again, delays timers and sockets by a round at most.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -21,23 +22,24 @@ use super::report::unhandled::Unhandled;
 use super::state::State;
 use super::threads::inbox::Call;
 
-/// The most calls of other threads that one turn makes.
+/// The most calls from other threads that one turn makes.
 const CALLS_MAX: usize = 64;
 
-/// How often hooks may leave new reports, one generation after the other, before the rest waits for the next run.
+/// How many generations of reports, each left by hooks in the one before, are told at once. The
+/// rest waits for the next run.
 const GENERATIONS_MAX: u32 = 64;
 
-/// What the next look-arounds run.
+/// The work for the next look arounds.
 #[derive(Default)]
 pub(super) struct Postponed {
     calls: VecDeque<Call>,
     reports: VecDeque<Report>,
 }
 
-/// Something to tell the hook or the log.
+/// A report for the hook or the log.
 pub(super) enum Report {
     Unhandled(Unhandled),
-    /// The output of a detached task, to be asked for its error.
+    /// The output of a detached task, which may contain an error to report.
     Error {
         job: BoxedJob,
         report: ErrorReporter,
@@ -62,7 +64,7 @@ impl Postponed {
         self.calls.extend(calls);
     }
 
-    /// At the end of the loop.
+    /// Takes the calls that the loop can no longer make at its end.
     pub(super) fn take_calls(&mut self) -> impl Iterator<Item = Call> + use<> {
         mem::take(&mut self.calls).into_iter()
     }
@@ -76,7 +78,7 @@ impl Postponed {
     }
 }
 
-/// Runs what has been postponed, after a round of `polls`: every report, and a share of the calls.
+/// Runs the postponed work after a round of `polls`: every report, and some of the calls.
 pub(super) fn deliver(polls: u32) {
     if with(|state| state.postponed.is_empty()).unwrap_or(true) {
         return;
@@ -101,13 +103,14 @@ fn make_calls(polls: u32) {
     }
 }
 
-/// How many calls a turn makes. Most calls queue a task. Where tasks wait already, no more calls are made than tasks were
-/// polled, or senders could make the run queue, and with it every delay, longer and longer.
+/// How many calls a turn makes. Most calls queue a task. If tasks are queued already, a turn makes
+/// at most as many calls as tasks were polled. Otherwise senders could make the run queue, and with
+/// it every delay, longer and longer.
 fn calls_at_once(queued: usize, polls: u32) -> usize {
     CALLS_MAX.saturating_sub(queued).max(polls as usize).clamp(1, CALLS_MAX)
 }
 
-/// Tells what is to be reported now, and what that leaves to report.
+/// Tells all reports, including those that hooks leave meanwhile, up to the limit of generations.
 pub(super) fn deliver_reports() {
     for _ in 0..GENERATIONS_MAX {
         if tell_generation() == 0 {
@@ -116,7 +119,8 @@ pub(super) fn deliver_reports() {
     }
 }
 
-/// At the end of the loop. Once hooks have left reports for too long, the rest goes to the log.
+/// Tells the last reports, at the end of the loop. If hooks keep leaving reports, the rest goes to
+/// the log.
 pub(super) fn deliver_last() {
     deliver_reports();
     let hook = with(|state| state.on_unhandled.take());
@@ -126,7 +130,7 @@ pub(super) fn deliver_last() {
     deliver_reports();
 }
 
-/// Tells the reports that are there now; says how many there were.
+/// Tells the present reports. Returns their number.
 fn tell_generation() -> usize {
     if with(|state| state.postponed.reports.is_empty()).unwrap_or(true) {
         return 0;

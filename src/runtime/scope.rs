@@ -1,14 +1,17 @@
-//! The scopes around the code that runs now: which members of which gatherings it is part of, from its task inwards.
+//! The scopes around the code that runs now: the members of gatherings that the code is part of,
+//! from its task inwards.
 //!
-//! A gather, a group or a select gives each member a scope, and polls and drops the member inside it. Cleanups that were left
-//! in scopes of which neither contains the other run side by side; all others run in the order of the drops.
+//! A gather, a group or a select gives each member a scope, and polls and drops the member inside
+//! it. Cleanups run side by side if neither of their scopes contains the other. All others run in
+//! the order of the drops.
 //!
-//! The scopes lie in a thread-local without a destructor: to enter one costs two stores, since each poll of a member does.
+//! The scopes are in a thread-local without a destructor, so entering one costs two stores. Each
+//! poll of a member does this.
 
 use std::cell::Cell;
 
-/// So many scopes inside one another are told apart. Deeper ones count as part of the last of them, which costs only that
-/// their cleanups run one after another.
+/// The number of nested scopes that are told apart. Deeper ones count as part of the last of these,
+/// so their cleanups run one after another.
 const DEPTH_MAX: usize = 32;
 
 thread_local! {
@@ -25,13 +28,13 @@ thread_local! {
 struct Scopes {
     /// The number of the next new scope.
     next: Cell<u64>,
-    /// How many scopes belong to the code around the task that runs now.
+    /// The number of scopes that belong to code around the task that runs now.
     base: Cell<usize>,
     len: Cell<usize>,
     entered: [Cell<u64>; DEPTH_MAX],
 }
 
-/// The scope of one member. Its number is never used again on this thread.
+/// The scope of one member. Its number never repeats on this thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope(u64);
 
@@ -49,7 +52,7 @@ impl Scope {
         })
     }
 
-    /// The scope of the member `index`, where this is the first one's.
+    /// The scope of the member `index`, if this is the first member's.
     pub(crate) fn of_member(self, index: usize) -> Self {
         Self(self.0 + index as u64)
     }
@@ -68,14 +71,14 @@ impl Scope {
     }
 }
 
-/// A scope that was entered; left again when dropped.
+/// A scope that was entered. Its drop leaves it.
 #[must_use]
 pub(crate) struct Entered {
     depth: usize,
 }
 
 impl Entered {
-    /// Goes on to the scope of a sibling.
+    /// Replaces the scope by a sibling's.
     #[inline]
     pub(crate) fn switch_to(&self, scope: Scope) {
         SCOPES.with(|scopes| {
@@ -93,7 +96,7 @@ impl Drop for Entered {
     }
 }
 
-/// Calls `f`, which is no part of the code that runs now, outside of all scopes.
+/// Calls `f`, which is not part of the code that runs now, outside of all scopes.
 #[inline]
 pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
     SCOPES.with(|scopes| {
@@ -103,7 +106,7 @@ pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Drops what the members of a gathering still hold, each in its scope.
+/// Drops the rest of each member of a gathering in the member's scope.
 pub(crate) fn drop_members<T>(first: Scope, members: impl IntoIterator<Item = T>) {
     let entered = first.enter();
     for (index, member) in members.into_iter().enumerate() {
@@ -121,7 +124,7 @@ pub(super) fn path() -> Vec<u64> {
     })
 }
 
-/// Puts the former base back, also by a panic.
+/// Puts the former base back, after a panic too.
 struct Restore {
     base: usize,
 }
@@ -156,7 +159,7 @@ mod tests {
     fn scopes_beyond_the_deepest_count_as_the_last_one() {
         let entered: Vec<_> = (0..DEPTH_MAX + 5).map(|_| Scope::new().enter()).collect();
         assert_eq!(path().len(), DEPTH_MAX);
-        // Left in the order of the stack.
+        // Scopes have to be left in the order of the stack.
         entered.into_iter().rev().for_each(drop);
         assert_eq!(path(), [0; 0]);
     }

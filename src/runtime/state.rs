@@ -1,8 +1,8 @@
 //! The state of a loop, held by value, and the operations that touch more than one part of it.
 //!
-//! One rule makes the rest simple: nothing here runs user code. Wakers to wake and values to drop go
-//! into [`State::deferred`], and `context.rs` runs them as soon as the borrow of the state has ended.
-//! Calls and reports go into [`Postponed`], for the look-around.
+//! One rule makes the rest simple: nothing here runs user code. Wakers to wake and values to drop
+//! go into [`State::deferred`], and `context.rs` runs them as soon as the borrow of the state has
+//! ended. Calls and reports go into [`Postponed`], for the look-around.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -62,7 +62,7 @@ pub(crate) struct State {
     pub(super) effort: Effort,
     /// The task that is being polled or dropped.
     pub(super) current: u32,
-    /// Which cleanup of the current task runs, if it is one.
+    /// The index of the cleanup that runs as the current task, if one does.
     pub(super) cleanup: u32,
     /// How many tasks are starting eagerly, inside one another.
     pub(super) eager_depth: u32,
@@ -71,11 +71,11 @@ pub(crate) struct State {
     pub(super) in_turn: u32,
     /// How many naps there were in a row; see [`State::nap`].
     pub(super) naps: u32,
-    /// Where `run` was called, while it runs.
+    /// The place where `run` was called, while it runs.
     pub(super) running_since: Option<Place>,
     /// The loop is ending: all tasks were cancelled, and cleanups have a last time limit.
     pub(super) closing: bool,
-    /// The futures of tasks that were refused meanwhile, to be dropped, and how many there were.
+    /// The futures of tasks that were refused meanwhile. They are to be dropped.
     pub(super) refused: Vec<BoxedJob>,
     pub(super) refused_count: u32,
     pub(super) cleaning: Cleaning,
@@ -88,9 +88,9 @@ pub(crate) struct State {
     /// Values that the layers above keep here.
     pub(super) locals: Locals,
     pub(super) deferred: VecDeque<Deferred>,
-    /// They are being run, further out on the stack.
+    /// A caller further out on the stack is running them.
     pub(super) runs_deferred: bool,
-    /// User code that waits for the look-around.
+    /// User code that waits for the look around.
     pub(super) postponed: Postponed,
 }
 
@@ -208,8 +208,8 @@ impl State {
         self.pace.start_round();
     }
 
-    /// The usual next action of a round: to poll this task, the first in the run queue, or main, which
-    /// has no job. Returns `None` in all other cases, for which [`State::next`] is.
+    /// The usual next action of a round: polls the first task in the run queue, or main, which has
+    /// no job. Returns `None` in all other cases, which [`State::next`] handles.
     #[inline]
     pub(super) fn next_poll(&mut self) -> Option<(WakerKey, Option<BoxedJob>)> {
         let may_poll = self.deferred.is_empty() && self.outbox.is_empty();
@@ -250,15 +250,15 @@ impl State {
         self.pace.count_poll();
     }
 
-    /// Takes the job of the task of `key`, which is not in the run queue, out of its slot. The task is
-    /// the current one until [`State::settle`].
+    /// Takes the job of the task of `key`, which is not in the run queue, out of its slot. The task
+    /// is the current one until [`State::settle`].
     pub(super) fn begin(&mut self, key: WakerKey) -> Option<Step> {
         let step = self.tasks.begin(key)?;
         self.start_turn(key);
         Some(step)
     }
 
-    /// The task of `key` is the current one from now on.
+    /// Makes the task of `key` the current one.
     #[inline]
     pub(super) fn start_turn(&mut self, key: WakerKey) {
         self.current = key.slot();
@@ -267,8 +267,8 @@ impl State {
         self.pace.note(key);
     }
 
-    /// Prepares to poll another task inside the current one, or to call other code, with a budget of
-    /// its own.
+    /// Prepares to poll another task inside the current one, or to call other code, with a budget
+    /// of its own.
     pub(super) fn step_in(&mut self) -> Outer {
         let cleanup = mem::replace(&mut self.cleanup, NO_SLOT);
         let budget = budget::step_in();
@@ -276,7 +276,7 @@ impl State {
         Outer { current: self.current, cleanup, budget, collector }
     }
 
-    /// The outer one goes on.
+    /// Returns to the outer task.
     pub(super) fn step_out(&mut self, outer: Outer) {
         let Outer { current, cleanup, budget, collector } = outer;
         (self.current, self.cleanup) = (current, cleanup);
@@ -284,7 +284,7 @@ impl State {
         self.cleaning.waits.collector = collector;
     }
 
-    /// The current task, if there was one, was polled or dropped.
+    /// Puts the result of a step away. The current task, if there was one, was polled or dropped.
     pub(super) fn settle(&mut self, settled: Settled) {
         match settled {
             Settled::Nothing => self.current = NO_SLOT,
@@ -303,8 +303,8 @@ impl State {
         self.tasks.suspend(slot, job);
     }
 
-    /// The task's future is gone. If it has left no cleanups, the task has ended: this wakes the task
-    /// that awaits it, or defers the drop or report of an output that no handle will take.
+    /// The task's future is gone. If it has left no cleanups, the task has ended: this wakes the
+    /// task that awaits it, or defers the drop or report of an output that no handle will take.
     pub(super) fn finish(&mut self, slot: u32, ending: Ending) {
         if self.tasks.start_cleaning(slot) {
             if let Some(cleanups) = self.cleaning.of_tasks.get_mut(slot) {
@@ -321,10 +321,10 @@ impl State {
         }
     }
 
-    /// The handle of a task goes.
+    /// Drops the handle of a task.
     pub(super) fn drop_handle(&mut self, slot: u32) {
-        // A cancellation from another thread may be in the inbox. It names only the slot, so it has to
-        // be read while this tenant has the slot.
+        // A cancellation from another thread may be in the inbox. It names only the slot, so this
+        // reads it while this tenant has the slot.
         self.read_inbox();
         self.tasks.give_up_handle(slot);
         if let Some(joiner) = self.tasks.joiner(slot) {
@@ -398,7 +398,7 @@ impl State {
         self.tasks.label(slot)
     }
 
-    /// `false`: it has ended.
+    /// Cancels a task. Returns `false` if it has ended.
     pub(super) fn cancel(&mut self, slot: u32, reason: CancelReason) -> bool {
         if slot == MAIN || !self.tasks.is_living(slot) {
             return false;
@@ -419,7 +419,7 @@ impl State {
         if self.clock.is_virtual() { self.clock.now() } else { real_now }
     }
 
-    /// Says how late it is after a round of `polls`.
+    /// Ends a round of `polls`. Returns the current time.
     pub(super) fn end_round(&mut self, polls: u32) -> Nanos {
         let real_now = clock::real_now();
         let slow = self.pace.end_round(polls, real_now);
@@ -441,7 +441,7 @@ impl State {
         self.registered.inbox()
     }
 
-    /// Runs nothing: calls wait for the look-around.
+    /// Reads the mail, but runs no user code: calls wait for the look around.
     #[inline]
     pub(super) fn read_inbox(&mut self) {
         if let Some(mail) = self.inbox().collect() {
@@ -483,7 +483,7 @@ impl State {
         self.timers.as_mut()?.next_deadline()
     }
 
-    /// Takes in events, waiting for the first one if so asked.
+    /// Takes in events, after waiting for the first one if `wait` says so.
     pub(super) fn poll_reactor(&mut self, wait: Wait) -> io::Result<()> {
         let Some(mut reactor) = self.reactor.take() else { return Ok(()) };
         let result = reactor.wait(wait, |waiter| self.wake(waiter));
@@ -510,7 +510,7 @@ impl State {
         self.timers.get_or_insert_default()
     }
 
-    /// Ends the registration of `io`, if that has not been closed already.
+    /// Ends the registration of a source. `io` is `None` if it has been closed already.
     pub(super) fn release_source(&mut self, slot: u32, io: Option<&mut dyn EventSource>) {
         if let Some(mut reactor) = self.reactor.take() {
             reactor.release(slot, io, |waiter| self.wake(waiter));

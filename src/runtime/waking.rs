@@ -31,7 +31,7 @@ impl State {
     /// queued nothing.
     ///
     /// A task that wakes itself yields. If polls take long, it goes behind the tasks that the next
-    /// look-around wakes: otherwise I/O would always wait for one more of its polls. It waits for
+    /// look around wakes: otherwise I/O would always wait for one more of its polls. It waits for
     /// one look only.
     #[inline]
     pub(super) fn wake_key(&mut self, key: WakerKey) -> bool {
@@ -65,7 +65,7 @@ impl State {
 
     #[inline(never)]
     pub(super) fn wake_member(&mut self, slot: u32, Member { list, index }: Member) {
-        // The list of a watch may have gone.
+        // The list may be gone if it belonged to a watch.
         let Some(list) = self.ready_lists.get_mut(list as usize) else { return };
         list.ready.push_back(ReadyMember { slot, index });
         let owner = list.owner.take();

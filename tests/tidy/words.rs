@@ -30,13 +30,6 @@ fn is_unclear(comment: &str) -> bool {
         || UNCLEAR_OPENINGS.iter().any(|opening| comment.starts_with(opening))
 }
 
-/// Whether the comments of a file are still to be rewritten.
-fn is_still_old(path: &str) -> bool {
-    let done = ["doors/", "reactor/", "report/", "threads/", "data/", "handles/"];
-    path.strip_prefix("src/runtime/")
-        .is_some_and(|path| !done.iter().any(|folder| path.starts_with(folder)))
-}
-
 #[test]
 fn comments_name_their_subject() {
     let mut complaints = Vec::new();
@@ -48,7 +41,7 @@ fn comments_name_their_subject() {
         for source in sources(folder) {
             let path = format!("{folder}/{}", source.path);
             // This file contains the words.
-            if is_still_old(&path) || path == "tests/tidy/words.rs" {
+            if path == "tests/tidy/words.rs" {
                 continue;
             }
             for (number, line) in source.text.lines().enumerate() {

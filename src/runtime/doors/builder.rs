@@ -1,4 +1,4 @@
-//! `Builder`: the options of a loop; and `run`, which uses the defaults.
+//! `Builder`, the options of a loop, and `run`, which uses the defaults.
 
 use std::fmt;
 use std::io;
@@ -63,31 +63,36 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The default options: real time, and reports as lines through the `log` crate or, in a program
-    /// without a logger, on standard error.
+    /// The default options: real time, and reports as lines through the `log` crate or, in a
+    /// program without a logger, on standard error.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets time stand still while tasks run, and jump to the next deadline when nothing can run: sleeps and timeouts are
-    /// exact and take no time. For tests; `#[oneloop::test(virtual_time)]` does the same. From Trio's autojump clock.
+    /// Makes time virtual: it stands still while tasks run, and jumps to the next deadline when no
+    /// task can run. Sleeps and timeouts are exact and take no time. This is for tests;
+    /// `#[oneloop::test(virtual_time)]` does the same. Trio calls this an autojump clock.
     ///
-    /// It does not jump while the loop waits for another thread or process that it knows of: a call of
-    /// [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a name, a
-    /// [`thread::channel`](crate::thread::channel()), a task of another loop, the pipes or the end of a child process, standard input
-    /// and output. Then a deadline comes no sooner than in real time, counted from when the last such
-    /// wait began or ended. A limit around many short waits of this kind may therefore never end.
+    /// Time does not jump while the loop waits for another thread or process that it knows of: a
+    /// call of [`to_thread`](crate::thread::to_thread), an operation of a file, the look-up of a
+    /// name, a [`thread::channel`](crate::thread::channel()), a task of another loop, the pipes or
+    /// the end of a child process, standard input and output. Then a deadline comes no sooner than
+    /// in real time, counted from when the last such wait began or ended. A limit around many short
+    /// waits of this kind may therefore never end.
     ///
-    /// A wait through [`Stream`](futures_core::Stream) or [`AsyncRead`](futures_io::AsyncRead) that is
-    /// given up counts until the channel, the pipe or the handle is used again or dropped.
+    /// If a wait through [`Stream`](futures_core::Stream) or [`AsyncRead`](futures_io::AsyncRead)
+    /// is abandoned, it counts until the channel, the pipe or the handle is used again or dropped.
     ///
-    /// The clock does jump although an answer from a socket or through a pipe of another kind may be on
-    /// its way, or a signal, or a wake from a thread of yours: use it where these are no part of the test.
+    /// Time does jump while an answer from a socket or through another kind of pipe is on its way,
+    /// or a signal, or a wake from a thread that the loop does not know of. Use virtual time only
+    /// for tests without these.
     ///
-    /// A main that hangs fails: once every task waits, and no timer, no socket and no thread that the loop knows of is left to wake
-    /// one, [`run`](Self::run) panics after 200 ms and says which tasks wait. A thread of yours that wakes a task later than that
-    /// comes too late: run its work with [`to_thread`](crate::thread::to_thread), and the clock waits for it. A host that calls [`Runtime::turn`](crate::Runtime::turn)
-    /// may wake tasks itself, so nothing is said there.
+    /// A main that hangs fails: once every task waits, and no timer, no socket and no thread that
+    /// the loop knows of is left to wake one, [`run`](Self::run) panics after 200 ms and names the
+    /// waiting tasks. If a thread of yours wakes a task later than that, run its work with
+    /// [`to_thread`](crate::thread::to_thread), and time waits for it. A host that calls
+    /// [`Runtime::turn`](crate::Runtime::turn) may wake tasks itself, so a hang does not panic
+    /// there.
     ///
     /// # Examples
     ///
@@ -110,15 +115,15 @@ impl Builder {
         self
     }
 
-    /// Sets how long a [cleanup](crate::with_cleanup) may take. The default is 5 seconds. After that
-    /// time it is dropped where it waits, which is reported, and the next cleanup begins.
+    /// Sets how long a [cleanup](crate::with_cleanup) may take. The default is 5 seconds. After
+    /// that time it is dropped where it waits, which is reported, and the next cleanup begins.
     ///
-    /// A dropped [`StreamWriter`](crate::io::StreamWriter) has the same time to send the rest of its
-    /// data.
+    /// A dropped [`StreamWriter`](crate::io::StreamWriter) has the same time to send the rest of
+    /// its data.
     ///
     /// All cleanups that are left when the loop ends share this time, and so do the [calls on other
-    /// threads](crate::thread::to_thread) that still run. With `Duration::ZERO`, a cleanup that has to
-    /// wait is dropped at once. With `Duration::MAX` there is no limit.
+    /// threads](crate::thread::to_thread) that still run. With `Duration::ZERO`, a cleanup that has
+    /// to wait is dropped at once. With `Duration::MAX` there is no limit.
     ///
     /// # Examples
     ///
@@ -138,16 +143,16 @@ impl Builder {
         self
     }
 
-    /// Sets how long tasks run before the loop looks at sockets, timers and messages of other threads.
-    /// The default is 50 microseconds.
+    /// Sets how long tasks run before the loop looks at sockets, timers and messages of other
+    /// threads. The default is 50 microseconds.
     ///
     /// With a shorter time, sockets and timers wait less while other tasks compute, but the loop
     /// spends more of its time on looking, about half a microsecond each time. With
-    /// [`Duration::ZERO`], the loop looks after each poll of a task. A single poll that takes longer
-    /// is never interrupted. Tokio's `event_interval` counts polls instead.
+    /// [`Duration::ZERO`], the loop looks after each poll of a task. A single poll that takes
+    /// longer is never interrupted. Tokio's `event_interval` counts polls instead.
     ///
-    /// This has no effect under [virtual time](Self::virtual_time), where the loop looks after at most
-    /// 64 polls.
+    /// This has no effect under [virtual time](Self::virtual_time), where the loop looks after at
+    /// most 64 polls.
     ///
     /// # Examples
     ///
@@ -177,21 +182,21 @@ impl Builder {
     /// - each [call on another thread](crate::thread::to_thread) that outlasts the loop.
     ///
     /// The hook can decide by the [kind](Unhandled::kind) of the report, its
-    /// [error](Unhandled::error) or its [peer](Unhandled::peer_addr). A report displays itself as one
-    /// line. The loop calls the hook once per report, on its own thread, when it next looks around
-    /// after it is certain that the task will not be awaited: the task has ended and its handle is
-    /// gone. So the hook never runs inside the code that drops a handle, and it may take locks that
-    /// this code holds. A run delivers its reports before it returns. Reports from between two runs of
-    /// a [`Runtime`] are delivered in the next run, or at the end of the runtime. If the hook panics,
-    /// the loop writes a line with that panic and the report.
+    /// [error](Unhandled::error) or its [peer](Unhandled::peer_addr). A report displays itself as
+    /// one line. The loop calls the hook once per report, on its own thread, when it next looks
+    /// around after it is certain that the task will not be awaited: the task has ended and its
+    /// handle is gone. So the hook never runs inside the code that drops a handle, and it may take
+    /// locks that this code holds. A run delivers its reports before it returns. Reports from
+    /// between two runs of a [`Runtime`] are delivered in the next run, or at the end of the
+    /// runtime. If the hook panics, the loop writes a line with that panic and the report.
     ///
     /// A failure on another thread on behalf of the loop, such as a call whose caller is gone or a
-    /// [`File`](crate::fs::File) that was sent away, also goes to the hook while the loop lives. Later
-    /// it goes to the log.
+    /// [`File`](crate::fs::File) that was sent away, also goes to the hook while the loop lives.
+    /// Later it goes to the log.
     ///
-    /// The hook receives no report if a server's handler or its cleanup fails with `ConnectionReset`,
-    /// `BrokenPipe` or `ConnectionAborted`, even as the cause of another error, because peers cause
-    /// these errors every day. The log gets a line of level "debug".
+    /// The hook receives no report if a server's handler or its cleanup fails with
+    /// `ConnectionReset`, `BrokenPipe` or `ConnectionAborted`, even as the cause of another error,
+    /// because peers cause these errors every day. The log gets a line of level "debug".
     ///
     /// # Examples
     ///
@@ -220,9 +225,9 @@ impl Builder {
     /// such as a detached task that failed or panicked, or a cleanup that was cut off. This is for
     /// tests; [`#[oneloop::test]`](crate::test) does it by default.
     ///
-    /// The panic contains the reports. A panic of main takes precedence. The hook is still called, or
-    /// the lines are still written. With a [`Runtime`], each [`Runtime::run`] panics because of the
-    /// reports until its end, and a report after the last run is only a line.
+    /// The panic contains the reports. A panic of main takes precedence. The hook is still called,
+    /// or the lines are still written. With a [`Runtime`], each [`Runtime::run`] panics because of
+    /// the reports until its end, and a report after the last run is only a line.
     ///
     /// A listener that [pauses](crate::UnhandledKind::AcceptPaused) is not a failure.
     ///
@@ -242,10 +247,10 @@ impl Builder {
     /// Sets how long the loop may be held up before it warns. The default is 100 ms. Asyncio's
     /// `slow_callback_duration`.
     ///
-    /// The warning goes to the log or, without a logger, to standard error. It names at most three of
-    /// the tasks that were polled in that time, and says how long the thread has computed meanwhile.
-    /// If it hardly computed, it was blocked, or the machine was too busy to run it. With
-    /// `Duration::MAX` there are no warnings. Under virtual time there are none either.
+    /// The warning goes to the log or, without a logger, to standard error. It names at most three
+    /// of the tasks that were polled in that time, and says how long the thread has computed
+    /// meanwhile. If it hardly computed, it was blocked, or the machine was too busy to run it.
+    /// With `Duration::MAX` there are no warnings. Under virtual time there are none either.
     ///
     /// # Examples
     ///
@@ -279,7 +284,8 @@ impl Builder {
         Ok(Runtime::of(state))
     }
 
-    /// Puts an option of an upper layer into each loop that is built. The last one of a type counts.
+    /// Puts an option of an upper layer into each loop that is built. A later value of the same
+    /// type replaces an earlier one.
     pub(crate) fn with_local<T: LoopLocal>(mut self, value: T) -> Self {
         drop(self.locals.set(Rc::new(value)));
         self
@@ -326,16 +332,18 @@ impl Runtime {
     }
 }
 
-/// Runs `main` on a new event loop until it is ready, and returns its output. Python's `asyncio.run`.
+/// Runs `main` on a new event loop until it is ready, and returns its output. Python's
+/// `asyncio.run`.
 ///
-/// Then every other task is cancelled. Before `run` returns, the loop drops their futures and awaits
-/// the [cleanups](crate::with_cleanup) that they leave. If a task must finish, `main` has to await it.
+/// Then every other task is cancelled. Before `run` returns, the loop drops their futures and
+/// awaits the [cleanups](crate::with_cleanup) that they leave. If a task must finish, `main` has to
+/// await it.
 ///
 /// # Panics
 ///
-/// If `main` panics, `run` panics with the same payload after the other tasks have ended. Also panics
-/// if a loop already runs on this thread (`await` the future there instead), or if the process already
-/// has 4094 loops.
+/// If `main` panics, `run` panics with the same payload after the other tasks have ended. Also
+/// panics if a loop already runs on this thread (`await` the future there instead), or if the
+/// process already has 4094 loops.
 ///
 /// # Examples
 ///

@@ -59,7 +59,7 @@ impl Handle {
         }
     }
 
-    /// Says what `what` is and what to do, where this loop does not run.
+    /// Fails if this loop does not run here. The error says what `what` is, and what to do.
     pub(crate) fn check_here(self, what: &str, remedy: &str) -> io::Result<()> {
         let found = with_loop(self.run, |_| ());
         found.map_err(|elsewhere| io::Error::other(elsewhere.message(what, remedy)))

@@ -1,4 +1,5 @@
-//! The loop from outside: how it is made, run, driven by a host, and reached from other threads.
+//! The loop seen from outside: code that makes it, runs it, drives it as a host, or reaches it from
+//! other threads.
 
 pub(crate) mod builder;
 pub(crate) mod handle;

@@ -31,8 +31,8 @@ use crate::runtime::state::State;
 
 /// An event loop that can be run more than once, or be driven by another loop. Asyncio's `Runner`.
 ///
-/// Most programs need only [`run`](crate::run). Tasks that are left when [`Runtime::run`] returns wait
-/// for the next run. [`Runtime::shutdown`] and dropping the runtime cancel them.
+/// Most programs need only [`run`](crate::run). Tasks that are left when [`Runtime::run`] returns
+/// wait for the next run. [`Runtime::shutdown`] and dropping the runtime cancel them.
 ///
 /// A thread may have several runtimes, of which one runs at a time.
 ///
@@ -47,10 +47,10 @@ use crate::runtime::state::State;
 ///
 /// # Forks
 ///
-/// A forked child has a copy of its parent's loop, which cannot continue there: running it panics with
-/// a message that says so. Dropping the copy, and the streams, guards and files that came with it,
-/// does not affect the parent: connections stay open, locks stay locked, and no cleanup runs. The
-/// child can run a loop of its own at once, even inside the call of the parent's `run`.
+/// A forked child has a copy of its parent's loop, which cannot continue there: running it panics
+/// with a message that says so. Dropping the copy, and the streams, guards and files that came with
+/// it, does not affect the parent: connections stay open, locks stay locked, and no cleanup runs.
+/// The child can run a loop of its own at once, even inside the call of the parent's `run`.
 ///
 /// # Threads
 ///
@@ -67,7 +67,7 @@ use crate::runtime::state::State;
 #[doc(alias = "LocalPool")]
 pub struct Runtime {
     run: RunNumber,
-    /// The state lies on this thread, as long as this does.
+    /// The state is on this thread as long as this exists.
     stays: PhantomData<*const State>,
 }
 
@@ -78,13 +78,13 @@ impl Runtime {
         Self { run, stays: PhantomData }
     }
 
-    /// Runs `main` until it is ready and its [cleanups](crate::with_cleanup) are done. The other tasks
-    /// run meanwhile.
+    /// Runs `main` until it is ready and its [cleanups](crate::with_cleanup) are done. The other
+    /// tasks run meanwhile.
     ///
     /// # Panics
     ///
-    /// If `main` panics, this panics with the same payload. Also panics if a loop already runs on this
-    /// thread, and as [`Builder::fail_on_unhandled`](crate::Builder::fail_on_unhandled) says.
+    /// If `main` panics, this panics with the same payload. Also panics if a loop already runs on
+    /// this thread, and as [`Builder::fail_on_unhandled`](crate::Builder::fail_on_unhandled) says.
     #[track_caller]
     #[doc(alias = "run_until_complete")]
     #[doc(alias = "run_forever")]
@@ -96,7 +96,7 @@ impl Runtime {
         output
     }
 
-    /// What makes a run fail, if the loop was built so.
+    /// The reports that make a run fail, if the loop was built so.
     pub(crate) fn failures(&self) -> Option<SharedFailures> {
         self.with(|state| state.failures.clone())
     }
@@ -133,9 +133,9 @@ impl Runtime {
     /// runnable tasks, then looks at timers, sockets and messages of other threads. Never waits.
     ///
     /// After [`Turn::Busy`], the host calls this again at once. After [`Turn::Park`], it calls this
-    /// when the deadline has come, or when [`Runtime::reactor_fd`] is readable. The descriptor becomes
-    /// readable when a socket is ready, when another thread has sent something, or when code between
-    /// two turns has woken a task.
+    /// when the deadline has come, or when [`Runtime::reactor_fd`] is readable. The descriptor
+    /// becomes readable when a socket is ready, when another thread has sent something, or when
+    /// code between two turns has woken a task.
     ///
     /// # Panics
     ///
@@ -194,8 +194,8 @@ impl Runtime {
         self.with(State::next_deadline).map(clock::to_instant)
     }
 
-    /// Returns a descriptor that is readable when [`Runtime::turn`] has something to do. Use it only
-    /// for polling: the loop owns it.
+    /// Returns a descriptor that is readable when [`Runtime::turn`] has something to do. Use it
+    /// only for polling: the loop owns it.
     ///
     /// # Errors
     ///
@@ -213,14 +213,14 @@ impl Runtime {
     }
 
     /// Cancels the remaining tasks, waits for their [cleanups](crate::with_cleanup) for at most
-    /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and ends the loop. Dropping the
-    /// runtime does the same, but does not wait during a panic.
+    /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and ends the loop. Dropping
+    /// the runtime does the same, but does not wait during a panic.
     pub fn shutdown(self) {
         drop(self);
     }
 
-    /// Like [`Runtime::shutdown`], but once `hurry` is ready, it no longer waits for cleanups. Their
-    /// reports contain the clause `why`.
+    /// Like [`Runtime::shutdown`], but once `hurry` is ready, it no longer waits for cleanups.
+    /// Their reports contain the clause `why`.
     pub(crate) fn shutdown_until(
         mut self,
         mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>,
@@ -235,9 +235,9 @@ impl Runtime {
         }));
     }
 
-    /// Does nothing the second time.
+    /// Ends the loop. Does nothing the second time.
     fn end(&mut self, hurry: Option<&mut PollMain<'_>>) {
-        // The code that drops this may be another loop's, and have limits there.
+        // The code that drops this may belong to another loop, and have limits there.
         self.inside(|| {
             limit::unlimited(|| {
                 with(|state| {
@@ -260,7 +260,7 @@ impl Runtime {
             });
         });
         tell_folded();
-        // The wakers of others that it still holds.
+        // Drops the state, which may still hold foreign wakers.
         if let Some(payload) = context::drop_caught(context::take_idle(self.run)) {
             context::discard(payload);
         }
@@ -279,7 +279,7 @@ impl Runtime {
         }
     }
 
-    /// Something changed between two turns: the host may be about to sleep.
+    /// Tells the host, which may be about to sleep, that something has changed between two turns.
     pub(crate) fn tell_host(&self) {
         self.with(|state| state.inbox()).announce();
     }
@@ -297,7 +297,7 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// A forked child that went on with the loop that runs here would take the parent's events.
+/// Fails in a forked child, which would otherwise take events from its parent's loop.
 fn check_process() -> io::Result<()> {
     with(|state| state.check_process()).unwrap_or(Ok(()))
 }
@@ -308,13 +308,13 @@ fn cannot_go_on(error: &io::Error) -> ! {
     panic!("the event loop cannot go on: {error}")
 }
 
-/// Where the loop that runs on this thread was started. A forked child's copy of its parent's loop cannot go on, so it does not
-/// keep the child from running one of its own.
+/// The place where the loop that runs on this thread was started. A forked child's copy of its
+/// parent's loop cannot continue, so it does not count, and the child can run a loop of its own.
 fn outer_run() -> Option<&'static Location<'static>> {
     with(|state| {
         let is_inherited = || match state.owner.process {
             Some(process) => !process.is_current(),
-            // It has nothing that it could share, and so has not asked.
+            // A loop without anything to share has not noted its process.
             None => OwnProcess::is_new_fork(),
         };
         state.running_since.filter(|_| !is_inherited())
@@ -322,9 +322,10 @@ fn outer_run() -> Option<&'static Location<'static>> {
     .flatten()
 }
 
-/// Runs `main`, on the stack, with this thread's loop.
+/// Runs `main` on the stack, with this thread's loop.
 fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::Output, Payload> {
-    // As with a task, the future is dropped when it is ready, while it is current, and a panic in that drop is main's panic.
+    // Like a task's, main's future is dropped when it is ready, while main is current. A panic in
+    // that drop is main's panic.
     let mut main = pin!(MaybeDone::new(main));
     let mut panicked = None;
     with(|state| {
@@ -343,7 +344,8 @@ fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::
         panicked = fail_hung(main.as_mut());
     }
     with(|state| state.current = NO_SLOT);
-    // Taking the output drops what is left of the future: after a panic that is the rest of it, which may panic again.
+    // After a panic, the rest of the future is still here. Taking the output drops it, and this
+    // drop may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
     let taken = match (taken, &panicked) {
         (Err(second), Some(_)) => {

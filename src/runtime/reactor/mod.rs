@@ -50,7 +50,7 @@ pub(crate) struct Reactor {
     events: Events,
     sources: Slots<Source>,
     serial: Serial,
-    /// Released, but not to be used again before the next poll.
+    /// Released slots, which may be reused only after the next poll.
     released: Vec<u32>,
     alarm: Option<Alarm>,
     /// The process that made the reactor. A forked child shares the descriptor, and must not use
@@ -99,7 +99,7 @@ impl Reactor {
     ) -> io::Result<u32> {
         self.check_process()?;
         self.serial = self.serial.next();
-        // Other kernels do not tell of urgent data, which makes a read short while more is there.
+        // Other kernels do not announce urgent data, which makes a read short while more is there.
         let tells_of_urgent_data = cfg!(any(target_os = "android", target_os = "linux"));
         let is_stream = matches!(interests, Interests::Stream);
         let source = Source::new(self.serial, is_stream && tells_of_urgent_data);
@@ -109,7 +109,7 @@ impl Reactor {
     }
 
     /// Ends the registration. Returns the waiters, which must notice. Without `io`, the object is
-    /// already closed, which removed it from the poll; if its descriptor had a duplicate, further
+    /// already closed, which removed it from the poll. If its descriptor had a duplicate, further
     /// events name a former tenant.
     pub(crate) fn release(
         &mut self,
@@ -196,7 +196,8 @@ impl Reactor {
             return Some(left);
         }
         if self.alarm.is_none() {
-            // Without descriptors for it, the poll's own limit serves, in whole milliseconds.
+            // Without descriptors for the alarm, the poll's own limit serves, in whole
+            // milliseconds.
             self.alarm = Alarm::new(self.poll.registry(), ALARM).ok();
         }
         let is_set = self.alarm.as_mut().is_some_and(|alarm| alarm.set(deadline, now).is_ok());
@@ -212,7 +213,7 @@ impl Reactor {
     }
 }
 
-/// An error in a forked child of the process that made a loop.
+/// Fails in a forked child of the process that made a loop.
 pub(crate) fn check_loop_process(process: OwnProcess) -> io::Result<()> {
     let remedy = "start a loop of its own in the child, or call `exec` there";
     process.check("this event loop belongs to", remedy)
@@ -305,7 +306,7 @@ mod tests {
         slot
     }
 
-    /// Takes in what there is, and returns who was woken.
+    /// Takes in all present events. Returns the waiters.
     fn poll(reactor: &mut Reactor) -> Vec<Waiter> {
         let mut woken = Vec::new();
         reactor.wait(Wait::Not, |waiter| woken.push(waiter)).unwrap();

@@ -18,14 +18,14 @@ use std::mem;
 
 use super::{Serial, Waiter};
 
-/// One of the two ways in which data goes.
+/// One of the two directions of data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Direction {
     Read,
     Write,
 }
 
-/// Why an operation shows that the source is no longer ready.
+/// Why an operation has shown that the source is no longer ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drained {
     /// It returned `WouldBlock`.
@@ -49,8 +49,8 @@ pub(crate) struct Source {
     write: Side,
     serial: Serial,
     next_entry: u64,
-    /// A short read or write means drained. Not so where urgent data splits reads, nor where
-    /// records have edges.
+    /// Whether a short read or write means that the source is drained. This is not so if urgent
+    /// data splits reads, or if records have edges.
     short_means_drained: bool,
     /// The registration has ended: everything counts as ready, so that every waiter sees it.
     released: bool,
@@ -239,7 +239,7 @@ mod tests {
         id
     }
 
-    /// Who is woken by an edge.
+    /// The waiters that an edge wakes.
     fn edge(source: &mut Source, direction: Direction, closed: bool) -> Vec<Waiter> {
         let mut woken = Vec::new();
         source.set_ready(direction, closed, |waiter| woken.push(waiter));

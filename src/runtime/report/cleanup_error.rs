@@ -1,4 +1,4 @@
-//! `CleanupError`: what a cleanup failed with, for the code that awaits its task.
+//! `CleanupError`: the failure of a cleanup, for the code that awaits its task.
 
 use std::error::Error;
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::runtime::data::one_line::OneLine;
 use crate::runtime::data::record::Place;
 use crate::runtime::deferred::drop_reported;
 
-/// What a [cleanup](crate::with_cleanup) of a task failed with, once the task had ended without an
-/// output. It is in the task's [`JoinError`](crate::JoinError::cleanup_errors), or in the
+/// The failure of a [cleanup](crate::with_cleanup), once its task had ended without an output. It
+/// is in the task's [`JoinError`](crate::JoinError::cleanup_errors), or in the
 /// [`TaskError`](crate::task::TaskError::cleanup_errors) of its group.
 ///
-/// It holds the text of the error or the panic, and the error itself if that is an
-/// [`io::Error`]: other errors need not be `Send`. Its `Display` is one line.
+/// It holds the text of the error or the panic. It holds the error itself only if that is an
+/// [`io::Error`], because other errors need not be `Send`. Its `Display` is one line.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ pub struct CleanupError {
 }
 
 impl CleanupError {
-    /// Runs code of the user's: the error is displayed, and dropped.
+    /// Makes the error. This runs user code: it displays the error, and drops it.
     pub(crate) fn of(failed: FailedCleanup) -> Self {
         let FailedCleanup { task, place, cause } = failed;
         let task = task.map(|task| (task.name(), task.place));

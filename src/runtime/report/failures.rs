@@ -1,9 +1,9 @@
-//! Reports that make `run` panic at its end, where the loop was asked to.
+//! Reports that make `run` panic at its end, if the loop was built so.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// This many are told; the others are counted.
+/// The most reports that the panic contains. It counts the rest.
 const LINES_MAX: usize = 10;
 
 /// The reports until now, shared by the loop and the code that runs it.
@@ -12,7 +12,7 @@ pub(crate) type SharedFailures = Rc<RefCell<Failures>>;
 #[derive(Default)]
 pub(crate) struct Failures {
     lines: Vec<String>,
-    /// How many there were, told or not.
+    /// The number of reports, including the rest.
     count: usize,
 }
 
@@ -25,7 +25,7 @@ impl Failures {
     }
 }
 
-/// Panics if there were some since the last call.
+/// Panics if there were reports since the last call.
 #[track_caller]
 pub(crate) fn check_failures(failures: Option<&SharedFailures>) {
     let Failures { lines, count } = failures.map(|failures| failures.take()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A hang under virtual time: nothing is left that could wake a task, so the test would wait for ever.
+//! A hang under virtual time: nothing can wake a task any more, so the test would wait for ever.
 
 use std::thread;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use crate::runtime::event_loop::{Turn, poll_reactor};
 use crate::runtime::reactor::Wait;
 use crate::runtime::state::State;
 
-/// How often, and how long each time, the loop waits before it reports a hang: a thread that it does
-/// not know may be about to wake a task.
+/// How often, and how long each time, the loop waits before it reports a hang: a thread that it
+/// does not know may be about to wake a task.
 const NAPS: u32 = 20;
 const NAP: Duration = Duration::from_millis(10);
 

@@ -1,4 +1,5 @@
-//! Reports for the operator: errors and panics that are not awaited, and tasks that hold up the loop.
+//! Reports for the operator: errors and panics that no code awaits, and tasks that hold up the
+//! loop.
 
 pub(crate) mod cleanup_error;
 pub(crate) mod failures;

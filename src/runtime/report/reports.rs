@@ -17,12 +17,11 @@ use crate::runtime::postponed::Report;
 use crate::runtime::threads::registry;
 
 thread_local! {
-    /// The loop for which this thread works, without one of its own.
+    /// The loop for which this thread works, if the thread has no loop of its own.
     static EMPLOYER: Cell<Option<RunNumber>> = const { Cell::new(None) };
 }
 
-/// This thread works for the loop `run` from now on: what is to be reported of its calls is that
-/// loop's affair.
+/// Makes this thread work for the loop `run`, so that reports of its calls go to that loop.
 pub(crate) fn work_for(run: RunNumber) {
     EMPLOYER.set(Some(run));
 }
@@ -44,7 +43,7 @@ fn report_for(home: Option<RunNumber>, make: impl FnOnce() -> Unhandled + Send +
     }
 }
 
-/// Reported where it is dropped: by its loop or, if that refuses mail, by the sender.
+/// Reports when it is dropped: in its loop or, if that refuses mail, on the sender's thread.
 struct Mailed<F: FnOnce() -> Unhandled>(Option<F>);
 
 impl<F: FnOnce() -> Unhandled> Drop for Mailed<F> {
@@ -119,8 +118,8 @@ pub(crate) fn report_task_panic(name: String, place: Place, payload: Payload) {
     discard(payload);
 }
 
-/// Reports the panic of the drop of what had panicked before: the first panic goes to the awaiter,
-/// this one cannot.
+/// Reports a panic in the drop of a job that has already panicked. The first panic goes to the code
+/// that awaits the task, and this one cannot.
 pub(crate) fn report_second_panic(task: Option<&TaskLabel>, payload: Payload) {
     report_unhandled(Unhandled::panic(task, &*payload));
     discard(payload);
@@ -132,17 +131,17 @@ pub(crate) fn report_callback_panic(place: Place, payload: Payload) {
     discard(payload);
 }
 
-/// Reports the error of a cleanup that no code that awaits its task receives.
+/// Reports the failure of a cleanup that no code that awaits its task receives.
 pub(crate) fn report_failed_cleanup(failed: FailedCleanup) {
     report_unhandled(Unhandled::failed_cleanup(failed));
 }
 
-/// The same, of a failure that was meant for code that has gone.
+/// Reports the failure of a cleanup if the code that it was meant for has gone.
 pub(crate) fn report_unseen_cleanup(error: CleanupError) {
     report_unhandled(Unhandled::unseen_cleanup(error));
 }
 
-/// Reports the error of a task whose receiver has gone.
+/// Reports the error of a task if its receiver has gone.
 pub(crate) fn report_task_error(name: String, place: Place, error: BoxedError) {
     let task = TaskLabel { name: Some(name), number: 0, place, peer: None, is_call: false };
     report_unhandled(Unhandled::task_error(&task, error));
@@ -158,7 +157,7 @@ pub(crate) fn report_call_panic(home: Option<RunNumber>, place: Place, payload: 
     });
 }
 
-/// Reports the panic of code that this thread has called, to the loop for which it does that.
+/// Reports the panic of code that this thread has called, to the loop for which the thread works.
 pub(crate) fn report_panic(task: Option<&TaskLabel>, payload: Payload) {
     let task = task.cloned();
     report_for(home(), move || {
@@ -206,7 +205,7 @@ pub(crate) fn report_unsent(place: Place, message: String, served: Option<(Peer,
     report_unhandled(Unhandled::unsent(place, message, served));
 }
 
-/// Why nothing is to be awaited any more, if somebody wants that.
+/// Why nothing is awaited any more, if waiting was cut short.
 pub(crate) fn why_hurried() -> Option<&'static str> {
     with(|state| state.cleaning.why_hurried).flatten()
 }

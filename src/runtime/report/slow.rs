@@ -27,7 +27,7 @@ impl State {
         self.effort.note(now);
     }
 
-    /// The last round ends early, or is not followed by a look around.
+    /// Ends the last round, which ends early or is not followed by a look around.
     pub(crate) fn stop_rounds(&mut self) {
         if let Some(took) = self.pace.stop(clock::rough_now()) {
             self.report_slow(took);
@@ -37,7 +37,7 @@ impl State {
     /// Reports how long the last round took.
     #[cold]
     pub(crate) fn report_slow(&mut self, took: Nanos) {
-        // At the end of the loop there is no main any more; its key is polled to see how far the
+        // At the end of the loop, main has finished. Its key is polled only to mark how far the
         // queue has come.
         let is_somebody = |key: &WakerKey| !self.closing || key.slot() != MAIN;
         let polled = self.pace.polled().filter(is_somebody);

@@ -53,18 +53,18 @@ use crate::runtime::data::record::{BoxedError, Peer, Place, TaskLabel};
 pub struct Unhandled {
     kind: UnhandledKind,
     task: Option<Task>,
-    /// Where the cleanup's guard or the call on another thread was made.
+    /// The place where the cleanup's guard or the call on another thread was made.
     place: Option<Place>,
     /// The operation of a call on another thread, if it is not the user's code; or the name of a
     /// connection.
     operation: Option<String>,
     /// The address of the listener, in a report about one.
     listener: Option<String>,
-    /// It happened to the handler of a connection.
+    /// The report is about the handler of a connection.
     peer: Option<Peer>,
     message: String,
     error: Option<Rc<dyn Error>>,
-    /// The error says that the peer has gone.
+    /// The error says that the peer has disconnected.
     is_lost_connection: bool,
 }
 
@@ -138,7 +138,7 @@ impl Unhandled {
         Self { place, ..Self::new(owner, UnhandledKind::CleanupPanicked, message) }
     }
 
-    /// A cleanup failed, and no code that awaits its task sees that.
+    /// A cleanup failed, and no code that awaits its task sees the failure.
     pub(crate) fn failed_cleanup(failed: FailedCleanup) -> Self {
         let FailedCleanup { task, place, cause } = failed;
         match cause {
@@ -155,7 +155,7 @@ impl Unhandled {
         }
     }
 
-    /// The same, of a failure that was meant for code that has gone.
+    /// A cleanup failed, and the code that its failure was meant for has gone.
     pub(crate) fn unseen_cleanup(error: CleanupError) -> Self {
         let kind = if error.is_panic() {
             UnhandledKind::CleanupPanicked
@@ -190,7 +190,7 @@ impl Unhandled {
         Self::new(owner, UnhandledKind::CleanupCutOff, message).at(place)
     }
 
-    /// The cleanup made at `place` came when there was no time left for one.
+    /// The cleanup made at `place` was left when there was no time for it any more.
     pub(crate) fn too_late(owner: Option<&TaskLabel>, place: Place, over: TooLate) -> Self {
         let message = match over {
             TooLate::LoopOver => format!(
@@ -208,7 +208,7 @@ impl Unhandled {
         Self::new(owner, UnhandledKind::CleanupSkipped, message).at(place)
     }
 
-    /// The guard made at `place` went where its loop does not run.
+    /// The guard made at `place` was dropped where its loop does not run.
     pub(crate) fn skipped(place: Place) -> Self {
         let message = format!(
             "the cleanup made at {place} did not run, because its guard was dropped on another thread than its loop's, or \
@@ -236,7 +236,7 @@ impl Unhandled {
         Self { place, operation, ..Self::new(None, UnhandledKind::CallCutOff, message) }
     }
 
-    /// The code that should wait for the call made at `place` cannot, or not any longer.
+    /// The code that should wait for the call made at `place` may not wait, or not any longer.
     pub(crate) fn wait_cut_off(place: Place, why_hurried: Option<&'static str>) -> Self {
         let message =
             format!("it goes on, and is waited for no longer: {}", why_cut_off(why_hurried));
@@ -289,12 +289,12 @@ impl Unhandled {
         self.error.as_deref()
     }
 
-    /// The name of the task, if it happened in one.
+    /// The name of the task, if the report is about one.
     pub fn task_name(&self) -> Option<&str> {
         self.task.as_ref().map(|task| task.name.as_str())
     }
 
-    /// Where the task was created, if it happened in one.
+    /// The place where the task was created, if the report is about one.
     pub fn task_place(&self) -> Option<&'static Location<'static>> {
         self.task.as_ref().map(|task| task.place)
     }
@@ -319,18 +319,19 @@ impl Unhandled {
         self.listener.as_deref()
     }
 
-    /// Whether it is a panic. Otherwise it is an error, or something was cut off.
+    /// Whether the report is about a panic. Otherwise it is about an error, or about work that was
+    /// cut off.
     pub fn is_panic(&self) -> bool {
         self.kind.is_panic()
     }
 
-    /// Whether it happened in a [cleanup](crate::with_cleanup).
+    /// Whether the report is about a [cleanup](crate::with_cleanup).
     pub fn is_cleanup(&self) -> bool {
         self.kind.is_cleanup()
     }
 
-    /// Whether it happened in a [call on another thread](crate::thread::to_thread). The operations
-    /// of [`fs`](crate::fs) are such calls too.
+    /// Whether the report is about a [call on another thread](crate::thread::to_thread). The
+    /// operations of [`fs`](crate::fs) are such calls too.
     pub fn is_call(&self) -> bool {
         self.kind.is_call()
     }

@@ -1,6 +1,7 @@
-//! The inbox: what other threads send to a loop, and how they wake it when it sleeps.
+//! The inbox: the mail that other threads send to a loop, and how they wake the loop when it
+//! sleeps.
 //!
-//! One mutex holds the mail, one atomic says whether there is any and whether the loop sleeps:
+//! One mutex holds the mail. One atomic says whether there is any, and whether the loop sleeps:
 //!
 //! ```text
 //!              send, 1              send, 1 (repeated)
@@ -11,12 +12,15 @@
 //!   PARKED <------ EMPTY;   PARKED -- send, 5: wakes the thread --> NOTIFIED
 //! ```
 //!
-//! 1. A sender puts its mail in, then swaps NOTIFIED in. 2. The loop swaps EMPTY in, then takes the mail: what
-//!    arrives between the two is found at once, and announced once too often, never too seldom.
-//! 3. The loop sleeps only if it could change EMPTY to PARKED; so mail that came before keeps it awake.
-//! 4. It woke by itself. 5. Only the sender that finds PARKED pays for waking the thread.
+//! 1. A sender puts its mail in, then swaps NOTIFIED in.
+//! 2. The loop swaps EMPTY in, then takes the mail. Mail that arrives between the two is found at
+//!    once, and announced once too often, never too seldom.
+//! 3. The loop sleeps only if it could change EMPTY to PARKED, so earlier mail keeps it awake.
+//! 4. The loop woke by itself.
+//! 5. Only the sender that finds PARKED pays for waking the thread.
 //!
-//! Nothing here knows what a key means or what thread reads it. `sync` is `std::sync`, or loom's in `tests/loom`.
+//! Nothing here knows what a key means, or which thread reads it. `sync` is `std::sync`, or loom's
+//! in `tests/loom`.
 
 use std::collections::HashSet;
 use std::mem;
@@ -29,13 +33,14 @@ const EMPTY: u8 = 0;
 const NOTIFIED: u8 = 1;
 const PARKED: u8 = 2;
 
-/// Something to be done on the loop's thread.
+/// A call to make on the loop's thread.
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
 
-/// From this length on, the list of wakes drops what it already holds before it grows.
+/// From this length on, the list of wakes drops duplicates before it grows.
 const DEDUPLICATE_FROM: usize = 64;
 
-/// A task to be cancelled. Not a call: the loop reads it before a handle gives the slot up, for it names no more than that.
+/// A task to cancel. This is not a call, because it names only the slot: the loop has to read it
+/// before the task's handle gives the slot up.
 pub(crate) struct Cancel {
     pub(crate) slot: u32,
     pub(crate) handle_was_dropped: bool,
@@ -54,12 +59,13 @@ pub(crate) struct Inbox {
 }
 
 struct Shared {
-    /// Which tenant of this inbox reads it, if any: mail for another one is refused.
+    /// The tenant that reads this inbox, if there is one. Mail for another tenant is refused.
     tenant: Option<u64>,
     mail: Mail,
-    /// The thread of the present or the last tenant.
+    /// The thread of the current or the last tenant.
     thread: Option<Thread>,
-    /// Ends the loop's sleep where it does not sleep in `thread::park`. See [`Inbox::set_unpark`].
+    /// Ends the loop's sleep if it sleeps elsewhere than in `thread::park`. See
+    /// [`Inbox::set_unpark`].
     unpark: Option<Waker>,
 }
 
@@ -69,7 +75,7 @@ impl Inbox {
         Self { state: AtomicU8::new(EMPTY), shared: Mutex::new(shared) }
     }
 
-    /// Starts a tenancy, of a loop that will run on `thread`.
+    /// Starts the tenancy of a loop that will run on `thread`.
     pub(crate) fn open(&self, tenant: u64, thread: Thread) {
         let mut shared = self.lock();
         shared.tenant = Some(tenant);
@@ -77,7 +83,7 @@ impl Inbox {
         self.state.store(EMPTY, Ordering::Release);
     }
 
-    /// Ends the tenancy: from now on wakes vanish and calls are refused. Returns what was not read.
+    /// Ends the tenancy: from now on wakes vanish and calls are refused. Returns the unread mail.
     #[must_use = "dropping unread calls runs foreign code"]
     pub(crate) fn close(&self) -> (Mail, Option<Waker>) {
         let mut shared = self.lock();
@@ -85,13 +91,13 @@ impl Inbox {
         (mem::take(&mut shared.mail), shared.unpark.take())
     }
 
-    /// The thread of the tenant, if it is still there.
+    /// The thread of the tenant, if the tenant is still there.
     pub(crate) fn thread_of(&self, tenant: u64) -> Option<Thread> {
         let shared = self.lock();
         shared.thread.clone().filter(|_| shared.tenant == Some(tenant))
     }
 
-    /// Sends a wake. The key tells by itself whether it is stale, so no tenant is named.
+    /// Sends a wake. The key itself tells whether it is stale, so this needs no tenant.
     pub(crate) fn send_wake(&self, key: WakerKey) {
         let mut shared = self.lock();
         if shared.tenant.is_none() || shared.mail.wakes.last() == Some(&key) {
@@ -106,7 +112,7 @@ impl Inbox {
         self.notify(shared);
     }
 
-    /// Sends a call; gives it back if the tenant is gone.
+    /// Sends a call. Gives it back if the tenant is gone.
     pub(crate) fn send_call(&self, tenant: u64, call: Call) -> Result<(), Call> {
         let mut shared = self.lock();
         if shared.tenant != Some(tenant) {
@@ -117,7 +123,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Sends a cancellation. `false`: the tenant is gone.
+    /// Sends a cancellation. Returns `false` if the tenant is gone.
     pub(crate) fn send_cancel(&self, tenant: u64, cancel: Cancel) -> bool {
         let mut shared = self.lock();
         let is_there = shared.tenant == Some(tenant);
@@ -128,7 +134,7 @@ impl Inbox {
         is_there
     }
 
-    /// Wakes the loop without mail: something else is new.
+    /// Wakes the loop without mail, because something else has changed.
     pub(crate) fn announce(&self) {
         self.notify(self.lock());
     }
@@ -144,7 +150,8 @@ impl Inbox {
     fn notify(&self, shared: MutexGuard<'_, Shared>) {
         if self.state.swap(NOTIFIED, Ordering::AcqRel) == PARKED {
             let (unpark, thread) = (shared.unpark.clone(), shared.thread.clone());
-            // Waking a thread, or a host, is slow and foreign: no lock is held meanwhile.
+            // Waking a thread or a host is slow, and runs foreign code, so no lock is held
+            // meanwhile.
             drop(shared);
             match (unpark, thread) {
                 (Some(unpark), _) => unpark.wake(),
@@ -154,7 +161,7 @@ impl Inbox {
         }
     }
 
-    /// Takes the mail, if there is any: one atomic load when there is none.
+    /// Takes the mail, if there is any. Without mail this costs one atomic load.
     #[inline]
     pub(crate) fn collect(&self) -> Option<Mail> {
         (self.state.load(Ordering::Acquire) == NOTIFIED).then(|| self.take_mail())
@@ -166,7 +173,8 @@ impl Inbox {
         mem::take(&mut self.lock().mail)
     }
 
-    /// Tells senders that the loop is about to sleep. `false`: there is mail, do not sleep.
+    /// Tells senders that the loop is about to sleep. Returns `false` if there is mail, so that the
+    /// loop must not sleep.
     #[must_use]
     pub(crate) fn try_park(&self) -> bool {
         self.state.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -178,11 +186,11 @@ impl Inbox {
         if self.state.load(Ordering::Relaxed) == EMPTY {
             return;
         }
-        // A failure means NOTIFIED: then `collect` finds the mail.
+        // A failure means NOTIFIED, and then `collect` finds the mail.
         let _ = self.state.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// How senders end the loop's sleep from now on. Returns the former way.
+    /// Sets how senders end the loop's sleep from now on. Returns the former way.
     pub(crate) fn set_unpark(&self, unpark: Waker) -> Option<Waker> {
         let former = self.lock().unpark.replace(unpark.clone());
         if self.state.load(Ordering::Acquire) == NOTIFIED {
@@ -194,7 +202,7 @@ impl Inbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // No code that can panic runs under the lock but allocation, which leaves the lists intact.
+        // Only an allocation can panic under the lock, and it leaves the lists intact.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

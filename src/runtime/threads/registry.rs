@@ -148,8 +148,8 @@ mod tests {
         let (run, index) = (first.run(), first.run().index());
         assert!(thread_of(run).is_some());
         first.set_next_task(TaskNumber::FIRST.next());
-        // As if it had been given many times since. A handle of the first loop may outlive all of
-        // them.
+        // Pretends that the place was given away many times since. A handle of the first loop may
+        // outlive all of these tenants.
         first.next.generation += (1 << 20) - 1;
         drop(first);
         assert!(thread_of(run).is_none());

@@ -1,11 +1,11 @@
 //! A key as a `std::task::Waker` and back: the home of the crate's one `unsafe` block.
 //!
 //! The key *is* the waker's data word, so clone is a copy and drop is empty: a waker owns nothing,
-//! keeps nothing alive and can be used on any thread for ever. Where pointers have fewer than 64
-//! bits, the key sits in an `Arc` behind the waker instead; `--cfg oneloop_boxed_wakers` forces
+//! keeps nothing alive and can be used on any thread for ever. On targets with pointers of fewer
+//! than 64 bits, the waker owns an `Arc` of the key instead. `--cfg oneloop_boxed_wakers` forces
 //! that form for the tests.
 //!
-//! This file does not know what waking does: [`Wake`] does it.
+//! This file does not know the effect of a wake. [`Wake`] has it.
 
 #[cfg(any(not(target_pointer_width = "64"), oneloop_boxed_wakers))]
 pub(crate) use boxed::Wakers;
@@ -32,7 +32,7 @@ mod word {
 
     use super::{Wake, WakerKey};
 
-    /// Makes wakers of keys and reads the keys of those it made. Lives in a `static`: the address
+    /// Makes wakers of keys, and reads the keys of these wakers. It is in a `static`: the address
     /// of its table tells our wakers from all others.
     pub(crate) struct Wakers {
         table: RawWakerVTable,
@@ -97,7 +97,7 @@ mod boxed {
 
     use super::{Wake, WakerKey};
 
-    /// Makes wakers of keys and remembers the last few, so that it can read the keys of those.
+    /// Makes wakers of keys, and remembers the last few, so that it can read their keys.
     pub(crate) struct Wakers {
         make: fn(WakerKey) -> Waker,
     }
@@ -131,8 +131,7 @@ mod boxed {
 
         fn waker(&'static self, key: WakerKey) -> Waker {
             let waker = (self.make)(key);
-            // After the thread's locals are gone the waker works as well, its key just cannot be
-            // read.
+            // Once the thread's locals are gone, the waker still works, but its key cannot be read.
             let _ = RECENT.try_with(|recent| {
                 let mut recent = recent.borrow_mut();
                 recent.truncate(REMEMBERED - 1);
@@ -141,7 +140,7 @@ mod boxed {
             waker
         }
 
-        /// The key of `waker`, if it is one of those made last on this thread.
+        /// The key of `waker`, if it is among the last wakers made on this thread.
         pub(crate) fn key_of(&'static self, waker: &Waker) -> Option<WakerKey> {
             let find = |recent: &RefCell<Vec<(Waker, WakerKey)>>| {
                 recent

@@ -4,8 +4,8 @@ use log::Level;
 
 use crate::runtime::data::clock::Nanos;
 
-/// This many equal lines are written before they are folded. After that, the tenth, the hundredth
-/// and so on are written.
+/// This many repeats of a line are written before it is folded. After that, the tenth, the
+/// hundredth and so on are written.
 const IN_FULL: u64 = 3;
 
 /// After this time, the next equal line is written, whatever its number.
@@ -15,14 +15,14 @@ const QUIET: Nanos = 60_000_000_000;
 const LINES_MAX: usize = 64;
 
 pub(super) struct Folds {
-    /// The latest is the last.
+    /// The lines in the order of their last repeat.
     lines: Vec<Line>,
 }
 
 struct Line {
     about: u64,
     level: Level,
-    /// The latest of them.
+    /// The text of the latest repeat.
     text: String,
     count: u64,
     /// The count that was written last, and when.

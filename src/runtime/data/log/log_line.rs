@@ -19,7 +19,7 @@ use crate::runtime::data::one_line::OneLine;
 
 const TARGET: &str = "oneloop";
 
-/// The repeats of this process.
+/// The repeated lines of this process.
 static FOLDS: Mutex<Folds> = Mutex::new(Folds::new());
 
 /// Whether a logger was seen. The `log` crate does not say, and cannot lose one.
@@ -72,7 +72,7 @@ pub(crate) fn log_about(level: Level, about: impl Hash, line: &str) {
     }
 }
 
-/// Writes how often folded lines came that were not mentioned yet.
+/// Writes the counts of folded lines that no line has mentioned yet.
 pub(crate) fn tell_folded() {
     let Ok(mut folds) = FOLDS.try_lock() else { return };
     let untold = folds.take_untold(real_now());

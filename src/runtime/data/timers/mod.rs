@@ -25,7 +25,7 @@ pub(crate) struct Timers {
     slots: Slots<Timer>,
     wheel: Wheel,
     heap: BinaryHeap<Reverse<Due>>,
-    /// How many entries of the heap were cancelled.
+    /// The number of cancelled entries in the heap.
     stale: usize,
     sequence: u64,
 }
@@ -52,7 +52,7 @@ enum Stage {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     deadline: Nanos,
-    /// Which of two with the same deadline was armed first.
+    /// The order of arming, for two timers with the same deadline.
     sequence: u64,
     slot: u32,
 }

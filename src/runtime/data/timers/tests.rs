@@ -33,7 +33,7 @@ fn expired(timers: &mut Timers, now: Nanos) -> Vec<Waiter> {
 fn compare_with_a_sorted_list(seed: u64, steps: u32) {
     let mut random = Random(seed);
     let mut timers = Timers::default();
-    // (deadline, order of arming, slot): what has not expired.
+    // (deadline, order of arming, slot) of each timer that has not expired.
     let mut naive: Vec<(Nanos, u32, u32)> = Vec::new();
     let mut now = random.below(1 << 40);
     timers.expire(now, |_| unreachable!("nothing is armed"));
@@ -41,7 +41,8 @@ fn compare_with_a_sorted_list(seed: u64, steps: u32) {
         match random.below(8) {
             0..=3 => {
                 let distance = random.next() >> random.below(64);
-                // Often the same deadline as another's, so that the order among equals counts.
+                // Often the same deadline as another timer's, so that the order among equals
+                // counts.
                 let deadline = match naive.last() {
                     Some(&(deadline, ..)) if random.below(3) == 0 => deadline,
                     _ => now.saturating_add(distance),

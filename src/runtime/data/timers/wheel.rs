@@ -1,9 +1,9 @@
-//! The timer wheel: eight levels of 64 slots; a slot of level 0 spans 2^16 ns (65 us), one of level
-//! n 64 times as much as one of level n - 1. Together they span every deadline that 64 bits can
-//! express.
+//! The timer wheel: eight levels of 64 slots. A slot of level 0 spans 2^16 ns (65 us), and a slot
+//! of level n spans 64 times as much as one of level n - 1. Together they span every deadline that
+//! 64 bits can express.
 //!
-//! The wheel stands at a tick (65 us). Each timer lies at the level of the highest digit (base 64)
-//! in which its own tick differs from the wheel's, so every level's timers are later than all of
+//! The wheel stands at a tick (65 us). Each timer is at the level of the highest digit (base 64) in
+//! which its own tick differs from the wheel's. So the timers of every level are later than all of
 //! the level below, and the first occupied slot of the lowest occupied level holds the earliest.
 //! When the wheel reaches a slot, its timers move down.
 //!
@@ -31,7 +31,7 @@ const LOOKED_AT: usize = 32;
 const KEPT_ROOM: usize = 256;
 
 pub(crate) struct Wheel {
-    /// Everything due before this tick, and in it, has left the wheel.
+    /// All timers that are due in this tick or before have left the wheel.
     tick: u64,
     /// For each level, a bit for each slot that is not empty.
     occupied: [u64; LEVELS],
@@ -39,7 +39,8 @@ pub(crate) struct Wheel {
     slots: Vec<Vec<u32>>,
 }
 
-/// Where in the wheel a timer is. Packed into six bytes, which leaves a timer room for the rest.
+/// The place of a timer in the wheel. Packed into six bytes, which leaves the rest of the timer
+/// enough room.
 #[derive(Clone, Copy, Default)]
 #[repr(C, packed(2))]
 pub(crate) struct Position {
@@ -136,7 +137,7 @@ impl Wheel {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
         let digit = self.occupied[level].trailing_zeros() as usize;
         let shift = DIGIT_BITS as usize * level;
-        // The digits above the level are the wheel's own, those below are zero.
+        // The digits above the level are the wheel's own, and the digits below are zero.
         let above = (self.tick >> shift >> DIGIT_BITS) << DIGIT_BITS;
         Some((level * SLOTS + digit, (above | digit as u64) << shift))
     }

@@ -102,9 +102,9 @@
 //! ```
 //!
 //! A future that is not a task is cancelled by dropping it, which is what [`timeout`] does. The
-//! functions of this crate say under "Cancel safety" what is lost then. [`Task::cancel_on_drop`]
-//! makes a task stop when its handle is dropped. A [`CancelToken`] is one switch for many tasks: it
-//! can be passed around, and has children and a deadline.
+//! functions of this crate say under "Cancel safety" what such a drop loses.
+//! [`Task::cancel_on_drop`] makes a task stop when its handle is dropped. A [`CancelToken`] is one
+//! switch for many tasks: it can be passed around, and has children and a deadline.
 //!
 //! Code that must *await* something at the end goes into [`with_cleanup`]. However its guard is
 //! dropped, the cleanup runs to its end and no cancel reaches it. An await of the task, the
@@ -482,7 +482,7 @@
 //! | `asyncio.gather(a, b, return_exceptions=True)` | [`gather!(a, b)`](gather!), [`gather(list)`](fn@gather) |
 //! | `asyncio.gather(a, b)` | [`try_gather!(a, b)`](try_gather!), [`try_gather(list)`](fn@try_gather); these drop the rest |
 //! | `asyncio.sleep(1)`, `asyncio.sleep(0)` | [`sleep(Duration::from_secs(1))`](sleep), [`yield_now()`](yield_now) |
-//! | `async with asyncio.timeout(5): ...` | [`timeout(Duration::from_secs(5), async { .. })`](timeout), which waits for the cleanups of what it dropped |
+//! | `async with asyncio.timeout(5): ...` | [`timeout(Duration::from_secs(5), async { .. })`](timeout), which waits for the cleanups of the dropped future |
 //! | `asyncio.wait_for(c, 5)` | [`wait_for(f, Duration::from_secs(5))`](wait_for) |
 //! | `loop.call_soon(f)`, `loop.call_later(5, f)` | [`call_soon`], [`call_later`] |
 //! | `loop.call_soon_threadsafe(f)` | [`Handle::call_soon_threadsafe`] |

@@ -8,7 +8,7 @@ pub(super) struct Search {
     matchers: Vec<Matcher>,
     /// How many bytes of the data have been searched.
     searched: usize,
-    /// What was found, which a caller may ask for again.
+    /// The match that was found. A caller may ask for it again.
     found: Option<Found>,
 }
 

@@ -12,8 +12,8 @@ use super::tree;
 use crate::runtime::{BoxedError, ClockHold, Handle, Place, leave_end};
 use crate::time::{now, sleep, timeout_at};
 
-/// The end of a process that is not our child is not reported. These are the first and the longest
-/// pause between two looks at it.
+/// The pauses between two looks at a process that is not our child, whose end the system does not
+/// report: the first one, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 

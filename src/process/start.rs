@@ -18,7 +18,7 @@ use super::stdio::{Choice, INPUT, Open, Same};
 use crate::io::pipe::{Receiver, Sender, pipe};
 use crate::runtime::{Handle, Place};
 
-/// What streams default to if they were not chosen.
+/// The default for streams that were not chosen.
 #[derive(Clone, Copy)]
 pub(super) struct Defaults {
     pub(super) input: Open,

@@ -112,11 +112,11 @@ pub(super) enum Choice {
     AsOutput,
     /// What a command of the standard library came with; only that command knows it.
     InStd,
-    /// A child has got it.
+    /// A child has it.
     Spent,
 }
 
-/// The meaning of no choice.
+/// The stream to use if no choice was made.
 #[derive(Clone, Copy)]
 pub(super) enum Open {
     Inherit,
@@ -124,7 +124,7 @@ pub(super) enum Open {
     Null,
 }
 
-/// What standard error gets to be the same as standard output.
+/// The stream that standard error shares with standard output.
 pub(super) enum Same {
     /// A new pipe, for both.
     Pipe,
@@ -132,8 +132,8 @@ pub(super) enum Same {
 }
 
 impl Choice {
-    /// What the next child gets, for the standard library; `None` if that has it. `open` stands for
-    /// no choice.
+    /// Takes the stream for the next child, in the standard library's form. Returns `None` if the
+    /// standard library's command has it already. `open` applies if no choice was made.
     pub(super) fn take(&mut self, name: &str, open: Open) -> io::Result<Option<StdStdio>> {
         let stdio = match self {
             Self::Open => open.stdio(name)?,
@@ -198,8 +198,8 @@ impl Open {
 
 const NULL: &str = "/dev/null";
 
-/// What stands for nothing. Opened here, since the standard library's error would not tell it from
-/// that of the program.
+/// The stream for "no input" or "no output". It is opened here, because the standard library's
+/// error would not tell its failure from the program's.
 fn null(name: &str) -> io::Result<StdStdio> {
     let is_input = name == INPUT;
     match OpenOptions::new().read(is_input).write(!is_input).open(NULL) {

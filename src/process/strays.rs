@@ -3,8 +3,7 @@
 //! other process can reap them.
 //!
 //! A stray cannot be told from a child that other code of the program has started and will wait
-//! for. Only those that have been left for a while are therefore reaped.
-//! a while is reaped.
+//! for. So a loop reaps a stray only some time after its end.
 
 use std::collections::HashSet;
 use std::process;

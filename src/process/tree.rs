@@ -1,5 +1,5 @@
-//! Signals to all that a process has started, and who is in a group, as far as `/proc` knows of it.
-//! Must not know where the process comes from.
+//! Signals all processes that a process has started, and lists the members of a group, as far as
+//! `/proc` shows them. This module must not know where a process comes from.
 
 use std::collections::HashSet;
 use std::fs::{self, File};

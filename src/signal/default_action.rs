@@ -184,8 +184,8 @@ fn lock() -> MutexGuard<'static, Vec<Handled>> {
     HANDLED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether somebody else handles the signal, or it is ignored. Linux tells; elsewhere there is no
-/// safe call that does.
+/// Whether other code handles the signal, or it is ignored. On Linux, `/proc` says so. Elsewhere no
+/// safe call does.
 fn is_taken(kind: SignalKind) -> bool {
     let Ok(status) = fs::read_to_string("/proc/self/status") else { return false };
     // A number that is no signal's has no bit.

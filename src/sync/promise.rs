@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use super::wait_list::WaitKey;
 use super::watchers::Watchers;
 
-/// Creates a result that is not there yet. The [`PromiseResolver`] sets it once, and any number of tasks
-/// await the [`Promise`].
+/// Creates a result that is not there yet. The [`PromiseResolver`] sets it once, and any number of
+/// tasks await the [`Promise`].
 ///
 /// This is asyncio's `loop.create_future()`. It has another name because a future is something else
 /// in Rust: awaiting a promise runs nothing, and a promise is awaited by reference. If one task

@@ -81,20 +81,19 @@ impl JoinError {
         &self.0.task_name
     }
 
-    /// What the [cleanups](crate::with_cleanup) of the task failed with, in the order in which they
-    /// failed. Asyncio raises such an error from the `await` of the task.
+    /// The failures of the task's [cleanups](crate::with_cleanup), in the order in which they
+    /// occurred. Asyncio raises such an error from the `await` of the task.
     ///
-    /// It holds the failures of cleanups that ran once the task was cancelled or had panicked. The
-    /// cleanup of a task that ended with an output, of a [group's](crate::task_group) child that
-    /// failed, or of a task that still runs is not here: the failure is
-    /// [reported](crate::Builder::on_unhandled), or is with the [group's
-    /// error](crate::task::TaskError::cleanup_errors). A cleanup that was cut off is always
-    /// reported. So are failures beyond the first 64 of a task.
+    /// It holds the failures of cleanups that ran once the task was cancelled or had panicked. If
+    /// the task ended with an output, is a [group's](crate::task_group) child that failed, or still
+    /// runs, the failure is not here: it is [reported](crate::Builder::on_unhandled), or is with
+    /// the [group's error](crate::task::TaskError::cleanup_errors). A cleanup that was cut off is
+    /// always reported. So are failures beyond the first 64 of a task.
     pub fn cleanup_errors(&self) -> &[CleanupError] {
         &self.0.cleanups
     }
 
-    /// No code gets this error: reports what the cleanups failed with.
+    /// Reports the failures of the cleanups, because no code gets this error.
     pub(crate) fn report_cleanups(self) {
         self.0.cleanups.into_iter().for_each(runtime::report_unseen_cleanup);
     }
@@ -151,7 +150,7 @@ impl fmt::Display for JoinError {
 /// How many cleanups a `Display` names. The others are counted.
 const NAMED_MAX: usize = 3;
 
-/// Continues the line of an error with what cleanups failed with.
+/// Continues the line of an error with the failures of cleanups.
 pub(super) fn write_cleanups(cleanups: &[CleanupError], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for cleanup in cleanups.iter().take(NAMED_MAX) {
         write!(f, "; {cleanup}")?;

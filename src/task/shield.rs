@@ -34,7 +34,8 @@ use crate::runtime::{self, BoxedError, Place, output_of};
 ///
 /// "type annotations needed", "multiple `impl`s satisfying `Result<Result<..>, JoinError>:
 /// ShieldOutput<_>`": the future awaits a task, and an error of the task would be lost inside the
-/// `Ok`. Use [`Task::shield`](crate::Task::shield), or flatten the result: `shield(async { task.await? })`.
+/// `Ok`. Use [`Task::shield`](crate::Task::shield), or flatten the result: `shield(async {
+/// task.await? })`.
 ///
 /// ```compile_fail,E0283
 /// oneloop::run(async {

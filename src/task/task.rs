@@ -267,12 +267,12 @@ impl<T> Task<T> {
         self
     }
 
-    /// Awaits the task, and has its error reported if this is dropped earlier by a cancel, a timeout
-    /// or a lost race: asyncio's `shield(task)`.
+    /// Awaits the task, and has its error reported if this is dropped earlier by a cancel, a
+    /// timeout or a lost race: asyncio's `shield(task)`.
     ///
     /// The task goes on in any case, as it does when its handle is dropped. If it then ends with an
-    /// `Err` or panics, that is [reported](crate::Builder::on_unhandled) once, with the place of this
-    /// call. To await the task again instead, keep it: `timeout(limit, &mut task)`.
+    /// `Err` or panics, that is [reported](crate::Builder::on_unhandled) once, with the place of
+    /// this call. To await the task again instead, keep it: `timeout(limit, &mut task)`.
     ///
     /// # Cancel safety
     ///

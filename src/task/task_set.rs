@@ -237,7 +237,7 @@ impl<T> TaskSet<T> {
 
     fn poll_all_ended(&mut self, cx: &Context<'_>) -> Poll<()> {
         while let Some(task) = self.take_ended() {
-            // Dropping the handle makes a panic be reported.
+            // Dropping the handle detaches the task, so that a panic is reported.
             drop(task);
         }
         match &self.watch {

@@ -292,7 +292,7 @@ fn finish(shared: &Arc<Shared>, ran: Ran) {
         Ran::Unseen(place, payload) => {
             shared.lock().unseen.push((place, payload));
             let to_share = Arc::clone(shared);
-            // After the end of the loop, the pool itself collects what is left.
+            // If the loop has ended, the drop of the pool reports the panic.
             shared.home.call_soon_threadsafe(move || to_share.report_unseen()).ok();
         }
     }

@@ -182,8 +182,8 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Reports a panic, and what cleanups failed with, that were not seen: on the loop's thread, or on
-    /// this one if the loop is gone.
+    /// Reports an unseen panic and unseen failures of cleanups, on the loop's thread or, if the
+    /// loop is gone, on this one.
     fn report(&self, error: JoinError) {
         let task_name = error.task_name().to_owned();
         let (payload, cleanups) = error.into_unseen();

@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// Makes this thread, one of `count`, run on only one core: the one with this number among those
-/// that it may use.
+/// Pins this thread, one of `count`, to one core: the one with this number among the cores that it
+/// may use.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",

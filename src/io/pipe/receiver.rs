@@ -62,8 +62,8 @@ impl Receiver {
         Ok(Self { registration })
     }
 
-    /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe to a child process: virtual time stands
-    /// still while this end waits.
+    /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe to a child process: virtual time
+    /// stands still while this end waits.
     pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Self> {
         let end = Self::from_owned_fd(fd)?;
         end.set_outside();

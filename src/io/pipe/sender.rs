@@ -65,8 +65,8 @@ impl Sender {
         Ok(Self { registration: Some(registration) })
     }
 
-    /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe to a child process: virtual time stands
-    /// still while this end waits.
+    /// Like [`from_owned_fd`](Self::from_owned_fd), for a pipe to a child process: virtual time
+    /// stands still while this end waits.
     pub(crate) fn of_child(fd: OwnedFd) -> io::Result<Self> {
         let end = Self::from_owned_fd(fd)?;
         if let Some(registration) = &end.registration {

@@ -25,13 +25,14 @@ const FDS_MAX: usize = 253;
 /// credentials.
 const SPACE: usize = cmsg_space!(ScmRights(FDS_MAX)) + 256;
 
-/// No SIGPIPE. Apple's systems have an option of the socket for it, which the standard library sets.
+/// No SIGPIPE. Apple's systems have an option of the socket for it, which the standard library
+/// sets.
 #[cfg(not(target_vendor = "apple"))]
 const SEND: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const SEND: SendFlags = SendFlags::empty();
 
-/// Programs that are started do not inherit what is received.
+/// Started programs do not inherit received descriptors.
 #[cfg(not(target_vendor = "apple"))]
 const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 #[cfg(target_vendor = "apple")]

@@ -1,7 +1,7 @@
-//! The items of a broadcast that some receiver has still to get.
+//! The items of a broadcast that at least one receiver has not received yet.
 //!
 //! Positions count all items ever sent. A receiver is represented only by the position of the next
-//! item it gets, so an item has still to go to the receivers whose position is not beyond it. The
+//! item it gets, so an item still has to go to the receivers whose position is not beyond it. The
 //! number of these receivers grows from front to back, so only the first item can be one that goes
 //! to its last receiver.
 

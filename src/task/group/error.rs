@@ -88,8 +88,8 @@ impl<E> TaskError<E> {
         self.place
     }
 
-    /// What the [cleanups](crate::with_cleanup) of the child failed with after the child had failed,
-    /// in the order in which they failed.
+    /// The failures of the child's [cleanups](crate::with_cleanup) after the child had failed, in
+    /// the order in which they occurred.
     ///
     /// The cleanups of the body are not here: they belong to the task that awaits the group.
     pub fn cleanup_errors(&self) -> &[CleanupError] {
@@ -132,8 +132,8 @@ impl<E> GroupError<E> {
 
 impl<E> GroupError<GroupError<E>> {
     /// Replaces each inner group by its errors. Each error keeps the name and place of its own
-    /// task. What cleanups of the task around an inner group failed with is added to the last of
-    /// that group's errors.
+    /// task. Failures of cleanups of the task around an inner group are added to the last of that
+    /// group's errors.
     ///
     /// # Examples
     ///

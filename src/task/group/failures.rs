@@ -17,7 +17,7 @@ pub(super) struct Failures<E> {
     pub(super) of_body: Option<TaskError<E>>,
     /// Failed children that still have cleanups: the index of each, and of its error.
     cleaning: Vec<(usize, usize)>,
-    /// What such cleanups failed with, by the index of the child's error.
+    /// The failures of such cleanups, by the index of the child's error.
     cleanups: Vec<(usize, FailedCleanup)>,
     /// The first panic, and the task it came from.
     panic: Option<(Payload, TaskLabel)>,
@@ -40,7 +40,7 @@ impl<E> Failures<E> {
         self.errors.push(error);
     }
 
-    /// The cleanups of a child have ended, and this is what they failed with.
+    /// Records the failures of a child's cleanups, which have ended.
     pub(super) fn add_cleanups(&mut self, child: usize, failed: Vec<FailedCleanup>) {
         let Some(at) = self.cleaning.iter().position(|(index, _)| *index == child) else { return };
         let (_, error) = self.cleaning.swap_remove(at);

@@ -24,8 +24,8 @@ use shared::Shared;
 ///
 /// Items are received in the order in which they were sent. Many items that arrive while the loop
 /// is busy wake it once. Between tasks of one loop, [`sync::channel`](crate::sync::channel()) is
-/// faster. Under [virtual time](crate::Builder::virtual_time) the clock of a loop stands still while it
-/// waits for a channel of this kind, because a thread may be about to send.
+/// faster. Under [virtual time](crate::Builder::virtual_time) the clock of a loop stands still
+/// while it waits for a channel of this kind, because a thread may be about to send.
 ///
 /// With the capacity `usize::MAX` there is no limit: senders never wait for room, and if items
 /// arrive faster than they are received, they use up all memory.

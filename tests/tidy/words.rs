@@ -6,15 +6,29 @@ use super::{report, root, sources};
 
 /// Words that make a comment hard to follow: name the subject instead. CONTRIBUTING.md has the
 /// rule.
-const UNCLEAR: [&str; 4] = ["nobody", "whoever", "those of", "so many"];
+const UNCLEAR: [&str; 5] = ["nobody", "whoever", "those of", "so many", "what is"];
 
 /// Openings that have no verb, such as "As [`create`], but ..": write "Like [`create`]".
 const UNCLEAR_OPENINGS: [&str; 2] = ["As [`", "As `"];
 
-/// The comment that a line consists of, if it does.
+/// The longest line of a comment, in characters.
+const LINE_MAX: usize = 100;
+
+/// The text of a comment that is a line of its own.
 fn comment_of(line: &str) -> Option<&str> {
     let comment = line.trim_start().strip_prefix("//")?;
     Some(comment.trim_start_matches(['/', '!']).trim())
+}
+
+/// The lines of prose in the comments of `text`, with their numbers: neither examples nor tables.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut is_example = false;
+    text.lines().zip(1..).filter_map(move |(line, number)| {
+        let comment = comment_of(line)?;
+        let is_fence = comment.starts_with("```");
+        is_example ^= is_fence;
+        (!is_fence && !is_example && !comment.starts_with('|')).then_some((number, line))
+    })
 }
 
 fn is_unclear(comment: &str) -> bool {
@@ -31,7 +45,7 @@ fn is_unclear(comment: &str) -> bool {
 }
 
 #[test]
-fn comments_name_their_subject() {
+fn comments_name_their_subject_and_wrap() {
     let mut complaints = Vec::new();
     for folder in ["src", "tests", "examples", "crates", "benches"] {
         // A published package has no `crates` and no `benches`.
@@ -44,9 +58,12 @@ fn comments_name_their_subject() {
             if path == "tests/tidy/words.rs" {
                 continue;
             }
-            for (number, line) in source.text.lines().enumerate() {
+            for (number, line) in prose(&source.text) {
                 if comment_of(line).is_some_and(is_unclear) {
-                    complaints.push(format!("{path}:{}: say who or what: {line}", number + 1));
+                    complaints.push(format!("{path}:{number}: say who or what: {line}"));
+                }
+                if line.chars().count() > LINE_MAX {
+                    complaints.push(format!("{path}:{number}: wrap at {LINE_MAX}: {line}"));
                 }
             }
         }
@@ -62,4 +79,6 @@ fn comments_name_their_subject() {
     report(&complaints);
     assert!(is_unclear("Wakes whoever waits.") && is_unclear("As [`create`], but eager."));
     assert!(!is_unclear("Anybody's `NOBODYS` guess.") && !is_unclear("As many as fit."));
+    let text = "/// One.\n/// ```\n/// // Two.\n/// ```\n/// | three |\nlet four = 4; // 4\n";
+    assert!(prose(text).eq([(1, "/// One.")]));
 }

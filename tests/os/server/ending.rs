@@ -348,7 +348,7 @@ fn shutdown_is_bounded_when_clients_never_read() -> Result<()> {
         let start = time::now();
         assert!(!server.shutdown(5 * SECOND).await);
         let took = time::now() - start;
-        // A reset ends them after the second in which they may take what is left.
+        // A reset ends them after the second in which they may take the rest.
         assert!((5 * SECOND..7 * SECOND).contains(&took), "{took:?}");
         assert_eq!(server.connections(), 0);
         for mut client in clients {

@@ -40,7 +40,7 @@ impl Runtime for Compio {
     }
 }
 
-/// compio has none of its own.
+/// compio has no yield of its own.
 async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {

@@ -1,7 +1,6 @@
-//! `echo_64`: an echo server in a process of its own on CPU 0, and the load
-//! that is put on it from CPU 1: 64 connections, 1 KiB messages, one in flight
-//! on each. The figure is the server's CPU time, as what the client and the
-//! network cost is the same for all.
+//! `echo_64`: an echo server in a separate process on CPU 0, and its load from CPU 1: 64
+//! connections, 1 KiB messages, one in flight on each. The figure is the server's CPU time, because
+//! the client and the network cost the same for all.
 
 use std::{
     env,
@@ -22,7 +21,7 @@ const CONNECTIONS: usize = 64;
 const MESSAGES: usize = 100_000;
 pub const MESSAGE_SIZE: usize = 1024;
 
-/// The buffer a server has for each connection.
+/// The size of the buffer that a server has for each connection.
 pub const BUFFER_SIZE: usize = 16 * 1024;
 
 /// The address a server binds to.
@@ -30,12 +29,12 @@ pub fn address(port: u16) -> SocketAddr {
     ([127, 0, 0, 1], port).into()
 }
 
-/// A server calls it when it listens.
+/// Tells the load the address, once the server listens.
 pub fn announce(address: SocketAddr) {
     println!("{address}");
 }
 
-/// CPU time in ns per message of a server in a new process.
+/// The server's CPU time in ns per message, in a new process.
 pub fn measure_in_child(runtime: &str) -> Result<f64, String> {
     serve_and_load(runtime).map_err(|error| error.to_string())
 }
@@ -44,8 +43,8 @@ fn serve_and_load(runtime: &str) -> io::Result<f64> {
     with_server(runtime, load_pinned)
 }
 
-/// Starts a server in a process of its own on CPU 0, and calls `load` with its
-/// address and its process, on a thread of its own.
+/// Starts a server in a separate process on CPU 0, and calls `load` with its address and its
+/// process, on a separate thread.
 pub fn with_server(
     runtime: &str,
     load: impl FnOnce(SocketAddr, u32) -> io::Result<f64> + Send + 'static,
@@ -84,7 +83,7 @@ fn load_pinned(address: SocketAddr, server: u32) -> io::Result<f64> {
     Ok((cpu_time(server) - start).as_nanos() as f64 / MESSAGES as f64)
 }
 
-/// Sends `messages` in all over `connections`, awaiting the echo of each.
+/// Sends `messages` in total over `connections`, and awaits the echo of each.
 pub fn load(address: SocketAddr, connections: usize, messages: usize) -> io::Result<Duration> {
     let epoll = Epoll::new()?;
     let mut clients = Vec::new();
@@ -119,13 +118,13 @@ struct Client {
 impl Client {
     fn send(&mut self) -> io::Result<()> {
         if self.to_send > 0 {
-            // It always fits, as nothing else is in flight.
+            // It always fits, because nothing else is in flight.
             self.socket.write_all(&[self.to_send as u8; MESSAGE_SIZE])?;
         }
         Ok(())
     }
 
-    /// Whether that was the rest of a message; then the next is sent.
+    /// Returns whether this completed a message, and then sends the next one.
     fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = [0; MESSAGE_SIZE];
         let count = self.socket.read(&mut buffer[self.received..])?;

@@ -1,4 +1,4 @@
-//! What the works are measured with.
+//! Tools for measuring: times, memory, CPUs, child processes.
 
 use std::{
     env, fs, io,
@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Nanoseconds for each of the `count` operations which one call of `body`
-/// does: the best of three calls.
+/// Nanoseconds for each of the `count` operations that one call of `body` does, as the best of
+/// three calls.
 pub async fn best_ns(count: u32, mut body: impl AsyncFnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..3 {
@@ -19,12 +19,11 @@ pub async fn best_ns(count: u32, mut body: impl AsyncFnMut()) -> f64 {
     best
 }
 
-/// The CPU time, user and system, that all threads of a process took; of this
-/// process for `pid` 0.
+/// The CPU time, user and system, of all threads of a process. `pid` 0 means this process.
 pub fn cpu_time(pid: u32) -> Duration {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls write only to what they are given.
+    // SAFETY: both calls write only to the given place.
     let failed = unsafe {
         libc::clock_getcpuclockid(pid as i32, &raw mut clock) != 0
             || libc::clock_gettime(clock, &raw mut time) != 0
@@ -33,10 +32,10 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The CPU time, user and system, that the calling thread took.
+/// The CPU time, user and system, of the calling thread.
 pub fn thread_cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: it writes only to what it is given.
+    // SAFETY: the call writes only to the given place.
     let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0;
     assert!(!failed, "no CPU clock of this thread");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -51,35 +50,35 @@ pub fn resident_bytes() -> f64 {
 
 /// Binds the calling thread to a CPU.
 pub fn pin_to_cpu(cpu: usize) {
-    // SAFETY: a `cpu_set_t` is plain bits, of which all zero means no CPU.
+    // SAFETY: a `cpu_set_t` is plain bits, and all zeros mean no CPU.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: it sets a bit of the set.
+    // SAFETY: the call sets a bit of the set.
     unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY: the set is as long as told.
+    // SAFETY: the set has the given length.
     if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } != 0 {
         eprintln!("not bound to CPU {cpu}: {}", io::Error::last_os_error());
     }
 }
 
-/// Ends this process by a signal when its standard input closes, with no
-/// thread that would wait for it.
+/// Ends this process by a signal when its standard input closes. This needs no thread to wait for
+/// it.
 pub fn end_with_stdin() {
-    // SAFETY: it changes flags of the standard input only; `SIGIO`'s default
-    // is to end the process.
+    // SAFETY: the call changes only flags of the standard input. The default action of `SIGIO` is
+    // to end the process.
     unsafe {
         libc::fcntl(0, libc::F_SETOWN, libc::getpid());
         libc::fcntl(0, libc::F_SETFL, libc::fcntl(0, libc::F_GETFL) | libc::O_ASYNC);
     }
 }
 
-/// Ends this process by a signal if it still runs after that time.
+/// Ends this process by a signal if it still runs after this time.
 pub fn limit_seconds(seconds: u32) {
-    // SAFETY: it has no preconditions.
+    // SAFETY: the call has no preconditions.
     unsafe { libc::alarm(seconds) };
 }
 
-/// Does one work on one runtime in a new process, for its figure or the reason
-/// why there is none.
+/// Does one work on one runtime in a new process. Returns its figure, or the reason why there is
+/// none.
 pub fn measure_in_child(work: &str, runtime: &str) -> Result<f64, String> {
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new(program).args(["--measure", work, runtime]).output();

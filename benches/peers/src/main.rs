@@ -1,7 +1,7 @@
-//! The same work on oneloop and on other runtimes, side by side, in one table;
-//! in a second one the same with other libraries of locks, queues and the
-//! like; and in a third one what reaches the operating system. These two are
-//! described in `primitives/mod.rs` and `system/mod.rs`.
+//! Measures the same work on oneloop and on other runtimes, and prints the figures side by side in
+//! a table. A second table compares locks, queues and similar primitives with other libraries, and
+//! a third one everything that reaches the operating system. `primitives/mod.rs` and
+//! `system/mod.rs` describe these two.
 //!
 //! ```sh
 //! export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
@@ -10,47 +10,42 @@
 //! cargo run --release -p oneloop-peers -- --rounds 3 --runtimes oneloop,tokio
 //! ```
 //!
-//! Each figure is measured in a process of its own, in several rounds. The
-//! runtimes take turns within a round, so that a slow minute of the machine
-//! hurts all of them alike, and of the rounds the best is kept. Lower is
-//! better everywhere. The works are in `works.rs`, written once and generic
-//! over the trait `Runtime`; what a runtime does for them is in its own file,
-//! each with the same functions. `works.rs` also says what each work is.
+//! Each figure is measured in a separate process, in several rounds. The runtimes take turns within
+//! a round, so that a slow minute of the machine affects all of them alike, and the best round is
+//! kept. Lower is better everywhere. `works.rs` describes the works. Each is written once, generic
+//! over the trait `Runtime`, which every runtime implements in a file of its own.
 //!
-//! # Who takes part
+//! # The runtimes
 //!
-//! * `tokio`: `current_thread` with `tokio::spawn`; `tokio local`: tokio's
-//!   `LocalRuntime` with `spawn_local`; `tokio LocalSet`: `LocalSet` inside
-//!   `current_thread`.
-//! * `smol`: a `LocalExecutor` inside `smol::block_on`. Its timers and its
-//!   sockets live in a reactor of the whole process, which also has a thread;
-//!   so `empty_run` does not make a reactor for it, and CPU time is always the
-//!   whole process's.
-//! * `monoio epoll` and `monoio uring`: monoio with its two drivers, timers
-//!   enabled, and the feature `sync`, without which its wakers panic when
-//!   woken from another thread. It has no way to yield to other tasks (one that
-//!   wakes itself comes first again), so `monoio_work.rs` makes one.
+//! * `tokio`: `current_thread` with `tokio::spawn`; `tokio local`: tokio's `LocalRuntime` with
+//!   `spawn_local`; `tokio LocalSet`: `LocalSet` inside `current_thread`.
+//! * `smol`: a `LocalExecutor` inside `smol::block_on`. Its timers and its sockets are in a reactor
+//!   of the whole process, which also has a thread. So `empty_run` does not make a reactor for it,
+//!   and CPU time is always the whole process's.
+//! * `monoio epoll` and `monoio uring`: monoio with its two drivers, with timers enabled, and with
+//!   the feature `sync`, without which a wake from another thread panics. It cannot yield to other
+//!   tasks, because a task that wakes itself comes first again, so `monoio_work.rs` has a yield of
+//!   its own.
 //! * `glommio` and `compio`: on `io_uring`.
-//! * `mio` and `epoll`: bare loops without a runtime, the floor of `echo_64`.
-//!   They are not counted as the best peer.
+//! * `mio` and `epoll`: bare loops without a runtime, the floor of `echo_64`. They do not count as
+//!   the best peer.
 //!
-//! A runtime which can't do a work here has `n/a: reason` in its cell.
+//! If a runtime cannot do a work, its cell says `n/a: reason`.
 //!
 //! # Counting the system calls of a server
 //!
-//! `--serve RUNTIME [--port P] [--cpu N]` serves until its standard input
-//! closes, and `--load ADDRESS CONNECTIONS MESSAGES` sends 1 KiB messages to
-//! it, one in flight on each connection. So the calls behind `echo_64` are
-//! counted by
+//! `--serve RUNTIME [--port P] [--cpu N]` serves until its standard input closes, and `--load
+//! ADDRESS CONNECTIONS MESSAGES` sends 1 KiB messages to it, one in flight on each connection. This
+//! counts the calls behind `echo_64`:
 //!
 //! ```sh
 //! sleep 20 | strace -c -f target/release/oneloop-peers --serve oneloop --port 9000 &
 //! sleep 1; target/release/oneloop-peers --load 127.0.0.1:9000 64 20000; wait
 //! ```
 //!
-//! (`strace` slows the server down so much that it finds more sockets ready
-//! at a time than it does untraced: compare such counts only to one another.
-//! If the load takes longer than the `sleep`, raise the latter.)
+//! `strace` slows the server down so much that it finds more sockets ready at a time than usual, so
+//! compare such counts only with each other. If the load takes longer than the `sleep`, raise the
+//! latter.
 
 mod compio_work;
 mod echo;
@@ -76,7 +71,7 @@ use works::{WORKS, Work, measure};
 /// A runtime, its works and its echo server.
 struct Entry {
     name: &'static str,
-    /// `None`: a bare loop, which has an echo server only.
+    /// `None` for a bare loop, which has only an echo server.
     measure: Option<fn(&str) -> f64>,
     serve: fn(u16) -> io::Result<()>,
 }
@@ -166,7 +161,7 @@ fn measure_here(work: &str, name: &str) -> f64 {
 struct Comparison {
     columns: Vec<&'static str>,
     works: &'static [Work],
-    /// By work and column; `None` if there is no such figure.
+    /// The figures by work and column. `None` if there is no such figure.
     measure: fn(&str, &str) -> Option<Result<f64, String>>,
 }
 
@@ -192,7 +187,7 @@ fn comparisons() -> [Comparison; 3] {
     [runtimes, primitives, system]
 }
 
-/// Measures what `args` ask for and prints the tables.
+/// Measures the works that `args` name, and prints the tables.
 fn compare(args: &[&str]) -> io::Result<()> {
     let (mut rounds, mut chosen, mut names) = (7, None, Vec::new());
     let mut comparisons = comparisons();
@@ -227,7 +222,7 @@ impl Comparison {
         self.works.iter().any(|work| work.name == name)
     }
 
-    /// Nothing is printed if none of the works is in this table.
+    /// Prints nothing if none of the works is in this table.
     fn measure_and_print(self, rounds: usize, names: &[&str]) {
         let mut table = Table::new(self.columns.clone());
         for work in self.works.iter().filter(|work| names.is_empty() || names.contains(&work.name))

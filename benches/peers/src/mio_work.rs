@@ -1,5 +1,5 @@
-//! A bare loop on mio, which is edge-triggered: a read that does not fill the
-//! buffer has emptied the socket, so a message is one `read` and one `write`.
+//! A bare loop on mio, which is edge-triggered: a read that does not fill the buffer has drained
+//! the socket, so a message costs one `read` and one `write`.
 
 use std::io::{self, Read, Write};
 
@@ -41,7 +41,7 @@ fn echo(connection: &mut Option<TcpStream>, buffer: &mut [u8]) -> io::Result<()>
     while let Some(stream) = connection {
         match stream.read(buffer) {
             Ok(0) => *connection = None,
-            // A whole message fits into the socket: it need not wait.
+            // The socket has room for a whole message, so this need not wait.
             Ok(count) => {
                 stream.write_all(&buffer[..count])?;
                 if count < buffer.len() {

@@ -80,8 +80,8 @@ impl Runtime for MonoioUring {
     }
 }
 
-/// What the other runtimes have for `yield_now`; here it runs this task again
-/// at once, as monoio puts a task that wakes itself first in the queue.
+/// The counterpart of the other runtimes' `yield_now`. It runs this task again at once, because
+/// monoio puts a task that wakes itself at the front of the queue.
 async fn wake_self() {
     let mut yielded = false;
     poll_fn(|cx| {
@@ -99,8 +99,8 @@ thread_local! {
     static YIELDED: RefCell<Vec<Waker>> = RefCell::default();
 }
 
-/// Lets the other tasks run, for which monoio has nothing: a task spawned for
-/// all that yield in a turn of the loop comes last in the queue and wakes them.
+/// Lets the other tasks run, which monoio itself cannot do: all tasks that yield in a turn of the
+/// loop share a new task, which comes last in the queue and wakes them.
 async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {

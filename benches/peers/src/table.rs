@@ -10,7 +10,7 @@ pub struct Table {
 pub struct Row {
     work: &'static str,
     unit: &'static str,
-    /// `None`: not measured.
+    /// `None` if it was not measured.
     figures: Vec<Option<Figure>>,
 }
 
@@ -20,7 +20,7 @@ impl Row {
         *kept = Some(match (kept.take(), figure) {
             (Some(Ok(old)), Ok(new)) => Ok(old.min(new)),
             (None, new) => new,
-            // What fails sometimes is not to look better than it is.
+            // A peer that fails sometimes must not look better than it is.
             (Some(Err(reason)), _) | (_, Err(reason)) => Err(reason),
         });
     }
@@ -34,7 +34,7 @@ impl Row {
         self.figures[column].as_ref()?.as_ref().ok().copied()
     }
 
-    /// The best figure of a runtime other than oneloop, and whose it is.
+    /// The best figure of a runtime other than oneloop, with the runtime's name.
     fn best_peer(&self, columns: &[&'static str]) -> Option<(f64, &'static str)> {
         let peers = columns.iter().filter(|name| !["oneloop", "mio", "epoll"].contains(name));
         let figures = peers.filter_map(|&name| Some((self.get(columns, name)?, name)));
@@ -53,7 +53,7 @@ impl Table {
         self.rows.last_mut().expect("it was just pushed")
     }
 
-    /// Nothing, if there is no row.
+    /// Prints nothing if there is no row.
     pub fn print(&self) {
         if self.rows.is_empty() {
             return;
@@ -80,7 +80,7 @@ impl Table {
     }
 }
 
-/// A reason is told once, where it first appears.
+/// Prints a reason once, where it first appears.
 fn cell<'a>(figure: Option<&'a Figure>, reasons: &mut Vec<&'a str>) -> String {
     match figure {
         None => "–".to_owned(),

@@ -47,19 +47,18 @@ impl Runtime for Tokio {
     }
 }
 
-/// `tokio::spawn` asks for `Send`, which the works are not; it costs nothing
-/// to promise it here.
+/// `tokio::spawn` requires `Send`, which the works do not implement. Promising it here costs
+/// nothing.
 struct OnThisThread<F>(F);
 
-// SAFETY: the runtime runs in `block_on` only, on the thread that spawns, and
-// is dropped on it.
+// SAFETY: the runtime runs only in `block_on`, on the thread that spawns, and is dropped there.
 unsafe impl<F> Send for OnThisThread<F> {}
 
 impl<F: Future> Future for OnThisThread<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: the future stays where it is.
+        // SAFETY: the future does not move.
         unsafe { self.map_unchecked_mut(|this| &mut this.0) }.poll(cx)
     }
 }

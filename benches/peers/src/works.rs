@@ -19,8 +19,8 @@ use std::{
 
 use crate::harness::{best_ns, cpu_time, pin_to_cpu, resident_bytes};
 
-/// What a runtime does for the works. The value itself is handed to the main
-/// future; where tasks are spawned by a free function it is empty.
+/// The part of a runtime that the works use. The main future gets the value itself, which is empty
+/// if a free function spawns tasks.
 pub trait Runtime: Clone + 'static {
     /// Makes the runtime, runs a future on it, and tears it down.
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> F::Output;
@@ -28,7 +28,7 @@ pub trait Runtime: Clone + 'static {
     fn spawn_detached(&self, task: impl Future<Output = ()> + 'static);
     /// The runtime's own way to let other tasks run, if it has one.
     fn yield_now() -> impl Future;
-    /// The same while no other task is ready.
+    /// The same while no other task is runnable.
     fn yield_alone() -> impl Future {
         Self::yield_now()
     }
@@ -38,7 +38,7 @@ pub trait Runtime: Clone + 'static {
 pub struct Work {
     pub name: &'static str,
     pub unit: &'static str,
-    /// No more rounds than these: the long ones need fewer.
+    /// The most rounds. Long works need fewer.
     pub rounds: usize,
 }
 
@@ -62,7 +62,7 @@ pub const WORKS: &[Work] = &[
     work("echo_64", "server CPU ns per message", 5),
 ];
 
-/// Does a work on the runtime `R`, for its figure.
+/// Does a work on the runtime `R`. Returns its figure.
 pub fn measure<R: Runtime>(name: &str) -> f64 {
     match name {
         "spawn_join" => R::run(spawn_join),
@@ -106,7 +106,7 @@ async fn spawn_1000_yield<R: Runtime>(rt: R) -> f64 {
     .await
 }
 
-/// One task yields while no other is ready.
+/// One task yields while no other is runnable.
 async fn yield_one<R: Runtime>(rt: R) -> f64 {
     const COUNT: u32 = 300_000;
     best_ns(COUNT, async || {
@@ -139,7 +139,7 @@ async fn yield_times<R: Runtime>(times: u32) {
     }
 }
 
-/// That two tasks which yield run in turn.
+/// Checks that two tasks which yield run in turn.
 async fn assert_turns<R: Runtime>(rt: &R) {
     let order = Rc::new(RefCell::new(Vec::new()));
     let run = async |name: char, order: Rc<RefCell<Vec<char>>>| {
@@ -204,8 +204,8 @@ async fn pop(queue: &Queue) -> u32 {
     .await
 }
 
-/// While 10,000 others wait, a timer is made, polled once, and dropped: what a
-/// timeout costs that doesn't strike. The loop turns after each 1000.
+/// While 10,000 other timers wait, makes a timer, polls it once, and drops it, like a timeout that
+/// does not expire. The loop turns after every 1000.
 async fn timer_arm_cancel<R: Runtime>(_: R) -> f64 {
     const COUNT: u32 = 100_000;
     let mut others: Vec<_> = (0..10_000).map(|i| Box::pin(R::sleep(hours(i)))).collect();
@@ -226,7 +226,7 @@ async fn timer_arm_cancel<R: Runtime>(_: R) -> f64 {
     figure
 }
 
-/// An hour and something.
+/// A little more than an hour.
 fn hours(milliseconds: u32) -> Duration {
     Duration::from_millis(3_600_000 + u64::from(milliseconds))
 }
@@ -271,9 +271,9 @@ fn empty_run<R: Runtime>() -> f64 {
     start.elapsed().as_nanos() as f64 / count
 }
 
-/// The main future and another thread wake one another in turn: the thread by
-/// a waker, the main future by unparking. Both are on one CPU: an interrupt to
-/// another one can take ten times as long as all the rest.
+/// The main future and another thread wake each other in turn: the thread by a waker, the main
+/// future by unparking. Both are on one CPU, because an interrupt to another CPU can take ten times
+/// as long as the rest.
 async fn remote_wake<R: Runtime>(_: R) -> f64 {
     const COUNT: u32 = 10_000;
     pin_to_cpu(0); // and what is spawned from here
@@ -329,8 +329,7 @@ impl Turn {
     }
 }
 
-/// How much later than asked a sleep of 1 to 1.8 ms ends, while nothing else
-/// happens.
+/// How late a sleep of 1 to 1.8 ms ends, while nothing else happens.
 async fn sleep_lateness<R: Runtime>(_: R) -> f64 {
     let mut late = Vec::new();
     for step in 0..100 {
@@ -343,7 +342,7 @@ async fn sleep_lateness<R: Runtime>(_: R) -> f64 {
     late[late.len() / 2] * 1e6
 }
 
-/// What a million tasks that sleep for an hour hold of the memory.
+/// The memory of a million tasks that sleep for an hour.
 async fn memory_per_task<R: Runtime>(rt: R) -> f64 {
     const COUNT: u32 = 1_000_000;
     R::sleep(Duration::from_millis(1)).await;
@@ -364,6 +363,6 @@ async fn memory_per_task<R: Runtime>(rt: R) -> f64 {
     let bytes = (resident_bytes() - before) / f64::from(COUNT);
     println!("{bytes}");
     io::Write::flush(&mut io::stdout()).expect("the parent reads it");
-    // The end is not part of it, and takes long.
+    // Ending the tasks takes long, and is not part of the figure.
     std::process::exit(0);
 }

@@ -164,7 +164,7 @@ impl Phase {
 /// How a task ended.
 pub(crate) enum Ending {
     Done(BoxedJob),
-    /// A child that is done. Its group has the output, or nothing asks for it.
+    /// A child that is done, whose output is gone because it has no handle.
     DoneUnseen,
     Cancelled,
     Panicked(Payload),

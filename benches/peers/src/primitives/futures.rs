@@ -115,7 +115,7 @@ impl works::First for SelectAll {
 }
 
 async fn first_of_three() -> u32 {
-    // The crate's own `pending` is left out by the macro: it never polls it.
+    // Not the crate's own `pending`, which the macro leaves out and never polls.
     let (mut first, mut second) = (pending().fuse(), pending().fuse());
     let mut third = ready_later().fuse();
     select_biased! {

@@ -1,15 +1,13 @@
-//! The second table: locks, queues, groups and the like. What takes part are
-//! libraries rather than runtimes, so the runtime under them is oneloop, and
-//! only the primitive differs; tokio's run on tokio, whose sockets and timers
-//! they are made for, and which its tasks and time limits need.
+//! The second table: locks, queues, groups and the like. Its peers are libraries rather than
+//! runtimes, so all run on oneloop, and only the primitive differs. Tokio's primitives run on
+//! tokio, because they are made for its sockets and timers, and its tasks and time limits need it.
 //!
-//! * `oneloop` and `tokio`: `current_thread` with `tokio::spawn` and
-//!   `JoinSet::spawn`; `tokio LocalSet`: `LocalSet` inside it, with `spawn_local`.
+//! * `oneloop` and `tokio`: `current_thread` with `tokio::spawn` and `JoinSet::spawn`; `tokio
+//!   LocalSet`: `LocalSet` inside it, with `spawn_local`.
 //! * `local-sync`: without atomics, from the makers of monoio.
 //! * `async-lock`, `async-channel`: smol's.
-//! * `futures`: its locks and channels; `FuturesUnordered` in one task in the
-//!   place of a group or a set of tasks; but to `wait_all` and `wait_first` it
-//!   and `select_all` are given oneloop's tasks.
+//! * `futures`: its locks and channels, and `FuturesUnordered` in one task in place of a group or a
+//!   set of tasks. In `wait_all` and `wait_first`, it and `select_all` get oneloop's tasks.
 //!
 //! Each file here has the works that its peer can do. The works are in `works.rs`.
 
@@ -27,10 +25,10 @@ use crate::{
     works::{Work, work},
 };
 
-/// A work of one peer, which gives its figure.
+/// A work of one peer. Returns its figure.
 type Run = fn() -> f64;
 
-/// What a peer can do: the name of each work and the work itself.
+/// The works that a peer can do, with their names.
 type Works = Vec<(&'static str, Run)>;
 
 pub struct Peer {
@@ -72,7 +70,7 @@ pub const WORKS: &[Work] = &[
     work("timeout_ready", "ns per timeout", 99),
 ];
 
-/// The work of that name of a peer, if it has it.
+/// The work of a peer with this name, if the peer can do it.
 pub fn find(work: &str, peer: &str) -> Option<Run> {
     let peer = PEERS.iter().find(|known| known.name == peer)?;
     (peer.works)().into_iter().find_map(|(name, run)| (name == work).then_some(run))

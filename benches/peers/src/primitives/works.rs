@@ -1,7 +1,7 @@
-//! The works of the second table, each written once, generic over a small
-//! trait or a function for the primitive that it is about.
+//! The works of the second table. Each is written once, generic over a small trait or a function
+//! for its primitive.
 //!
-//! All run inside a task: tokio's main future is woken in a dearer way.
+//! All run inside a task, because waking tokio's main future costs more.
 
 use std::{
     cell::Cell,
@@ -23,12 +23,12 @@ const TASKS: u32 = 8;
 const RECEIVERS: u32 = 100;
 /// How many items a queue holds.
 const CAPACITY: usize = 64;
-/// How many tasks there are in a set at a time.
+/// The number of tasks in a set at a time.
 const IN_FLIGHT: u32 = 100;
-/// How many tasks `wait_first` looks at.
+/// The number of tasks that `wait_first` looks at.
 const LISTED: u32 = 10_000;
 
-/// Runs a work in a task of the runtime `R`, for its figure.
+/// Runs a work in a task of the runtime `R`. Returns its figure.
 fn in_task<R: Runtime, F: Future<Output = f64> + 'static>(work: impl FnOnce(R) -> F) -> f64 {
     R::run(async |rt: R| {
         let figure = Rc::new(Cell::new(f64::NAN));
@@ -39,8 +39,8 @@ fn in_task<R: Runtime, F: Future<Output = f64> + 'static>(work: impl FnOnce(R) -
     })
 }
 
-/// What many works have as their task: it is woken once by itself, as if it
-/// yielded, and ends; or never does.
+/// The task that many works use. It wakes itself once, as if it yielded, and then ends; or it never
+/// ends.
 pub enum Child {
     New,
     Woken,
@@ -82,8 +82,8 @@ pub fn lock<R: Runtime, L: Lock>() -> f64 {
     })
 }
 
-/// Eight tasks lock in turn, and each is woken once by itself while it holds
-/// the lock, so that the others come to wait.
+/// Eight tasks lock in turn. Each wakes itself once while it holds the lock, so that the others
+/// have to wait.
 pub fn lock_8<R: Runtime, L: Lock>() -> f64 {
     const COUNT: u32 = 400_000;
     in_task(async |rt: R| {
@@ -106,7 +106,7 @@ pub trait Semaphore: 'static {
     fn acquire(&self) -> impl Future;
 }
 
-/// One task acquires and releases a permit that is there.
+/// One task acquires and releases an available permit.
 pub fn semaphore<R: Runtime, S: Semaphore>() -> f64 {
     const COUNT: u32 = 1_000_000;
     in_task(async |_: R| {
@@ -136,7 +136,7 @@ pub fn semaphore_8<R: Runtime, S: Semaphore>() -> f64 {
     })
 }
 
-/// Eight tasks call `body`, `count` times in all.
+/// Eight tasks call `body`, `count` times in total.
 async fn eight_tasks<R: Runtime, S: 'static>(
     rt: &R,
     count: u32,
@@ -164,7 +164,7 @@ pub trait Queue {
     fn receive(receiver: &mut Self::Receiver) -> impl Future<Output = u32>;
 }
 
-/// Tasks, one or eight, send through a queue of 64 to another one.
+/// One or eight tasks send through a queue of 64 to another task.
 pub fn queue<R: Runtime, Q: Queue>(senders: u32) -> f64 {
     const COUNT: u32 = 400_000;
     in_task(async move |rt: R| {
@@ -196,8 +196,8 @@ pub trait Oneshot {
     fn send(sender: Self::Sender, value: u32);
 }
 
-/// A channel for one value is made, the receiver begins to wait, a value is
-/// sent, and received.
+/// Makes a channel for one value. The receiver begins to wait, and then the value is sent and
+/// received.
 pub fn oneshot<R: Runtime, O: Oneshot>() -> f64 {
     const COUNT: u32 = 400_000;
     in_task(async |_: R| {
@@ -220,11 +220,11 @@ pub trait Broadcast {
     fn new(capacity: usize) -> Self::Sender;
     fn subscribe(sender: &Self::Sender) -> Self::Receiver;
     fn send(sender: &Self::Sender, item: u32);
-    /// `None` when the sender has gone.
+    /// Returns `None` when the sender is gone.
     fn receive(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u32>>;
 }
 
-/// One task sends to a hundred others that wait, an item at a time.
+/// One task sends items, one at a time, to a hundred others that wait.
 pub fn broadcast<R: Runtime, B: Broadcast>() -> f64 {
     const ITEMS: u32 = 5000;
     in_task(async |rt: R| {
@@ -266,11 +266,11 @@ pub fn children<R: Runtime>(count: u32, run: impl AsyncFn(u32) + 'static) -> f64
 pub trait Set: 'static {
     fn new() -> Self;
     fn create(&mut self, child: Child);
-    /// Whether one has ended; if not, the set is empty.
+    /// Returns whether a task has ended. If not, the set is empty.
     fn next(&mut self) -> impl Future<Output = bool>;
 }
 
-/// A hundred tasks are in the set; for each that ends another is created.
+/// A hundred tasks are in the set. When one ends, another is created.
 pub fn set<R: Runtime, S: Set>() -> f64 {
     const COUNT: u32 = 200_000;
     in_task(async |_: R| {
@@ -289,7 +289,7 @@ pub fn set<R: Runtime, S: Set>() -> f64 {
     })
 }
 
-/// All the children of a set of that kind, for the peers whose group it is.
+/// Runs all children in a set of this kind, for peers whose group is a set.
 pub async fn run_set<S: Set>(count: u32) {
     let mut set = S::new();
     for _ in 0..count {
@@ -301,12 +301,11 @@ pub async fn run_set<S: Set>(count: u32) {
 pub trait First: 'static {
     type Task: 'static;
     fn create(child: Child) -> Self::Task;
-    /// Waits for one of the tasks, and gives the others.
+    /// Waits for one of the tasks. Returns the others.
     fn first(tasks: Vec<Self::Task>) -> impl Future<Output = Vec<Self::Task>>;
 }
 
-/// Waits for the first of ten thousand tasks, of which all but the last never
-/// end.
+/// Waits for the first of ten thousand tasks, of which only the last ever ends.
 pub fn wait_first<R: Runtime, W: First>() -> f64 {
     const TIMES: u32 = 50;
     in_task(async |_: R| {
@@ -322,14 +321,13 @@ pub fn wait_first<R: Runtime, W: First>() -> f64 {
     })
 }
 
-/// `run` awaits the first of three futures, two of which never end; its own is
-/// polled twice.
+/// `run` awaits the first of three futures, two of which never end. The third is polled twice.
 pub fn select<R: Runtime>(run: impl AsyncFn() -> u32 + 'static) -> f64 {
     const COUNT: u32 = 1_000_000;
     in_task(async move |_: R| {
         best_ns(COUNT, async || {
             for _ in 0..COUNT {
-                // Pinned here: to be moved would cost it more than all the rest.
+                // Pinned here, because moving it would cost more than the rest.
                 black_box(poll_until_ready(pin!(run())).await);
             }
         })
@@ -350,7 +348,7 @@ pub fn timeout<R: Runtime>(run: impl AsyncFn() -> u32 + 'static) -> f64 {
     })
 }
 
-/// Is ready at the second poll, and wakes no task.
+/// Ready at the second poll. Wakes no task.
 pub fn ready_later() -> impl Future<Output = u32> + Unpin {
     let mut was_polled = false;
     poll_fn(move |_| {

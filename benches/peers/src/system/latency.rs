@@ -1,7 +1,6 @@
-//! The latencies of an echo server: it is a process of its own on CPU 0, and
-//! the load comes from CPU 1, with one message of 1 KiB in flight on each
-//! connection. With more connections than one the server always has work, so
-//! these are times in its queue: they tell how fast and how fair it is.
+//! The latencies of an echo server, which is a separate process on CPU 0. The load comes from CPU
+//! 1, with one message of 1 KiB in flight on each connection. With more than one connection the
+//! server always has work, so these are times in its queue: they show how fast and how fair it is.
 
 use std::{
     io,
@@ -45,7 +44,7 @@ fn at(sorted: &[Duration], percentile: f64) -> f64 {
     sorted[index.min(sorted.len() - 1)].as_nanos() as f64 / 1e3
 }
 
-/// How long each message took, the quickest first.
+/// The latency of each message, in ascending order.
 fn load(address: SocketAddr, connections: usize, messages: usize) -> io::Result<Vec<Duration>> {
     let epoll = Epoll::new()?;
     let mut clients = Vec::with_capacity(connections);
@@ -61,7 +60,7 @@ fn load(address: SocketAddr, connections: usize, messages: usize) -> io::Result<
         client.send()?;
     }
     let mut events = Epoll::events(1024);
-    // All that is in flight at the end is awaited too.
+    // Awaits the messages that are in flight at the end, too.
     let (mut to_send, mut in_flight) = (messages.saturating_sub(connections), connections);
     while in_flight > 0 {
         for event in epoll.wait(&mut events)? {
@@ -89,11 +88,11 @@ struct Client {
 impl Client {
     fn send(&mut self) -> io::Result<()> {
         self.sent_at = Instant::now();
-        // It always fits, as nothing else is in flight.
+        // It always fits, because nothing else is in flight.
         io::Write::write_all(&mut self.socket, &[7; MESSAGE_SIZE])
     }
 
-    /// The latency, if that was the rest of the message.
+    /// Returns the latency, if this completed the message.
     fn receive(&mut self) -> io::Result<Option<Duration>> {
         let mut buffer = [0; MESSAGE_SIZE];
         match io::Read::read(&mut self.socket, &mut buffer[self.received..])? {

@@ -1,12 +1,11 @@
-//! The third table: what reaches the operating system. Lines and copies over
-//! sockets, datagrams, idle connections, calls on other threads, processes;
-//! and the latencies of an echo server, whose loads are in `latency.rs`.
+//! The third table: everything that reaches the operating system. It has lines and copies over
+//! sockets, datagrams, idle connections, calls on other threads, and processes. It also has the
+//! latencies of an echo server, whose loads are in `latency.rs`.
 //!
 //! * `oneloop`; `tokio`: `current_thread` with `tokio::spawn`; `smol`.
 //!
-//! The works are in `works.rs`, written once and generic over the trait
-//! `System`; what a peer does for them is in its own file here, as its users
-//! would write it.
+//! The works are in `works.rs`, written once and generic over the trait `System`. Each peer
+//! implements it in a file here, as its users would write it.
 
 mod latency;
 mod oneloop;
@@ -69,7 +68,7 @@ pub const WORKS: &[Work] = &[
     work("echo_10000_p99.9", "µs", 3),
 ];
 
-/// A figure, measured in a process of its own.
+/// A figure, measured in a separate process.
 pub fn measure_elsewhere(work: &str, peer: &str) -> Option<Result<f64, String>> {
     if work.starts_with("echo_") {
         return Some(measure_latency(work, peer));
@@ -77,7 +76,7 @@ pub fn measure_elsewhere(work: &str, peer: &str) -> Option<Result<f64, String>> 
     Some(measure_in_child(work, peer))
 }
 
-/// Does a work of a peer in this process, for its figure.
+/// Does a work of a peer in this process. Returns its figure.
 pub fn measure_here(work: &str, name: &str) -> f64 {
     let peer = PEERS.iter().find(|peer| peer.name == name);
     (peer.unwrap_or_else(|| panic!("{name:?} is not in the third table")).measure)(work)

@@ -17,7 +17,7 @@ use crate::{
     works::Runtime,
 };
 
-/// What a runtime does for these works.
+/// The part of a runtime that these works use.
 pub trait System: Runtime {
     type Listener;
     type Stream: 'static;
@@ -28,20 +28,20 @@ pub trait System: Runtime {
     async fn accept(listener: &Self::Listener) -> Self::Stream;
     async fn connect(address: SocketAddr) -> Self::Stream;
 
-    /// Reads lines until the end and counts them, the way that users try first.
+    /// Reads lines until the end and counts them, in the way that users try first.
     async fn readline(stream: Self::Stream) -> u64;
-    /// The same, with bytes that are not copied, or only into one buffer.
+    /// The same, with bytes that are not copied, or are copied into one buffer.
     async fn readline_bytes(stream: Self::Stream) -> u64;
     /// The same, with a string for each line.
     async fn lines(stream: Self::Stream) -> u64;
     async fn copy(from: Self::Stream, to: Self::Stream) -> u64;
 
-    /// Sends back what comes, until the end.
+    /// Echoes everything until the end.
     async fn echo(stream: Self::Stream);
 
     /// Serves a connection that will be idle: waits for its first line.
     async fn idle_lines(stream: Self::Stream);
-    /// The same, without a reader: waits until there is something.
+    /// The same, without a reader: waits until there is data.
     async fn idle_bare(stream: Self::Stream);
 
     /// A socket on loopback.
@@ -53,9 +53,9 @@ pub trait System: Runtime {
     /// Sends `count` datagrams and receives them again, `BATCH` at a time.
     async fn udp_batches(from: &Self::Udp, to: &Self::Udp, count: usize);
 
-    /// Has a number computed on another thread.
+    /// Computes a number on another thread.
     async fn to_thread(number: u64) -> u64;
-    /// Does that `count` times at once, and returns the sum.
+    /// Does this `count` times at once, and returns the sum.
     async fn to_threads(count: u64) -> u64;
 
     /// Starts `count` processes that end immediately, and waits for all of them.
@@ -150,7 +150,7 @@ async fn idle<S: System, F: Future<Output = ()> + 'static>(
     let listener = S::listen((Ipv4Addr::LOCALHOST, 0).into()).await;
     let mut holder = Holder::start(S::address(&listener));
     let served = Rc::new(Cell::new(0));
-    // The first hundred warm up what there is once.
+    // The first hundred warm the runtime up.
     for _ in 0..100 {
         let stream = S::accept(&listener).await;
         runtime.spawn_detached(serve(stream));
@@ -188,14 +188,14 @@ impl Holder {
     }
 }
 
-/// What the holder does.
+/// The main function of the holder.
 pub fn hold(address: SocketAddr, connections: usize) -> io::Result<()> {
     pin_to_cpu(0);
     let mut held = Vec::new();
     for i in 0..connections {
         held.push(TcpStream::connect(address)?);
         if i % 100 == 0 {
-            // More at once than the backlog takes would wait a second each.
+            // If more connected at once than the backlog takes, each would wait a second.
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -259,7 +259,7 @@ async fn processes<S: System>(_runtime: S) -> f64 {
 
 async fn connect_close<S: System>(_runtime: S) -> f64 {
     const CONNECTIONS: u32 = 3000;
-    // An address of its own for each process: ports that have just been used rest for a second.
+    // Each process has a separate address, because recently used ports rest for a second.
     let process = std::process::id();
     let host = Ipv4Addr::new(127, 1, (process >> 8) as u8, process as u8 | 1);
     let listener = S::listen((host, 0).into()).await;

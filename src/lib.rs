@@ -497,8 +497,6 @@
 //! | `loop.add_signal_handler(n, f)`, `remove_signal_handler` | [`signal::signal(kind)`](signal::signal()), and its drop |
 //! | `unittest.IsolatedAsyncioTestCase` | `#[oneloop::test]` |
 //!
-//! [`docs::asyncio`] lists every name of asyncio.
-//!
 //! # Names at the root
 //!
 //! A name at the root of asyncio is at the root of this crate, if oneloop has it: `asyncio.Queue`
@@ -509,13 +507,9 @@
 //!
 //! # Features
 //!
-//! - `macros`, on by default: `#[oneloop::main]` and `#[oneloop::test]`.
-//! - `udp-batch`: batches of datagrams in one system call, on Linux.
-//! - `peer-cred`: which process is at the other end of a Unix socket.
-//! - `fd-passing`: descriptors sent through Unix sockets.
-//! - `full`: all features.
-//!
-//! Everything that needs no further crate is always included.
+//! `net`, `fs`, `process`, `signal`, `thread` and `workers` are the modules of these names, and
+//! `macros` is `#[oneloop::main]` and `#[oneloop::test]`. All of them are on by default.
+//! [`docs::features`] lists them with their costs, and a few that add dependencies.
 //!
 //! # Platforms
 //!
@@ -524,40 +518,55 @@
 //!
 //! [asyncio]: https://docs.python.org/3/library/asyncio.html
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// These three features turn on the other modules.
+#![cfg_attr(
+    not(all(feature = "fs", feature = "process", feature = "workers")),
+    allow(dead_code, unreachable_pub, unused_imports, reason = "modules that are off use it"),
+    allow(rustdoc::broken_intra_doc_links, reason = "they may point to modules that are off")
+)]
 
 mod runtime;
 
+#[cfg(feature = "fs")]
 pub mod fs;
 pub mod io;
+#[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "process")]
 pub mod process;
+#[cfg(feature = "signal")]
 pub mod signal;
 pub mod sync;
 pub mod task;
 pub mod testing;
+#[cfg(feature = "thread")]
 pub mod thread;
 pub mod time;
+#[cfg(feature = "workers")]
 pub mod workers;
 
 // The loop.
 #[cfg(feature = "macros")]
 pub use oneloop_macros::{main, test};
+#[cfg(not(feature = "signal"))]
+#[doc(hidden)]
+pub use runtime::run_main;
 pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, UnhandledKind, run};
+#[cfg(feature = "signal")]
+#[doc(hidden)]
+pub use signal::run_main;
+#[cfg(feature = "signal")]
 #[doc(no_inline)]
 pub use signal::{Interrupted, run_until_ctrl_c};
 
 // Tasks.
 #[doc(no_inline)]
 pub use task::{
-    CancelOnDrop, CancelReason, CancelToken, CleanupError, ContextVar, JoinError, Task, TaskKey,
-    TaskRef, TaskSet, all_tasks, create_task, current_task,
+    CancelOnDrop, CancelReason, CancelToken, Cleanup, CleanupError, ContextVar, Group, GroupError,
+    JoinError, Task, TaskKey, TaskRef, TaskSet, all_tasks, as_completed, call_later, call_soon,
+    create_task, current_task, first_ok, gather, race, shield, staggered_race, task_group,
+    try_gather, wait, with_cleanup, yield_now,
 };
-#[doc(no_inline)]
-pub use task::{Cleanup, Group, GroupError, shield, task_group, with_cleanup};
-#[doc(no_inline)]
-pub use task::{as_completed, first_ok, gather, race, staggered_race, try_gather, wait};
-#[doc(no_inline)]
-pub use task::{call_later, call_soon, yield_now};
 
 // Locks and queues.
 #[doc(no_inline)]
@@ -566,12 +575,9 @@ pub use sync::{Barrier, Condition, Event, LifoQueue, Lock, PriorityQueue, Queue,
 // Connections.
 #[doc(no_inline)]
 pub use io::{StreamReader, StreamWriter};
+#[cfg(feature = "net")]
 #[doc(no_inline)]
 pub use net::{Server, open_connection, open_unix_connection, start_server, start_unix_server};
-
-// Threads.
-#[doc(no_inline)]
-pub use thread::to_thread;
 
 // Time.
 #[doc(no_inline)]
@@ -580,18 +586,13 @@ pub use time::{
     timeout_at, wait_for,
 };
 
-// Cores.
+// Threads and cores.
+#[cfg(feature = "thread")]
+#[doc(no_inline)]
+pub use thread::to_thread;
+#[cfg(feature = "workers")]
 #[doc(no_inline)]
 pub use workers::workers;
 
-/// Pages that document no single item.
 #[cfg(any(doc, doctest))]
-pub mod docs {
-    #[doc = include_str!("../docs/asyncio.md")]
-    pub mod asyncio {}
-}
-
-/// Turns each block of Rust in the README into a test.
-#[cfg(all(doctest, feature = "macros"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+pub mod docs;

@@ -2,7 +2,7 @@
 //!
 //! In a process of its own, so that no other test changes its descriptors.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "net", target_os = "linux"))]
 
 use std::env;
 use std::fs;

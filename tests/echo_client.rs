@@ -1,6 +1,8 @@
 //! The examples `echo_client` and `echo_server` as processes: a pipeline, a person at a terminal,
 //! servers that go.
 
+#![cfg(feature = "net")]
+
 use std::env;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};

@@ -1,5 +1,7 @@
 //! The example `echo_server` as a process: real clients, Ctrl-C, wrong addresses.
 
+#![cfg(all(feature = "net", feature = "signal"))]
+
 use std::env;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,6 +1,8 @@
 //! Descriptors that run out, or are closed behind the loop's back. Each test does its work in a
 //! process of its own, which no other test shares descriptors with.
 
+#![cfg(feature = "workers")]
+
 use std::env;
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};

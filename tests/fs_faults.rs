@@ -3,6 +3,8 @@
 //!
 //! Each test works in a process of its own, because these states affect the whole process.
 
+#![cfg(feature = "fs")]
+
 use std::env;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};

@@ -1,7 +1,7 @@
 //! Memory after a burst: a collection that has grown releases memory once it is mostly empty.
 //!
 //! In a process of its own, because of its counting allocator.
-
+#![cfg(feature = "thread")]
 #![expect(unsafe_code, reason = "only an allocator knows how much is allocated")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,5 +1,7 @@
 //! The example `process_pipeline`: what it prints.
 
+#![cfg(feature = "process")]
+
 use std::env;
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! The effects of children on the whole process: descriptors, zombies, limits, inherited state.
 //!
 //! Each test works in a process of its own.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "process", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
 use std::env;

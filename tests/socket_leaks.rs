@@ -2,7 +2,7 @@
 //!
 //! In a process of its own, so that no other test changes its descriptors and threads.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "net", target_os = "linux"))]
 
 use std::fs::{self, File};
 use std::future::poll_fn;

@@ -1,6 +1,8 @@
 //! The examples of streams as processes, with real peers: curl, and lines as a person would type
 //! them.
 
+#![cfg(all(feature = "net", feature = "signal"))]
+
 use std::env;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,5 +1,7 @@
 //! The example `tail_files` as a process: files that grow, are written anew, or are not there.
 
+#![cfg(all(feature = "fs", feature = "signal"))]
+
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, Result, Write as _};

@@ -2,7 +2,7 @@
 //!
 //! Each test works in a process of its own, so that no other test changes its threads.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "thread", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
 use std::env;

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 11] = [
     &["process"],
     &["workers"],
     &["testing"],
-    &["lib"],
+    &["docs", "lib"],
 ];
 
 /// The strata of the kernel, lowest first, as folders of `src/runtime`: a file imports from its own

@@ -1,5 +1,7 @@
 //! The example `udp_echo` as a process: asyncio's clients, Ctrl-C, wrong addresses.
 
+#![cfg(all(feature = "net", feature = "signal"))]
+
 use std::env;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::net::UdpSocket;

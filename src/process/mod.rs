@@ -54,6 +54,8 @@ mod peek;
 mod reaper;
 mod start;
 mod stdio;
+#[cfg(feature = "fs")]
+mod stdio_from_file;
 mod strays;
 mod table;
 mod tree;

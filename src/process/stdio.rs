@@ -7,7 +7,6 @@ use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio as StdStdio;
 
-use crate::fs;
 use crate::io::pipe::{Receiver, Sender, pipe};
 
 /// A standard stream for a child, to be given to [`Command::stdin`](super::Command::stdin) and its
@@ -33,9 +32,9 @@ use crate::io::pipe::{Receiver, Sender, pipe};
 /// A descriptor goes to the next child that is started, and is then closed in this process, so that
 /// a forgotten copy does not keep a reader waiting for the end. Use `try_clone` to give the same
 /// file to several children.
-pub struct Stdio(Source);
+pub struct Stdio(pub(super) Source);
 
-enum Source {
+pub(super) enum Source {
     Inherit,
     Piped,
     Null,
@@ -71,15 +70,6 @@ impl From<OwnedFd> for Stdio {
 impl From<File> for Stdio {
     fn from(file: File) -> Self {
         Self::from(OwnedFd::from(file))
-    }
-}
-
-/// The child reads or writes from the position that the file's operations have reached. If one is
-/// still under way, such as a write through [`AsyncWrite`](crate::io::AsyncWrite) that was not
-/// flushed, starting the child returns an error; [`fs::File::into_std`] waits for it.
-impl From<fs::File> for Stdio {
-    fn from(file: fs::File) -> Self {
-        file.into_std_now().map_or_else(|error| Self(Source::Failed(error)), Self::from)
     }
 }
 

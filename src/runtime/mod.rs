@@ -33,6 +33,8 @@ mod waking;
 pub use data::record::CancelReason;
 pub use doors::builder::{Builder, run};
 pub use doors::handle::{Closed, Handle};
+#[cfg(not(feature = "signal"))]
+pub use doors::main::run_main;
 pub use doors::runtime::Runtime;
 pub use event_loop::Turn;
 pub use report::cleanup_error::CleanupError;

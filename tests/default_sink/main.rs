@@ -1,7 +1,7 @@
 //! Where reports go in a program without a hook: lines that never block the loop, never panic, and
 //! are not repeated without end. Each test is a process of its own, since standard error and the
 //! logger are the process's.
-
+#![cfg(feature = "net")]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 #![expect(clippy::print_stdout, reason = "a role says so that it has come to its end")]
 

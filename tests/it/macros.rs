@@ -109,10 +109,8 @@ mod other {
     pub(crate) mod runtime {
         pub(crate) use oneloop::Builder;
 
-        pub(crate) mod signal {
-            pub(crate) fn run_main<F>(_builder: super::Builder, _: bool, _main: F) -> usize {
-                42
-            }
+        pub(crate) fn run_main<F>(_builder: Builder, _: bool, _main: F) -> usize {
+            42
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Loops from outside: made, run, turned by a host, several on a thread, outlived by their handles.
 
+#[cfg(feature = "net")]
 mod host;
+#[cfg(feature = "net")]
 mod lifetime;
+#[cfg(feature = "thread")]
 mod look_around;
 mod nested;

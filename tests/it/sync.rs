@@ -8,7 +8,9 @@ mod channel;
 mod condition;
 mod event;
 mod harness;
+#[cfg(feature = "net")]
 mod hostile;
+#[cfg(feature = "net")]
 mod hostile_queues;
 mod limiter;
 mod line_storms;

@@ -4,6 +4,7 @@
 //! The helpers below also serve the neighbouring modules.
 
 mod between_runs;
+#[cfg(feature = "net")]
 mod budget;
 mod calls;
 mod cancel;

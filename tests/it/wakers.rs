@@ -5,4 +5,5 @@
 //! anything to the loop when it is cloned, woken or dropped.
 
 mod foreign;
+#[cfg(feature = "net")]
 pub(crate) mod ours;

@@ -2,6 +2,8 @@
 //! and threads. One binary, a module per topic; what changes the state of the process has a binary
 //! of its own, and so has what starts other programs.
 
+#![cfg(all(feature = "fs", feature = "net"))]
+
 mod connecting;
 mod fds;
 mod fs;

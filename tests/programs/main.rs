@@ -2,6 +2,7 @@
 //!
 //! A binary of its own. Until a child has become another program, it has all descriptors of this
 //! process; so what a test closes here may stay open for a moment.
+#![cfg(all(feature = "fs", feature = "net", feature = "process"))]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
 mod directories;

@@ -4,7 +4,7 @@
 //!
 //! This is a binary of its own and runs one test at a time, because each test counts the
 //! descriptors and threads of the process before and after.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "fs", feature = "process", feature = "workers", target_os = "linux"))]
 #![expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
 
 mod ending;

@@ -2,6 +2,7 @@
 //!
 //! A binary of its own, since signals come to the whole process; and one test at a time, for the
 //! same reason.
+#![cfg(all(feature = "process", feature = "workers"))]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is a test, and its helpers")]
 #![expect(
     unsafe_code,

@@ -20,8 +20,9 @@
 //! }
 //! ```
 //!
-//! In `main`, the last line calls `::oneloop::signal::run_main` instead, which also listens for
-//! Ctrl-C.
+//! In `main`, the last line calls `::oneloop::run_main` instead, which also listens for Ctrl-C if
+//! oneloop has its feature `signal`. With the option `shutdown` it calls
+//! `::oneloop::signal::run_main`, so that a program without the feature does not compile.
 //!
 //! The body stays an `async fn`, rather than an `async` block, because only a function states its
 //! return type, which `?`, `return` and `-> impl Trait` need.
@@ -207,7 +208,7 @@ fn run(function: &Function, attribute: Attribute, options: Options) -> TokenStre
             "ONELOOP::Builder::new() OPTIONS .run(NAME())"
         }
         (Attribute::Main, Signals::CtrlC) => {
-            "ONELOOP::signal::run_main(ONELOOP::Builder::new() OPTIONS, false, NAME())"
+            "ONELOOP::run_main(ONELOOP::Builder::new() OPTIONS, false, NAME())"
         }
         (Attribute::Main, Signals::Shutdown) => {
             "ONELOOP::signal::run_main(ONELOOP::Builder::new() OPTIONS, true, NAME())"

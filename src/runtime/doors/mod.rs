@@ -3,4 +3,6 @@
 
 pub(crate) mod builder;
 pub(crate) mod handle;
+#[cfg(not(feature = "signal"))]
+pub(crate) mod main;
 pub(crate) mod runtime;

@@ -12,7 +12,10 @@ use crate::runtime::reactor::{Direction, Drained, EntryId, EventSource, Interest
 /// An I/O object registered with a loop's reactor. It works on the loop's thread only. It may be
 /// dropped on every thread that the object may go to: it is `Send` if the object is, because the
 /// rest is a key.
-#[expect(unnameable_types, reason = "it stands in a trait of `net` that is for streams alone")]
+#[cfg_attr(
+    feature = "net",
+    expect(unnameable_types, reason = "it stands in a trait of `net` that is for streams alone")
+)]
 pub struct Registration<S: EventSource> {
     /// `None` only after `into_inner` or the drop took it.
     io: Option<S>,

@@ -30,6 +30,7 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+mod as_file;
 mod async_fd;
 mod backlog;
 mod buffer;
@@ -54,6 +55,7 @@ mod stream_writer;
 mod transport;
 mod writer_control;
 
+pub use as_file::AsFile;
 pub use async_fd::{AsyncFd, FdCallback, Interest, add_reader, add_writer};
 pub use copy::{copy, copy_bidirectional};
 pub use duplex::{DuplexStream, duplex};
@@ -67,6 +69,7 @@ pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
 
+pub(crate) use as_file::Sealed;
 pub(crate) use chunks::{give_chunk, take_chunk};
 #[cfg(target_os = "linux")]
 pub(crate) use send_file::no_positions;

@@ -5,16 +5,17 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::ops::{Bound, Range, RangeBounds};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::sys::uio::pread;
 
 use super::StreamWriter;
+use super::as_file::{AsFile, std_file};
 use super::outgoing::Outgoing;
 use super::writer_control::LargeWrite;
 use crate::task::yield_now;
@@ -78,7 +79,7 @@ impl StreamWriter {
     #[doc(alias = "sendfile")]
     pub async fn send_file(
         &mut self,
-        file: impl AsFd,
+        file: impl AsFile,
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
         self.outgoing().send_together();
@@ -133,7 +134,7 @@ pub(crate) fn bounds(range: &impl RangeBounds<u64>) -> Range<u64> {
 /// Sends the bytes of `file` that lie in `range`.
 pub(crate) async fn send_file(
     target: impl FileTarget,
-    file: impl AsFd,
+    file: impl AsFile,
     range: Range<u64>,
 ) -> io::Result<u64> {
     let Range { start, end } = range;
@@ -142,7 +143,7 @@ pub(crate) async fn send_file(
     while at < end {
         let before = at;
         let count = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-        let chunk = Chunk { file: file.as_fd(), at, count };
+        let chunk = Chunk { file: std_file(&file), at, count };
         let result = match &mut way {
             Way::Native => target.copy(&chunk).await.map(|sent| sent.map(|sent| at += sent as u64)),
             Way::Reading(buf) => write(&target, chunk.read(buf), &mut at).await.map(Some),
@@ -183,7 +184,7 @@ async fn write(target: &impl FileTarget, data: io::Result<&[u8]>, at: &mut u64) 
 
 /// The part of a file sent at a time.
 pub(crate) struct Chunk<'a> {
-    pub(crate) file: BorrowedFd<'a>,
+    pub(crate) file: &'a File,
     pub(crate) at: u64,
     pub(crate) count: usize,
 }

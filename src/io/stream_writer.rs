@@ -4,13 +4,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
+use socket2::SockRef;
 
 use super::backlog::Phase;
 use super::outgoing::{Outgoing, TOGETHER};
@@ -290,12 +290,12 @@ impl StreamWriter {
         addr.unwrap_or_else(|| Err(ErrorKind::NotConnected.into()))
     }
 
-    /// Lends the connection's descriptor to `f`, to set options that this type does not offer, for
-    /// example with `SockRef` from the crate socket2, or to find out who the peer is. Asyncio's
-    /// `get_extra_info("socket")`.
+    /// Lends the connection's socket to `f`, to set options that this type does not offer, or to
+    /// find out who the peer is. Asyncio's `get_extra_info("socket")`.
     ///
-    /// Leave reading, writing and closing to this writer and its reader: bytes that `f` takes from
-    /// the descriptor do not reach them.
+    /// The socket is a [`SockRef`] of the crate `socket2`, version 0.6. On Unix it implements
+    /// `AsFd`, for other crates that take descriptors. Leave reading, writing and closing to this
+    /// writer and its reader: bytes that `f` takes from the socket do not reach them.
     ///
     /// # Errors
     ///
@@ -309,7 +309,7 @@ impl StreamWriter {
     ///
     /// async fn handle(_reader: StreamReader, mut writer: StreamWriter) -> std::io::Result<()> {
     ///     let times = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
-    ///     writer.with_fd(|fd| socket2::SockRef::from(&fd).set_tcp_keepalive(&times))??;
+    ///     writer.with_socket(|socket| socket.set_tcp_keepalive(&times))??;
     ///     writer.write("ready\n");
     ///     Ok(())
     /// }
@@ -323,11 +323,11 @@ impl StreamWriter {
     /// # std::io::Result::Ok(())
     /// ```
     #[doc(alias = "get_extra_info")]
-    pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
+    pub fn with_socket<R>(&self, f: impl FnOnce(SockRef<'_>) -> R) -> io::Result<R> {
         self.outgoing.send_together();
         let (mut f, mut result) = (Some(f), None);
-        let mut lend = |fd: BorrowedFd<'_>| result = f.take().map(|f| f(fd));
-        let lent = self.outgoing.with_transport(|transport| transport.with_fd(&mut lend));
+        let mut lend = |socket: SockRef<'_>| result = f.take().map(|f| f(socket));
+        let lent = self.outgoing.with_transport(|transport| transport.with_socket(&mut lend));
         lent.unwrap_or_else(|| Err(ErrorKind::NotConnected.into()))?;
         result.ok_or_else(|| ErrorKind::NotConnected.into())
     }

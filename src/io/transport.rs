@@ -2,12 +2,12 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_io::AsyncWrite;
 use pin_project_lite::pin_project;
+use socket2::SockRef;
 
 use super::send_file::Chunk;
 
@@ -56,9 +56,9 @@ pub(crate) trait Transport: AsyncWrite {
         Err(no_address())
     }
 
-    /// Lends the descriptor to `f`, which is called unless an error is returned.
-    fn with_fd(&self, _f: &mut dyn FnMut(BorrowedFd<'_>)) -> io::Result<()> {
-        let what = "the stream of this writer is not a connection with a descriptor";
+    /// Lends the socket to `f`, which is called unless an error is returned.
+    fn with_socket(&self, _f: &mut dyn FnMut(SockRef<'_>)) -> io::Result<()> {
+        let what = "the stream of this writer is not a connection with a socket";
         Err(io::Error::new(ErrorKind::Unsupported, what))
     }
 }

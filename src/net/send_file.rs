@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use super::connection::{ByteStream, Socket, write_some};
 use super::{TcpStream, UnixStream};
-use crate::io::{Chunk, FileTarget, bounds, send_file};
+use crate::io::{AsFile, Chunk, FileTarget, bounds, send_file};
 use crate::runtime::{Direction, Moved, Registration};
 
 impl TcpStream {
@@ -56,7 +56,7 @@ impl TcpStream {
     #[doc(alias = "sendfile")]
     pub async fn send_file(
         &self,
-        file: impl AsFd,
+        file: impl AsFile,
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
         send_file(Direct(self.registration()), file, bounds(&range)).await
@@ -76,7 +76,7 @@ impl UnixStream {
     #[doc(alias = "sendfile")]
     pub async fn send_file(
         &self,
-        file: impl AsFd,
+        file: impl AsFile,
         range: impl RangeBounds<u64>,
     ) -> io::Result<u64> {
         send_file(Direct(self.registration()), file, bounds(&range)).await

@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
 
 use super::connection::{Addr, ByteStream, read, shutdown, write};
 use super::send_file::copy;
@@ -265,9 +265,9 @@ impl<S: ByteStream> Transport for WriteEnd<S> {
         stream.local_addr()?.ip().ok_or_else(no_address)
     }
 
-    fn with_fd(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) -> io::Result<()> {
+    fn with_socket(&self, f: &mut dyn FnMut(SockRef<'_>)) -> io::Result<()> {
         let stream = self.connection.stream().ok_or_else(is_closed)?;
-        f(stream.registration().io().as_fd());
+        f(SockRef::from(stream.registration().io()));
         Ok(())
     }
 }
@@ -276,7 +276,6 @@ impl<S: ByteStream> Transport for WriteEnd<S> {
 mod tests {
     use std::fs::File;
     use std::future::poll_fn;
-    use std::os::fd::AsFd;
 
     use super::*;
     use crate::runtime::run;
@@ -292,7 +291,7 @@ mod tests {
             });
             let mut end = WriteEnd { connection, peer: Ok(None) };
             let file = File::open("Cargo.toml").unwrap();
-            let chunk = Chunk { file: file.as_fd(), at: 0, count: 9 };
+            let chunk = Chunk { file: &file, at: 0, count: 9 };
             let copied = poll_fn(|cx| Pin::new(&mut end).poll_copy(cx, &chunk)).await;
             assert_eq!(copied.unwrap(), Some(9));
         });

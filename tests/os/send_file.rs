@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
 use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::ops::RangeBounds;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -184,7 +185,7 @@ fn what_has_no_positions_is_refused() -> Result<()> {
         let (stream, _peer) = with_std().await?;
         let (socket, mut other) = StdUnixStream::pair()?;
         other.write_all(b"some bytes")?;
-        let error = failure(stream.send_file(&socket, ..).await);
+        let error = failure(stream.send_file(File::from(OwnedFd::from(socket)), ..).await);
         assert_eq!(error.kind(), ErrorKind::NotSeekable);
         assert!(error.to_string().contains("pipe"), "{error}");
         assert_eq!(details(&error).sent(), 0);

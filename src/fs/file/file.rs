@@ -14,6 +14,7 @@ use super::operation::run;
 use super::shared::{Named, Shared, Turn};
 use crate::fs::OpenOptions;
 use crate::fs::job::Job;
+use crate::io::{AsFile, Sealed};
 
 /// An open file.
 ///
@@ -428,6 +429,12 @@ impl From<StdFile> for File {
 impl From<OwnedFd> for File {
     fn from(fd: OwnedFd) -> Self {
         Self::from_std(fd.into())
+    }
+}
+
+impl AsFile for File {
+    fn as_file(&self, _sealed: Sealed) -> &StdFile {
+        &self.shared.file
     }
 }
 

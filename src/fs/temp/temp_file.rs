@@ -1,5 +1,6 @@
 //! `TempFile`.
 
+use std::fs::File as StdFile;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Doomed;
 use crate::fs::File;
+use crate::io::{AsFile, Sealed};
 
 /// An open file that is removed when this is dropped. It is made by
 /// [`temp_file`](super::temp_file()), and derefs to [`File`].
@@ -53,6 +55,12 @@ impl Deref for TempFile {
 
     fn deref(&self) -> &File {
         &self.file
+    }
+}
+
+impl AsFile for TempFile {
+    fn as_file(&self, sealed: Sealed) -> &StdFile {
+        self.file.as_file(sealed)
     }
 }
 

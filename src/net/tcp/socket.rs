@@ -76,14 +76,15 @@ impl TcpSocket {
         if addr.is_ipv6() { Self::new_v6() } else { Self::new_v4() }
     }
 
-    /// Takes over a socket created elsewhere, such as a descriptor or another crate's type, that
-    /// neither connects nor listens yet. It is set to non-blocking mode.
+    /// Takes over a socket created elsewhere that neither connects nor listens yet: a `Socket` of
+    /// the crate `socket2`, version 0.6, or anything that it can be made from, such as a descriptor
+    /// on Unix. It is set to non-blocking mode.
     ///
     /// # Errors
     ///
     /// Fails if it is not an IPv4 or IPv6 stream socket.
-    pub fn from_std(socket: impl Into<OwnedFd>) -> io::Result<Self> {
-        let socket = Socket::from(socket.into());
+    pub fn from_std(socket: impl Into<Socket>) -> io::Result<Self> {
+        let socket = socket.into();
         options::local_addr(&SockRef::from(&socket))?;
         if socket.r#type()? != socket2::Type::STREAM {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no stream socket"));

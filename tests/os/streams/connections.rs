@@ -121,12 +121,12 @@ fn write_eof_lets_the_peer_answer() -> Result<()> {
 fn a_writer_lends_its_connection_until_it_is_closed() -> Result<()> {
     run(async {
         let ((_reader, mut writer), peer) = pair_with_std()?;
-        let addr = writer.with_fd(|fd| SockRef::from(&fd).peer_addr())??;
+        let addr = writer.with_socket(|socket| socket.peer_addr())??;
         assert_eq!(addr.as_socket(), Some(peer.local_addr()?));
-        writer.with_fd(|fd| SockRef::from(&fd).set_keepalive(true))??;
-        assert!(writer.with_fd(|fd| SockRef::from(&fd).keepalive())??);
+        writer.with_socket(|socket| socket.set_keepalive(true))??;
+        assert!(writer.with_socket(|socket| socket.keepalive())??);
         writer.wait_closed().await?;
-        let closed = writer.with_fd(|_| unreachable!("there is no descriptor any more"));
+        let closed = writer.with_socket(|_| unreachable!("there is no socket any more"));
         assert_eq!(closed.unwrap_err().kind(), ErrorKind::NotConnected);
         Ok(())
     })

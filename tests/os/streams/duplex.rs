@@ -179,7 +179,7 @@ fn a_connection_in_memory_has_streams() -> Result<()> {
         writer.write("more than eight bytes\n");
         assert_eq!(peer.readline().await?, b"more than eight bytes\n");
         assert_eq!(writer.peer_addr().unwrap_err().kind(), ErrorKind::Unsupported);
-        assert_eq!(writer.with_fd(|_| ()).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(writer.with_socket(|_| ()).unwrap_err().kind(), ErrorKind::Unsupported);
         peer_writer.write("unread");
         writer.write("bye\n");
         writer.wait_closed().await?;

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Result, Write};
 use std::net::TcpStream as StdStream;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::pin;
 use std::thread;
@@ -156,7 +157,7 @@ fn an_error_of_the_file_leaves_the_writer_as_it_was() -> Result<()> {
         let (socket, mut other) = StdUnixStream::pair()?;
         other.write_all(b"some bytes")?;
         writer.write("a");
-        let error = failure(writer.send_file(&socket, ..).await);
+        let error = failure(writer.send_file(File::from(OwnedFd::from(socket)), ..).await);
         assert_eq!((error.kind(), sent_before(&error)), (ErrorKind::NotSeekable, 0));
         writer.write("b");
         let error = failure(writer.send_file(File::open(env::temp_dir())?, ..).await);

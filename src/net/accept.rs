@@ -1,5 +1,6 @@
 //! Accepts connections, for listeners of both kinds. Transient errors are waited out.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::SockRef;
 
 use super::TcpListener;
 use super::connection::ByteStream;
@@ -18,19 +20,24 @@ use crate::time::{Sleep, sleep};
 /// A listener of either kind, for code that serves both.
 #[doc(hidden)]
 #[expect(unnameable_types, reason = "it keeps `Incoming` to the listeners that there are")]
-pub trait Listener {
+pub trait Listener: fmt::Debug {
     /// The type that is registered.
     type Socket: EventSource + AsFd + Send + Sync + 'static;
     /// A connection that is not registered yet.
-    type Accepted;
+    type Accepted: 'static;
     /// A registered connection.
-    type Stream: ByteStream;
+    type Stream: ByteStream + 'static;
 
     /// Returns the registered socket.
     fn registration(&self) -> &Registration<Self::Socket>;
 
     /// Returns where it listens, for messages.
     fn place(&self) -> String;
+
+    /// Returns the socket to set options of TCP on. `None` for a Unix socket.
+    fn tcp_socket(&self) -> Option<SockRef<'_>> {
+        None
+    }
 
     /// Hides the listener from new peers, where that is possible before it closes.
     fn hide(&mut self) {}
@@ -51,7 +58,7 @@ pub trait Listener {
 }
 
 /// The address of a listener's peers.
-type AddrOf<L> = <<L as Listener>::Stream as ByteStream>::Addr;
+pub(super) type AddrOf<L> = <<L as Listener>::Stream as ByteStream>::Addr;
 
 /// Waits for a connection and, if necessary, for a free descriptor.
 pub(super) async fn accept<L: Listener>(listener: &L) -> io::Result<(L::Stream, AddrOf<L>)> {
@@ -290,8 +297,6 @@ fn trouble(error: &io::Error, is_listening: impl FnOnce() -> bool) -> Trouble {
 /// Whether the kernel says that the socket listens.
 #[cfg(any(target_os = "android", target_os = "freebsd", target_os = "linux"))]
 fn is_listening(socket: &impl AsFd) -> bool {
-    use socket2::SockRef;
-
     SockRef::from(socket).is_listener().unwrap_or(false)
 }
 
@@ -312,8 +317,6 @@ mod tests {
 
     use mio::net::TcpListener as ListenerSocket;
 
-    use socket2::SockRef;
-
     use super::*;
     use crate::net::{UnixListener, UnixStream};
     use crate::runtime::Builder;
@@ -325,6 +328,7 @@ mod tests {
     }
 
     /// A TCP listener whose `accept` fails according to the script.
+    #[derive(Debug)]
     struct Scripted(TcpListener);
 
     impl Listener for Scripted {

@@ -130,13 +130,13 @@ impl ServerBuilder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.listening.push(listener.into());
+        self.listening.push(Listening::new(listener));
         self
     }
 
     /// Also serves connections of a Unix socket.
     pub fn unix_listener(mut self, listener: UnixListener) -> Self {
-        self.listening.push(listener.into());
+        self.listening.push(Listening::new(listener));
         self
     }
 
@@ -165,7 +165,7 @@ impl ServerBuilder {
         async move {
             let target = addr.target();
             let listeners = self.bind_all(target.resolve_to_listen().await?)?;
-            self.listening.extend(listeners.into_iter().map(Listening::from));
+            self.listening.extend(listeners.into_iter().map(Listening::new));
             self.serve_for(handler, place)
         }
     }
@@ -184,7 +184,7 @@ impl ServerBuilder {
         How: 'static,
     {
         let listener = UnixListener::builder().backlog(self.backlog).bind(path)?;
-        self.listening.push(listener.into());
+        self.listening.push(Listening::new(listener));
         self.serve_for(handler, Location::caller())
     }
 

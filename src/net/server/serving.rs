@@ -188,7 +188,7 @@ impl Shared {
                 return Ok(());
             }
             match listening.poll(cx) {
-                Poll::Ready(accepted) => drop(listening.went(start(accepted?))?),
+                Poll::Ready(accepted) => listening.went(start(accepted?))?,
                 Poll::Pending => return Ok(()),
             }
         }

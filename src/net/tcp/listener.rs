@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use mio::net::{TcpListener as ListenerSocket, TcpStream as StreamSocket};
+use socket2::SockRef;
 
 use super::{TcpSocket, TcpStream};
 use crate::net::ToSocketAddrs;
@@ -254,6 +255,10 @@ impl Listener for TcpListener {
 
     fn place(&self) -> String {
         self.local_addr().map_or_else(|_| "a TCP socket".to_owned(), |addr| addr.to_string())
+    }
+
+    fn tcp_socket(&self) -> Option<SockRef<'_>> {
+        Some(SockRef::from(self))
     }
 
     fn take(io: &ListenerSocket) -> io::Result<(StreamSocket, SocketAddr)> {

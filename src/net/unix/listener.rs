@@ -287,7 +287,7 @@ impl UnixListenerBuilder {
 }
 
 /// A Unix socket's address, for messages.
-pub(in crate::net) fn name_of(addr: Option<&SocketAddr>) -> String {
+fn name_of(addr: Option<&SocketAddr>) -> String {
     let path = addr.and_then(SocketAddr::as_pathname);
     path.map_or_else(|| "a Unix socket".to_owned(), |path| path.display().to_string())
 }

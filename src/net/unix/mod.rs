@@ -10,7 +10,6 @@ mod peer_cred;
 mod stream;
 
 pub use datagram::UnixDatagram;
-pub(super) use listener::name_of;
 pub use listener::{UnixListener, UnixListenerBuilder};
 #[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
 pub use peer_cred::PeerCred;

@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
-use std::os::unix::net as unix;
 
 use crate::runtime::{Direction, EventSource, Moved, Registration, poll_no_bytes, spend_if_empty};
 
@@ -73,12 +72,6 @@ pub trait Addr {
 impl Addr for SocketAddr {
     fn ip(self) -> Option<SocketAddr> {
         Some(self)
-    }
-}
-
-impl Addr for unix::SocketAddr {
-    fn ip(self) -> Option<SocketAddr> {
-        None
     }
 }
 

@@ -41,12 +41,13 @@ pub use addr::ToSocketAddrs;
 pub use connect::{ConnectError, Connector};
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use lookup::lookup_host;
-pub use open::{open_connection, open_unix_connection};
+pub use open::open_connection;
 pub use resolver::{Resolver, Resolving, SystemResolver};
-pub use server::{Server, ServerBuilder, server_closing, start_server, start_unix_server};
+pub use server::{Server, ServerBuilder, server_closing, start_server};
 pub use tcp::{TcpListener, TcpListenerBuilder, TcpSocket, TcpStream};
 pub use udp::{Batch, BatchIter, Datagram, Datagrams, UdpSocket, UdpSocketBuilder};
 pub use unix::{UnixDatagram, UnixListener, UnixListenerBuilder, UnixStream};
+pub use unix::{open_unix_connection, start_unix_server};
 
 pub use crate::io::SendFileError;
 

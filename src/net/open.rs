@@ -1,11 +1,10 @@
-//! `open_connection` and `open_unix_connection`.
+//! `open_connection`.
 
 use std::io;
 use std::panic::Location;
-use std::path::Path;
 
 use super::streams::streams;
-use super::{TcpStream, ToSocketAddrs, UnixStream};
+use super::{TcpStream, ToSocketAddrs};
 use crate::io::{StreamReader, StreamWriter};
 
 /// Connects to `addr` and returns the connection as a reader and a writer; asyncio's
@@ -45,25 +44,4 @@ pub fn open_connection(
         stream.set_nodelay(true)?;
         Ok(streams(stream, place).0)
     }
-}
-
-/// Connects to the Unix socket at `path` and returns the connection as a reader and a writer;
-/// asyncio's `open_unix_connection`.
-///
-/// For an abstract name, use [`UnixStream::connect_addr`] and [`UnixStream::into_streams`].
-///
-/// # Cancel safety
-///
-/// If dropped before it is ready, it has connected to nothing.
-///
-/// # Errors
-///
-/// The errors of [`UnixStream::connect`].
-#[track_caller]
-#[doc(alias = "create_unix_connection")]
-pub fn open_unix_connection(
-    path: impl AsRef<Path>,
-) -> impl Future<Output = io::Result<(StreamReader, StreamWriter)>> {
-    let place = Location::caller();
-    async move { Ok(streams(UnixStream::connect(path).await?, place).0) }
 }

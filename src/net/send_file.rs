@@ -4,8 +4,8 @@ use std::io;
 use std::ops::RangeBounds;
 use std::os::fd::AsFd;
 
+use super::TcpStream;
 use super::connection::{ByteStream, Socket, write_some};
-use super::{TcpStream, UnixStream};
 use crate::io::{AsFile, Chunk, FileTarget, bounds, send_file};
 use crate::runtime::{Direction, Moved, Registration};
 
@@ -63,28 +63,8 @@ impl TcpStream {
     }
 }
 
-impl UnixStream {
-    /// Sends a part of `file`, or all of it (`..`), like [`TcpStream::send_file`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: if dropped before it is ready, it has sent an unknown part of the file.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`TcpStream::send_file`].
-    #[doc(alias = "sendfile")]
-    pub async fn send_file(
-        &self,
-        file: impl AsFile,
-        range: impl RangeBounds<u64>,
-    ) -> io::Result<u64> {
-        send_file(Direct(self.registration()), file, bounds(&range)).await
-    }
-}
-
 /// A socket with no queued data.
-struct Direct<'a, S: Socket>(&'a Registration<S>);
+pub(super) struct Direct<'a, S: Socket>(pub(super) &'a Registration<S>);
 
 impl<S: Socket> FileTarget for Direct<'_, S> {
     async fn copy(&self, chunk: &Chunk<'_>) -> io::Result<Option<usize>> {

@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
+use super::TcpStream;
 use super::connection::{Addr, ByteStream, read, shutdown, write};
 use super::send_file::copy;
-use super::{TcpStream, UnixStream};
 use crate::io::{
     Chunk, StreamReader, StreamWriter, Transport, WriterControl, give_chunk, no_address, take_chunk,
 };
@@ -22,18 +22,6 @@ use crate::runtime::{Direction, OwnProcess, Place, own_process};
 impl TcpStream {
     /// Splits the connection into a buffered reader and writer, like the pair that asyncio's
     /// `open_connection` returns.
-    ///
-    /// Closing the writer closes the connection; dropping it ends only its direction. See
-    /// [`StreamWriter`].
-    #[track_caller]
-    pub fn into_streams(self) -> (StreamReader, StreamWriter) {
-        streams(self, Location::caller()).0
-    }
-}
-
-impl UnixStream {
-    /// Splits the connection into a buffered reader and writer, like the pair that asyncio's
-    /// `open_unix_connection` returns.
     ///
     /// Closing the writer closes the connection; dropping it ends only its direction. See
     /// [`StreamWriter`].
@@ -278,6 +266,7 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+    use crate::net::UnixStream;
     use crate::runtime::run;
 
     #[test]

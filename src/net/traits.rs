@@ -13,7 +13,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::connection::{
     ByteStream, are_empty, read, read_vectored, shutdown, write, write_vectored,
 };
-use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, UnixStream, WriteHalf};
+use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
 use crate::runtime::{Direction, poll_no_bytes};
 
 /// Implements the trait for a type that refers to a stream.
@@ -82,15 +82,13 @@ macro_rules! async_write {
     };
 }
 
+pub(super) use {async_read, async_write};
+
 async_read!([] TcpStream, of TcpStream);
 async_read!([] &TcpStream, of TcpStream);
-async_read!([] UnixStream, of UnixStream);
-async_read!([] &UnixStream, of UnixStream);
 async_read!([S: ByteStream] ReadHalf<'_, S>, of S);
 async_read!([S: ByteStream] OwnedReadHalf<S>, of S);
 async_write!([] TcpStream, of TcpStream);
 async_write!([] &TcpStream, of TcpStream);
-async_write!([] UnixStream, of UnixStream);
-async_write!([] &UnixStream, of UnixStream);
 async_write!([S: ByteStream] WriteHalf<'_, S>, of S);
 async_write!([S: ByteStream] OwnedWriteHalf<S>, of S);

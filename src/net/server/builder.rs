@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::panic::Location;
-use std::path::Path;
 use std::rc::Rc;
 
 use nix::libc::{EAFNOSUPPORT, EPFNOSUPPORT, EPROTONOSUPPORT};
@@ -13,7 +12,8 @@ use super::Server;
 use super::listening::Listening;
 use super::serving::{End, Options, Shared, serve};
 use crate::io::{StreamReader, StreamWriter};
-use crate::net::{TcpListener, ToSocketAddrs, UnixListener};
+use crate::net::accept::Listener;
+use crate::net::{TcpListener, ToSocketAddrs};
 use crate::runtime::{self, Place};
 use crate::task::{Outcome, Reportable};
 
@@ -42,7 +42,7 @@ use crate::task::{Outcome, Reportable};
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `start` or `serve`"]
 pub struct ServerBuilder {
-    backlog: u32,
+    pub(in crate::net) backlog: u32,
     reuse_port: bool,
     nodelay: bool,
     keepalive: bool,
@@ -129,13 +129,12 @@ impl ServerBuilder {
     /// })?;
     /// # std::io::Result::Ok(())
     /// ```
-    pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.listening.push(Listening::new(listener));
-        self
+    pub fn listener(self, listener: TcpListener) -> Self {
+        self.listen_with(listener)
     }
 
-    /// Also serves connections of a Unix socket.
-    pub fn unix_listener(mut self, listener: UnixListener) -> Self {
+    /// Also serves connections of a listener of any kind.
+    pub(in crate::net) fn listen_with(mut self, listener: impl Listener + 'static) -> Self {
         self.listening.push(Listening::new(listener));
         self
     }
@@ -170,24 +169,6 @@ impl ServerBuilder {
         }
     }
 
-    /// Listens on the Unix socket `path`, and serves its connections and the connections of the
-    /// listeners passed before; see [`start_unix_server`](super::start_unix_server).
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`start_unix_server`](super::start_unix_server).
-    #[track_caller]
-    pub fn start_unix<H, R, How>(mut self, handler: H, path: impl AsRef<Path>) -> io::Result<Server>
-    where
-        H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-        R: Outcome<Error: Reportable<How>> + 'static,
-        How: 'static,
-    {
-        let listener = UnixListener::builder().backlog(self.backlog).bind(path)?;
-        self.listening.push(Listening::new(listener));
-        self.serve_for(handler, Location::caller())
-    }
-
     /// Serves the connections of the listeners passed before.
     ///
     /// # Errors
@@ -203,7 +184,7 @@ impl ServerBuilder {
         self.serve_for(handler, Location::caller())
     }
 
-    fn serve_for<H, R, How>(self, handler: H, place: Place) -> io::Result<Server>
+    pub(in crate::net) fn serve_for<H, R, How>(self, handler: H, place: Place) -> io::Result<Server>
     where
         H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
         R: Outcome<Error: Reportable<How>> + 'static,

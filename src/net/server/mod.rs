@@ -12,4 +12,4 @@ mod start;
 pub use builder::ServerBuilder;
 pub use closing::server_closing;
 pub use server::Server;
-pub use start::{start_server, start_unix_server};
+pub use start::start_server;

@@ -1,7 +1,6 @@
-//! `start_server` and `start_unix_server`.
+//! `start_server`.
 
 use std::io;
-use std::path::Path;
 
 use super::Server;
 use crate::io::{StreamReader, StreamWriter};
@@ -65,38 +64,4 @@ where
     How: 'static,
 {
     Server::builder().start(handler, addr)
-}
-
-/// Like [`start_server`], but listens on the Unix socket `path`; asyncio's `start_unix_server`.
-///
-/// [`UnixListener::bind`](crate::net::UnixListener::bind) describes how the socket's file is
-/// handled. For its options, or for an abstract name, create the listener yourself and pass it to
-/// [`ServerBuilder::unix_listener`](super::ServerBuilder::unix_listener).
-///
-/// # Errors
-///
-/// The errors of [`UnixListener::bind`](crate::net::UnixListener::bind).
-///
-/// # Examples
-///
-/// ```
-/// # let path = std::env::temp_dir().join(format!("oneloop-doc-server-{}", std::process::id()));
-/// oneloop::run(async {
-///     let greet = async |_reader, mut writer: oneloop::io::StreamWriter| writer.write("hello");
-///     let _server = oneloop::start_unix_server(greet, &path)?;
-///     let (mut reader, _writer) = oneloop::open_unix_connection(&path).await?;
-///     assert_eq!(reader.read_to_string().await?, "hello");
-///     std::io::Result::Ok(())
-/// })?;
-/// # std::io::Result::Ok(())
-/// ```
-#[track_caller]
-#[doc(alias = "create_unix_server")]
-pub fn start_unix_server<H, R, How>(handler: H, path: impl AsRef<Path>) -> io::Result<Server>
-where
-    H: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
-    R: Outcome<Error: Reportable<How>> + 'static,
-    How: 'static,
-{
-    Server::builder().start_unix(handler, path)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr as IpAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr, UnixStream as StdStream};
 use std::path::Path;
@@ -13,7 +13,7 @@ use mio::net::UnixStream as Socket;
 
 use super::file::{explain, with_name};
 use crate::net::connection::{
-    self, ByteStream, are_empty, read, read_vectored, write, write_vectored,
+    self, Addr, ByteStream, are_empty, read, read_vectored, write, write_vectored,
 };
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, halves};
 use crate::runtime::{Direction, Interests, Registration, poll_no_bytes};
@@ -356,6 +356,12 @@ impl ByteStream for UnixStream {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.local_addr()
+    }
+}
+
+impl Addr for SocketAddr {
+    fn ip(self) -> Option<IpAddr> {
+        None
     }
 }
 

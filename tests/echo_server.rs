@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// Beside the directory in which the test itself lies. `cargo test` builds the examples.
+/// Next to the directory of the test itself. `cargo test` builds the examples.
 fn example() -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");
     let target = test.parent().and_then(|deps| deps.parent()).expect("it is in target/*/deps");
@@ -75,7 +75,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended already, but where the test failed.
+        // It has already ended, unless the test failed.
         self.process.kill().ok();
         self.process.wait().ok();
     }

@@ -61,7 +61,7 @@ fn said_in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<String
     Ok(warned)
 }
 
-/// Takes all descriptors that are left.
+/// Takes all remaining descriptors.
 fn hoard() -> Vec<File> {
     let mut all = Vec::new();
     loop {

@@ -88,15 +88,15 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Calls `child` in a forked process, and waits for its end. A panic there is one here.
+/// Calls `child` in a forked process, and waits for its end. A panic there makes this panic.
 #[track_caller]
 fn in_fork(child: impl FnOnce()) {
-    // SAFETY: the process has one thread, so the child finds no lock taken.
+    // SAFETY: the process has one thread, so no lock is taken in the child.
     let process = unsafe { libc::fork() };
     assert!(process >= 0, "fork failed");
     if process == 0 {
         let status = i32::from(catch_unwind(AssertUnwindSafe(child)).is_err());
-        // SAFETY: it ends the process and touches no memory of it.
+        // SAFETY: this ends the process, and touches none of its memory.
         unsafe { libc::_exit(status) };
     }
     let mut status = -1;
@@ -105,7 +105,7 @@ fn in_fork(child: impl FnOnce()) {
     assert_eq!((ended, status), (process, 0), "the child failed: see its message above");
 }
 
-/// A loop with sockets, which wait already, and their peer.
+/// A loop with sockets on which tasks already wait, and their peer.
 struct Parent {
     runtime: Runtime,
     listener: TcpListener,
@@ -120,7 +120,7 @@ impl Parent {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            // Nothing is there yet: from now on only an event can say that something is.
+            // No data has arrived yet, so from now on only an event can announce any.
             assert!(timeout(Duration::from_millis(5), stream.read(&mut [0])).await.is_err());
             (listener, stream, peer)
         });
@@ -187,7 +187,7 @@ fn a_fresh_loop_works() {
     });
 }
 
-/// `f` panics, and says whose the loop is.
+/// `f` panics, and the message names the process of the loop.
 fn refuses(f: impl FnOnce()) {
     let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("it panics");
     is_clear(payload.downcast_ref::<String>().expect("with a message"));
@@ -205,13 +205,13 @@ fn is_clear(message: &str) {
 fn dropping_leaves_the_parent_alone() {
     let mut parent = Some(Parent::new());
     in_fork(|| {
-        // The child has a copy of all this.
+        // The child has a copy of all of these.
         let Parent { runtime, listener, stream, peer } = parent.take().unwrap();
         drop((stream, peer, listener, runtime));
         a_fresh_loop_works();
     });
     parent.unwrap().works();
-    // Also where the loop goes first, and a task has something to drop.
+    // The same if the loop is dropped first, and a task has something to drop.
     let mut parent = Some(Parent::new());
     let task = parent.as_ref().unwrap().runtime.create_task(async {
         let _listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -230,7 +230,7 @@ fn dropping_leaves_the_parent_alone() {
 
 fn an_inherited_loop_refuses_to_run() {
     let mut parent = Parent::new();
-    // An event that the parent has not taken in, and which the child must leave there.
+    // An event that the parent has not taken in, and that the child must not take.
     parent.peer.write_all(b"x").unwrap();
     in_fork(|| {
         let Parent { runtime, stream, .. } = &mut parent;
@@ -403,7 +403,7 @@ fn children_are_those_of_their_parent_alone() {
             refuses(child.kill_tree());
             refuses(child.try_wait().map(drop));
             refuses(children::Command::new("true").spawn().map(drop));
-            // This would end it.
+            // Without the fork check, this would end it.
             drop(child);
             let own = || {
                 run(async {
@@ -415,7 +415,7 @@ fn children_are_those_of_their_parent_alone() {
         });
         child
     });
-    // Nor does the end of the loop.
+    // The end of the loop does not end it either.
     in_fork(|| drop(runtime.take()));
     let child = child.as_mut().unwrap();
     runtime.as_mut().unwrap().run(async {
@@ -426,8 +426,8 @@ fn children_are_those_of_their_parent_alone() {
     });
 }
 
-/// Forks in the main future of a loop with connections of all kinds, whose child ends as `ending`
-/// has it.
+/// Forks in the main future of a loop that has connections of all kinds. The child ends as `ending`
+/// says.
 fn child_leaves_main(ending: fn()) {
     let parent = process::id();
     let mut runtime = Runtime::new().unwrap();
@@ -515,13 +515,13 @@ fn a_child_that_unwinds_harms_nobody() {
 }
 
 fn a_child_sends_nothing_queued() {
-    // More than the kernel takes.
+    // More than the kernel accepts.
     let data: Vec<u8> = (0..8 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
     run(async {
         let (stream, mut peer) = connected().await;
         let (_, mut writer) = stream.into_streams();
         writer.write(&data);
-        // Room for what the child would send.
+        // Makes room for data that the child would send.
         let mut got = vec![0; 1 << 20];
         peer.read_exact(&mut got).unwrap();
         let mut writer = Some(writer);
@@ -561,7 +561,7 @@ fn a_child_ends_no_poll_of_its_parent() {
         // SAFETY: the pointer is to a local variable.
         unsafe { libc::waitpid(child.get(), &raw mut status, 0) };
         assert_eq!(status, 0, "the child failed");
-        // Not before the child has gone, or it could not write any more.
+        // Only after the child has gone, because it could not write any more otherwise.
         drop(writer);
         let got = to_thread(move || {
             let mut got = String::new();
@@ -649,7 +649,7 @@ fn a_child_ends_without_threads() {
 }
 
 fn a_loop_runs_inside_the_inherited_one() {
-    // One that has a reactor, and one that has nothing of the kind.
+    // One process with a reactor, and one without.
     let mut parent = Parent::new();
     parent.runtime.run(async { in_fork(a_fresh_loop_works) });
     parent.works();

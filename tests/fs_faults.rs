@@ -1,7 +1,7 @@
 //! Files when the process has no descriptors left, may not write more, or has lost its working
 //! directory, or when the disk is full.
 //!
-//! Each test works in a process of its own, because these states affect the whole process.
+//! Each test works in a separate process, because these states affect the whole process.
 
 #![cfg(feature = "fs")]
 
@@ -18,14 +18,14 @@ use oneloop::fs::{self as ours, File, temp_dir, temp_file};
 use oneloop::thread::to_thread;
 use oneloop::{Builder, gather, sleep, timeout};
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 /// How many may work at a time.
 const THREADS: usize = 4;
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
-/// Runs this binary's test `name` in a child, by a shell that does `first` before.
+/// Runs this binary's test `name` in a child, by a shell that first runs `first`.
 fn child(name: &str, shell: &[&str], first: &str) -> Result<Output> {
     Command::new(shell[0])
         .args(&shell[1..])
@@ -36,7 +36,7 @@ fn child(name: &str, shell: &[&str], first: &str) -> Result<Output> {
         .output()
 }
 
-/// Runs `test`, the body of the test called `name`, in a process for which the shell did `first`.
+/// Runs `test`, the body of the test called `name`, in a process that a shell starts after `first`.
 fn in_child(name: &str, first: &str, test: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
     if env::var_os(IN_CHILD).is_some() {
         return with_dir(test);
@@ -64,12 +64,12 @@ fn names(dir: &Path) -> Result<Vec<String>> {
     fs::read_dir(dir)?.map(|entry| entry.map(name)).collect()
 }
 
-/// How many descriptors there are.
+/// The number of descriptors.
 fn descriptors() -> Result<usize> {
     Ok(fs::read_dir("/proc/self/fd")?.count())
 }
 
-/// Takes all descriptors that are left.
+/// Takes all remaining descriptors.
 fn hoard() -> Vec<fs::File> {
     repeat_with(|| fs::File::open("/dev/null")).map_while(Result::ok).collect()
 }
@@ -160,12 +160,12 @@ fn without_a_working_directory_relative_paths_lead_nowhere() -> Result<()> {
     })
 }
 
-/// Needs to be root, for the disk.
+/// This needs root, to mount the disk.
 #[test]
 fn a_full_disk_loses_nothing_that_was_there() -> Result<()> {
     let name = "a_full_disk_loses_nothing_that_was_there";
     if env::var_os(IN_CHILD).is_none() {
-        // A small disk of its own, which goes with the process.
+        // A small disk, which disappears with the process.
         let disk = "mount -t tmpfs -o size=1m none /mnt && export TMPDIR=/mnt";
         let unshare = ["unshare", "--mount", "sh"];
         let may_mount = Command::new(unshare[0]).args(&unshare[1..]).args(["-c", disk]).status();
@@ -213,8 +213,8 @@ fn operations_that_are_given_up_leak_no_descriptors_and_no_files() -> Result<()>
             drop(timeout(pause, ours::read_dir(dir)).await);
             drop(timeout(pause, temp_file().inside(dir)).await);
         }
-        // What threads do now comes to its end: where all have met, nothing is made any more, only
-        // removed.
+        // Threads that are at work now finish: once all have met, they make nothing more, and only
+        // remove files.
         let meeting = Arc::new(Barrier::new(THREADS));
         gather(repeat_n(meeting, THREADS).map(|meeting| to_thread(move || meeting.wait()))).await;
         for _ in 0..5000 {

@@ -72,7 +72,7 @@ fn program(role: &str) -> ExitCode {
     let is_ignored = env::var_os(IGNORED).is_some();
     let action = if is_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        // SAFETY: it is no handler.
+        // SAFETY: this sets a default action, not a handler.
         unsafe { set_action(signal, action) }.unwrap();
     }
     match role {

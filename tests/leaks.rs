@@ -1,6 +1,6 @@
-//! Memory: whatever a group or a guard goes through, nothing stays behind.
+//! Memory: nothing remains of groups and guards, however they end.
 //!
-//! In a process of its own, so that no other test changes its memory.
+//! This is a separate process, so that no other test changes its memory.
 
 #![cfg(target_os = "linux")]
 
@@ -26,8 +26,8 @@ async fn poll_once(mut future: Pin<&mut impl Future<Output = ()>>) {
     assert!(polled.is_pending());
 }
 
-/// A group that ends well, one that fails, one that is dropped half way with children that wait,
-/// clean and are held back, and guards and shields that end in each way.
+/// A group that succeeds, a group that fails, a group that is dropped half way with children that
+/// wait, clean up and are held back, and guards and shields that end in each way.
 async fn everything() {
     let child = async |ends: bool| {
         let _guard = with_cleanup((), async |()| yield_now().await);
@@ -82,6 +82,6 @@ fn memory_does_not_grow() {
     };
     let before = repeat(300);
     let grown = repeat(3000).saturating_sub(before);
-    // One word that is lost in each would be 24 000 bytes, and a slot ten times as much.
+    // A leak of one word per round would be 24 000 bytes, and a slot ten times as much.
     assert!(grown <= 16 * 1024, "{grown} bytes more");
 }

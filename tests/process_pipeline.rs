@@ -5,7 +5,7 @@
 use std::env;
 use std::process::Command;
 
-/// Beside the directory in which the test itself lies. `cargo test` builds the examples.
+/// Next to the directory of the test itself. `cargo test` builds the examples.
 #[test]
 fn it_counts_words_and_ends_what_takes_too_long() {
     let test = env::current_exe().expect("a test knows where it is");

@@ -1,6 +1,6 @@
 //! The effects of children on the whole process: descriptors, zombies, limits, inherited state.
 //!
-//! Each test works in a process of its own.
+//! Each test works in a separate process.
 #![cfg(all(feature = "process", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -24,7 +24,7 @@ use oneloop::{Task, all_tasks, create_task, gather, run, sleep, task_group, time
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 const MS: Duration = Duration::from_millis(1);
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `test`, the body of the test called `name`, in a process that the shell starts after
@@ -66,9 +66,9 @@ fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Asserts that `work` leaves nothing: no descriptor, no child, no task.
+/// Asserts that `work` leaves nothing behind: no descriptor, no child, no task.
 async fn leaves_nothing<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // What a loop makes once, with its first child and its first timer.
+    // Things that a loop makes once, with its first child and its first timer.
     Command::new("true").output().await?;
     sleep(MS).await;
     let (before, tasks) = (descriptors(), all_tasks().len());
@@ -79,7 +79,7 @@ async fn leaves_nothing<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     Ok(output)
 }
 
-/// A thousand that are started one after another, and then a thousand beside each other.
+/// A thousand children one after another, and then a thousand side by side.
 #[test]
 fn two_thousand_children_leave_nothing() -> Result<()> {
     alone("two_thousand_children_leave_nothing", async || {
@@ -139,7 +139,7 @@ fn children_that_end_in_each_way_leave_nothing() -> Result<()> {
                 assert!(Command::new("no-such-program").output().await.is_err());
                 assert!(sleeping().current_dir("/no/such/dir").spawn().is_err());
             }
-            // Those that were dropped here are cleanups of this task, which is still going on.
+            // The dropped children are cleanups of this task, which is still running.
             while children() > 0 {
                 sleep(MS).await;
             }
@@ -151,7 +151,7 @@ fn children_that_end_in_each_way_leave_nothing() -> Result<()> {
 
 #[test]
 fn the_end_of_a_loop_leaves_no_child() -> Result<()> {
-    // The loop in this process is another one, and has no children.
+    // The loop in this process is a different one, and has no children.
     alone("the_end_of_a_loop_leaves_no_child", async || {
         let lives = thread::spawn(|| {
             run(async {
@@ -170,8 +170,8 @@ fn the_end_of_a_loop_leaves_no_child() -> Result<()> {
     })
 }
 
-/// Starts `count` children that end when the returned stream is dropped, and tasks that wait for
-/// them already.
+/// Starts `count` children that end when the returned stream is dropped, and tasks that already
+/// wait for them.
 async fn waiting(count: usize) -> Result<(UnixStream, Vec<Waiter>)> {
     let (reader, writer) = UnixStream::pair()?;
     let wait = |_| {
@@ -194,14 +194,14 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(child.id().unwrap().try_into().unwrap())
 }
 
-/// Only by the signals can it be heard of them.
+/// Only the signals announce their ends.
 #[test]
 fn all_children_may_end_at_once() -> Result<()> {
     alone("all_children_may_end_at_once", async || {
         for count in [1, 100] {
             let (writer, waiters) = waiting(count).await?;
             drop(writer);
-            // Blocks the loop, and leaves them there.
+            // Blocks the loop, and does not reap them.
             for waiter in &waiters {
                 waitid(Id::Pid(waiter.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
             }
@@ -265,7 +265,7 @@ fn a_parent_that_ignored_the_signal_does_not_matter() -> Result<()> {
     })
 }
 
-/// Takes all descriptors that are left.
+/// Takes all remaining descriptors.
 fn hoard() -> Vec<File> {
     let mut all = Vec::new();
     loop {
@@ -284,7 +284,7 @@ fn without_descriptors_there_is_an_error_and_nothing_stays_behind() -> Result<()
     let name = "without_descriptors_there_is_an_error_and_nothing_stays_behind";
     prepared("ulimit -n 64;", name, async || {
         let hoarded = hoard();
-        // Before the loop has a reactor, and a listener for signals.
+        // This comes before the loop has a reactor and a listener for signals.
         let error = Command::new("true").spawn().map(drop).unwrap_err().to_string();
         assert!(
             error.starts_with("cannot start `true`: ") && error.contains("open files"),
@@ -329,7 +329,7 @@ fn without_descriptors_there_is_an_error_and_nothing_stays_behind() -> Result<()
 
 #[test]
 fn a_limit_of_processes_is_an_error() -> Result<()> {
-    // The limit does not hold for the superuser, but for whom he becomes.
+    // The limit does not apply to the superuser, but to the user that he becomes.
     prepared("ulimit -p 1 2>&- || ulimit -u 1;", "a_limit_of_processes_is_an_error", async || {
         let mut command = Command::new("sleep");
         command.arg("60");
@@ -410,7 +410,7 @@ fn children_that_one_scope_drops_have_their_grace_side_by_side() -> Result<()> {
     })
 }
 
-/// Whether this machine lets the test have namespaces of its own.
+/// Whether this machine allows namespaces for the test.
 fn has_namespaces() -> bool {
     let mut unshare = process::Command::new("unshare");
     let unshared = unshare.args(["--mount", "--pid", "--fork", "true"]).output();
@@ -446,7 +446,7 @@ fn strangers_in_a_foreign_proc_are_left_alone() -> Result<()> {
         let mut stranger = process::Command::new("sleep").arg("60").spawn()?;
         let child = Command::new("sleep").arg("60").spawn()?;
         let (root, here) = (child.id().unwrap(), process::id());
-        // What the host says of numbers that are ours by chance.
+        // The host's facts about numbers that equal ours by chance.
         let say = |pid: u32, file: &str, text: String| {
             fs::create_dir_all(format!("/proc/{pid}"))?;
             fs::write(format!("/proc/{pid}/{file}"), text)
@@ -490,7 +490,8 @@ fn the_first_process_reaps_orphans() -> Result<()> {
         stats().filter(has_ended).count()
     };
     oneloop::Builder::new().virtual_time(true).run(async {
-        // A child of other code, one of ours that led a group and is held, and three orphans.
+        // A child of other code, one of ours that led a group and is not reaped yet, and three
+        // orphans.
         let mut others = process::Command::new("sh").args(["-c", "exit 5"]).spawn()?;
         let leader = Command::shell("exit 7").process_group(0).spawn()?;
         assert_eq!(leader.wait().await?.code(), Some(7));

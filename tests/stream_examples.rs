@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// Beside the directory in which the test itself lies. `cargo test` builds the examples.
+/// Next to the directory of the test itself. `cargo test` builds the examples.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");
     let target = test.parent().and_then(|deps| deps.parent()).expect("it is in target/*/deps");

@@ -1,4 +1,4 @@
-//! The example `tail_files` as a process: files that grow, are written anew, or are not there.
+//! The example `tail_files` as a process: files that grow, are rewritten, or do not exist.
 
 #![cfg(all(feature = "fs", feature = "signal"))]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Beside the directory in which the test itself lies. `cargo test` builds the examples.
+/// Next to the directory of the test itself. `cargo test` builds the examples.
 fn example() -> Command {
     let test = env::current_exe().expect("a test knows where it is");
     let target = test.parent().and_then(|deps| deps.parent()).expect("it is in target/*/deps");
@@ -18,7 +18,7 @@ fn example() -> Command {
     Command::new(path)
 }
 
-/// A folder of its own, in which the program runs.
+/// A directory in which the program runs.
 struct Folder(PathBuf);
 
 impl Folder {

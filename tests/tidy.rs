@@ -26,11 +26,11 @@ const LAYERS: [&[&str]; 11] = [
     &["docs", "lib"],
 ];
 
-/// The strata of the kernel, lowest first, as folders of `src/runtime`: a file imports from its own
-/// and those below it. What lies in no folder of its own is the loop itself.
+/// The strata of the kernel, lowest first, as folders of `src/runtime`. A file imports from its own
+/// stratum and from those below it. Files outside these folders are the loop itself.
 const STRATA: [&str; 6] = ["data", "threads", "reactor", LOOP, "handles", "doors"];
 
-/// The stratum of the files that lie in `src/runtime` itself, and of their reports.
+/// The stratum of the files in `src/runtime` itself, and of their reports.
 const LOOP: &str = "event_loop";
 
 const LINES_MAX: usize = 600;
@@ -58,7 +58,7 @@ impl Source {
         self.code[..offset].matches('\n').count() + 1
     }
 
-    /// The places of a word that is no part of a longer one.
+    /// The places of a word that is not part of a longer one.
     fn words(&self, word: &str) -> Vec<usize> {
         let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
         let stands_alone = |&(at, _): &(usize, &str)| {
@@ -84,7 +84,7 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The Rust files of a folder beside this package's `Cargo.toml`.
+/// The Rust files of a folder next to this package's `Cargo.toml`.
 fn sources(folder: &str) -> Vec<Source> {
     let folder = root().join(folder);
     let mut files = Vec::new();
@@ -99,7 +99,8 @@ fn sources(folder: &str) -> Vec<Source> {
     files.into_iter().map(source).collect()
 }
 
-/// The text with comments, strings and characters blanked out, so that lines and offsets stay.
+/// The text with comments, strings and characters blanked out, so that lines and offsets stay the
+/// same.
 fn code_of(text: &str) -> String {
     let blank =
         |part: &str| part.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect::<String>();
@@ -148,7 +149,7 @@ fn end_of_string(rest: &str) -> usize {
     rest.len()
 }
 
-/// Of a character in quotes; of one quote, if it begins a lifetime.
+/// The length of a character in quotes, or of one quote, if it begins a lifetime.
 fn end_of_char(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     match (chars.next(), chars.next()) {
@@ -161,13 +162,13 @@ fn end_of_char(rest: &str) -> usize {
     }
 }
 
-/// A path that the file names, from the root of the crate, and where.
+/// A path that the file names, from the root of the crate, and its place.
 struct Import {
     path: Vec<String>,
     line: usize,
 }
 
-/// What the `use` statements of a file, outside its tests, take from this crate.
+/// The paths that the `use` statements of a file, outside its tests, take from this crate.
 fn imports(source: &Source) -> Vec<Import> {
     let tests = source.code.find("\nmod tests").unwrap_or(source.code.len());
     let mut imports = Vec::new();
@@ -187,7 +188,7 @@ fn imports(source: &Source) -> Vec<Import> {
     imports
 }
 
-/// The modules with a body that are open at the end of `code`.
+/// The modules with a body that are still open at the end of `code`.
 fn inline_modules(code: &str) -> Vec<String> {
     let mut open: Vec<Option<String>> = Vec::new();
     let mut name = None;
@@ -213,7 +214,7 @@ fn inline_modules(code: &str) -> Vec<String> {
     open.into_iter().flatten().collect()
 }
 
-/// The paths of a `use` statement, each in full.
+/// The full paths of a `use` statement.
 fn paths_of(statement: &str) -> Vec<Vec<String>> {
     let statement = statement.trim();
     let Some(open) = statement.find('{') else {
@@ -244,7 +245,8 @@ fn paths_of(statement: &str) -> Vec<Vec<String>> {
     parts.flat_map(paths_of).map(with_prefix).collect()
 }
 
-/// `path`, as `module` means it, from the root of the crate; `None` if it leads to another crate.
+/// The path that `module` means by `path`, from the root of the crate. `None` if it leads to
+/// another crate.
 fn from_root(module: &[String], path: &[String]) -> Option<Vec<String>> {
     let mut base = module.to_vec();
     let mut rest = path;
@@ -270,8 +272,8 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The stratum of what `module`, a path below `runtime`, names. The facade, which knows everything,
-/// has none.
+/// The stratum of the item that `module`, a path below `runtime`, names. The facade has none,
+/// because it may name everything.
 fn stratum_of(module: &[String]) -> Option<usize> {
     let first = module.first()?;
     let folder = root().join("src/runtime").join(first);
@@ -314,7 +316,7 @@ fn files_import_only_from_layers_below_their_own() {
         for Import { path, line } in imports(&source) {
             let Some(target) = path.first() else { continue };
             let (Some(own), Some(of_target)) = (layer_of(layer), layer_of(target)) else {
-                // A re-export at the root of the crate: above everything.
+                // A re-export at the root of the crate, above everything.
                 let place = format!("src/{}:{line}", source.path);
                 if layer != "lib" {
                     complaints.push(format!(
@@ -340,7 +342,7 @@ fn files_of_the_kernel_import_only_from_their_stratum_and_those_below() {
     let mut complaints = Vec::new();
     for source in sources("src").into_iter().filter(|source| source.path.starts_with("runtime/")) {
         let module = source.module();
-        // The facade names everything.
+        // The facade may name everything.
         let Some(own) = stratum_of(&module[1..]) else { continue };
         for Import { path, line } in imports(&source) {
             if path.first().is_none_or(|first| first != "runtime") {
@@ -376,7 +378,7 @@ fn dependencies_stay_in_their_homes() {
             if folders.iter().any(|folder| source.path.starts_with(folder)) {
                 continue;
             }
-            // Only as the first part of a path, not as a word of its own.
+            // Only as the first part of a path, not as a separate word.
             for at in source.words(name) {
                 let before = source.code[..at].trim_end();
                 let is_path = source.code[at + name.len()..].starts_with("::")
@@ -427,15 +429,14 @@ fn files_are_short_and_say_what_they_are_for() {
     report(&complaints);
 }
 
-/// The text of the documentation above a line, and the line of code itself, with what follows up to
-/// its body.
+/// The documentation above a line, and the line of code itself, up to its body.
 fn documented(source: &Source, keyword: &str) -> Vec<(usize, String, String)> {
     let lines: Vec<&str> = source.text.lines().collect();
     let code: Vec<&str> = source.code.lines().collect();
     let mut found = Vec::new();
     for (index, line) in code.iter().enumerate().filter(|(_, line)| line.contains(keyword)) {
         let above = lines[..index].iter().rev().map(|line| line.trim_start());
-        // Attributes stand between, and may have several lines.
+        // Attributes come in between, and may have several lines.
         let above = above.take_while(|line| {
             !line.is_empty() && (line.starts_with("///") || !line.ends_with(['{', '}', ';']))
         });
@@ -462,7 +463,7 @@ fn public_async_functions_say_what_cancelling_them_loses() {
 #[test]
 fn nothing_is_left_to_be_done() {
     let mut complaints = Vec::new();
-    // Put together so that this file does not name them.
+    // Assembled, so that this file does not contain the words.
     let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|parts| parts.concat());
     for folder in ["src", "tests/it", "tests/os", "tests/programs", "crates/macros/src", "examples"]
     {
@@ -503,7 +504,7 @@ fn the_architecture_is_short_and_names_functions_that_exist() {
     }
     let sources = sources("src");
     for (number, line) in text.lines().enumerate() {
-        // The parts between backticks are every second one.
+        // Every second part is between backticks.
         for quoted in line.split('`').skip(1).step_by(2) {
             let Some(path) = quoted.strip_suffix("()") else { continue };
             let name = path.rsplit([':', '.']).next().unwrap_or(path);
@@ -578,7 +579,7 @@ const ASYNCIO: &str = "
 #[test]
 fn the_translation_table_has_every_name_of_asyncio() {
     let table = fs::read_to_string(root().join("docs/asyncio.md")).unwrap();
-    // The names in the left column, which stand between backticks, alone or within an expression.
+    // The names in the left column, which are between backticks, alone or within an expression.
     let left: Vec<&str> = table
         .lines()
         .filter_map(|line| line.strip_prefix("| "))

@@ -1,6 +1,6 @@
-//! Where reports go in a program without a hook: lines that never block the loop, never panic, and
-//! are not repeated without end. Each test is a process of its own, since standard error and the
-//! logger are the process's.
+//! The destination of reports in a program without a hook: lines that never block the loop, never
+//! panic, and do not repeat without end. Each test is a separate process, because standard error
+//! and the logger belong to the process.
 #![cfg(feature = "net")]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 #![expect(clippy::print_stdout, reason = "a role says so that it has come to its end")]
@@ -21,7 +21,7 @@ use nix::unistd;
 
 const ROLE: &str = "ONELOOP_TEST_ROLE";
 
-/// This many pauses are more than any role takes on a busy machine; one that blocks takes for ever.
+/// More pauses than any role takes on a busy machine. A role that blocks would take for ever.
 const LIMIT: u32 = 30_000;
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -32,7 +32,7 @@ fn command(role: &str) -> Command {
     command
 }
 
-/// The same, by a line of the shell in which `"$0" "$@"` is the program.
+/// The same, started by a line of the shell in which `"$0" "$@"` is the program.
 fn shell(line: &str, role: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line]).arg(env::current_exe().unwrap());
@@ -45,7 +45,7 @@ fn as_role(command: &mut Command, role: &str) {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
 }
 
-/// Whether the role comes to its good end.
+/// Whether the role succeeds.
 fn ends(mut child: Child) -> bool {
     for _ in 0..LIMIT {
         if let Some(status) = child.try_wait().unwrap() {
@@ -72,7 +72,7 @@ fn pipe() -> (File, File) {
     (reader.into(), writer.into())
 }
 
-/// A pipe that has no room, and that keeps others waiting.
+/// A full pipe, which makes its writers wait.
 fn full_pipe() -> (File, File) {
     let (reader, mut writer) = pipe();
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
@@ -119,7 +119,7 @@ fn lines_that_were_lost_are_counted_when_there_is_room_again() {
     let (mut reader, writer) = full_pipe();
     let mut program = command("fail 2, wait, fail 1");
     let mut child = program.stderr(writer).stdin(Stdio::piped()).spawn().unwrap();
-    // The writer's last copy in this process goes with it.
+    // Closes the writer's last copy in this process.
     drop(program);
     let mut said = [0; 1];
     // The two lines are lost.

@@ -1,4 +1,4 @@
-//! What the processes do whose standard error is looked at.
+//! The tested processes, whose standard error the tests read.
 
 use std::env;
 use std::error::Error;
@@ -70,12 +70,12 @@ fn play() {
     println!("the end");
 }
 
-/// Runs `main` without the warning about slow polls, which a busy machine could add.
+/// Runs `main` without the warning about slow polls, which a busy machine could cause.
 fn run<F: Future>(main: F) -> F::Output {
     Builder::new().slow_poll_threshold(Duration::MAX).run(main)
 }
 
-/// Tasks that fail in the same way.
+/// Tasks that all fail in the same way.
 async fn failing(count: u32) {
     for _ in 0..count {
         create_task(async { Err::<(), _>("no such file") }).detach();
@@ -134,7 +134,7 @@ async fn reset_by_peer(server: &Server) -> io::Result<()> {
     Ok(())
 }
 
-/// Peers that reset when their handlers have ended, and what these wrote is not sent yet.
+/// Peers that reset when their handlers have ended, and some of the handlers' data is not sent yet.
 fn resets_of_what_is_left() {
     async fn serve(_reader: StreamReader, mut writer: StreamWriter) {
         writer.write(vec![7; 16 << 20]);
@@ -187,7 +187,7 @@ logger!(Enabled, |_| true, |record| println!("{}", record.args()));
 logger!(Filtered, |metadata| metadata.level() <= log::max_level(), |_| ());
 logger!(Sized, |_| false, |_| ());
 logger!(Panics, |_| true, |_| panic!("the logger has lost its file"));
-// What it does is reported in its turn, and so on.
+// The report of its failure fails too, and so on.
 logger!(Reports, |_| true, |_| create_task(async { Err::<(), _>("by the logger") }).detach());
 logger!(Writes, |_| true, |record| {
     let line = format!("{} {}\n", record.level(), record.args());

@@ -1,7 +1,7 @@
-//! Which types are `Send`, `Sync` and `Unpin`, as the API promises; and how large the small ones
-//! are.
+//! Which types are `Send`, `Sync` and `Unpin`, as the API promises, and the sizes of the small
+//! ones.
 //!
-//! Types that are not `Send` also have a `compile_fail` example in their documentation, where users
+//! Types that are not `Send` also have a `compile_fail` example in their documentation, if users
 //! may wonder.
 
 use std::cell::Cell;
@@ -60,14 +60,14 @@ fn assert_all<T: Send + Sync + Unpin>() {
     assert_unpin::<T>();
 }
 
-/// For futures that have no name.
+/// For futures without a name.
 fn assert_send_value<T: Send>(value: T) {
     drop(value);
 }
 
 fn assert_unpin_value<T: Unpin>(_: &T) {}
 
-/// Compiles only if the types are not `Send`: otherwise there would be two traits to choose from.
+/// Compiles only if the types are not `Send`. Otherwise two traits would apply.
 macro_rules! assert_not_send {
     ($($name:ty),* $(,)?) => {{
         trait Either<Case> {
@@ -79,10 +79,10 @@ macro_rules! assert_not_send {
     }};
 }
 
-/// Is not `Send`, as the outputs of tasks may be.
+/// Is not `Send`, like many outputs of tasks.
 type Local = Rc<Cell<u8>>;
 
-// After the macro that it uses.
+// Comes after the macro, which it uses.
 mod streams;
 
 #[test]
@@ -223,7 +223,7 @@ fn files_and_their_futures_are_send_and_sync() {
     assert_all::<WriteFile<&[u8]>>();
     assert_all::<ReplaceFile<String>>();
     assert_all::<CopyFile>();
-    // As what they hold is.
+    // Auto traits follow the contents.
     assert_not_send!(WriteFile<Rc<[u8]>>, ReplaceFile<Rc<[u8]>>);
     let local = Local::default();
     let read = fs::read("/dev/null").progress(|_, _| local.set(1));
@@ -289,7 +289,7 @@ fn tokens_and_variables_may_be_used_from_all_threads() {
     assert_all::<CancelToken>();
     assert_all::<Cancelled>();
     assert_all::<DropGuard>();
-    // A variable is a `static`, whatever its values are.
+    // A variable is a `static`, regardless of its values.
     assert_all::<ContextVar<Local>>();
     let token = CancelToken::new();
     assert_send_value(token.run_until_cancelled(oneloop::sleep(Duration::ZERO)));
@@ -300,12 +300,12 @@ fn what_holds_futures_is_send_when_they_are() {
     assert_all::<Timeout<Sleep>>();
     assert_all::<Timeout<Task<Local>>>();
     assert_all::<Gather<Sleep>>();
-    // It holds the outputs of those that have ended, so these count too.
+    // It holds the outputs of futures that have ended, so these count too.
     assert_all::<Gather<Task<String>>>();
     assert_all::<TryGather<Ready<io::Result<u8>>>>();
     assert_all::<AsCompleted<Task<Local>>>();
     assert_all::<Race<Task<Local>>>();
-    // They hold the errors of those that have failed.
+    // They hold the errors of futures that have failed.
     assert_all::<FirstOk<Task<Local>>>();
     assert_all::<StaggeredRace<Ready<io::Result<u8>>>>();
     assert_send_value(oneloop::gather!(oneloop::sleep(Duration::ZERO), async { 1 }));
@@ -325,7 +325,7 @@ fn what_cleans_is_send_when_what_it_guards_is() {
     assert_all::<Shield<Sleep>>();
     assert_not_send!(Shield<Ready<Local>>);
     assert_send_value(oneloop::shield(async { oneloop::yield_now().await }));
-    // The function of a guard lies in the loop, so it counts for nothing.
+    // The function of a guard is in the loop, so it does not count.
     assert_send_value(async {
         let local = Local::default();
         let guard = oneloop::with_cleanup(1, async move |_| drop(local));
@@ -353,7 +353,7 @@ fn what_waits_for_the_first_is_send_when_its_members_are() {
     assert_send_value(async {
         let mut task = oneloop::create_task(async { Local::default() });
         oneloop::select! {
-            // The outputs are not `Send`; they are dropped before the handler waits.
+            // The outputs are not `Send`, but they are dropped before the handler waits.
             output = &mut task => drop(output),
             () = oneloop::sleep(Duration::ZERO), if true => oneloop::yield_now().await,
             else => {}
@@ -496,7 +496,7 @@ fn other_futures_are_send() {
     assert_send_value(testing::advance(Duration::ZERO));
     let mut interval = oneloop::interval(Duration::from_secs(1));
     assert_send_value(interval.tick());
-    // A program's own futures, as an axum handler has them.
+    // A program's own futures, as in an axum handler.
     assert_send_value(async {
         let task = oneloop::create_task(async { Local::default() });
         oneloop::sleep(Duration::ZERO).await;
@@ -570,7 +570,7 @@ fn small_types_are_small() {
     assert_eq!(size_of::<JoinError>(), size_of::<usize>());
     assert_eq!(size_of::<Handle>(), 8);
     assert_eq!(size_of::<TaskRef>(), 20_usize.next_multiple_of(align_of::<u64>()));
-    // In debug builds mio adds a word of its own.
+    // In debug builds, mio adds a word.
     assert!(size_of::<TcpStream>() <= 48, "{}", size_of::<TcpStream>());
     assert!(size_of::<Runtime>() <= 512, "{}", size_of::<Runtime>());
 }

@@ -10,7 +10,7 @@ mod side_by_side;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
 

@@ -1,4 +1,4 @@
-//! Bugs that were found by reading, each with its test.
+//! Bugs found by reading, each with its test.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -24,7 +24,7 @@ use oneloop::{
 
 const LIMIT: Duration = Duration::from_millis(5);
 
-/// What a time limit makes of a future that never ends.
+/// The result of a time limit around a future that never ends.
 type Timed = result::Result<(), TimeoutError>;
 
 const LONG: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ async fn more_buffers_than_one_call_takes_do_not_hang() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut peer = StdStream::connect(listener.local_addr()?)?;
     let (stream, _) = listener.accept().await?;
-    // The first edge is taken in, so that none is to come.
+    // Takes in the first edge, so that no further one will come.
     timeout(Duration::from_millis(5), stream.read(&mut [0])).await.unwrap_err();
     assert_eq!(stream.write_vectored(&vec![IoSlice::new(b"x"); 1025]).await?, 1024);
     assert_eq!(timeout(LONG, stream.write(b"y")).await??, 1);
@@ -182,7 +182,7 @@ fn a_busy_hosted_loop_does_not_starve_its_sockets() -> Result<()> {
     });
     runtime.turn();
     StdStream::connect(addr)?.write_all(b"x")?;
-    // The reactor is due every 64 polls, 50 us apart: this allows ten times as many turns.
+    // The reactor is due every 64 polls, or 50 us. This allows ten times as many turns.
     let turns = (0..200_000).take_while(|_| {
         runtime.turn();
         !answered.get()

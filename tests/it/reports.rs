@@ -25,7 +25,7 @@ fn reporting() -> (Log<Unhandled>, Builder) {
     (log, builder.on_unhandled(move |unhandled| reports.push(unhandled.clone())))
 }
 
-/// The one report that a detached task with this output leads to.
+/// The report that a detached task with this output leads to.
 fn report_of<T, How>(output: T) -> Unhandled
 where
     T: Outcome<Error: Reportable<How>> + 'static,
@@ -38,7 +38,7 @@ where
     log.take().pop().expect("it is reported")
 }
 
-/// An error with a cause, which need not be sendable.
+/// An error with a cause. It need not be `Send`.
 #[derive(Debug)]
 struct Outer {
     cause: io::Error,

@@ -23,7 +23,7 @@ use std::task::{Poll, Waker};
 
 use oneloop::{Builder, Runtime};
 
-/// What happened, in order.
+/// The events, in order.
 pub(crate) struct Log<T>(Rc<RefCell<Vec<T>>>);
 
 impl<T> Log<T> {

@@ -24,11 +24,11 @@ use std::time::Duration;
 use oneloop::net::{TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// Runs `test` on a loop of its own.
+/// Runs `test` on a new loop.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
@@ -41,8 +41,8 @@ async fn pair() -> Result<(TcpStream, TcpStream)> {
     Ok((client, server))
 }
 
-/// Both ends of a connection, one of them with the standard library, in blocking mode: what it does
-/// is done at once.
+/// Both ends of a connection. One of them is the standard library's, in blocking mode, so its
+/// operations take effect at once.
 fn pair_with_std() -> Result<(TcpStream, net::TcpStream)> {
     let listener = net::TcpListener::bind(ANY_PORT)?;
     let peer = net::TcpStream::connect(listener.local_addr()?)?;
@@ -64,7 +64,7 @@ fn nobody() -> Result<Nobody> {
     Ok(Nobody { addr, _bound: socket })
 }
 
-/// The error that was to be expected.
+/// Returns the error, which the test expects.
 fn failure<T>(result: Result<T>) -> io::Error {
     match result {
         Ok(_) => panic!("it should have failed"),
@@ -72,7 +72,7 @@ fn failure<T>(result: Result<T>) -> io::Error {
     }
 }
 
-/// Polls `future` once, and says whether it has to wait.
+/// Polls `future` once. Returns whether it has to wait.
 async fn waits(future: &mut (impl Future + Unpin)) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }

@@ -1,4 +1,4 @@
-//! Sets the cfg that leaves the inbox's own tests out: they use the threads of the standard
+//! Sets the cfg that excludes the inbox's own tests, because they use the threads of the standard
 //! library.
 
 fn main() {

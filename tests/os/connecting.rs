@@ -17,7 +17,7 @@ use nix::libc::ECONNREFUSED;
 use oneloop::net::{ConnectError, Connector, TcpListener, TcpSocket, TcpStream};
 use oneloop::{Builder, time, timeout};
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 const DELAY: Duration = Duration::from_millis(250);
 const HOST: &str = "many.test:80";

@@ -23,7 +23,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use oneloop::fs::{File, TempDir, temp_dir};
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `test` on a loop of its own, with a directory.

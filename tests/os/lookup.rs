@@ -15,7 +15,7 @@ use oneloop::net::{
 use oneloop::sync::Event;
 use oneloop::{Builder, all_tasks, create_task, time, timeout, yield_now};
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `test` on a loop of its own, which asks `resolver`, under a time limit.

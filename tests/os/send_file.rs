@@ -19,10 +19,10 @@ use oneloop::thread::to_thread;
 use oneloop::{create_task, yield_now};
 use socket2::SockRef;
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `test` on a loop of its own, under a time limit.
+/// Runs `test` on a new loop, under a time limit.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }

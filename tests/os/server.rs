@@ -21,12 +21,12 @@ use std::time::Duration;
 use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::{Builder, Server, yield_now};
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 const ANY_PORT: &str = "127.0.0.1:0";
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs `test` on a loop of its own.
+/// Runs `test` on a new loop.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
@@ -47,7 +47,7 @@ fn run_reporting(test: impl Future<Output = Result<()>>) -> Result<Vec<String>> 
     Ok(reports.take())
 }
 
-/// Sends back what comes, until the end.
+/// Echoes everything until the end.
 async fn echo(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()> {
     let mut buf = vec![0; 4096];
     loop {
@@ -81,7 +81,7 @@ async fn connections(server: &Server, count: usize) {
     }
 }
 
-/// The error that was to be expected.
+/// Returns the error, which the test expects.
 fn failure<T>(result: Result<T>) -> io::Error {
     match result {
         Ok(_) => panic!("it should have failed"),
@@ -89,7 +89,7 @@ fn failure<T>(result: Result<T>) -> io::Error {
     }
 }
 
-/// Polls `future` once, and says whether it has to wait.
+/// Polls `future` once. Returns whether it has to wait.
 async fn waits(future: &mut (impl Future + Unpin)) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }

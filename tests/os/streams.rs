@@ -30,11 +30,11 @@ use std::time::Duration;
 use oneloop::io::{AsyncRead, AsyncWrite, StreamReader, StreamWriter};
 use oneloop::net::{TcpListener, TcpStream};
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// Runs `test` on a loop of its own.
+/// Runs `test` on a new loop.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
@@ -189,7 +189,7 @@ impl AsyncWrite for Sink {
     }
 }
 
-/// Polls `future` once, and says whether it has to wait.
+/// Polls `future` once. Returns whether it has to wait.
 async fn waits(future: &mut (impl Future + Unpin)) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use oneloop::net::{TcpListener, TcpSocket, TcpStream};
 use socket2::SockRef;
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `test` on a loop of its own, under a time limit.
+/// Runs `test` on a new loop, under a time limit.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
@@ -178,7 +178,7 @@ fn small_writes_are_sent_at_once_unless_said_otherwise() -> Result<()> {
 
 #[test]
 fn the_backlog_is_that_of_listen() -> Result<()> {
-    // Time jumps when nothing else is to be done.
+    // Time jumps when no task is runnable.
     oneloop::Builder::new().virtual_time(true).run(async {
         let socket = TcpSocket::new_v4()?;
         socket.bind(any_port())?;

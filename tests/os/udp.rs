@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use oneloop::net::UdpSocket;
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// Runs `test` on a loop of its own.
+/// Runs `test` on a new loop.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
@@ -51,7 +51,7 @@ fn nobody() -> Result<Nobody> {
     Ok(Nobody { addr, _deaf: deaf })
 }
 
-/// The error that was to be expected.
+/// Returns the error, which the test expects.
 fn failure<T>(result: Result<T>) -> io::Error {
     match result {
         Ok(_) => panic!("it should have failed"),

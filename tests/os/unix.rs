@@ -19,15 +19,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `test` on a loop of its own.
+/// Runs `test` on a new loop.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
 
-/// A directory of one test's own, removed with all that is in it.
+/// A directory for one test. Its drop removes it with its contents.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -56,7 +56,7 @@ impl Drop for Directory {
     }
 }
 
-/// The error that was to be expected.
+/// Returns the error, which the test expects.
 fn failure<T>(result: Result<T>) -> io::Error {
     match result {
         Ok(_) => panic!("it should have failed"),
@@ -64,7 +64,7 @@ fn failure<T>(result: Result<T>) -> io::Error {
     }
 }
 
-/// Polls `future` once, and says whether it has to wait.
+/// Polls `future` once. Returns whether it has to wait.
 async fn waits(future: &mut (impl Future + Unpin)) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }

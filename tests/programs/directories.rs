@@ -1,4 +1,4 @@
-//! Unix sockets in a working directory that changes, or vanishes: each in a process of its own.
+//! Unix sockets in a working directory that changes or vanishes, each in a separate process.
 
 use std::env;
 use std::fs;
@@ -11,8 +11,8 @@ use super::{Directory, failure, run};
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_DIRECTORY";
 
-/// Runs the test called `name` of this binary in a process of its own, since working directories
-/// are a process's.
+/// Runs the test called `name` of this binary in a separate process, because the working directory
+/// belongs to the process.
 fn in_directory(name: &str, directory: &Directory) -> Result<()> {
     let output = Command::new(env::current_exe()?)
         .args(["--exact", &format!("directories::{name}"), "--nocapture"])

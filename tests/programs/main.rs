@@ -1,7 +1,7 @@
-//! Other programs: children, and peers that are not ours.
+//! Other programs: children and foreign peers.
 //!
-//! A binary of its own. Until a child has become another program, it has all descriptors of this
-//! process; so what a test closes here may stay open for a moment.
+//! This is a separate binary. Until a child has executed its program, it has all descriptors of
+//! this process, so a descriptor that a test closes here may stay open for a moment.
 #![cfg(all(feature = "fs", feature = "net", feature = "process"))]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -21,15 +21,15 @@ use std::process::{Child, Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `test` on a loop of its own.
+/// Runs `test` on a new loop.
 fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(PATIENCE, test))?
 }
 
-/// A directory of one test's own, removed with all that is in it.
+/// A directory for one test. Its drop removes it with its contents.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -58,7 +58,7 @@ impl Drop for Directory {
     }
 }
 
-/// The error that was to be expected.
+/// Returns the error, which the test expects.
 fn failure<T>(result: Result<T>) -> io::Error {
     match result {
         Ok(_) => panic!("it should have failed"),
@@ -66,7 +66,7 @@ fn failure<T>(result: Result<T>) -> io::Error {
     }
 }
 
-/// Runs `script`, whose output the test reads. `None` if there is no Python here.
+/// Runs `script`, whose output the test reads. Returns `None` if there is no Python here.
 fn python(script: &str, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<Option<Child>> {
     let started =
         Command::new("python3").args(["-c", script]).args(args).stdout(Stdio::piped()).spawn();

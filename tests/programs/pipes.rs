@@ -1,4 +1,4 @@
-//! Pipes to and from other programs, with names and without.
+//! Pipes to and from other programs, named and unnamed.
 
 use std::io::{ErrorKind, Result};
 use std::process::{Command, Stdio};
@@ -69,7 +69,7 @@ async fn children_read_and_write_the_ends_that_they_are_given() -> Result<()> {
     command.args(["a-z", "A-Z"]).stdin(childs_in.into_blocking_fd()?);
     command.stdout(childs_out.into_blocking_fd()?);
     let mut child = command.spawn()?;
-    // It holds the child's ends.
+    // The child's ends are in the command.
     drop(command);
     let writing = async move { to_child.write_all(&b"hello ".repeat(50_000)).await };
     let mut said = Vec::new();

@@ -26,12 +26,12 @@ fn id(pid: u32) -> Pid {
     Pid::from_raw(pid.try_into().unwrap())
 }
 
-/// Whether there is such a process, be it alive or not reaped.
+/// Whether the process exists, running or not yet reaped.
 fn exists(pid: u32) -> bool {
     kill(id(pid), None) != Err(Errno::ESRCH)
 }
 
-/// Waits until a process that the loop does not tell about has gone.
+/// Waits until a process that the loop does not reap has gone.
 async fn gone(pid: u32) -> Result<()> {
     let is_gone = async {
         while exists(pid) {
@@ -41,9 +41,9 @@ async fn gone(pid: u32) -> Result<()> {
     Ok(timeout(PATIENCE, is_gone).await?)
 }
 
-/// Whether there is such a process, which has not ended.
+/// Whether the process exists and has not ended.
 fn is_alive(pid: u32) -> bool {
-    // Its name may contain anything.
+    // The name may contain anything.
     let stat = fs::read(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| {
         let stat = String::from_utf8_lossy(&stat);
@@ -61,7 +61,7 @@ async fn dead(pid: u32) -> Result<()> {
     Ok(timeout(PATIENCE, is_dead).await?)
 }
 
-/// Starts `script`, and waits until it has written its first line, which is returned as well.
+/// Starts `script`, and waits for its first line, which this returns too.
 async fn started(script: &str) -> Result<(Child, String)> {
     let mut child = Command::shell(script).stdout(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().unwrap();

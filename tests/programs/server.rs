@@ -1,4 +1,4 @@
-//! Peers that are not ours: Python's asyncio as a client and as a server.
+//! Foreign peers: Python's asyncio as a client and as a server.
 
 use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Error, Result};
@@ -13,7 +13,7 @@ use super::{python, run};
 
 const ANY_PORT: &str = "127.0.0.1:0";
 
-/// Twenty clients at once: lines there and back, an end of one side, and the rest until the end.
+/// Twenty clients at once. Each exchanges lines, closes one side, and reads the rest until the end.
 const CLIENTS: &str = r#"
 import asyncio, sys
 
@@ -37,7 +37,7 @@ async def main():
 asyncio.run(main())
 "#;
 
-/// A server that tells its port, repeats lines, and ends with the first client.
+/// A server that prints its port, echoes lines, and ends with the first client.
 const SERVER: &str = r#"
 import asyncio
 

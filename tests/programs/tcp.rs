@@ -14,7 +14,7 @@ use oneloop::net::{TcpListener, TcpStream};
 
 const SCRIPT: &str = include_str!("tcp.py");
 
-/// Runs the script on a thread, since our loop is busy with serving; `None` where there is no
+/// Runs the script on a thread, because our loop is busy serving. Returns `None` if there is no
 /// Python.
 async fn run_script(port: u16) -> Result<Option<Output>> {
     let (sender, receiver) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! Peers that are not ours: Python's asyncio as a server and as a client.
+//! Foreign peers: Python's asyncio as a server and as a client.
 
 use std::io::Result;
 use std::net::Shutdown;
@@ -9,7 +9,7 @@ use oneloop::sleep;
 
 use super::{Directory, python, run};
 
-/// Repeats each line until the end, then says how many there were.
+/// Echoes each line until the end, then reports how many there were.
 const SERVER: &str = r#"
 import asyncio, sys
 
@@ -32,7 +32,7 @@ async def main():
 asyncio.run(main())
 "#;
 
-/// Sends a megabyte, closes its side, and wants all of it back.
+/// Sends a megabyte, closes its side, and expects all of it back.
 const CLIENT: &str = r"
 import asyncio, sys
 

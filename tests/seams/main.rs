@@ -121,7 +121,7 @@ fn is_installed(tool: &str) -> bool {
     found
 }
 
-/// Beside the directory in which the test itself lies. `cargo test` builds the examples.
+/// Next to the directory of the test itself. `cargo test` builds the examples.
 fn example(name: &str) -> Result<PathBuf> {
     let test = env::current_exe()?;
     let target = test.parent().and_then(|deps| deps.parent()).expect("it is in target/*/deps");

@@ -35,7 +35,7 @@ fn with_the_last_listener_the_default_action_comes_back() {
 #[test]
 fn what_was_ignored_before_is_ignored_again() {
     ends_well("default_action::what_was_ignored_before_is_ignored_again", || {
-        // SAFETY: it is no handler.
+        // SAFETY: this sets a default action, not a handler.
         unsafe { set_action(Signal::SIGUSR1, SigHandler::SigIgn) }?;
         run(async {
             let mut listener = signal(USR1)?;

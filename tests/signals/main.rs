@@ -31,7 +31,7 @@ use oneloop::{run, timeout};
 
 const USR1: SignalKind = SignalKind::SIGUSR1;
 const USR2: SignalKind = SignalKind::SIGUSR2;
-/// More than anything here takes, also where many others want the processors.
+/// Longer than any test here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
@@ -52,7 +52,7 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Option<ExitStatus>
     if env::var_os(IN_CHILD).is_some() {
         // A shell that starts the tests in the background makes them ignore Ctrl-C.
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1] {
-            // SAFETY: it is no handler.
+            // SAFETY: this sets a default action, not a handler.
             unsafe { set_action(signal, SigHandler::SigDfl) }.unwrap();
         }
         test().unwrap();

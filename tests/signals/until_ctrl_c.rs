@@ -52,7 +52,7 @@ impl Log {
             log.note("cleaning");
             for _ in 0..presses {
                 press();
-                // So that it is not the same as the next.
+                // Otherwise the next press would count as the same.
                 sleep(Duration::from_millis(1)).await;
             }
             sleep(takes).await;

@@ -74,7 +74,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It has ended already, but where the test failed.
+        // It has already ended, unless the test failed.
         self.process.kill().ok();
         self.process.wait().ok();
     }

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::alone;
 
-/// Beside the directory in which the test itself lies. `cargo test` builds the examples.
+/// Next to the directory of the test itself. `cargo test` builds the examples.
 fn example() -> Command {
     let test = env::current_exe().unwrap();
     let target = test.parent().and_then(|deps| deps.parent()).unwrap();

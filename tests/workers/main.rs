@@ -46,7 +46,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn in_child(name: &str, test: impl FnOnce()) -> Option<ExitStatus> {
     if env::var_os(IN_CHILD).is_some() {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
-            // SAFETY: it is no handler.
+            // SAFETY: this sets a default action, not a handler.
             unsafe { set_action(signal, SigHandler::SigDfl) }.unwrap();
         }
         test();

@@ -15,7 +15,7 @@ use oneloop::time::now;
 
 const MANY: usize = 100_000;
 
-/// Comes back to the token whenever it is touched.
+/// Uses the token whenever it is touched.
 struct Meddler {
     token: CancelToken,
     wakes: AtomicUsize,
@@ -82,7 +82,7 @@ fn wakers_may_come_back_to_the_token_and_panic() {
             (meddler, cancelled)
         })
         .into();
-    // The panic is reported and not this caller's.
+    // The panic is reported, and does not reach this caller.
     token.cancel();
     for (meddler, mut cancelled) in waiting {
         assert_eq!(meddler.wakes.load(Ordering::Relaxed), 1);
@@ -153,7 +153,7 @@ fn dropping_a_hundred_thousand_generations_does_not_overflow_the_stack() {
     for generation in 0..MANY {
         chain.push(chain[generation].child());
     }
-    // From the youngest to the eldest, and the other way round.
+    // From the youngest to the oldest, and in reverse.
     let middle = chain.split_off(MANY / 2);
     drop(chain);
     middle.into_iter().rev().for_each(drop);

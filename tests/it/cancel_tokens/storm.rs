@@ -1,4 +1,4 @@
-//! Random trees of tokens, deadlines that move, cancels and drops, against a model that looks at
+//! Random trees of tokens with deadlines that move, cancels and drops, against a model that checks
 //! everything each time.
 
 use std::iter::successors;
@@ -10,12 +10,12 @@ use oneloop::{CancelToken, Task, create_task, sleep};
 
 use crate::tasks::{Dice, virtual_runtime};
 
-/// In three tests, so that none of them takes long.
+/// Three tests, so that each is short.
 const SCHEDULES: u64 = 10_000;
 const STEPS: usize = 12;
 const MILLI: Duration = Duration::from_millis(1);
 
-/// What the model knows of a token.
+/// The model's record of a token.
 struct Known {
     /// `None` once it was dropped.
     token: Option<CancelToken>,
@@ -49,7 +49,7 @@ impl Model {
         self.tokens[index].cancelled_at.is_some()
     }
 
-    /// A token and its descendants are cancelled at `time`.
+    /// Cancels a token and its descendants at `time`.
     fn cancel(&mut self, index: usize, time: Instant) {
         let cancelled: Vec<usize> = (0..self.tokens.len())
             .filter(|&other| {

@@ -60,7 +60,7 @@ async fn a_timeout_waits_for_what_the_cleanups_have_left_in_their_turn() {
 #[test]
 fn a_cleanup_that_is_always_runnable_is_cut_off_at_the_end_of_the_loop() {
     let (builder, unhandled) = builder();
-    // Real time, of which there is little.
+    // In real time, so the test must be short.
     builder.virtual_time(false).cleanup_timeout(Duration::from_millis(5)).run(async {
         create_task(async {
             let _guard = with_cleanup((), async |()| {

@@ -1,4 +1,4 @@
-//! A loop driven by a host: the host waits, the loop says for how long and on which descriptor.
+//! A loop driven by a host: the host waits, and the loop says for how long and on which descriptor.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -20,7 +20,7 @@ use oneloop::{Runtime, Task, Turn, create_task, sleep, time, yield_now};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The host: `mio::Poll` in place of a GUI's loop.
+/// The host, with `mio::Poll` in place of a GUI's loop.
 struct Host {
     poll: mio::Poll,
     runtime: Runtime,
@@ -50,16 +50,16 @@ impl Host {
         }
     }
 
-    /// Waits as the loop says. `false`: for longer than the test has patience.
+    /// Waits as the loop says. Returns `false` if that is longer than the test can wait.
     fn wait(&mut self, deadline: Option<Instant>) -> bool {
         let patience = Duration::from_secs(10);
         let left =
             deadline.map_or(HOUR, |deadline| deadline.saturating_duration_since(time::now()));
         let mut events = Events::with_capacity(8);
-        // Rounded up to the milliseconds in which mio counts.
+        // Rounded up to milliseconds, in which mio counts.
         let timeout = left + Duration::from_millis(1);
         let waited = self.poll.poll(&mut events, Some(timeout.min(patience)));
-        // As when the process was stopped, and goes on.
+        // As if the process was stopped, and continued.
         let is_interrupted =
             waited.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted);
         if !is_interrupted {
@@ -190,7 +190,7 @@ fn wakes_and_calls_of_other_threads_wake_the_host() {
         let handle = host.runtime.handle();
         let (sender, receiver) = oneshot::channel();
         let thread = thread::spawn(move || {
-            // The call creates a task, so the loop has something to do after it.
+            // The call creates a task, so the loop has work to do after it.
             let call = move || create_task(async move { sender.send(()).unwrap() }).detach();
             handle.call_soon_threadsafe(call).unwrap();
         });
@@ -215,7 +215,7 @@ fn a_call_that_creates_a_task_leaves_the_loop_busy() {
     });
     host.turn();
     assert!(done.get());
-    // Collected during a turn, the call runs before the host may sleep.
+    // The turn has taken the call in, and makes it before the host may sleep.
     let calls = poll_fn({
         let mut has_called = false;
         move |cx| {
@@ -288,7 +288,7 @@ fn a_descriptor_that_is_asked_for_late_knows_what_was_sent_before() {
         })
         .detach();
     while runtime.turn() == Turn::Busy {}
-    // The host may sleep now; only then it asks where to wait.
+    // The host may sleep now, and only then asks for the descriptor to wait on.
     thread::spawn(move || sender.send(()).unwrap()).join().unwrap();
     let mut poll = mio::Poll::new().unwrap();
     let descriptor = runtime.reactor_fd().unwrap();

@@ -1,4 +1,4 @@
-//! Handles that outlive their loop, or are used elsewhere; loops that end with their thread.
+//! Handles that outlive their loop, or are used elsewhere, and loops that end with their thread.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -26,7 +26,7 @@ use super::nested::panic_of;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// One of everything that holds a key, each used already.
+/// One of everything that holds a key. Each has been used.
 struct Keys {
     task: Task<u32>,
     ended: Task<u32>,
@@ -66,7 +66,7 @@ impl Keys {
         keys
     }
 
-    /// Uses each where its loop does not run. All say `why`.
+    /// Uses each where its loop does not run. Each error says `why`.
     fn misuse(&mut self, why: &str) {
         let mut cx = Context::from_waker(Waker::noop());
         for message in [
@@ -81,7 +81,7 @@ impl Keys {
         ] {
             assert!(message.contains(why), "{message}");
         }
-        // What asks only the kernel works everywhere.
+        // Methods that ask only the kernel work everywhere.
         assert_eq!(self.stream.peer_addr().unwrap(), self.listener.local_addr().unwrap());
         assert!(!self.task_ref.name().is_empty());
     }
@@ -110,7 +110,7 @@ impl Keys {
     }
 }
 
-/// Polls `main` on a new loop; on the present one, where there is one.
+/// Polls `main` on a new loop, or on the current one if there is one.
 fn run_if_none<T>(main: impl Future<Output = T>) -> T {
     if oneloop::current_task().is_none() {
         return run(main);
@@ -136,7 +136,7 @@ fn handles_that_outlive_their_loop_are_inert_in_a_later_loop() {
         let mut own = Keys::new().await;
         keys.misuse_after_the_end();
         drop(keys);
-        // The same slots of this loop are untouched.
+        // The same slots of this loop are unaffected.
         assert!(!own.task.is_finished());
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut own.sleep).poll(&mut cx).is_pending());
@@ -178,7 +178,7 @@ fn handles_on_another_thread_say_where_they_belong() {
             assert_eq!((&mut keys.ended).await.unwrap(), 2);
             let mut cx = Context::from_waker(Waker::noop());
             assert!(Pin::new(&mut keys.sleep).poll(&mut cx).is_pending(), "it was not harmed");
-            // Dropped elsewhere, while the loop lives.
+            // Dropped on another thread, while the loop lives.
             thread::spawn(move || drop(keys)).join().unwrap();
             sleep(Duration::from_millis(1)).await;
         });
@@ -260,7 +260,7 @@ fn handles_in_a_thread_local_of_another_thread_are_dropped_before_their_loop_end
     });
 }
 
-/// Uses the loop in its drop, which must still be there.
+/// Uses the loop in its drop. The loop must still be there.
 struct UsesLoop(mpsc::Sender<&'static str>);
 
 impl Drop for UsesLoop {
@@ -291,7 +291,7 @@ fn keep_runtime(sender: &mpsc::Sender<&'static str>) {
 #[test]
 fn a_runtime_in_a_thread_local_ends_with_its_thread() {
     let (sender, receiver) = mpsc::channel();
-    // In both orders of the two thread-locals.
+    // The two thread-locals end in either order.
     for keys_first in [false, true] {
         let sender = sender.clone();
         let end = move || {
@@ -328,8 +328,8 @@ fn calls_from_one_thread_keep_their_order_and_wake_a_sleeping_loop() {
 
 #[test]
 fn a_call_wakes_a_loop_however_it_sleeps() {
-    // Without anything to wait for, with a timer, with a socket; and sent from the loop's own
-    // thread before it sleeps.
+    // The loop has a timer or not, and a socket or not. The call comes from another thread, or from
+    // the loop's own thread before it sleeps.
     for (with_timer, with_socket, from_here) in
         (0..8).map(|bits| (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0))
     {
@@ -380,7 +380,7 @@ fn a_call_has_a_budget_of_its_own() {
         client.write_all(&[0; 4096]).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         stream.readable().await.unwrap();
-        // The share of this poll.
+        // Uses up the budget of this poll.
         while stream.read(&mut [0]).now_or_never().is_some() {}
         let (sender, receiver) = oneshot::channel();
         let call = move || sender.send(stream.read(&mut [0]).now_or_never().is_some()).unwrap();

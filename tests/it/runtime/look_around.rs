@@ -1,5 +1,5 @@
-//! What waits for the look-around: calls of other threads and reports never run inside a
-//! synchronous call, and neither of them keeps the loop from its timers.
+//! Calls of other threads, and reports, wait for the look around: they never run inside a
+//! synchronous call, and they never delay the loop's timers.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use oneloop::{Builder, Handle, Runtime, call_soon, create_task, run, sleep, task, yield_now};
 
-/// Sends a call that needs a lock which the task holds during `action`, and checks that it is made
-/// after that.
+/// Sends a call that needs a lock which the task holds during `action`, and checks that it runs
+/// only after that.
 #[expect(clippy::await_holding_lock, reason = "what is tested is that nothing else runs meanwhile")]
 async fn call_during(action: impl AsyncFn()) {
     let lock = Arc::new(Mutex::new(0));
@@ -73,7 +73,7 @@ fn no_synchronous_call_runs_calls_of_other_threads() {
     });
 }
 
-/// Runs `action` in a task, and fails if the hook is called meanwhile; says what it was told later.
+/// Runs `action` in a task, and fails if the hook is called meanwhile. Returns the later reports.
 #[expect(clippy::await_holding_refcell_ref, reason = "what is tested is that nothing else runs")]
 fn reported_during(action: impl AsyncFnOnce()) -> Vec<String> {
     let told = Rc::new(RefCell::new(Vec::new()));
@@ -141,7 +141,7 @@ fn a_report_of_a_run_is_told_before_it_returns() {
     assert_eq!(told.get(), 1);
 }
 
-/// Creates a task that has failed already, and lets go of it.
+/// Creates a task that has already failed, and drops its handle.
 fn fail() {
     drop(task::Builder::new().eager(true).create_task(async { panic!("unseen") }));
 }
@@ -162,7 +162,7 @@ fn a_hook_that_always_leaves_another_report_does_not_keep_the_loop() {
     assert!((1..1000).contains(&told.get()), "{}", told.get());
 }
 
-/// After this many calls the test gives up on a loop that makes one after another for ever.
+/// The test gives up after this many calls, on a loop that makes one after another for ever.
 const FOR_EVER: usize = 2_000_000;
 
 #[test]

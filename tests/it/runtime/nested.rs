@@ -1,5 +1,4 @@
-//! `run` and `Runtime`: what they give back, run after run, several on a thread, one inside
-//! another.
+//! `run` and `Runtime`: their outputs, run after run, several on a thread, one inside another.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Ready, pending, poll_fn, ready};
@@ -76,7 +75,7 @@ fn every_way_to_run_inside_a_run_panics_and_the_outer_run_goes_on() {
         assert!(message.contains(&here(line!() - 1)), "{message}");
         let message = panic_of(|| Builder::new().run(async {}));
         assert!(message.contains(&here(line!() - 1)), "{message}");
-        // Also from tasks and from callbacks of the loop.
+        // This also holds in tasks and in callbacks of the loop.
         let message = create_task(async { panic_of(|| run(async {})) }).await.unwrap();
         assert!(message.contains("inside the one that runs on this thread"), "{message}");
         sleep(Duration::from_millis(1)).await;
@@ -140,7 +139,7 @@ fn runtimes_of_one_thread_alternate() {
                     poll_fn({
                         let mut is_woken = false;
                         move |cx| {
-                            // Woken now, but the run ends before the next round.
+                            // It is woken now, but the run ends before the next round.
                             cx.waker().wake_by_ref();
                             if mem::replace(&mut is_woken, true) {
                                 Poll::Ready(())
@@ -174,7 +173,7 @@ fn runtimes_of_one_thread_alternate() {
     assert!(position((3, 0)) < position((1, 3)), "they took turns");
 }
 
-/// Notes that it was dropped, in a task of its own loop.
+/// Records its drop, in a task of its own loop.
 struct Guard(&'static str, Rc<RefCell<Vec<&'static str>>>);
 
 impl Drop for Guard {
@@ -249,7 +248,7 @@ fn without_a_loop_the_message_says_what_to_do() {
 fn create_task_outside_a_loop_names_the_callers_line() {
     let (sender, receiver) = mpsc::channel();
     let here = thread::current().id();
-    // The hook is the process's: panics of other threads go to the former one.
+    // The hook belongs to the process, so panics of other threads go to the former one.
     let former = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if thread::current().id() == here {

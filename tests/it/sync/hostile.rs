@@ -19,7 +19,7 @@ use super::harness::{ByHand, at_once, by_hand, refusal, schedules};
 
 pub(crate) type Waiter = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What hostile wakers have at hand.
+/// The things that hostile wakers can use.
 struct World {
     dice: RefCell<Dice>,
     /// Those that are not being polled at the moment.

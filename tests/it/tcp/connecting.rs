@@ -64,7 +64,7 @@ fn a_name_is_looked_up() -> Result<()> {
 
 #[test]
 fn a_connect_that_nobody_answers_can_be_given_up() -> Result<()> {
-    // Time jumps when nothing else is to be done.
+    // Time jumps when no task is runnable.
     oneloop::Builder::new().virtual_time(true).run(async {
         let listener = TcpListener::builder().backlog(0).bind(ANY_PORT).await?;
         let addr = listener.local_addr()?;

@@ -12,7 +12,7 @@ use oneloop::create_task;
 
 use super::{failure, pair, pair_with_std, run, waits};
 
-/// Writes, flushes and closes through one side's traits, and reads it all through the other's.
+/// Writes, flushes and closes through one side's traits, and reads everything through the other's.
 async fn exchange(
     mut from: impl AsyncWriteExt + Unpin,
     mut to: impl AsyncReadExt + Unpin,
@@ -117,7 +117,7 @@ fn a_read_that_waits_is_woken() -> Result<()> {
             peer.write_all(b"abc")?;
             assert_eq!(read.await?, 3);
         }
-        // Given up, and again: the traits keep one waiter for each direction.
+        // It is abandoned and tried again: the traits keep one waiter for each direction.
         for _ in 0..100 {
             let mut read = AsyncReadExt::read(&mut stream, &mut buf);
             assert!(waits(&mut read).await);

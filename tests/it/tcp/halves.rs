@@ -114,7 +114,7 @@ fn halves_of_different_streams_do_not_reunite() -> Result<()> {
         let (server_read, server_write) = server.into_split();
         let error = client_read.reunite(server_write).expect_err("they are strangers");
         assert!(error.to_string().contains("different streams"));
-        // Both come back, and nothing was closed on the way.
+        // Both halves come back, and neither side was closed.
         let ReuniteError(client_read, server_write) = error;
         let client = client_read.reunite(client_write).map_err(Error::other)?;
         let server = server_read.reunite(server_write).map_err(Error::other)?;

@@ -67,7 +67,7 @@ fn a_malformed_address_is_named_in_the_error() -> Result<()> {
 #[test]
 fn a_host_that_cannot_be_found_is_named_in_the_error() -> Result<()> {
     run(async {
-        // No resolver is asked for such a name.
+        // Such a name does not need a resolver.
         let error = failure(TcpListener::bind(("no\0host", 80)).await);
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("no\0host"), "{error}");
@@ -97,7 +97,7 @@ fn bind_takes_the_first_address_that_works() -> Result<()> {
     })
 }
 
-/// A port at which a connection lingers after its listener has gone.
+/// A port on which a connection lingers after its listener has gone.
 async fn port_with_a_past() -> Result<SocketAddr> {
     let listener = TcpListener::bind(ANY_PORT).await?;
     let addr = listener.local_addr()?;
@@ -115,7 +115,7 @@ fn a_port_can_be_taken_again_while_old_connections_linger() -> Result<()> {
         let strict = TcpListener::builder().reuse_address(false);
         let addr = port_with_a_past().await?;
         assert_eq!(failure(strict.bind(addr).await).kind(), ErrorKind::AddrInUse);
-        // Another test may be given the free port meanwhile; not again and again.
+        // Another test may get the free port meanwhile, but not again and again.
         for _ in 0..20 {
             if TcpListener::bind(port_with_a_past().await?).await.is_ok() {
                 return Ok(());
@@ -143,7 +143,8 @@ fn connections_beyond_the_backlog_must_wait() -> Result<()> {
     run(async {
         let listener = TcpListener::builder().backlog(0).bind(ANY_PORT).await?;
         let addr = listener.local_addr()?;
-        // Linux lets one more wait than the backlog says, and does not answer the next one.
+        // Linux lets one connection more wait than the backlog allows, and does not answer the next
+        // one.
         let _waiting = net::TcpStream::connect(addr)?;
         let refused = net::TcpStream::connect_timeout(&addr, Duration::from_millis(20));
         assert_eq!(failure(refused).kind(), ErrorKind::TimedOut);
@@ -182,7 +183,7 @@ fn an_accept_that_is_dropped_loses_no_connection() -> Result<()> {
             };
         }
         let _client = net::TcpStream::connect(listener.local_addr()?)?;
-        // Waits, is woken, and is dropped before it is polled again.
+        // It waits, is woken, and is dropped before the next poll.
         let mut accept = Box::pin(listener.accept());
         if let Either::Left(_) = select(&mut accept, pin!(yield_now())).await {
             return Ok(());
@@ -221,7 +222,7 @@ fn incoming_gives_connections_without_end() -> Result<()> {
         let connect = || net::TcpStream::connect(listener.local_addr()?);
         let clients = [connect()?, connect()?, connect()?];
         let mut incoming = listener.incoming();
-        // By its own method, as a `Stream`, and as a `Stream` that waits.
+        // Accepts by the method, as a `Stream`, and as a `Stream` that waits.
         let first = incoming.next().await.transpose()?;
         let second = StreamExt::next(&mut incoming).await.transpose()?;
         let third = StreamExt::next(&mut incoming).await.transpose()?;
@@ -252,7 +253,7 @@ fn a_connection_that_was_reset_in_the_backlog_does_no_harm() -> Result<()> {
         let rude_addr = rude.local_addr()?;
         drop(rude);
         let polite = net::TcpStream::connect(addr)?;
-        // Linux gives the dead one all the same; others pass it over.
+        // Linux returns the dead connection nevertheless; other systems skip it.
         let (mut stream, mut from) = listener.accept().await?;
         if from == rude_addr {
             assert_eq!(failure(stream.read(&mut [0; 8]).await).kind(), ErrorKind::ConnectionReset);

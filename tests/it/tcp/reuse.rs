@@ -1,4 +1,4 @@
-//! Descriptors and slots that are used again: no event of the former tenant reaches the next one.
+//! Descriptors and slots that are reused: no event of the former tenant reaches the next one.
 
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::net;
@@ -23,7 +23,7 @@ fn closed_and_reopened_in_one_round_a_stream_sees_no_stale_event() -> Result<()>
                 let mut buf = [0; 8];
                 alarm.read(&mut buf).await?;
                 drop(old);
-                // Takes the descriptor of the old one, mostly.
+                // Usually gets the descriptor of the old one.
                 let (new, mut news_peer) = pair_with_std()?;
                 assert_eq!(failure(new.try_read(&mut buf)).kind(), ErrorKind::WouldBlock);
                 let mut read = Box::pin(new.read(&mut buf));
@@ -117,7 +117,7 @@ fn one_connection_may_be_registered_twice_through_a_duplicate() -> Result<()> {
         let mut read = Box::pin(stream.read(&mut buf));
         let mut twins_read = Box::pin(twin.readable());
         assert!(waits(&mut read).await);
-        // A new stream counts as ready until an operation has said otherwise.
+        // A new stream counts as ready until an operation refutes this.
         twins_read.as_mut().await?;
         assert_eq!(failure(twin.try_read(&mut twins_buf)).kind(), ErrorKind::WouldBlock);
         peer.write_all(b"abc")?;

@@ -1,4 +1,4 @@
-//! What each operation of a `TcpStream` does.
+//! The effect of each operation of a `TcpStream`.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read as _, Result, Write as _};
 use std::net::Shutdown;
@@ -164,7 +164,7 @@ fn an_empty_buffer_needs_no_data() -> Result<()> {
         assert_eq!(stream.try_write(&[])?, 0);
         stream.read_exact(&mut []).await?;
         stream.write_all(&[]).await?;
-        // Once it is known that nothing is there, too.
+        // This also holds once it is known that there is no data.
         assert_eq!(failure(stream.try_read(&mut [0; 8])).kind(), ErrorKind::WouldBlock);
         assert_eq!(stream.read(&mut []).await?, 0);
         assert_eq!(stream.try_read(&mut [])?, 0);
@@ -185,7 +185,7 @@ fn data_after_a_short_read_wakes_again() -> Result<()> {
             peer.write_all(&vec![9; len])?;
             assert_eq!(stream.read(&mut buf).await?, len);
         }
-        // More than a buffer's full: the rest needs no new event.
+        // More than a full buffer: the rest needs no new event.
         peer.write_all(&[9; 250])?;
         for len in [100, 100, 50] {
             assert_eq!(stream.read(&mut buf).await?, len);
@@ -207,13 +207,13 @@ fn an_urgent_byte_does_not_hide_what_follows_it() -> Result<()> {
             assert_eq!(failure(stream.try_read(&mut buf)).kind(), ErrorKind::WouldBlock);
             peer.write_all(b"before")?;
             if looks_between {
-                // The event for the data is in before the urgent byte comes.
+                // The event for the data arrives before the urgent byte.
                 stream.readable().await?;
             }
             SockRef::from(&peer).send_out_of_band(b"!")?;
             peer.write_all(b"after")?;
             peer.shutdown(Shutdown::Write)?;
-            // The kernel takes the urgent byte out, and ends a read before its place.
+            // The kernel removes the urgent byte, and ends a read before its place.
             assert_eq!(read_to_end(&stream).await?, b"beforeafter");
             Ok(())
         })?;
@@ -293,7 +293,7 @@ fn a_reset_wakes_the_writer_with_an_error() -> Result<()> {
         let lots = vec![0; 16 << 20];
         let mut write = Box::pin(stream.write_all(&lots));
         assert!(waits(&mut write).await);
-        // Closing with data unread resets the connection.
+        // Closing with unread data resets the connection.
         drop(peer);
         let kind = failure(write.await).kind();
         assert!([ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&kind), "{kind}");
@@ -312,7 +312,7 @@ fn shutdown_closes_one_side_or_both() -> Result<()> {
         peer.read_to_string(&mut heard)?;
         assert_eq!(heard, "last words");
         assert_eq!(failure(stream.write(b"one more").await).kind(), ErrorKind::BrokenPipe);
-        // The other direction is open still.
+        // The other direction is still open.
         peer.write_all(b"answer")?;
         let mut buf = [0; 8];
         assert_eq!(stream.read(&mut buf).await?, 6);

@@ -1,5 +1,5 @@
-//! Streams on other threads and other loops: use is an error that says what to do, drop is always
-//! right.
+//! Streams on other threads and other loops: using them fails with advice, and dropping them always
+//! works.
 
 use std::cell::RefCell;
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
@@ -54,7 +54,7 @@ fn use_on_another_thread_names_both_threads() -> Result<()> {
         for error in &errors {
             assert_names_both_threads(error, "TcpStream");
         }
-        // At home it works as before.
+        // On its own thread it works as before.
         stream.write_all(b"x").await?;
         Ok(())
     })
@@ -76,7 +76,7 @@ fn into_std_on_another_thread_is_an_error_and_closes_the_stream() -> Result<()> 
         let (stream, mut peer) = pair_with_std()?;
         let error = on_other_thread(move || failure(stream.into_std()));
         assert_names_both_threads(&error, "TcpStream");
-        // It goes home to be closed there.
+        // Its key goes home, to end the registration there.
         peer.set_nonblocking(true)?;
         while peer.read(&mut [0; 8]).is_err() {
             yield_now().await;

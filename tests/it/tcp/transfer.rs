@@ -11,8 +11,7 @@ use super::{pair, read_to_end, run, waits};
 
 const LEN: usize = 8 << 20;
 
-/// Bytes that differ from place to place and from seed to seed: a block of a length that no buffer
-/// has, over and over.
+/// Bytes that depend on the place and the seed: a repeated block, whose length no buffer has.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let block = random_bytes(seed, 65_521);
     let mut all = block.repeat(len / block.len() + 1);
@@ -58,7 +57,7 @@ fn what_goes_through_an_echo_in_another_task_comes_back_unchanged() -> Result<()
     run(async {
         let (client, server) = pair().await?;
         let echo = create_task(async move {
-            // Of no round size, so that reads and writes are short now and then.
+            // An odd size, so that some reads and writes are short.
             let mut buf = vec![0; 50_001];
             loop {
                 match server.read(&mut buf).await? {
@@ -83,7 +82,7 @@ fn a_slow_reader_holds_the_writer_back() -> Result<()> {
         let writer = create_task(async move { send(&client, &to_send).await });
         let mut received = Vec::new();
         let mut buf = vec![0; 4096];
-        // The kernel's buffers have an end: long before all is read, the writer waits.
+        // The kernel's buffers are limited, so the writer has to wait long before all is read.
         while received.len() < LEN / 4 {
             let len = server.read(&mut buf).await?;
             received.extend_from_slice(&buf[..len]);

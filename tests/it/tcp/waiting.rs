@@ -116,15 +116,14 @@ fn two_reads_of_one_task_both_get_their_wake() -> Result<()> {
     })
 }
 
-/// Ends when the task is woken by something else.
+/// Ends when something else wakes the task.
 async fn woken() {
     let mut has_waited = false;
     poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending })
         .await;
 }
 
-/// Two futures of one task wait in one direction; the one that is dropped must not take the other's
-/// wake along.
+/// Two futures of one task wait in one direction. Dropping one must not remove the other's wake.
 async fn dropping_one_read_keeps_the_other(first_goes: bool) -> Result<()> {
     let start = time::now();
     let (stream, mut peer) = pair_with_std()?;
@@ -136,7 +135,7 @@ async fn dropping_one_read_keeps_the_other(first_goes: bool) -> Result<()> {
     let (goes, stays) = if first_goes { (first, second) } else { (second, first) };
     drop(goes);
     peer.write_all(b"abc")?;
-    // Not polled again before its wake, which would make it wait anew.
+    // It is not polled again before its wake, because a poll would make it wait anew.
     woken().await;
     assert!(time::now() - start < LIMIT, "it was the time limit that woke the task");
     assert_eq!(stays.await?, 3);
@@ -204,7 +203,7 @@ fn a_read_that_is_dropped_after_its_wake_leaves_the_data() -> Result<()> {
         assert!(waits(&mut read).await);
         assert!(waits(&mut other).await);
         peer.write_all(b"abc")?;
-        // The event is in, and has woken both.
+        // The event has arrived, and has woken both.
         other.await?;
         drop(read);
         assert_eq!(stream.read(&mut two).await?, 3);
@@ -257,7 +256,7 @@ fn a_cancelled_task_takes_nobody_elses_wake_along() -> Result<()> {
 
 #[test]
 fn a_time_limit_on_each_read_loses_nothing() -> Result<()> {
-    // Time jumps to the deadline when nothing is there to be read.
+    // Time jumps to the deadline if there is no data to read.
     oneloop::Builder::new().virtual_time(true).run(async {
         let (stream, mut peer) = pair_with_std()?;
         let stream = Rc::new(stream);
@@ -292,7 +291,7 @@ fn a_socket_that_is_always_ready_starves_no_task() -> Result<()> {
         for _ in 0..10_000 {
             assert_eq!(stream.peek(&mut [0; 4]).await?, 4);
         }
-        // A poll may complete this many operations, and no more.
+        // A poll may complete at most this many operations.
         assert!(turns.get() >= 10_000 / 128 - 1, "only {} turns", turns.get());
         other.cancel();
         Ok(())
@@ -307,7 +306,7 @@ fn a_socket_that_is_always_ready_starves_no_timer_and_no_other_socket() -> Resul
         let done = Rc::new(Cell::new(false));
         let busy_until = Rc::clone(&done);
         let busy = create_task(async move {
-            // Bounded, so that starving is a failure and not a hang.
+            // Bounded, so that starving fails the test instead of hanging.
             for _ in 0..1_000_000 {
                 if busy_until.get() {
                     return Ok(true);
@@ -338,7 +337,7 @@ fn a_connection_that_ends_while_a_task_reads_in_a_loop_does_not_spin() -> Result
         let mut buf = [0; 2];
         assert_eq!(stream.read(&mut buf).await?, 2);
         assert_eq!(stream.read(&mut buf).await?, 1);
-        // The end counts as ready for ever, yet a loop over it lets others run.
+        // The end always counts as ready, but a loop over it lets other tasks run.
         let turns = Rc::new(Cell::new(0));
         let others_turns = Rc::clone(&turns);
         let other = create_task(async move {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use oneloop::{Builder, Runtime, create_task, run, time, timeout, yield_now};
 
-/// Lives on one thread, and counts how often it was dropped there and elsewhere.
+/// Stays on one thread. Counts its drops there and elsewhere.
 struct Local {
     home: ThreadId,
     drops: Arc<Drops>,
@@ -36,7 +36,7 @@ impl Drops {
         Local { home, drops: Arc::clone(self), _not_send: Rc::new(()) }
     }
 
-    /// How many were dropped, if all of them were dropped at home.
+    /// The number of drops, if all were on the own thread.
     fn all_at_home(&self) -> Option<usize> {
         let none_elsewhere = self.elsewhere.load(Ordering::Relaxed) == 0;
         none_elsewhere.then(|| self.at_home.load(Ordering::Relaxed))
@@ -51,10 +51,10 @@ impl Drop for Local {
     }
 }
 
-/// The use of the waker while its task is polled.
+/// Uses the waker while its task is polled.
 type During = Box<dyn FnOnce(&Waker)>;
 
-/// Counts its polls and shows its waker; ready in the poll with the number `ends_at`.
+/// Counts its polls, and shows its waker. Ready in the poll with the number `ends_at`.
 struct Probe {
     seen: Rc<Seen>,
     during: Option<During>,
@@ -91,8 +91,8 @@ impl Future for Probe {
     }
 }
 
-/// More yields than a round has polls: the loop has looked at its inbox, and what that woke has
-/// run.
+/// More yields than a round has polls, so the loop has looked at its inbox, and the woken tasks
+/// have run.
 async fn settle() {
     for _ in 0..200 {
         yield_now().await;
@@ -117,7 +117,7 @@ fn wake_both_ways(waker: &Waker) {
     }
 }
 
-/// Calls `check` for each event, done on this thread and on another one.
+/// Calls `check` for each use, on this thread and on another one.
 fn for_each_event(check: impl Fn(&str, &Rc<dyn Fn(&Waker)>, u32)) {
     for (name, event, wakes) in EVENTS {
         let elsewhere = move |waker: &Waker| {
@@ -148,8 +148,8 @@ fn a_waiting_task_is_polled_once_however_often_it_is_woken() {
 #[test]
 fn a_queued_task_is_not_queued_again() {
     for_each_event(|name, event, _| {
-        // The wake from another thread is read in a look around, which must not come before the
-        // count.
+        // The loop reads the wake from another thread in a look around, which must not come before
+        // the count.
         Builder::new().look_around_every(Duration::MAX).run(async {
             let seen = Rc::new(Seen::default());
             let task = create_task(seen.probe(u32::MAX));
@@ -410,7 +410,7 @@ fn a_storm_of_wakes_meets_tasks_that_end() {
                     }
                     waker.clone().wake();
                     kept.push(waker);
-                    // Stale ones too, some of which are dropped here at last.
+                    // Stale ones too, of which some are dropped only here.
                     kept.iter().rev().skip(5).take(3).for_each(Waker::wake_by_ref);
                     kept.truncate(50);
                 }
@@ -524,8 +524,7 @@ fn a_wake_while_the_loop_ends_is_harmless() {
     }
 }
 
-/// Where the loop parks for the first time, its ways of being woken change: from the thread's own
-/// to the reactor's.
+/// When the loop parks for the first time, senders have to wake its reactor instead of its thread.
 #[test]
 fn a_wake_meets_the_first_park_of_a_loop() {
     let patience = Duration::from_secs(20);

@@ -1,5 +1,4 @@
-//! Wakers of others in our hands: what runs when they are cloned, woken or dropped may come back
-//! into the loop.
+//! Foreign wakers in our hands: cloning, waking and dropping them may come back into the loop.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -23,7 +22,7 @@ use oneloop::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What happens to a hostile waker.
+/// The uses of a hostile waker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
     Clone,
@@ -31,13 +30,13 @@ pub(crate) enum Event {
     Drop,
 }
 
-/// What a hostile waker does, and what has happened to it.
+/// The action of a hostile waker, and its record of uses.
 pub(crate) struct Script {
     act: Box<dyn Fn(Event)>,
-    /// Its own doings may happen to it again: then it only counts.
+    /// Its own action may use it again. Then it only counts.
     is_acting: Cell<bool>,
     seen: RefCell<Vec<Event>>,
-    /// How many wakers there are: more than none in the end is a leak.
+    /// The number of wakers that exist. If any remain at the end, one has leaked.
     pub(crate) living: Cell<i32>,
 }
 
@@ -47,7 +46,7 @@ thread_local! {
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, forget);
 
-/// A waker that calls `act` whenever something happens to it.
+/// A waker that calls `act` at each use.
 pub(crate) fn hostile(act: impl Fn(Event) + 'static) -> (Waker, Rc<Script>) {
     let script = Rc::new(Script {
         act: Box::new(act),
@@ -60,8 +59,8 @@ pub(crate) fn hostile(act: impl Fn(Event) + 'static) -> (Waker, Rc<Script>) {
         scripts.len() - 1
     });
     #[expect(unsafe_code, reason = "only so can `clone` run code of the test")]
-    // SAFETY: the word is an index, which no function of the table dereferences; each of them may
-    // be called on any thread, since the scripts are looked up in a thread-local.
+    // SAFETY: the word is an index, which no function of the table dereferences. Each function may
+    // be called on any thread, because the scripts are in a thread-local.
     let waker = unsafe { Waker::new(ptr::without_provenance(index), &TABLE) };
     (waker, script)
 }
@@ -99,7 +98,7 @@ impl Script {
     }
 }
 
-/// Counts itself as long as it lives.
+/// Counts itself while it exists.
 struct Counted(Rc<Cell<i32>>);
 
 impl Counted {
@@ -115,17 +114,17 @@ impl Drop for Counted {
     }
 }
 
-/// What hostile wakers have at hand.
+/// The things that hostile wakers can use.
 struct Fixture {
     handle: Handle,
-    /// To be dropped: sockets, armed timers, handles, gatherings.
+    /// To drop: sockets, armed timers, handles, gatherings.
     things: RefCell<Vec<Box<dyn Any>>>,
-    /// To be cancelled.
+    /// To cancel.
     victims: RefCell<Vec<Task<()>>>,
-    /// To be woken.
+    /// To wake.
     wakers: RefCell<Vec<Waker>>,
     living: Rc<Cell<i32>>,
-    /// A connection, to poll by hand.
+    /// A connection to poll by hand.
     server: TcpStream,
     client: net::TcpStream,
     listener: TcpListener,
@@ -154,7 +153,7 @@ impl Fixture {
         for _ in 0..6 {
             fixture.add_things().await;
         }
-        // No readiness is left over from the start.
+        // No readiness remains from the start.
         let drained = fixture.server.try_read(&mut [0; 1]).unwrap_err();
         assert_eq!(drained.kind(), ErrorKind::WouldBlock);
         let mut accept = Box::pin(fixture.listener.accept());
@@ -190,7 +189,7 @@ impl Fixture {
         self.victims.borrow_mut().push(victim);
     }
 
-    /// All that a waker can do to a loop from inside.
+    /// Every action that a waker can take on a loop from inside.
     fn mischief(&self) {
         if self.handle.status_local().is_err() {
             return;
@@ -226,7 +225,7 @@ impl Fixture {
         hostile(move |_| fixture.mischief())
     }
 
-    /// Makes all that [`targets`] wait for happen, but what waits for time.
+    /// Makes everything happen that [`targets`] wait for, except timers.
     fn open(&self) {
         self.is_open.set(true);
         if let Some(gate) = self.gate.borrow_mut().take() {
@@ -240,7 +239,7 @@ impl Fixture {
 
 type Target = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A name, and what makes the future that is polled by hand.
+/// A name, and a function that makes the future to poll by hand.
 type Case = (&'static str, fn(Rc<Fixture>) -> Target);
 
 async fn gate(fixture: Rc<Fixture>) {
@@ -286,7 +285,7 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Outpu
     future.poll(&mut Context::from_waker(waker))
 }
 
-/// How a case goes on after the future was polled by hand.
+/// How a case continues after the future was polled by hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ending {
     Dropped,
@@ -307,7 +306,7 @@ fn check(case: Case, ending: Ending) {
         let ((first, first_script), (second, second_script)) =
             (fixture.hostile(), fixture.hostile());
         let mut target = make(Rc::clone(&fixture));
-        // A bystander whose waker the hostile ones wake.
+        // A bystander, whose waker the hostile ones wake.
         let bystander = create_task(poll_fn({
             let fixture = Rc::clone(&fixture);
             move |cx| {
@@ -461,7 +460,7 @@ fn wakers_left_at_the_end_are_dropped_on_the_loop_and_may_panic_there() {
         for _ in 0..3 {
             let (waker, script) = hostile(move |event| {
                 if event == Event::Drop && handle.status_local().is_err() {
-                    // Needs a loop, even if that refuses to run it.
+                    // Needs a loop, even if the loop refuses the task.
                     drop(create_task(async {}));
                     panic!("a hostile drop");
                 }

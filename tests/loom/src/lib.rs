@@ -18,14 +18,14 @@ mod key;
 #[cfg(test)]
 mod models;
 
-/// Where the crate has its keys.
+/// The crate's own keys are at this path.
 mod runtime {
     pub(crate) mod data {
         pub(crate) use crate::key;
     }
 }
 
-/// What stands here in the place of `std::sync`.
+/// Takes the place of `std::sync`.
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicU8, Ordering};
     pub(super) use loom::sync::{Mutex, MutexGuard};

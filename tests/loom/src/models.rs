@@ -13,8 +13,8 @@ use crate::key::{Serial, WakerKey};
 
 const TENANT: u64 = 1;
 
-/// In how many places a thread may be interrupted although it could go on: a bug that needs more is
-/// rare, and the time that a model takes grows with its power.
+/// How often a model interrupts a thread that could continue. A bug that needs more is rare, and
+/// the time for a model grows exponentially with this number.
 const INTERRUPTIONS: usize = 3;
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
@@ -27,7 +27,7 @@ fn key(slot: u32) -> WakerKey {
     WakerKey::new(1, Serial::FIRST, slot)
 }
 
-/// An inbox whose tenant is the present thread.
+/// An inbox whose tenant is the current thread.
 fn open() -> Arc<Inbox> {
     let inbox = Arc::new(Inbox::new());
     inbox.open(TENANT, thread::current());
@@ -45,7 +45,7 @@ fn join(senders: [thread::JoinHandle<()>; 2]) {
     }
 }
 
-/// Takes the mail of a loop that sleeps as `sleep` does, until `take` has seen enough.
+/// Takes the mail of a loop that sleeps in `sleep`, until `take` has enough.
 fn receive(inbox: &Inbox, sleep: impl Fn(), mut take: impl FnMut(Mail) -> bool) {
     loop {
         if let Some(mail) = inbox.collect() {
@@ -59,7 +59,7 @@ fn receive(inbox: &Inbox, sleep: impl Fn(), mut take: impl FnMut(Mail) -> bool) 
     }
 }
 
-/// In place of the reactor: something to sleep on that only its own waker ends.
+/// Takes the place of the reactor: only its own waker ends this sleep.
 struct Reactor {
     is_woken: Mutex<bool>,
     change: Condvar,
@@ -101,8 +101,7 @@ fn no_wake_of_two_senders_is_lost() {
     });
 }
 
-/// Two threads wake one task, so one wake may stand for both: but then it comes after what both
-/// have done.
+/// Two threads wake one task, so one wake may stand for both. It then comes after the work of both.
 #[test]
 fn one_wake_for_two_comes_after_both() {
     check(|| {
@@ -110,7 +109,7 @@ fn one_wake_for_two_comes_after_both() {
         let done = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let senders = done.clone().map(|done| {
             spawn(&inbox, move |inbox| {
-                // Relaxed: the inbox itself must make it seen.
+                // Relaxed, because the inbox itself must make the value visible.
                 done.store(true, Ordering::Relaxed);
                 inbox.send_wake(key(1));
             })
@@ -120,7 +119,7 @@ fn one_wake_for_two_comes_after_both() {
     });
 }
 
-/// A loop that sleeps in its reactor is woken there.
+/// A sender wakes a loop that sleeps in its reactor.
 #[test]
 fn no_wake_is_lost_in_the_reactor() {
     check(|| {
@@ -143,8 +142,8 @@ fn no_wake_is_lost_in_the_reactor() {
     });
 }
 
-/// The reactor may be made after senders were told that the loop sleeps, which then wake its thread
-/// in vain.
+/// The loop may make its reactor after it has told senders that it sleeps. These senders then wake
+/// its thread in vain.
 #[test]
 fn no_wake_is_lost_while_the_reactor_is_made() {
     check(|| {
@@ -162,7 +161,7 @@ fn no_wake_is_lost_while_the_reactor_is_made() {
     });
 }
 
-/// News that is not mail wakes the loop as well, and wakes that come meanwhile are not lost.
+/// News without mail wakes the loop too, and wakes that arrive meanwhile are not lost.
 #[test]
 fn no_announcement_is_lost() {
     check(|| {
@@ -184,7 +183,7 @@ fn no_announcement_is_lost() {
     });
 }
 
-/// Counts when it is dropped.
+/// Counts its drop.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -193,8 +192,8 @@ impl Drop for Counted {
     }
 }
 
-/// A call is read, or comes back to its sender, or to who closes the inbox: it is dropped once.
-/// Nothing comes after the end.
+/// A call is read, or returns to its sender, or to the code that closes the inbox. It is dropped
+/// once. Nothing arrives after the end.
 #[test]
 fn a_call_meets_the_end() {
     check(|| {
@@ -216,8 +215,8 @@ fn a_call_meets_the_end() {
     });
 }
 
-/// A sender that knows only the former tenant does not reach the next one by a call, and its wakes
-/// do no harm.
+/// A sender that knows only the former tenant cannot reach the next one by a call, and its wakes
+/// are harmless.
 #[test]
 fn a_call_for_the_former_tenant_does_not_reach_the_next() {
     check(|| {

@@ -228,7 +228,7 @@ fn on_another_thread_and_without_a_loop_there_is_an_error() -> Result<()> {
     };
     check(&fd);
     thread::scope(|scope| scope.spawn(|| check(&fd)).join()).expect("no panic");
-    // Dropped on another thread it is closed at once.
+    // A drop on another thread closes it at once.
     thread::spawn(move || drop(fd)).join().expect("no panic");
     assert_eq!(theirs.read(&mut [0; 1])?, 0);
     runtime.run(yield_now());

@@ -123,7 +123,7 @@ fn given_up_at_any_moment_it_leaves_the_old_file_or_the_new_one() -> Result<()> 
             fs::write(&path, &old)?;
             let pause = Duration::from_micros(turn * 100);
             let done = timeout(pause, write_replace(&path, &new)).await.is_ok();
-            // What a thread does now comes to its end.
+            // A thread that is at work now finishes.
             while names(dir).len() > 1 {
                 oneloop::sleep(Duration::from_millis(1)).await;
             }

@@ -276,7 +276,7 @@ fn on_another_thread_and_without_a_loop_there_is_an_error() -> Result<()> {
     };
     check(&sender, &receiver);
     thread::scope(|scope| scope.spawn(|| check(&sender, &receiver)).join()).expect("no panic");
-    // Dropped on another thread it is closed at once.
+    // A drop on another thread closes it at once.
     thread::spawn(move || drop(sender)).join().expect("no panic");
     assert_eq!(runtime.run(async { receiver.read(&mut [0; 1]).await })?, 0);
     drop(runtime);

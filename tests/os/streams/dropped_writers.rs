@@ -24,7 +24,7 @@ const MUCH: usize = 16 << 20;
 struct Reports(Rc<RefCell<Vec<(Instant, String)>>>);
 
 impl Reports {
-    /// A loop with virtual time that notes what it reports.
+    /// A loop with virtual time that records its reports.
     fn builder(&self) -> Builder {
         let list = Rc::clone(&self.0);
         Builder::new().virtual_time(true).on_unhandled(move |unhandled| {

@@ -1,4 +1,4 @@
-//! What a program is started with, and what there is to say if it cannot be.
+//! The options of a program, and the errors if it cannot be started.
 
 use std::collections::HashSet;
 use std::env;
@@ -25,7 +25,7 @@ async fn a_program_gets_its_arguments_as_they_are() -> Result<()> {
     assert_eq!(output_of(&mut command).await?, "a b,*,$HOME,\"',");
     assert_eq!(command.get_program(), "printf");
     assert_eq!(command.get_args().nth(1), Some(OsStr::new("a b")));
-    // A command serves many times.
+    // A command can start any number of children.
     assert_eq!(output_of(&mut command).await?, "a b,*,$HOME,\"',");
     Ok(())
 }
@@ -36,7 +36,7 @@ async fn a_program_gets_the_environment_that_was_chosen() -> Result<()> {
     command.env_clear().env("A", "1").envs([("B", "2"), ("C", "3")]).env_remove("B");
     assert_eq!(output_of(&mut command).await?, "A=1\nC=3\n");
     assert_eq!(command.get_envs().count(), 2);
-    // Otherwise it is that of this process, with a little more or less.
+    // The others come from this process, give or take a few.
     let names = |output: String| {
         output
             .lines()
@@ -73,7 +73,7 @@ async fn a_program_gets_the_name_and_the_group_that_were_chosen() -> Result<()> 
     Ok(())
 }
 
-/// What the documentation of `process_group` says to use where a session is wanted.
+/// The way that the documentation of `process_group` recommends to get a session.
 #[cfg(target_os = "linux")]
 #[oneloop::test]
 async fn the_program_setsid_makes_a_session_under_the_childs_own_id() -> Result<()> {
@@ -127,14 +127,14 @@ async fn many_run_at_once() -> Result<()> {
     Ok(())
 }
 
-/// A file of its own, gone with the guard.
+/// A new file. Its drop removes it.
 struct Temporary(PathBuf);
 
 impl Temporary {
     fn new(name: &str, text: &str, mode: u32) -> Result<Self> {
         let path = env::temp_dir().join(format!("oneloop-{}-{name}", process::id()));
-        // Written by another program: while a file is open for writing, it cannot be started, and a
-        // child of another thread might have it open for a moment.
+        // Another program writes the file: while a file is open for writing, it cannot be started,
+        // and a child of another thread might have it open for a moment.
         let mut shell = process::Command::new("sh");
         let status =
             shell.args(["-c", r#"printf %s "$1" > "$0""#]).arg(&path).arg(text).status()?;
@@ -180,7 +180,7 @@ async fn what_cannot_be_started_is_named_with_what_is_wrong() -> Result<()> {
     let long = "x".repeat(1 << 20);
     let too_long = Command::new("true").arg(&long).spawn();
     assert_error(too_long, ErrorKind::ArgumentListTooLong, &["`true`"]);
-    // A command that could not be started serves again.
+    // A command whose program could not be started can be used again.
     let mut command = Command::new("true");
     command.current_dir("/no/such/dir").stdout(Stdio::piped()).stderr_to_stdout();
     assert!(command.spawn().is_err());
@@ -190,8 +190,7 @@ async fn what_cannot_be_started_is_named_with_what_is_wrong() -> Result<()> {
 
 #[oneloop::test]
 async fn what_is_said_to_be_missing_is_missing() -> Result<()> {
-    // The program is there, in the child's own PATH; its interpreter is there, too, and a part of
-    // that is not.
+    // The program is in the child's own PATH. Its interpreter exists, but a part of that does not.
     let inner = Temporary::new("interpreter", "#!/no/such/interpreter\n", 0o755)?;
     let script = Temporary::new("script", &format!("#!{}\n", inner.0.display()), 0o755)?;
     let (dir, name) = (script.0.parent().unwrap(), script.0.file_name().unwrap());
@@ -201,7 +200,7 @@ async fn what_is_said_to_be_missing_is_missing() -> Result<()> {
     assert!(!error.to_string().contains("no such program"), "{error}");
     let error = Command::new(&inner.0).spawn().unwrap_err();
     assert!(error.to_string().contains("`/no/such/interpreter`"), "{error}");
-    // Nor is there a program that only this process's PATH leads to.
+    // A program that only this process's PATH contains is not found.
     let error = Command::new("true").env("PATH", "/no/such/dir").spawn().unwrap_err();
     assert!(error.to_string().contains("no such program in PATH"), "{error}");
     Ok(())

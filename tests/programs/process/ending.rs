@@ -18,10 +18,10 @@ use oneloop::{Builder, create_task, run, select, sleep, task_group, timeout};
 use super::{MS, PATIENCE, dead, exists, gone, id, line, started};
 
 const LONG: &str = "echo $$; exec sleep 60";
-/// Says when it is asked to end, and ends then. It does not outlive the process of the tests.
+/// Reports the request to end, and then ends. It does not outlive the test process.
 const POLITE: &str =
     "trap 'echo asked; exit 0' TERM; echo $$; while kill -0 $PPID; do sleep 0.005; done";
-/// Does not end when it is asked to, but with the process of the tests.
+/// Ignores the request to end, but ends with the test process.
 const STUBBORN: &str = "trap '' TERM; echo $$; while kill -0 $PPID; do sleep 0.01; done";
 
 async fn spawned(
@@ -116,7 +116,7 @@ async fn output_and_status_end_their_child_when_they_are_dropped() -> Result<()>
             ended = runs => unreachable!("{ended:?}"),
         };
         fs::remove_file(&path)?;
-        // It is a cleanup of this task, which goes on meanwhile.
+        // The wait is a cleanup of this task, which continues meanwhile.
         gone(pid).await?;
     }
     Ok(())
@@ -215,7 +215,7 @@ fn a_cleanup_that_is_cut_off_kills_its_child() -> Result<()> {
         drop(child);
         Result::Ok(pid)
     })?;
-    // The loop goes on reaping.
+    // The loop keeps reaping.
     runtime.run(gone(pid))?;
     assert_eq!(reported.get(), 1);
     Ok(())
@@ -224,7 +224,7 @@ fn a_cleanup_that_is_cut_off_kills_its_child() -> Result<()> {
 #[test]
 fn a_child_whose_handle_outlives_the_loop_is_killed() -> Result<()> {
     let (child, pid) = run(spawned(STUBBORN, |command| command))?;
-    // By the next loop with children it is reaped.
+    // The next loop with children reaps it.
     run(async {
         assert!(Command::new("true").status().await?.success());
         gone(pid).await
@@ -246,7 +246,7 @@ async fn a_child_goes_on_if_it_is_to() -> Result<()> {
     for pid in [first, second] {
         assert!(exists(pid));
         kill(id(pid), Signal::SIGKILL)?;
-        // And it is reaped.
+        // The child is reaped, too.
         gone(pid).await?;
     }
     Ok(())

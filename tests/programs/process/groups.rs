@@ -1,4 +1,4 @@
-//! Children that lead a group of their own: what becomes of who else is in it.
+//! Children that lead a group, and the fate of its other members.
 
 use std::io::Result;
 use std::os::unix::process::ExitStatusExt as _;
@@ -13,21 +13,21 @@ use oneloop::{Builder, create_task, run, select, timeout};
 
 use super::{MS, PATIENCE, dead, exists, gone, id, is_alive, line};
 
-/// The child ends when it is asked to; a member of its group does not, nor does it outlive the
-/// process of the tests.
+/// The child ends when asked to. A member of its group does not, but does not outlive the test
+/// process.
 const STUBBORN: &str =
     r#"sh -c "trap '' TERM; echo \$\$; while kill -0 $PPID; do sleep 0.01; done" & sleep 60; true"#;
-/// As that, with a member that is asked and then takes its time.
+/// The same, with a member that takes its time after the request.
 const POLITE: &str = r#"
     sh -c "trap 'echo asked; sleep 0.02; echo done; exit' TERM; echo \$\$; while kill -0 $PPID; do sleep 0.005; done" &
     sleep 60; true"#;
 /// The child ends at once, and leaves a member of its group.
 const LEFT: &str = "sleep 60 & echo $!";
 
-/// A child that leads a group, and the member whose process id it says.
+/// A child that leads a group, and the member whose process id it prints.
 async fn leader(script: &str, grace: Duration) -> Result<(Child, ChildStdout, u32)> {
     let mut command = Command::shell(script);
-    // There the shell tells of what has ended.
+    // The shell reports ended jobs there.
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.process_group(0).grace(grace).spawn()?;
     let stdout = child.stdout.take().unwrap();
@@ -105,7 +105,7 @@ async fn a_group_is_ended_whose_leader_has_ended_unheard() -> Result<()> {
     dead(pid).await?;
     dropped(child).await?;
     assert!(!exists(pid) && !is_alive(member));
-    // Such as one whose output others hold open.
+    // For example a child whose output another process holds open.
     let mut command = Command::shell("sleep 60 & echo $! >&2; echo $!");
     let output = command.stderr(Stdio::piped()).process_group(0).output();
     assert!(timeout(20 * MS, output).await.is_err());
@@ -155,7 +155,7 @@ fn a_group_whose_handle_outlives_the_loop_is_killed() -> Result<()> {
 
 #[oneloop::test]
 async fn a_tree_is_killed_after_the_end_of_its_leader() -> Result<()> {
-    // The member has a child in a session of its own.
+    // The member has a child in a separate session.
     let script = "(setsid sleep 60 & echo $!; wait) & echo $!";
     let (child, stdout, first) = leader(script, PATIENCE).await?;
     let second = line(&stdout).await?.parse().unwrap();
@@ -165,7 +165,7 @@ async fn a_tree_is_killed_after_the_end_of_its_leader() -> Result<()> {
     child.kill_tree()?;
     dead(first).await?;
     dead(second).await?;
-    // No process is left.
+    // No process remains.
     child.kill_tree()?;
     child.terminate_tree()?;
     assert!(timeout(PATIENCE, child.wait()).await??.success());

@@ -1,4 +1,4 @@
-//! Children of several loops, and handles that travel.
+//! Children of several loops, and handles that move to other threads.
 
 use std::io::{Error, Result};
 use std::sync::mpsc;
@@ -66,7 +66,7 @@ fn a_child_lives_between_two_runs() -> Result<()> {
     let mut runtime = Runtime::new()?;
     let mut child = runtime.run(async { Command::new("cat").stdin(Stdio::piped()).spawn() })?;
     let task = runtime.create_task(async { Command::new("true").status().await });
-    // Not on its loop, which is not running.
+    // Its loop is not running.
     assert!(child.kill().unwrap_err().to_string().contains("that does not run now"));
     drop(child.stdin.take());
     thread::sleep(5 * MS);

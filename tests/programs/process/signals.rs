@@ -89,7 +89,7 @@ async fn a_signal_races_the_end_and_is_no_error() -> Result<()> {
 async fn a_stopped_child_holds_up_only_who_waits_for_it() -> Result<()> {
     let (child, _) = started("echo ready; exec sleep 60").await?;
     child.send_signal(SignalKind::SIGSTOP)?;
-    // The stop is a signal to us too. The loop and other children go on.
+    // The signal also reaches this process. The loop and other children continue.
     assert!(timeout(10 * MS, child.wait()).await.is_err());
     assert_eq!(child.try_wait()?, None);
     assert!(Command::new("true").status().await?.success());
@@ -109,7 +109,8 @@ async fn kill_ends_the_child_alone_and_kill_tree_its_family() -> Result<()> {
     assert!(exists(pid));
     kill(id(pid), Signal::SIGKILL)?;
 
-    // A child, two grandchildren, one of them with a group of its own, and what these have started.
+    // A child, two grandchildren, one of them in a separate group, and the processes that these
+    // have started.
     let script =
         "(sleep 60 & echo $!; wait) & setsid sh -c 'sleep 60 & echo $!; wait' & echo $!; wait";
     let (mut child, first) = started(script).await?;
@@ -120,7 +121,7 @@ async fn kill_ends_the_child_alone_and_kill_tree_its_family() -> Result<()> {
     for pid in family {
         dead(pid.parse().unwrap()).await?;
     }
-    // No process holds the pipe any more.
+    // No process has the pipe open any more.
     assert_eq!(timeout(PATIENCE, stdout.read(&mut [0])).await??, 0);
     Ok(())
 }

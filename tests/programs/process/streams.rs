@@ -1,4 +1,4 @@
-//! What a child reads and writes.
+//! The input and the output of a child.
 
 use std::fs::{self, File};
 use std::future::poll_fn;
@@ -54,7 +54,7 @@ async fn the_streams_are_those_of_generic_code_too() -> Result<()> {
 
 #[oneloop::test]
 async fn communicate_feeds_and_drains_at_once() -> Result<()> {
-    // More than the pipes hold: who writes all before he reads waits for ever.
+    // More than the pipes hold: code that writes everything before it reads would wait for ever.
     let input = vec![b'x'; 1 << 20];
     let mut command = Command::shell("cat; echo done >&2");
     let mut child = piped(&mut command).stderr(Stdio::piped()).spawn()?;
@@ -71,7 +71,7 @@ async fn communicate_closes_stdin_also_without_input() -> Result<()> {
     let mut child = piped(&mut Command::new("cat")).spawn()?;
     let output = timeout(PATIENCE, child.communicate("")).await??;
     assert!(output.status.success() && output.stdout.is_empty());
-    // Again, there is nothing more.
+    // The second call finds no more.
     assert!(child.communicate("").await?.stdout.is_empty());
     assert!(child.communicate("input").await?.stdout.is_empty());
     Ok(())
@@ -128,7 +128,7 @@ async fn a_broken_pipe_is_told_to_who_writes() -> Result<()> {
     let mut child = Command::new("true").stdin(Stdio::piped()).spawn()?;
     child.wait().await?;
     let stdin = child.stdin.take().unwrap();
-    // A child of another thread may have inherited the other end, until it is what it is to be.
+    // A child of another thread may have inherited the other end, until it executes its program.
     timeout(PATIENCE, stdin.closed()).await??;
     assert_eq!(stdin.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
     Ok(())
@@ -152,7 +152,7 @@ async fn a_child_that_writes_for_ever_waits_for_its_reader() -> Result<()> {
     stdout.read_exact(&mut buf).await?;
     assert!(buf.chunks(2).all(|line| line == b"y\n"));
     assert!(timeout(5 * MS, child.wait()).await.is_err());
-    // Without a reader it ends by itself: SIGPIPE.
+    // Without a reader, SIGPIPE ends it.
     drop(stdout);
     assert!(!timeout(PATIENCE, child.wait()).await??.success());
     Ok(())
@@ -174,7 +174,7 @@ async fn output_gives_nothing_to_read_and_status_shares_nothing_it_was_not_told_
     let output = Command::shell("cat; echo out; echo err >&2; exit 4").output().await?;
     assert_eq!(output.status.code(), Some(4));
     assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"out\n"[..], &b"err\n"[..]));
-    // A pipe to read from is at its end at once.
+    // A pipe from the child is at its end at once.
     let mut command = Command::new("cat");
     let status = command.stdin(Stdio::piped()).stdout(Stdio::null()).status();
     assert!(timeout(PATIENCE, status).await??.success());
@@ -189,7 +189,7 @@ async fn a_file_serves_as_any_stream() -> Result<()> {
     copy.seek(SeekFrom::End(0))?;
     let mut command = Command::shell("cat; echo more; echo wrong >&2");
     command.stdin(File::open(&path)?).stdout(copy.try_clone()?).stderr_to_stdout();
-    // What it reads is what it writes: only a little, so that it ends.
+    // The child reads its own output. It is short, so the child ends.
     command.stdin(File::open("/dev/null")?);
     assert!(command.status().await?.success());
     let mut text = String::new();
@@ -206,7 +206,7 @@ async fn a_file_of_the_loop_goes_on_where_it_was() -> Result<()> {
     let (input, output) = (dir.path().join("input"), dir.path().join("output"));
     fs::write(&input, "one two three")?;
     let input = LoopFile::open(&input).await?;
-    // It was read ahead.
+    // The reader had read it ahead.
     for _ in 0..4 {
         input.read_exact(&mut [0]).await?;
     }
@@ -236,7 +236,7 @@ async fn a_file_that_is_in_use_is_told_where_the_child_starts() -> Result<()> {
     mkfifo(&path, Mode::S_IRWXU)?;
     let mut file = LoopFile::options().read(true).write(true).open(&path).await?;
     let mut other = File::open(&path)?;
-    // More than a pipe takes: the thread that writes it has to wait.
+    // More than a pipe holds, so the writing thread has to wait.
     let data = vec![7; 100_000];
     let written = poll_fn(|cx| Pin::new(&mut file).poll_write(cx, &data)).await?;
     let mut command = Command::new("cat");
@@ -256,7 +256,7 @@ async fn a_descriptor_goes_to_one_child() -> Result<()> {
     let mut command = Command::new("true");
     command.stdout(OwnedFd::from(theirs));
     assert!(command.status().await?.success());
-    // The command still exists, but no process has the other side.
+    // The command still exists, but no process has the other end.
     assert_eq!((&ours).read(&mut [0])?, 0);
     let error = command.status().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -310,7 +310,7 @@ async fn a_childs_output_is_anothers_input() -> Result<()> {
 #[oneloop::test]
 async fn a_stream_that_is_handed_on_blocks_as_programs_expect() -> Result<()> {
     let mut first = Command::new("sleep").arg("60").stdout(Stdio::piped()).spawn()?;
-    // `cat` gives up on a descriptor that does not block, when nothing is there.
+    // `cat` fails on a non-blocking descriptor without data.
     let mut second = Command::new("cat");
     let second = second.stdin(first.stdout.take().unwrap()).spawn()?;
     assert!(timeout(20 * MS, second.wait()).await.is_err());
@@ -325,7 +325,7 @@ async fn the_first_of_a_pipeline_ends_when_the_second_does() -> Result<()> {
     let mut command = Command::new("head");
     let second = command.arg("-n1").stdin(first.stdout.take().unwrap()).output().await?;
     assert_eq!(second.stdout, b"y\n");
-    // Although the second's command is still there.
+    // This holds although the second one's command still exists.
     assert!(!timeout(PATIENCE, first.wait()).await??.success());
     drop(command);
     Ok(())

@@ -30,7 +30,7 @@ async fn any_number_may_wait_and_all_are_told() -> Result<()> {
         })
         .collect();
     yield_now().await;
-    // Some give up before.
+    // Some waiters give up earlier.
     for waiter in waiters.iter().step_by(7) {
         waiter.cancel();
     }
@@ -43,7 +43,7 @@ async fn any_number_may_wait_and_all_are_told() -> Result<()> {
             Err(error) => assert!(error.is_cancelled() && index % 7 == 0),
         }
     }
-    // Later waiters are told at once as well.
+    // Later waiters are ready at once too.
     assert_eq!(child.wait().now_or_never().unwrap()?.code(), Some(5));
     assert_eq!(child.try_wait()?.unwrap().code(), Some(5));
     assert_eq!(child.id(), None);
@@ -54,7 +54,7 @@ async fn any_number_may_wait_and_all_are_told() -> Result<()> {
 async fn a_grandchild_that_holds_the_pipes_does_not_hold_up_wait() -> Result<()> {
     let (mut child, pid) = started("sleep 60 & echo $!").await?;
     assert!(timeout(PATIENCE, child.wait()).await??.success());
-    // Whereas its output has not ended.
+    // But the output has not ended.
     assert!(timeout(5 * MS, child.communicate("")).await.is_err());
     let pid: u32 = pid.parse().unwrap();
     assert!(exists(pid));
@@ -67,7 +67,7 @@ async fn a_grandchild_that_holds_the_pipes_does_not_hold_up_wait() -> Result<()>
 async fn a_child_that_has_ended_before_anybody_asks_is_known() -> Result<()> {
     let child = Command::shell("exit 3").spawn()?;
     let pid = id(child.id().unwrap());
-    // Blocks the loop until it has ended, and leaves it there.
+    // Blocks the loop until the child has ended, and does not reap it.
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
     waitid(Id::Pid(pid), ended)?;
     assert_eq!(child.wait().now_or_never().unwrap()?.code(), Some(3));
@@ -92,7 +92,7 @@ async fn a_child_is_reaped_while_nobody_waits() -> Result<()> {
 
 #[oneloop::test]
 async fn a_child_that_other_code_has_reaped_is_an_error_and_no_hang() -> Result<()> {
-    // With few children each is asked, with many the kernel.
+    // With few children the loop checks each one; with many it asks the kernel.
     for others in [0, 10] {
         let mut sleep = Command::new("sleep");
         let others: Vec<_> = (0..others).map(|_| sleep.arg("60").spawn()).collect::<Result<_>>()?;
@@ -107,7 +107,7 @@ async fn a_child_that_other_code_has_reaped_is_an_error_and_no_hang() -> Result<
         assert!(child.try_wait().is_err());
         assert_eq!(child.id(), None);
         child.kill()?;
-        // Also before anybody has asked. The process id may be another's.
+        // This holds even before anything has asked. The process id may belong to another process.
         let child = Command::new("true").spawn()?;
         waitpid(id(child.id().unwrap()), None)?;
         child.kill()?;

@@ -1,6 +1,6 @@
-//! Thousands of connections come and go, and nothing stays behind: no descriptor, no task.
+//! Thousands of connections come and go, and nothing remains: no descriptor, no task.
 //!
-//! In a process of its own, so that no other test changes its descriptors.
+//! This is a separate process, so that no other test changes its descriptors.
 
 #![cfg(all(feature = "net", target_os = "linux"))]
 
@@ -20,13 +20,13 @@ use oneloop::thread::to_thread;
 use oneloop::{Builder, Server, all_tasks, open_connection, sleep, yield_now};
 use socket2::SockRef;
 
-/// How many descriptors the process has.
+/// The number of descriptors of the process.
 fn descriptors() -> Result<usize> {
-    // One of them is that of the directory.
+    // One of them is the directory's.
     Ok(fs::read_dir("/proc/self/fd")?.count() - 1)
 }
 
-/// What the client asks for.
+/// The client's request.
 async fn serve(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()> {
     match reader.readline().await? {
         b"panic\n" => panic!("as was asked for"),
@@ -41,7 +41,7 @@ async fn serve(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()>
 
 const ROUNDS: usize = 100;
 
-/// Each kind of end, by either side, in order and not.
+/// Each kind of end, by either side, orderly or not.
 fn clients(addr: SocketAddr, path: &Path) -> Result<()> {
     let words = ["hello\n", "much\n", "close\n", "abort\n", "fail\n", "panic\n", "", "half"];
     for _ in 0..ROUNDS {
@@ -49,7 +49,7 @@ fn clients(addr: SocketAddr, path: &Path) -> Result<()> {
             let mut client = TcpStream::connect(addr)?;
             client.write_all(word.as_bytes())?;
             client.shutdown(Shutdown::Write).ok();
-            // Some of them with a reset, which is what was asked for.
+            // Some of them with a reset, as requested.
             client.read_to_end(&mut Vec::new()).ok();
 
             let mut client = UnixStream::connect(path)?;
@@ -81,7 +81,7 @@ async fn come_and_go(path: PathBuf) -> Result<()> {
         let (_reader, mut writer) = open_connection(addr).await?;
         writer.write("hello\n");
     }
-    // They are accepted in their order, so this one is the last.
+    // They are accepted in order, so this one is the last.
     let (mut reader, mut writer) = open_connection(addr).await?;
     writer.write("the last\n");
     assert_eq!(reader.read_to_end().await?, b"the last\n");
@@ -93,7 +93,7 @@ async fn come_and_go(path: PathBuf) -> Result<()> {
     assert!(descriptors()? <= before + 2, "{} more", descriptors()? - before);
     assert_eq!(all_tasks().len(), tasks);
 
-    // Those that are open when the server goes.
+    // The connections that are open when the server is dropped.
     let mut open = Vec::new();
     for _ in 0..40 {
         open.push(open_connection(addr).await?);

@@ -22,8 +22,8 @@ fn example() -> PathBuf {
     path
 }
 
-/// One test at a time listens: a port that one has given back must not be another's while it is
-/// still being asked.
+/// Only one test at a time listens: another server must not get a port while a test still connects
+/// to its former owner.
 static LISTENING: Mutex<()> = Mutex::new(());
 
 /// A running server, killed when dropped.
@@ -63,7 +63,7 @@ impl Server {
         Ok(())
     }
 
-    /// What it still says on stdout, and all it said on stderr, after it has ended with status 0.
+    /// The rest of its stdout, and all of its stderr, once it has ended with status 0.
     fn finish(mut self) -> io::Result<(String, String)> {
         let (mut said, mut complained) = (String::new(), String::new());
         self.stdout.read_to_string(&mut said)?;
@@ -139,7 +139,8 @@ fn a_reader_that_never_reads_delays_nobody_else() -> io::Result<()> {
     let server = Server::start()?;
     let stuck = server.connect()?;
     stuck.set_nonblocking(true)?;
-    // Until both ways are full. The kernel moves some on after that; it does not matter how much.
+    // Until both directions are full. The kernel moves some data after that, and the amount does
+    // not matter.
     let endless = vec![0; 64 << 20];
     assert_eq!(
         (&stuck).write_all(&endless).map_err(|error| error.kind()),
@@ -154,7 +155,7 @@ fn a_reader_that_never_reads_delays_nobody_else() -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the server at an address at which it cannot be. It ends by itself.
+/// Runs the server at an address at which it cannot listen. It ends by itself.
 fn fail_at(addr: &str) -> io::Result<String> {
     let Output { status, stdout, stderr } = Command::new(example()).arg(addr).output()?;
     let complained = String::from_utf8_lossy(&stderr).into_owned();

@@ -1,5 +1,5 @@
-//! Descriptors that run out, or are closed behind the loop's back. Each test does its work in a
-//! process of its own, which no other test shares descriptors with.
+//! Descriptors that run out, or are closed by other code. Each test works in a separate process, so
+//! that no other test shares its descriptors.
 
 #![cfg(feature = "workers")]
 
@@ -43,7 +43,7 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     said_in_child(name, test).map(drop)
 }
 
-/// Like [`in_child`], and returns what it wrote to standard error.
+/// Like [`in_child`], but returns the process's standard error.
 fn said_in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<String> {
     if env::var_os(IN_CHILD).is_some() {
         return test().map(|()| String::new());
@@ -94,7 +94,7 @@ impl Log for Warnings {
     fn flush(&self) {}
 }
 
-/// Clients that wait in the backlog, and have said who they are.
+/// Clients that wait in the backlog, and have sent their numbers.
 fn clients(listener: &TcpListener) -> Result<Vec<net::TcpStream>> {
     let addr = listener.local_addr()?;
     let connect = |number| {
@@ -105,7 +105,7 @@ fn clients(listener: &TcpListener) -> Result<Vec<net::TcpStream>> {
     (0..5).map(connect).collect()
 }
 
-/// Accepts all of them, and lets each know its number.
+/// Accepts all of them, and sends each its number back.
 async fn serve_five(listener: TcpListener) -> Result<()> {
     for number in 0..5 {
         let (stream, _addr) = listener.accept().await?;
@@ -221,7 +221,7 @@ fn connect_and_bind_without_descriptors_are_errors_with_the_address() -> Result<
     })
 }
 
-/// A path at which a socket may be made, and its directory, which has to be removed.
+/// A path for a socket, and its directory, which has to be removed.
 fn socket_path() -> Result<(PathBuf, PathBuf)> {
     let directory = env::temp_dir().join(format!("oneloop-no-fds-{}", process::id()));
     fs::create_dir(&directory)?;
@@ -239,7 +239,7 @@ fn unix_sockets_without_descriptors_are_errors_that_say_what() -> Result<()> {
             for (error, what) in [
                 (UnixListener::bind(&other).err(), "other"),
                 (UnixDatagram::bind(&other).err(), "other"),
-                // What would find out whether somebody listens there needs a descriptor too.
+                // The check whether a process listens there needs a descriptor too.
                 (UnixListener::bind(&path).err(), "socket"),
                 (UnixStream::connect(&path).await.err(), "socket"),
                 (UnixStream::pair().err(), "pair"),
@@ -292,7 +292,7 @@ fn descriptors_that_arrive_where_there_is_no_room_are_an_error() -> Result<()> {
             let file = File::open("/dev/null")?;
             here.send_fds(b"x", &[file.as_fd(), file.as_fd()]).await?;
             let mut hoard = hoard();
-            // Room for one is not enough: none is kept.
+            // Room for one is not enough: neither is kept.
             hoard.pop();
             let error = there.recv_fds(&mut [0; 8]).await.err();
             assert!(error.is_some_and(|error| error.to_string().contains("no room")));
@@ -327,7 +327,7 @@ fn a_server_waits_for_descriptors_and_loses_nobody() -> Result<()> {
             sleep(Duration::from_millis(35)).await;
             assert_eq!(server.connections(), 1);
             assert!(server.is_serving());
-            // Those that are served go on.
+            // The connections that are served continue.
             served.write_all(b"still\n")?;
             while server.connections() == 1 {
                 yield_now().await;
@@ -412,7 +412,7 @@ fn every_socket_that_cannot_be_made_says_so() -> Result<()> {
         oneloop::run(async {
             let listener = TcpListener::bind(ANY_PORT).await?;
             let addr = listener.local_addr()?;
-            // Names need descriptors too: the operating system reads files.
+            // Names need descriptors too, because the operating system reads files.
             let known = lookup_host("localhost:80").await?;
             let hoard = hoard();
             let several = [addr, addr];
@@ -519,15 +519,15 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
             );
             reader.cancel();
             assert!(reader.await.is_err());
-            // Something has to have the number when the stream is dropped, or the standard library
-            // may abort.
+            // Another file has to have the number when the stream is dropped, or the standard
+            // library may abort.
             let file = File::open("/dev/null")?;
             assert_eq!(file.as_raw_fd(), stream.as_raw_fd());
             drop(stream);
             // The stream has closed it.
             let _not_ours_any_more = file.into_raw_fd();
 
-            // The loop is as it was.
+            // The loop is unaffected.
             let _clients = clients(&listener)?;
             let (stream, _addr) = listener.accept().await?;
             let mut buf = [0; 8];
@@ -539,7 +539,7 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
     })
 }
 
-/// Pipes and descriptors of all kinds, made, used, refused and dropped in all the ways there are.
+/// Pipes and descriptors of all kinds, made, used, refused and dropped in every way.
 async fn pipes_and_descriptors(fifo: &Path) -> Result<()> {
     let (sender, receiver) = pipe::pipe()?;
     let reader = create_task(async move { receiver.read(&mut [0; 8]).await });
@@ -581,7 +581,7 @@ fn pipes_and_descriptors_of_all_kinds_leave_none_behind() -> Result<()> {
     in_child("pipes_and_descriptors_of_all_kinds_leave_none_behind", || {
         let fifo = fifo()?;
         oneloop::run(async {
-            // The first round makes what the loop keeps.
+            // The first round makes the things that the loop keeps.
             pipes_and_descriptors(&fifo).await?;
             yield_now().await;
             let before = hoard().len();
@@ -613,7 +613,7 @@ fn pipes_and_callbacks_without_descriptors_are_errors_that_say_so() -> Result<()
                 let error = error.map_or_else(String::new, |error| error.to_string());
                 assert!(error.contains("open files"), "{error}");
             }
-            // What needs no new descriptor works.
+            // Operations that need no new descriptor work.
             let _registered = (AsyncFd::new(&ours)?, AsyncFd::new(&theirs)?);
             sender.write_all(b"x").await?;
             receiver.read_exact(&mut [0; 1]).await?;

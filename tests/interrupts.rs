@@ -68,7 +68,7 @@ fn tests() -> ExitCode {
 // The programs.
 
 fn program(role: &str) -> ExitCode {
-    // A job in the background has Ctrl-C ignored.
+    // A background job ignores Ctrl-C.
     let is_ignored = env::var_os(IGNORED).is_some();
     let action = if is_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -155,7 +155,7 @@ async fn plain() {
 #[oneloop::main]
 async fn listens() -> io::Result<()> {
     for _ in 0..2 {
-        // The first poll begins to listen, and says nothing before.
+        // The first poll begins to listen, without any output before it.
         let heard = create_task(ctrl_c());
         oneloop::yield_now().await;
         say("ready");
@@ -238,14 +238,14 @@ impl Program {
         kill(Pid::from_raw(i32::try_from(self.process.id()).unwrap()), signal).unwrap();
     }
 
-    /// It says nothing more.
+    /// It prints nothing more.
     #[track_caller]
     fn end(mut self) -> ExitStatus {
         self.says("");
         self.process.wait().unwrap()
     }
 
-    /// As a person who presses Ctrl-C until it works.
+    /// Like a person who presses Ctrl-C until it works.
     fn insist(mut self) -> ExitStatus {
         loop {
             self.send(Signal::SIGINT);

@@ -1,6 +1,6 @@
 //! Memory after a burst: a collection that has grown releases memory once it is mostly empty.
 //!
-//! In a process of its own, because of its counting allocator.
+//! This is a separate process, because of its counting allocator.
 #![cfg(feature = "thread")]
 #![expect(unsafe_code, reason = "only an allocator knows how much is allocated")]
 
@@ -18,10 +18,10 @@ use oneloop::{
     timeout, yield_now,
 };
 
-/// How many of each come at once.
+/// The number of each that a burst creates at once.
 const MANY: usize = 20_000;
 
-/// How many bytes may be kept then: each collection that grows keeps room for some 16 KiB.
+/// The number of bytes that may remain: each collection that grows keeps room for some 16 KiB.
 const KEPT: isize = 256 * 1024;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Counting;
 
 thread_local! {
-    /// How many bytes this thread has allocated, less those that it has freed.
+    /// The bytes that this thread has allocated, less the bytes that it has freed.
     static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
@@ -59,8 +59,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Runs `burst` on a loop with virtual time, beside a few tasks that stay, and checks what it
-/// leaves behind.
+/// Runs `burst` on a loop with virtual time, beside a few tasks that stay, and checks the memory
+/// afterwards.
 fn keeps_little(burst: impl AsyncFnOnce()) {
     Builder::new().virtual_time(true).run(async {
         for _ in 0..3 {
@@ -68,7 +68,7 @@ fn keeps_little(burst: impl AsyncFnOnce()) {
         }
         let before = LIVE.get();
         burst().await;
-        // What was woken last has its turn, and the queue runs dry.
+        // The task that was woken last has its turn, and the queue runs empty.
         sleep(SECOND).await;
         let kept = LIVE.get() - before;
         assert!(kept < KEPT, "{kept} bytes");

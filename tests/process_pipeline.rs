@@ -1,4 +1,4 @@
-//! The example `process_pipeline`: what it prints.
+//! The output of the example `process_pipeline`.
 
 #![cfg(feature = "process")]
 
@@ -24,7 +24,7 @@ fn it_counts_words_and_ends_what_takes_too_long() {
             "{said}"
         );
         assert_eq!(lines[5], "done, exit status: 0");
-        // On a busy machine its time may be over before it has said anything.
+        // On a busy machine its time may be over before it prints anything.
         if lines[6] != ", signal: 15 (SIGTERM)" {
             return assert_eq!(lines[6], "started, signal: 15 (SIGTERM)");
         }

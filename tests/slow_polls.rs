@@ -1,4 +1,5 @@
-//! The warning about a task that blocks the loop. In a process of its own, which has a logger.
+//! The warning about a task that blocks the loop. This is a separate process, because it has a
+//! logger.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -15,7 +16,7 @@ const STALL: Duration = Duration::from_millis(115);
 const MS: Duration = Duration::from_millis(1);
 
 thread_local! {
-    /// A loop warns on its own thread, so each test has its own.
+    /// A loop warns on its own thread, so each test has a separate one.
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -33,7 +34,7 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-/// The warnings that `test` leads to.
+/// The warnings that `test` causes.
 fn warnings(test: impl FnOnce()) -> Vec<String> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -44,7 +45,7 @@ fn warnings(test: impl FnOnce()) -> Vec<String> {
     LINES.take()
 }
 
-/// The one warning that `test` leads to.
+/// The one warning that `test` causes.
 fn warning(test: impl FnOnce()) -> String {
     let lines = warnings(test);
     assert_eq!(lines.len(), 1, "{lines:?}");
@@ -56,7 +57,7 @@ fn stall() {
     thread::sleep(STALL);
 }
 
-/// Whether the warning blames it, and no other task.
+/// Whether the warning names this task, and no other.
 fn blames_only(line: &str, task: &str) -> bool {
     let blamed = format!(": a poll of `{task}`, created at tests/slow_polls.rs:");
     line.contains(&blamed) && !line.contains("; `") && !line.contains("ended")

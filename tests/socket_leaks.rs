@@ -1,6 +1,6 @@
-//! Descriptors and threads: whatever sockets and look-ups go through, none stays behind.
+//! Descriptors and threads: nothing remains of sockets and look-ups, however they end.
 //!
-//! In a process of its own, so that no other test changes its descriptors and threads.
+//! This is a separate process, so that no other test changes its descriptors and threads.
 
 #![cfg(all(feature = "net", target_os = "linux"))]
 
@@ -30,7 +30,7 @@ fn fails<T>(result: Result<T>) -> Result<()> {
     result.map_or_else(|_| Ok(()), |_| Err(Error::other("it should have failed")))
 }
 
-/// Connections that are made, refused, given up half way, or lose a race.
+/// Connections that are made, refused, abandoned half way, or lose a race.
 async fn connects() -> Result<()> {
     let refusing = TcpSocket::new_v4()?;
     refusing.bind(SocketAddr::from(ANY_PORT))?;
@@ -50,7 +50,7 @@ async fn connects() -> Result<()> {
     fails(timeout(SOON, given_up).await.unwrap_or(Err(ErrorKind::TimedOut.into())))
 }
 
-/// Datagrams that are sent, refused, awaited in vain.
+/// Datagrams that are sent, refused, or awaited in vain.
 async fn datagrams() -> Result<()> {
     let socket = UdpSocket::bind(ANY_PORT).await?;
     let addr = socket.local_addr()?;
@@ -85,7 +85,7 @@ async fn names() -> Result<()> {
     let listener = TcpListener::bind("localhost:0").await?;
     TcpStream::connect(("localhost", listener.local_addr()?.port())).await?;
     fails(lookup_host("no host:80").await)?;
-    // Given up as soon as it has begun.
+    // Abandoned as soon as it has begun.
     let mut begun = Box::pin(lookup_host("localhost:80"));
     assert!(poll_fn(|cx| Poll::Ready(begun.as_mut().poll(cx).is_pending())).await);
     yield_now().await;
@@ -96,8 +96,8 @@ async fn names() -> Result<()> {
 fn no_descriptor_and_no_thread_is_left() -> Result<()> {
     let repeat = |count| {
         for _ in 0..count {
-            // Time jumps when nothing else is to be done, but not for threads: names are looked up
-            // in real time.
+            // Time jumps when no task is runnable, but not for threads: names are looked up in real
+            // time.
             Builder::new().virtual_time(true).run(async {
                 connects().await?;
                 datagrams().await?;
@@ -108,7 +108,7 @@ fn no_descriptor_and_no_thread_is_left() -> Result<()> {
         Result::Ok(())
     };
     let at_first = threads();
-    // A thread whose look-up was not awaited may still be at work.
+    // A thread whose look-up is not awaited may still be at work.
     let settle = || {
         for _ in 0..10_000 {
             if threads() == at_first {

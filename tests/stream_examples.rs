@@ -24,7 +24,7 @@ fn example(name: &str) -> PathBuf {
 struct Server {
     process: Child,
     stdout: BufReader<ChildStdout>,
-    /// As the server says it.
+    /// In the form that the server prints.
     place: String,
 }
 
@@ -196,7 +196,7 @@ fn what_one_says_in_the_chat_all_hear() -> io::Result<()> {
     let mut ada = join("ada")?;
     let mut alan = join("alan")?;
     assert_eq!(read_line(&mut ada)?, "* alan is here\n");
-    // In two pieces, and with what a terminal would obey.
+    // In two pieces, with bytes that a terminal would obey.
     ada.get_mut().write_all(b"hel")?;
     thread::sleep(Duration::from_millis(1));
     ada.get_mut().write_all(b"lo\x1b[2J\n")?;
@@ -205,7 +205,7 @@ fn what_one_says_in_the_chat_all_hear() -> io::Result<()> {
     }
     drop(alan);
     assert_eq!(read_line(&mut ada)?, "* alan has left\n");
-    // Who goes without a name was not there.
+    // A client that leaves without a name was never announced.
     let mut nobody = server.connect()?;
     assert_eq!(read_line(&mut nobody)?, "* your name, please\n");
     nobody.get_mut().write_all(b" \n")?;

@@ -1,6 +1,6 @@
 //! Counting threads, and running out of them.
 //!
-//! Each test works in a process of its own, so that no other test changes its threads.
+//! Each test works in a separate process, so that no other test changes its threads.
 
 #![cfg(all(feature = "thread", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
@@ -19,7 +19,7 @@ use oneloop::{Builder, create_task, gather, sleep, timeout};
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 const MS: Duration = Duration::from_millis(1);
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, which a shell starts
+/// Runs `test`, the body of the test called `name`, in a separate process, which a shell starts
 /// after the command `before`.
 fn in_child(name: &str, before: &str, test: impl FnOnce()) {
     if env::var_os(IN_CHILD).is_some() {
@@ -39,7 +39,7 @@ fn in_child(name: &str, before: &str, test: impl FnOnce()) {
     assert!(said[0].contains("1 passed"), "{}", said[0]);
 }
 
-/// How many threads of the process belong to a pool.
+/// The number of threads of the process that belong to a pool.
 fn pool_threads() -> usize {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     let names =
@@ -104,14 +104,14 @@ fn idle_threads_end() {
     });
 }
 
-/// Takes the address space that is left, but for some that the process needs.
+/// Takes the remaining address space, except for some that the process needs.
 fn hoard() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     loop {
         let mut chunk: Vec<u8> = Vec::new();
         // Less than a thread's stack.
         if chunk.try_reserve_exact(1 << 20).is_err() {
-            // Something for small things.
+            // Keeps something for small allocations.
             all.truncate(all.len().saturating_sub(1));
             return all;
         }
@@ -136,7 +136,7 @@ fn where_no_thread_can_be_started_the_call_waits_for_one() {
 #[test]
 fn a_call_that_gets_no_thread_says_what_to_do() {
     in_child("a_call_that_gets_no_thread_says_what_to_do", "ulimit -v 400000;", || {
-        // A second, in no time.
+        // A second of virtual time.
         Builder::new().virtual_time(true).run(async {
             let hoarded = hoard();
             let error = create_task(to_thread(|| ())).await.unwrap_err();

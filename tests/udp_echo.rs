@@ -43,8 +43,8 @@ impl Server {
         Ok(Self { process, stdout, addr })
     }
 
-    /// Presses Ctrl-C. What it still says on stdout, and all it said on stderr, after it has ended
-    /// with status 0.
+    /// Presses Ctrl-C. The program must end with status 0. Returns the rest of its stdout, and all
+    /// of its stderr.
     fn stop(mut self) -> io::Result<(String, String)> {
         let kill = Command::new("kill").arg("-INT").arg(self.process.id().to_string()).status()?;
         assert!(kill.success());

@@ -1,4 +1,4 @@
-//! `with_cleanup` and `shield`: cleanups are awaited, whatever ends the task.
+//! `with_cleanup` and `shield`: cleanups are awaited, however the task ends.
 
 mod failures;
 mod guards;

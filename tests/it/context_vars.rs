@@ -1,5 +1,5 @@
-//! Context variables: which task sees what, scopes, explicit contexts, and values with a life of
-//! their own.
+//! Context variables: their visibility in tasks, scopes, explicit contexts, and the lifetimes of
+//! values.
 
 mod values;
 
@@ -169,7 +169,7 @@ async fn a_call_from_elsewhere_is_no_part_of_the_task_that_lets_it_in() {
             *in_call.lock().expect("nobody panics with it") = Some(found);
         };
         Handle::current().call_soon_threadsafe(call).unwrap();
-        // To give a handle up, the loop reads what was sent; the call is made in the look-around.
+        // The loop reads its mail before it drops a handle, but makes the call in the look around.
         drop(create_task(async {}));
         assert_eq!(seen.lock().unwrap().take(), None);
         sleep(MILLI / 10).await;
@@ -203,14 +203,15 @@ fn where_no_task_runs_nothing_is_set_and_nothing_can_be() {
     };
     assert!(message(&poll).unwrap().ends_with("call `scope` inside `oneloop::run`"));
     assert!(message(&|| Context::new().run(|| ())).unwrap().contains("needs a running task"));
-    // The loop is none the worse for it.
+    // The loop is unaffected.
     oneloop::run(async { VAR.set("yes") });
 }
 
 #[oneloop::test(virtual_time)]
 async fn variables_are_known_by_their_address() {
     static TWIN: ContextVar<&str> = ContextVar::new("var");
-    // Constants may share an address. Then the type says that it is somebody else's value.
+    // Constants may share an address. The type then shows that the value belongs to another
+    // variable.
     const A: &ContextVar<u32> = &ContextVar::new("const");
     const B: &ContextVar<String> = &ContextVar::new("const");
     A.set(1);

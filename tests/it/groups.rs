@@ -1,4 +1,4 @@
-//! `task_group`: children that borrow, end with their group, and whose errors come back together.
+//! `task_group`: children borrow, end with their group, and return their errors together.
 
 mod asyncio;
 mod basics;

@@ -1,7 +1,7 @@
 //! `#[oneloop::main]` and `#[oneloop::test]` on functions of every form that they accept.
 //!
 //! A function with `#[oneloop::main]` is an ordinary function afterwards, so most tests here just
-//! call one. What must not compile is no subject of this file.
+//! call one. This file does not test code that must not compile.
 
 use oneloop::{sleep, time};
 use std::error::Error;
@@ -49,8 +49,8 @@ fn question_mark_in_main_converts_to_the_stated_error() {
 #[test]
 fn main_may_stand_on_functions_of_any_form() {
     mod inner {
-        /// Its attributes, visibility, raw name, where-clause and inner attributes go where they
-        /// belong.
+        /// Its attributes, visibility, raw name, where-clause and inner attributes end up in the
+        /// right places.
         #[oneloop::main]
         #[must_use]
         pub(super) async fn r#type() -> u32
@@ -120,7 +120,7 @@ fn main_takes_any_option_of_the_builder() {
     #[oneloop::main(virtual_time, cleanup_timeout = Duration::from_secs(1 + 1))]
     async fn hour() -> Duration {
         let start = time::now();
-        // The loop waits for it no longer than the option says.
+        // The loop waits for it only as long as the option says.
         let _guard = oneloop::with_cleanup((), async |()| sleep(HOUR).await);
         sleep(HOUR).await;
         time::now() - start

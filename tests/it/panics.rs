@@ -28,7 +28,7 @@ use super::tasks::{Log, hold, on_drop, throw};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What no panic of the standard library carries.
+/// A payload that no panic of the standard library has.
 #[derive(Debug, PartialEq)]
 struct Payload(u32);
 
@@ -53,7 +53,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Ready at once with `output`; panics when dropped.
+/// Ready at once with `output`. Panics when dropped.
 struct Ready {
     output: Option<Rc<()>>,
     _bomb: Bomb,

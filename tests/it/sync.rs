@@ -1,6 +1,6 @@
-//! Locks, events, semaphores and the like: order, hand-over, cancelling in every state.
+//! Locks, events, semaphores and the like: order, hand-over, and cancelling in every state.
 //!
-//! Most futures here are polled by hand, so that each interleaving can be said.
+//! Most futures here are polled by hand, so that each test can choose the interleaving.
 
 mod barrier;
 mod broadcast;

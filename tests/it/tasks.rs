@@ -1,5 +1,4 @@
-//! Tasks: order, cancellation, handles, names, eager starts, wakes, and what becomes of them when
-//! the loop ends.
+//! Tasks: order, cancellation, handles, names, eager starts, wakes, and the end of the loop.
 //!
 //! The helpers below also serve the neighbouring modules.
 
@@ -67,7 +66,7 @@ impl Gate {
         self.wake();
     }
 
-    /// Wakes everybody who ever waited, for nothing if the gate is not open.
+    /// Wakes all tasks that ever waited, in vain if the gate is not open.
     pub(crate) fn wake(&self) {
         for waker in &*self.wakers.borrow() {
             waker.wake_by_ref();

@@ -1,6 +1,6 @@
 //! Sleeps, time limits, intervals, and the two clocks.
 //!
-//! Time is virtual here, but for a few milliseconds in the tests whose names say so.
+//! Time is virtual here, except for a few milliseconds in the tests whose names say so.
 
 mod intervals;
 mod limits;
@@ -51,8 +51,8 @@ fn a_real_sleep_is_never_early_and_not_rounded_to_milliseconds() {
         }
         count
     });
-    // On Linux; elsewhere the loop's sleep has the reactor's resolution, which is a millisecond.
-    // Most are longer where many others want the processors, but none would be so short if they
+    // On Linux only: elsewhere the loop's sleep has the reactor's resolution, which is a
+    // millisecond. Most sleeps are longer on a busy machine, but none would be so short if they
     // were rounded.
     if cfg!(target_os = "linux") {
         assert_eq!(count_short, 10);
@@ -95,7 +95,7 @@ fn a_busy_task_does_not_starve_timers_in_real_time() {
         }));
         sleep(MILLI).await;
         assert!(!spin.is_finished());
-        // Expired timers are found after a round, which has at most 64 polls.
+        // The loop finds expired timers after a round, which has at most 64 polls.
         let deadline = now() + MILLI;
         let timer = create_task(async move {
             sleep_until(deadline).await;
@@ -147,7 +147,7 @@ fn a_future_of_time_can_be_built_before_its_loop() {
 async fn equal_deadlines_end_in_the_order_in_which_they_were_armed() {
     let log = Log::new();
     let deadline = now() + SECOND;
-    // More than the wheel looks at one by one.
+    // More than the wheel searches one by one.
     let tasks = (0..100).map(|n| {
         let log = log.clone();
         create_task(async move {
@@ -268,7 +268,7 @@ fn a_dropped_sleep_is_disarmed() {
     });
     assert_eq!(runtime.next_deadline(), Some(start + 2 * HOUR));
     drop(kept);
-    // It belongs to a loop that does not run at this moment, so the news travels by the inbox.
+    // It belongs to a loop that does not run now, so the loop hears of it by mail.
     while runtime.turn() == Turn::Busy {}
     assert_eq!(runtime.next_deadline(), None);
     runtime.run(async {
@@ -381,8 +381,8 @@ async fn sleeps_serve_the_combinators_of_others() {
 
 #[test]
 fn a_timer_that_is_due_wakes_the_combinators_of_others_before_the_loop_waits() {
-    // The wakers of others are called when the loop's state is free again; it must not wait, or let
-    // time jump, before.
+    // Foreign wakers are called once the loop's state is free again. Before that, the loop must not
+    // park or let time jump.
     let mut runtime = virtual_runtime();
     runtime.run(async {
         let start = now();

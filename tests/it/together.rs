@@ -1,4 +1,4 @@
-//! How the parts work together: groups, cleanups, limits of time, context variables, what waits for
+//! How the parts work together: groups, cleanups, time limits, context variables, and waiting for
 //! tasks.
 
 mod cleaning;

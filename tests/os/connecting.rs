@@ -30,8 +30,8 @@ fn v6() -> SocketAddr {
     SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
 }
 
-/// An address that answers, one that refuses, and one that does not answer; each is kept from all
-/// others.
+/// An address that answers, one that refuses, and one that does not answer. No other test can use
+/// them.
 enum Place {
     Listens(TcpListener),
     Refuses(TcpSocket),
@@ -65,7 +65,7 @@ impl Place {
     }
 }
 
-/// What the resolver knows; it is made first, and filled inside the loop.
+/// The resolver's table. It is made first, and filled inside the loop.
 type Table = Rc<RefCell<Vec<SocketAddr>>>;
 
 /// Runs `test` in virtual time on a loop whose resolver looks names up in the table.
@@ -85,7 +85,7 @@ fn fill(table: &Table, places: &[Place]) {
     *table.borrow_mut() = places.iter().map(Place::addr).collect();
 }
 
-/// Connects, and says to which of the places and after how long.
+/// Connects. Returns which of the places it reached, and after how long.
 async fn race(connector: &Connector, table: &Table, places: &[Place]) -> Result<(usize, Duration)> {
     fill(table, places);
     let start = time::now();
@@ -248,7 +248,7 @@ fn the_losers_are_closed() -> Result<()> {
     })
 }
 
-/// How many sockets of this host try to connect to `port` now.
+/// The number of sockets of this host that are connecting to `port`.
 #[cfg(target_os = "linux")]
 fn connecting_to(port: u16) -> Result<usize> {
     const SYN_SENT: &str = "02";
@@ -302,7 +302,7 @@ fn if_none_answers_the_error_has_all_attempts() -> Result<()> {
 fn the_kind_is_that_of_the_attempt_that_came_farthest() -> Result<()> {
     run(async |table| {
         let place = Place::refuses(v4())?;
-        // Errors of `configure` count as errors of the address, so the test can make any kind.
+        // Errors of `configure` count as errors of the address, so the test can produce any kind.
         let cases = [
             ([ErrorKind::NetworkUnreachable, ErrorKind::TimedOut], ErrorKind::TimedOut),
             ([ErrorKind::TimedOut, ErrorKind::ConnectionRefused], ErrorKind::ConnectionRefused),
@@ -336,7 +336,7 @@ fn the_kind_is_that_of_the_attempt_that_came_farthest() -> Result<()> {
 fn a_host_that_is_down_counts_as_one_that_cannot_be_reached() -> Result<()> {
     run(async |table| {
         let place = Place::refuses(v4())?;
-        // The kernel's error has no kind of its own.
+        // The kernel's error has no kind.
         for errors in [[Errno::EACCES, Errno::EHOSTDOWN], [Errno::EHOSTDOWN, Errno::ENETUNREACH]] {
             *table.borrow_mut() = vec![place.addr(), place.addr()];
             let left = Mutex::new(errors.into_iter());
@@ -358,7 +358,7 @@ fn a_host_that_is_down_counts_as_one_that_cannot_be_reached() -> Result<()> {
 fn an_unreachable_network_does_not_hide_a_refusal() -> Result<()> {
     run(async |table| {
         let place = Place::refuses(v4())?;
-        // Reserved for documentation: there is no route, or no answer.
+        // Reserved for documentation: it has no route, or does not answer.
         let nowhere = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 80));
         *table.borrow_mut() = vec![nowhere, place.addr()];
         let connect = TcpStream::connector().delay(Duration::ZERO);
@@ -377,7 +377,7 @@ fn it_connects_from_where_it_is_told() -> Result<()> {
     run(async |table| {
         let places = [Place::listens(v6()).await?, Place::listens(v4()).await?];
         fill(&table, &places);
-        // Each family has its own; with one for IPv4 only, the address of IPv6 is passed over.
+        // Each family has its own. With one for IPv4 only, the IPv6 address is skipped.
         let from = SocketAddr::from(([127, 0, 0, 7], 0));
         let stream = TcpStream::connector().local_addr(from).connect(HOST).await?;
         assert_eq!(stream.local_addr()?.ip(), from.ip());
@@ -391,7 +391,7 @@ fn it_connects_from_where_it_is_told() -> Result<()> {
         assert!(error.to_string().contains("127.0.0.7"), "{error}");
         assert!(error.to_string().contains("[::1]"), "{error}");
 
-        // One that is not ours.
+        // An error that is not ours.
         *table.borrow_mut() = vec![places[1].addr()];
         let nobodys = SocketAddr::from(([192, 0, 2, 1], 0));
         let error = failure(TcpStream::connector().local_addr(nobodys).connect(HOST).await);

@@ -1,4 +1,4 @@
-//! Files, with real ones in a directory of its own for each test.
+//! Files, with real ones in a separate directory for each test.
 
 mod abandoned;
 mod dirs;
@@ -26,7 +26,7 @@ use oneloop::fs::{File, TempDir, temp_dir};
 /// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `test` on a loop of its own, with a directory.
+/// Runs `test` on a new loop, with a directory.
 fn run(test: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
     oneloop::run(async {
         let dir: TempDir = temp_dir().await?;
@@ -35,12 +35,12 @@ fn run(test: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
     })
 }
 
-/// Polls it once, from the task that calls.
+/// Polls it once, from the current task.
 async fn poll_once<F: Future>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
-/// Bytes that are not the same everywhere.
+/// Bytes that vary.
 fn bytes(len: usize) -> Vec<u8> {
     let pattern: Vec<u8> = (0..=250).collect();
     let mut bytes = pattern.repeat(len.div_ceil(pattern.len()));
@@ -48,7 +48,7 @@ fn bytes(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// A named pipe, its both ends open in one file: a read waits until something was written.
+/// A named pipe, with both ends open in one file: a read waits until something was written.
 async fn pipe(dir: &Path) -> Result<(File, fs::File)> {
     let path = dir.join("pipe");
     mkfifo(&path, Mode::S_IRWXU)?;

@@ -18,7 +18,7 @@ use oneloop::{Builder, all_tasks, create_task, time, timeout, yield_now};
 /// Longer than any test here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `test` on a loop of its own, which asks `resolver`, under a time limit.
+/// Runs `test` on a new loop, which asks `resolver`, under a time limit.
 fn run_with<T>(
     resolver: impl Resolver + 'static,
     test: impl Future<Output = Result<T>>,
@@ -37,12 +37,12 @@ fn addr(last: u8, port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, last], port))
 }
 
-/// Answers when it is told to, and notes what it was asked.
+/// Answers when told to, and records the questions.
 #[derive(Default)]
 struct Oracle {
     asked: RefCell<Vec<String>>,
     open: Event,
-    /// How many calls were dropped without an answer.
+    /// The number of calls that were dropped without an answer.
     given_up: Cell<isize>,
 }
 
@@ -152,7 +152,7 @@ fn those_who_want_the_same_name_at_the_same_time_share_one_call() -> Result<()> 
     run_with(resolver, async {
         let all = oneloop::try_gather((0..100).map(|_| lookup_host("one.test:80")));
         let open = async {
-            // All members of the gather have their first turn meanwhile, however few at a time.
+            // All members of the gather have their first turn meanwhile, a few at a time.
             for _ in 0..100 {
                 yield_now().await;
             }
@@ -212,7 +212,8 @@ fn a_call_goes_on_while_somebody_waits_and_is_dropped_when_nobody_does() -> Resu
         assert_eq!((oracle.asked.borrow().len(), oracle.given_up.get()), (1, 0));
         second.cancel();
         assert!(second.await.is_err());
-        // A new one at once, while the old call has not been dropped yet, does not join that.
+        // A new look-up at once, while the old call has not been dropped yet, does not join the old
+        // one.
         let third = create_task(lookup_host("one.test:80"));
         for _ in 0..3 {
             yield_now().await;
@@ -354,7 +355,7 @@ fn sockets_use_the_resolver_of_their_loop() -> Result<()> {
     })
 }
 
-/// A type of its own is one too; it need not be `Send`.
+/// A user's type is a resolver too. It need not be `Send`.
 struct Counting(Rc<Cell<u32>>);
 
 impl Resolver for Counting {

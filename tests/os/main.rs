@@ -1,6 +1,6 @@
-//! What reaches the operating system, as programs use it: real sockets, files, processes, signals
-//! and threads. One binary, a module per topic; what changes the state of the process has a binary
-//! of its own, and so has what starts other programs.
+//! Everything that reaches the operating system, as programs use it: real sockets, files,
+//! processes, signals and threads. This is one binary, with a module per topic. Tests that change
+//! the state of the process have separate binaries, and so have tests that start other programs.
 
 #![cfg(all(feature = "fs", feature = "net"))]
 

@@ -13,7 +13,7 @@ use oneloop::fs::{File, temp_dir};
 use oneloop::io::{AsyncFd, DuplexStream, StreamReader, StreamWriter, duplex, pipe, stdin, stdout};
 use oneloop::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 
-/// Does `operation`, which is always ready, until another task has had its turn.
+/// Repeats `operation`, which is always ready, until another task has had its turn.
 async fn check<T>(name: &str, mut operation: impl AsyncFnMut() -> io::Result<T>) {
     let other = create_task(async {});
     for done in 0.. {
@@ -40,7 +40,7 @@ async fn check_traits(name: &str, mut stream: impl AsyncRead + AsyncWrite + Unpi
     .await;
 }
 
-/// Checks each method that a type has by itself.
+/// Checks each inherent method of a type.
 macro_rules! check_own {
     ($name:literal, $stream:ident: $($method:ident($arg:expr)),+) => {
         $(check(

@@ -62,7 +62,7 @@ fn read_all(mut peer: StdStream) -> JoinHandle<Result<Vec<u8>>> {
     })
 }
 
-/// What the peer gets, and how much `send_file` says it has sent.
+/// The bytes that the peer gets, and the number that `send_file` returns.
 async fn sent(file: &File, range: impl RangeBounds<u64>) -> Result<(Vec<u8>, u64)> {
     let (stream, peer) = with_std().await?;
     let reader = read_all(peer);
@@ -169,7 +169,7 @@ fn it_waits_for_a_peer_that_does_not_read() -> Result<()> {
 #[test]
 fn a_file_that_the_kernel_cannot_send_is_read_and_written() -> Result<()> {
     run(async {
-        // The kernel says EINVAL to both.
+        // The kernel returns EINVAL for both.
         let (status, len) = sent(&File::open("/proc/self/status")?, ..).await?;
         assert_eq!(len, status.len() as u64);
         assert!(status.starts_with(b"Name:"), "{}", String::from_utf8_lossy(&status));
@@ -194,7 +194,7 @@ fn what_has_no_positions_is_refused() -> Result<()> {
         assert_eq!(error.kind(), ErrorKind::IsADirectory);
         let write_only = OpenOptions::new().write(true).open("/dev/null")?;
         failure(stream.send_file(&write_only, ..).await);
-        // The stream is as it was.
+        // The stream is unchanged.
         assert_eq!(stream.send_file(file_of(b"ok")?, ..).await?, 2);
         Ok(())
     })
@@ -203,7 +203,7 @@ fn what_has_no_positions_is_refused() -> Result<()> {
 #[test]
 fn a_peer_that_goes_away_is_an_error_that_says_how_much_was_sent() -> Result<()> {
     run(async {
-        // More than the kernels of both sides take.
+        // More than the kernel buffers on both sides.
         let len = 1 << 30;
         let file = file_of(b"")?;
         file.set_len(len)?;
@@ -211,7 +211,7 @@ fn a_peer_that_goes_away_is_an_error_that_says_how_much_was_sent() -> Result<()>
         let reader = thread::spawn(move || {
             let mut buf = vec![0; 1 << 20];
             peer.read_exact(&mut buf)?;
-            // What it has not read makes it reset the connection.
+            // Unread data makes it reset the connection.
             SockRef::from(&peer).set_linger(Some(Duration::ZERO))?;
             Result::Ok(())
         });
@@ -224,7 +224,7 @@ fn a_peer_that_goes_away_is_an_error_that_says_how_much_was_sent() -> Result<()>
         let sent = details(&error).sent();
         assert!(((1 << 20)..len).contains(&sent), "{sent}");
         assert!(error.to_string().contains(&sent.to_string()), "{error}");
-        // The next one finds it out at once.
+        // The next operation notices at once.
         let error = failure(stream.send_file(&file, ..).await);
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         Ok(())

@@ -1,5 +1,4 @@
-//! Servers: who is served, what becomes of those whose handlers or peers misbehave, and how a
-//! server ends.
+//! Servers: their clients, misbehaving handlers and peers, and the end of a server.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
@@ -31,8 +30,8 @@ fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
 
-/// Like [`run`], where hours pass at once. The kernel's loopback knows no time, so sent data is
-/// there.
+/// Like [`run`], but hours pass at once. The kernel's loopback takes no time, so sent data has
+/// arrived.
 fn run_in_virtual_time<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     Builder::new().virtual_time(true).run(oneloop::timeout(3600 * LIMIT, test))?
 }
@@ -67,7 +66,7 @@ fn addr_of(server: &Server) -> SocketAddr {
     server.local_addrs()[0]
 }
 
-/// A client in blocking mode: what it does is done at once.
+/// A client in blocking mode. Its operations take effect at once.
 fn connect(server: &Server) -> Result<net::TcpStream> {
     let client = net::TcpStream::connect(addr_of(server))?;
     client.set_read_timeout(Some(LIMIT))?;

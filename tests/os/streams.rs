@@ -1,5 +1,4 @@
-//! Streams: what a `StreamReader` reads, what a `StreamWriter` sends, and what becomes of a
-//! connection.
+//! Streams: reads of a `StreamReader`, writes of a `StreamWriter`, and the connection beneath.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 
@@ -47,8 +46,8 @@ async fn pair() -> Result<((StreamReader, StreamWriter), (StreamReader, StreamWr
     Ok((client.into_streams(), server.into_streams()))
 }
 
-/// Both ends of a connection with the standard library, in blocking mode: what they do is done at
-/// once.
+/// Both ends of a connection. One of them is the standard library's, in blocking mode, so its
+/// operations take effect at once.
 fn std_pair() -> Result<(net::TcpStream, net::TcpStream)> {
     let listener = net::TcpListener::bind(ANY_PORT)?;
     let peer = net::TcpStream::connect(listener.local_addr()?)?;
@@ -63,15 +62,15 @@ fn pair_with_std() -> Result<((StreamReader, StreamWriter), net::TcpStream)> {
     Ok((TcpStream::from_std(stream)?.into_streams(), peer))
 }
 
-/// What a scripted stream does in one read.
+/// The result of one read of a scripted stream.
 enum Act {
     Give(Vec<u8>),
-    /// Nothing is there yet, but soon.
+    /// No data yet, but soon.
     Wait,
     Fail(io::Error),
 }
 
-/// A stream that does what it is told, and then ends.
+/// A stream that follows its script, and then ends.
 struct Script(VecDeque<Act>);
 
 impl Script {
@@ -79,12 +78,12 @@ impl Script {
         Self(acts.into_iter().collect())
     }
 
-    /// Gives these pieces, one for each read.
+    /// Returns these pieces, one for each read.
     fn pieces(pieces: impl IntoIterator<Item: AsRef<[u8]>>) -> Self {
         Self::of(pieces.into_iter().map(|piece| Act::Give(piece.as_ref().to_vec())))
     }
 
-    /// Gives `data` byte by byte, and lets the reader wait for each.
+    /// Returns `data` byte by byte, and makes the reader wait for each.
     fn trickle(data: &[u8]) -> Self {
         Self::of(data.iter().flat_map(|&byte| [Act::Wait, Act::Give(vec![byte])]))
     }
@@ -115,11 +114,11 @@ impl AsyncRead for Script {
     }
 }
 
-/// What a sink takes and has taken; the test sees it through a sink of its own.
+/// The room of a sink, and its contents. The test sees it through a sink of its own.
 #[derive(Default)]
 struct Taken {
     data: Vec<u8>,
-    /// This many more bytes are taken.
+    /// It accepts this many more bytes.
     room: usize,
     /// The number of writes.
     writes: usize,
@@ -139,7 +138,7 @@ impl Sink {
         sink
     }
 
-    /// Takes this many more bytes.
+    /// Accepts this many more bytes.
     fn grow(&self, room: usize) {
         let waker = {
             let mut taken = self.0.borrow_mut();
@@ -194,7 +193,7 @@ async fn waits(future: &mut (impl Future + Unpin)) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }
 
-/// Lets all other tasks do what they can.
+/// Lets all other tasks run as far as they can.
 async fn settle() {
     for _ in 0..8 {
         oneloop::yield_now().await;

@@ -54,7 +54,7 @@ fn options_are_those_of_the_kernel_before_and_after_connecting() -> Result<()> {
         // Linux doubles them.
         assert!((10_000..=20_000).contains(&raw.send_buffer_size()?));
         assert!((20_000..=40_000).contains(&raw.recv_buffer_size()?));
-        // Blocking to close is no way to end a test.
+        // A close that blocks would hold up the test.
         stream.set_linger(None)?;
         Ok(())
     })
@@ -103,7 +103,7 @@ fn a_fraction_of_a_second_is_rounded_up_and_never_becomes_zero() -> Result<()> {
             let set = (socket.linger()?, stream.linger()?);
             assert_eq!(set, (Some(kept), Some(kept)), "{asked:?}");
         }
-        // Blocking to close is no way to end a test.
+        // A close that blocks would hold up the test.
         stream.set_linger(None)?;
 
         let short = Duration::from_millis(1);
@@ -203,7 +203,7 @@ fn ipv6_may_leave_ipv4_alone() -> Result<()> {
             let port = listener.local_addr()?.port();
             let v4 = TcpSocket::new_v4()?;
             failure(v4.only_v6());
-            // Somebody else may have this port there.
+            // Another program may have this port there.
             if v4.bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).is_ok() {
                 return Ok(());
             }

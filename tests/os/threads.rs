@@ -1,4 +1,4 @@
-//! Calls on other threads, and what comes from there.
+//! Calls on other threads, and mail from there.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -51,12 +51,13 @@ impl Waiting {
     }
 }
 
-/// Polls the call once, which so begins.
+/// Polls the call once, which begins it.
 async fn poll_once<F: Future + Unpin>(call: &mut F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *call).poll(cx))).await
 }
 
-/// A call that has begun, and ends once it is not awaited and the gate is open. Then it says so.
+/// A call that has begun, and ends once it is not awaited and the gate is open. Then it reports
+/// that.
 fn endless(waiting: Waiting) -> (impl FnOnce() + Send + 'static, Receiver<()>, Receiver<()>) {
     let ((said, told), (begun, has_begun)) = (channel(), channel());
     let call = move || {

@@ -23,14 +23,14 @@ fn run<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     oneloop::run(oneloop::timeout(LIMIT, test))?
 }
 
-/// A socket, and one of the standard library: what that one does is done at once.
+/// A socket of ours, and one of the standard library, whose operations take effect at once.
 async fn with_std() -> Result<(UdpSocket, net::UdpSocket)> {
     let peer = net::UdpSocket::bind(ANY_PORT)?;
     peer.set_read_timeout(Some(LIMIT))?;
     Ok((UdpSocket::bind(ANY_PORT).await?, peer))
 }
 
-/// Like `with_std`, and each is connected to the other.
+/// Like `with_std`, but the two are connected to each other.
 async fn connected_with_std() -> Result<(UdpSocket, net::UdpSocket)> {
     let (socket, peer) = with_std().await?;
     socket.connect(peer.local_addr()?).await?;

@@ -1,4 +1,4 @@
-//! Unix sockets: streams, listeners and their files, datagrams, and descriptors that travel.
+//! Unix sockets: streams, listeners and their files, datagrams, and the passing of descriptors.
 //!
 //! Each test runs under a time limit, so that a lost wake is a failure and not a hang.
 

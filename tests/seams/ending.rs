@@ -52,7 +52,7 @@ fn what_a_handler_has_written_arrives_although_the_loop_ends() -> Result<()> {
             client.read_to_end(&mut rest).map(|_| rest.len())
         }))
     });
-    // The thread reads while the loop ends, so it is there afterwards, or not.
+    // The thread reads while the loop ends, and may outlive the loop.
     assert_eq!(reading?.join().expect("no panic")?, MUCH - 1);
     Ok(())
 }
@@ -66,7 +66,7 @@ fn what_cannot_be_sent_any_more_is_reported_with_the_peers_address() -> Result<(
         let (reader, mut writer) = open_connection(addr).await?;
         let (peer, _) = listener.accept()?;
         writer.write(vec![b'x'; MUCH]);
-        // The rest of the writes is left to the loop.
+        // The loop sends the rest of the writes.
         drop((reader, writer));
         sleep(5 * MS).await;
         SockRef::from(&peer).set_linger(Some(Duration::ZERO))?;
@@ -173,7 +173,7 @@ fn what_a_writer_kept_in_the_loop_could_not_send_is_no_secret() -> Result<()> {
         let (_reader, mut writer) = open_connection(listener.local_addr()?).await?;
         let (mut peer, _) = listener.accept()?;
         writer.write(vec![b'x'; MUCH]);
-        // Where no task holds it, it is dropped when it is too late for cleanups.
+        // If no task holds it, it is dropped when it is too late for cleanups.
         let _key = LoopBound::new(writer);
         Ok(thread::spawn(move || {
             let mut all = Vec::new();
@@ -274,7 +274,7 @@ fn a_shutdown_that_is_given_up_leaves_the_calls_of_handlers_to_the_end() -> Resu
     })
 }
 
-/// What a web server does with a program: input from the client, output to the client.
+/// The work of a web server with a program: input from the client, output to the client.
 async fn run_program(reader: StreamReader, mut writer: StreamWriter) -> Result<()> {
     let mut child = Command::shell("read line; echo $line $line; exec cat");
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;

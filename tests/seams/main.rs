@@ -29,7 +29,7 @@ use oneloop::thread::to_thread;
 use oneloop::time::now;
 use oneloop::{Builder, Server, all_tasks, timeout, yield_now};
 
-/// Much more than any of it takes.
+/// Much longer than any test here takes.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Shorter than the waits that are cut off, and longer than a busy machine takes.
 const BOUND: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a process has, and should not keep.
+/// Resources of a process, which must not remain.
 #[derive(Debug, PartialEq)]
 struct Belongings {
     descriptors: usize,
@@ -71,13 +71,13 @@ impl Belongings {
     }
 }
 
-/// Runs `test` on a loop of its own, and asserts that nothing of it stays behind: no descriptor, no
-/// thread, no child, no file of the test's. Returns what was reported as unhandled.
+/// Runs `test` on a new loop, and asserts that nothing of it remains: no descriptor, no thread, no
+/// child, no file of the test's. Returns the unhandled reports.
 fn leaves_nothing_with<T>(
     builder: Builder,
     test: impl Future<Output = Result<T>>,
 ) -> Result<(T, Vec<String>)> {
-    // What a process makes once, with its first child and its first thread.
+    // Things that a process makes once, with its first child and its first thread.
     oneloop::run(async {
         to_thread(|| ()).await;
         Command::new("true").status().await.map(drop)
@@ -92,15 +92,15 @@ fn leaves_nothing_with<T>(
     Ok((output, reports.take()))
 }
 
-/// Like [`leaves_nothing_with`] the usual options; nothing may be reported.
+/// Like [`leaves_nothing_with`], with the usual options. Nothing may be reported.
 fn leaves_nothing<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     let (output, reports) = leaves_nothing_with(Builder::new(), test)?;
     assert!(reports.is_empty(), "{reports:?}");
     Ok(output)
 }
 
-/// A thread that has been joined, and one that ends without us, take the kernel a moment to leave
-/// the list.
+/// The kernel takes a moment to remove a thread from its list after it was joined or has ended by
+/// itself.
 fn settled(is_settled: impl Fn(&Belongings) -> bool) -> Belongings {
     let begin = now();
     loop {
@@ -130,7 +130,7 @@ fn example(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// What a script of the shell writes, if it succeeds.
+/// The output of a shell script, which must succeed.
 async fn said_by(script: &str) -> Result<String> {
     let output = Command::shell(script).output().await?;
     let complained = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,4 @@
-//! Peers that are not ours: netcat and socat as clients and as servers, and pipelines of the shell
-//! around them.
+//! Foreign peers: netcat and socat as clients and as servers, and shell pipelines around them.
 
 use std::cell::Cell;
 use std::io::{Error, Result};
@@ -17,7 +16,7 @@ use super::{
     ANY_PORT, alone, is_installed, leaves_nothing, leaves_nothing_with, port_of, said_by, until,
 };
 
-/// Says each line again in capitals, and how many they were when they have ended.
+/// Returns each line in capitals, and their number at the end.
 async fn shout(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()> {
     let mut count = 0;
     loop {
@@ -33,7 +32,7 @@ async fn shout(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()>
     Ok(())
 }
 
-/// The port at which a program says that it listens, in the first line of its errors with `before`.
+/// The port in the first line of a program's standard error, after `before`.
 async fn port_said(child: &mut Child, before: &str) -> Result<u16> {
     let mut errors = StreamReader::new(child.stderr.take().expect("it is piped"));
     loop {
@@ -187,7 +186,7 @@ fn socat_sends_datagrams() -> Result<()> {
         });
         let _: &oneloop::Task<Result<()>> = &answering;
         let mut socat = Command::new("socat");
-        // It waits so long for more answers when its input has ended.
+        // It waits this long for more answers when its input has ended.
         socat.args(["-t", "0.1", "-"]).arg(format!("UDP:127.0.0.1:{port}"));
         let mut socat = socat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         socat.stdin.as_ref().expect("it is piped").write_all(b"hello\n").await?;

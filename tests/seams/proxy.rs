@@ -1,4 +1,4 @@
-//! The example `tcp_proxy` as a process, between peers that half-close, reset, and are not there.
+//! The example `tcp_proxy` as a process, between peers that half-close, reset, and do not exist.
 
 use std::io::{BufRead, BufReader, Read as _, Result, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -33,7 +33,7 @@ impl Proxy {
         Ok(Self { process, addr, stdout, stderr })
     }
 
-    /// A client of the proxy, and its address as the proxy names it.
+    /// A client of the proxy, and its address in the proxy's output.
     fn connect(&self) -> Result<(TcpStream, String)> {
         let client = TcpStream::connect(&self.addr)?;
         client.set_read_timeout(Some(LIMIT))?;
@@ -99,10 +99,10 @@ fn the_proxy_says_who_had_bad_luck_and_serves_the_next() -> Result<()> {
     drop(client);
     let said = line_of(&mut proxy.stderr)?;
     assert!(said.starts_with(&format!("{addr}: ")) && said.contains("reset"), "{said}");
-    // The other side is told as well.
+    // The other side is notified too.
     let end = server.read(&mut [0; 1]);
     assert!(end.as_ref().is_ok_and(|len| *len == 0) || end.is_err(), "{end:?}");
-    // The target is not there any more.
+    // The target is gone.
     let place = target.local_addr()?;
     drop(target);
     let (mut client, addr) = proxy.connect()?;

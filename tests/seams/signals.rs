@@ -1,5 +1,5 @@
-//! Ctrl-C while workers, and a single loop, have servers with children and threads under way. In
-//! processes of their own.
+//! Ctrl-C while workers, or a single loop, run servers with children and threads. Each test is a
+//! separate process.
 
 use std::env;
 use std::fs::File;
@@ -23,7 +23,7 @@ use super::{BOUND, Belongings, alone, settled};
 
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, which can have few
+/// Runs `test`, the body of the test called `name`, in a separate process, which can have few
 /// descriptors.
 fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     if env::var_os(IN_CHILD).is_some() {
@@ -40,7 +40,7 @@ fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// A program that goes on until it is asked to end, and that has begun. It does not outlive this
+/// A program that runs until it is asked to end, and that has begun. It does not outlive this
 /// process.
 async fn program() -> Result<Child> {
     let script = "trap 'exit 0' TERM; echo begun; while kill -0 $PPID; do sleep 0.01; done";
@@ -65,7 +65,7 @@ fn press_when_ready(count: usize) -> thread::JoinHandle<()> {
     })
 }
 
-/// A server with one client, whose handler has a program, a thread and a cleanup; it would never
+/// A server with one client, whose handler has a program, a thread and a cleanup. It would never
 /// end.
 async fn serve() -> Result<()> {
     let handler = async |mut reader: StreamReader, mut writer: StreamWriter| {
@@ -92,7 +92,7 @@ fn ctrl_c_ends_workers_with_their_children() -> Result<()> {
         let pressing = press_when_ready(2);
         let begin = now();
         let ends = workers(2).grace(Duration::ZERO).run(async |_worker| serve().await);
-        // Whether the workers themselves count as interrupted is the concern of others.
+        // Other tests check whether the workers themselves count as interrupted.
         drop(ends);
         pressing.join().expect("no panic");
         assert!(begin.elapsed() < BOUND);

@@ -1,4 +1,4 @@
-//! The default action of a signal, which it has without a listener.
+//! The default action of a signal that has no listener.
 
 use std::io::Result;
 
@@ -19,7 +19,7 @@ fn with_the_last_listener_the_default_action_comes_back() {
                 drop(first);
                 raise(Signal::SIGUSR1)?;
                 second.recv().await?;
-                // Taken back, and listened for again.
+                // The listener is dropped, and another one is made.
                 drop(second);
                 let mut third = signal(USR1)?;
                 raise(Signal::SIGUSR1)?;

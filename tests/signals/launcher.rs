@@ -1,4 +1,4 @@
-//! What the program that starts ours has done to signals before.
+//! Changes to signals by the program that started this one.
 
 use std::env;
 use std::future::pending;
@@ -49,7 +49,7 @@ fn a_child_is_waited_for_where_its_signal_is_blocked() {
             assert!(is_blocked(Signal::SIGCHLD));
             assert!(in_time(Command::new("true").status()).await?.success());
             assert_eq!(in_time(Command::new("echo").arg("x").output()).await?.stdout, b"x\n");
-            // Other code may do the same thing later.
+            // Other code may do the same later.
             let child = Command::shell("sleep 0.02").spawn()?;
             SigSet::from(Signal::SIGCHLD).thread_block()?;
             assert!(in_time(child.wait()).await?.success());
@@ -68,7 +68,7 @@ fn a_signal_that_was_blocked_is_heard() {
             let mut listener = signal(SignalKind::SIGUSR1)?;
             send(Signal::SIGUSR1)?;
             in_time(listener.recv()).await?;
-            // It comes before anybody listens, and waits until then.
+            // The signal comes before any listener, and remains pending until then.
             send(Signal::SIGTERM)?;
             assert_eq!(in_time(shutdown()).await?, SignalKind::SIGTERM);
             send(Signal::SIGINT)?;

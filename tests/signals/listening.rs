@@ -1,4 +1,4 @@
-//! Listeners: who hears what.
+//! Listeners: which ones hear which signals.
 
 use std::io::{ErrorKind, Result};
 use std::process::Command;
@@ -37,7 +37,7 @@ fn all_listeners_hear_each_signal() -> Result<()> {
             sent?;
             assert_eq!((heard.0?, heard.1?), (USR1, USR1));
         }
-        // Also one who did not wait.
+        // A listener that was not waiting hears it too.
         raise(Signal::SIGUSR1)?;
         first.recv().await?;
         second.recv().await?;
@@ -64,7 +64,7 @@ fn a_signal_between_two_waits_is_not_lost() -> Result<()> {
 fn signals_are_coalesced_until_the_listener_looks() -> Result<()> {
     run_alone(async {
         let mut listener = signal(USR1)?;
-        // More than fit into the pipe.
+        // More than the pipe holds.
         for _ in 0..10_000 {
             raise(Signal::SIGUSR1)?;
         }
@@ -103,7 +103,7 @@ fn a_new_listener_takes_nothing_from_those_who_wait() -> Result<()> {
         let waits = create_task(async move { first.recv().await });
         sleep(Duration::from_millis(1)).await;
         raise(Signal::SIGUSR1)?;
-        // Before the loop has looked at the pipe: it looks into it, and finds the signal there.
+        // The loop has not looked at the pipe yet. It looks now, and finds the signal.
         let mut second = signal(USR1)?;
         assert!(is_waiting(&mut second));
         waits.await??;
@@ -144,7 +144,7 @@ fn a_listener_may_be_dropped_on_another_thread() -> Result<()> {
         send(Signal::SIGUSR1)?;
         stays.recv().await?;
         thread::spawn(move || drop(stays)).join().unwrap();
-        // And another pipe serves.
+        // Another pipe takes its place.
         let mut other = signal(USR1)?;
         send(Signal::SIGUSR1)?;
         other.recv().await?;
@@ -373,12 +373,12 @@ fn a_signal_between_two_runs_is_there_in_the_second() -> Result<()> {
 
 #[test]
 fn other_users_of_the_signal_keep_working() -> Result<()> {
-    // No other test listens for it.
+    // No other test listens for this signal.
     let alarm = SignalKind::SIGALRM;
     run_alone(async {
         let (before, after) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let kept = Arc::clone(&before);
-        // SAFETY: it does nothing but to count.
+        // SAFETY: the handler only counts.
         let theirs = unsafe {
             low_level::register(alarm.as_raw(), move || {
                 kept.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,8 @@
-//! Signals, as they come: to this process or, where they may end it, to one that is started for it.
+//! Real signals, sent to this process or, if they may end it, to a process that is started for
+//! them.
 //!
-//! A binary of its own, since signals come to the whole process; and one test at a time, for the
-//! same reason.
+//! This is a separate binary, because signals reach the whole process, and it runs one test at a
+//! time for the same reason.
 #![cfg(all(feature = "process", feature = "workers"))]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is a test, and its helpers")]
 #![expect(
@@ -40,14 +41,14 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a test, in which no other one sends signals.
+/// Runs a test while no other test sends signals.
 fn run_alone<T>(test: impl Future<Output = Result<T>>) -> Result<T> {
     let _alone = alone();
     run(async { timeout(PATIENCE, test).await? })
 }
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, in which signals do
-/// what they do by default. Says how that ended, for the first of the two.
+/// Runs `test`, the body of the test called `name`, in a separate process, in which signals have
+/// their default effect. Returns how the process ended, in the parent only.
 fn in_child(name: &str, test: impl FnOnce() -> Result<()>) -> Option<ExitStatus> {
     if env::var_os(IN_CHILD).is_some() {
         // A shell that starts the tests in the background makes them ignore Ctrl-C.
@@ -78,14 +79,14 @@ fn ends_by(signal: Signal, name: &str, test: impl FnOnce() -> Result<()>) {
     }
 }
 
-/// Like `in_child`, for a test that ends well.
+/// Like `in_child`, for a test that succeeds.
 fn ends_well(name: &str, test: impl FnOnce() -> Result<()>) {
     if let Some(status) = in_child(name, test) {
         assert!(status.success(), "{status}");
     }
 }
 
-/// To the process, from outside, so to say: any thread may be the one that handles it.
+/// Sent to the process, as if from outside: any thread may handle it.
 fn send(signal: Signal) -> Result<()> {
     Ok(kill(getpid(), signal)?)
 }

@@ -23,7 +23,7 @@ use crate::{PATIENCE, alone, ends_by, send};
 /// Less than a cleanup takes, and may take.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
-/// What happened, line by line.
+/// The events, line by line.
 #[derive(Clone, Default)]
 struct Log(Rc<RefCell<Vec<String>>>);
 
@@ -36,7 +36,7 @@ impl Log {
         self.0.take()
     }
 
-    /// A loop that notes what it reports.
+    /// A loop that records its reports.
     fn builder(&self) -> Builder {
         let log = self.clone();
         Builder::new().cleanup_timeout(PATIENCE).on_unhandled(move |unhandled| {
@@ -45,7 +45,7 @@ impl Log {
         })
     }
 
-    /// A cleanup that takes so long, and begins with some presses.
+    /// A cleanup that takes this long, and begins with some presses.
     fn cleanup(&self, presses: u32, takes: Duration) -> Cleanup<()> {
         let log = self.clone();
         with_cleanup((), async move |()| {
@@ -61,7 +61,7 @@ impl Log {
     }
 }
 
-/// Says when it is dropped, and as which task.
+/// Records its drop, and the task in which it happens.
 struct Dropped(Log);
 
 impl Drop for Dropped {
@@ -71,7 +71,7 @@ impl Drop for Dropped {
     }
 }
 
-/// As a person does it: whichever thread handles it.
+/// Like a person at the keyboard: any thread may handle the signal.
 fn press_from_elsewhere() {
     send(Signal::SIGINT).expect("it can be sent");
 }
@@ -135,7 +135,7 @@ fn an_output_that_comes_with_the_press_wins() {
     assert_eq!(output, Ok("woken"));
 }
 
-/// All that is reported of `main`, which is interrupted.
+/// The reports about `main`, which is interrupted.
 fn reports(main: impl Future<Output = ()>) -> Vec<String> {
     let log = Log::default();
     let seen = log.clone();
@@ -324,7 +324,8 @@ fn the_second_press_cuts_calls_on_other_threads_off() {
     let result = builder.run_until_ctrl_c(async {
         let call = to_thread(move || {
             press_from_elsewhere();
-            // Of the end of the loop, which waits for this call. It has seen the first one.
+            // The end of the loop cancels this call, and waits for it. By then it has seen the
+            // first press.
             while !is_cancelled() {
                 thread::yield_now();
             }
@@ -380,7 +381,7 @@ fn other_tasks_of_a_runtime_wait_for_its_next_run() -> Result<()> {
         assert!(result.is_err());
         assert_eq!(log.lines(), ["cleaning", "reported of main"]);
     }
-    // Nor has main less time for its cleanups than before.
+    // Main has as much time for its cleanups as before.
     let output = runtime.run_until_ctrl_c(async {
         let _guard = log.cleanup(0, Duration::from_millis(1));
         task.await.unwrap();

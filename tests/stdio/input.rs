@@ -1,4 +1,4 @@
-//! Standard input, whatever it is.
+//! Standard input, of every kind.
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -14,7 +14,7 @@ use nix::pty::openpty;
 
 use crate::program::{Program, command, run, shell};
 
-/// A file that has gone by the time it is read.
+/// A file that is removed before it is read.
 fn file_with(content: &[u8]) -> Result<File> {
     let thread = thread::current().id();
     let path = env::temp_dir().join(format!("oneloop-stdin-{}-{thread:?}", process::id()));
@@ -113,7 +113,7 @@ fn what_has_nothing_to_read_is_at_its_end() -> Result<()> {
 
 #[test]
 fn the_far_end_of_a_pipe_is_not_read_from() -> Result<()> {
-    // Standard input is where the output of `echo` goes, not where it comes from.
+    // Standard input is the end to which `echo` writes, not the one to read from.
     let line = r#"{ echo mine >&3; "$0" "$@" 0>&3 >/dev/null; } 3>&1 | cat >/dev/null"#;
     assert_eq!(run(&mut shell(line, "read"))?, "0 bytes, sum 0\n");
     Ok(())
@@ -193,7 +193,7 @@ fn a_second_loop_goes_on_where_the_first_has_stopped() -> Result<()> {
 fn reads_that_are_given_up_lose_nothing() -> Result<()> {
     let (near, far) = UnixStream::pair()?;
     let terminal = openpty(None, None)?;
-    // A pipe, a socket, and something that a thread reads.
+    // A pipe, a socket, and an input that a thread reads.
     let inputs: [(Stdio, Option<File>); 3] = [
         (Stdio::piped(), None),
         (OwnedFd::from(far).into(), Some(File::from(OwnedFd::from(near)))),

@@ -1,5 +1,5 @@
-//! Standard input, output and error, of a process of its own for each test: this program, started
-//! again in a role.
+//! Standard input, output and error. Each test starts this program again in a role, as a separate
+//! process.
 
 mod input;
 mod output;

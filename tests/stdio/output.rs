@@ -1,4 +1,4 @@
-//! Standard output and error, whatever they are.
+//! Standard output and error, of every kind.
 
 use std::env;
 use std::fs::{self, File};
@@ -31,7 +31,7 @@ impl Drop for TempFile {
     }
 }
 
-/// Runs it with a pipe as its output; what it writes, and what it says.
+/// Runs it with a pipe as its output. Returns its output and its report.
 fn run_with_pipe(command: &mut Command) -> Result<(String, String)> {
     let mut program = Program::start(command.stdout(Stdio::piped()))?;
     let mut stdout = program.process.stdout.take().expect("it is piped");
@@ -80,7 +80,7 @@ fn lines_to_a_file_wait_for_no_thread() -> Result<()> {
     let (written, said) = run_with_file(&mut command("write lines"))?;
     let expected: Vec<_> = (0..1000).map(|n| format!("line {n}\n")).collect();
     assert!(written.contains(&expected.concat()), "{written}");
-    // Each would be one at least: how often the program had to wait.
+    // The program's voluntary switches. Each wait would be at least one.
     let waits: u32 = said.trim().parse().expect("a number");
     assert!(waits < 500, "{waits}");
     let (_, said) = run_with_null(&mut command("write lines"))?;
@@ -118,7 +118,7 @@ fn a_slow_reader_gets_all_and_the_pipe_keeps_its_mode() -> Result<()> {
         }
         written += count(&String::from_utf8_lossy(&buf[..len]));
         if written < MUCH / 2 {
-            // It is waiting for room.
+            // It waits for room.
             assert_eq!(program.flags(1)? & libc::O_NONBLOCK, 0);
         }
     }

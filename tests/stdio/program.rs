@@ -1,22 +1,21 @@
-//! The program that is tested: this one, in another process.
+//! The tested program: this one, in another process.
 
 use std::env;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Result};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-/// The variable that says which role the process has.
+/// The variable that names the role of the process.
 pub(crate) const ROLE: &str = "ONELOOP_TEST_ROLE";
 
-/// This program in a role, which says on standard error what it has found. All three descriptors
-/// are still to be chosen.
+/// This program in a role. It reports on standard error. All three descriptors remain to be chosen.
 pub(crate) fn command(role: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("a test knows where it is"));
     as_role(&mut command, role);
     command
 }
 
-/// The same, by a line of the shell in which `"$0" "$@"` is the program.
+/// The same, started by a line of the shell in which `"$0" "$@"` is the program.
 pub(crate) fn shell(line: &str, role: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line]).arg(env::current_exe().expect("a test knows where it is"));
@@ -38,20 +37,20 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut process = command.spawn()?;
-        // Let no other process keep the descriptors of this one open.
+        // Closes the command, so that no other process keeps the descriptors of this one open.
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let stderr = process.stderr.take().expect("it is piped");
         Ok(Self { process, said: BufReader::new(stderr) })
     }
 
-    /// The next line that it says.
+    /// The next line of its report.
     pub(crate) fn says(&mut self) -> Result<String> {
         let mut line = String::new();
         self.said.read_line(&mut line)?;
         Ok(line.trim_end_matches('\n').to_owned())
     }
 
-    /// What it still says until its end, which is a good one.
+    /// The rest of its report. The program must succeed.
     pub(crate) fn finish(mut self) -> Result<String> {
         drop(self.process.stdin.take());
         let mut rest = String::new();
@@ -61,7 +60,7 @@ impl Program {
         Ok(rest)
     }
 
-    /// The flags of one of its descriptors, as the kernel has them.
+    /// The flags of one of its descriptors, according to the kernel.
     pub(crate) fn flags(&self, fd: u32) -> Result<i32> {
         let mut info = String::new();
         let path = format!("/proc/{}/fdinfo/{fd}", self.process.id());
@@ -80,7 +79,7 @@ impl Drop for Program {
     }
 }
 
-/// Runs it to its end; what it says.
+/// Runs it to its end. Returns its report.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     Program::start(command)?.finish()
 }

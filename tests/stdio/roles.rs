@@ -1,5 +1,5 @@
-//! What the program does in its roles. It says what it finds by `eprintln!`, since standard output
-//! has a line of the test harness on it.
+//! The roles of the program. It reports with `eprintln!`, because the test harness writes a line to
+//! standard output.
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "that is how it tells")]
 #![expect(clippy::exit, reason = "it is a process of its own, whose end is a part of its role")]
@@ -60,7 +60,7 @@ fn play() {
     if let Err(error) = played {
         eprintln!("{:?}: {error}", error.kind());
     }
-    // The test harness has nothing to add, and might not be able to.
+    // The test harness would add nothing, and might not be able to.
     process::exit(0);
 }
 
@@ -68,7 +68,7 @@ fn count(folder: &str) -> usize {
     fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// Reads all, and says whether threads and descriptors were left.
+/// Reads everything, and reports whether threads and descriptors remain.
 fn read() -> Result<()> {
     let before = (count("/proc/self/task"), count("/proc/self/fd"));
     let len = oneloop::run(async {
@@ -115,7 +115,7 @@ fn stream_lines() -> Result<()> {
     })
 }
 
-/// A line by one handle, a piece by another, the rest by a third.
+/// One handle reads a line, another a piece, and a third the rest.
 fn read_with_many_handles() -> Result<()> {
     oneloop::run(async {
         let (mut line, mut piece, mut rest) = (String::new(), [0; 3], Vec::new());
@@ -198,7 +198,7 @@ fn read_through_the_trait() -> Result<()> {
 
 fn read_without_descriptors() -> Result<()> {
     oneloop::run(async {
-        // The reactor is there already.
+        // The reactor exists already.
         oneloop::sleep(MS).await;
         let mut hoard = Vec::new();
         while let Ok(file) = File::open("/dev/null") {
@@ -247,8 +247,7 @@ fn print_and_write() -> Result<()> {
 /// The reader counts the bytes.
 const MUCH: usize = 1 << 20;
 
-/// Writes a thousand lines, and says how often this thread gave the processor up of its own accord
-/// meanwhile.
+/// Writes a thousand lines, and reports how often this thread gave the processor up voluntarily.
 fn write_lines() -> Result<()> {
     let waits = || -> Result<u32> {
         let status = fs::read_to_string("/proc/thread-self/status")?;
@@ -275,8 +274,8 @@ fn write_much() -> Result<()> {
     Ok(())
 }
 
-/// Writes to a file through the trait, without waiting for it; and says how far the file has come
-/// when the loop has ended.
+/// Writes to a file through the trait, without waiting for it, and reports the length of the file
+/// once the loop has ended.
 fn write_and_leave() -> Result<()> {
     oneloop::run(async {
         let mut stdout = stdout();
@@ -302,7 +301,7 @@ fn write_to_nobody() -> Result<()> {
     })
 }
 
-/// The device that always is full becomes standard output only here, since the harness would not
+/// The device that is always full becomes standard output only here, because the harness would not
 /// start with it.
 fn write_to_a_full_disk() -> Result<()> {
     dup2_stdout(OpenOptions::new().write(true).open("/dev/full")?)?;
@@ -316,7 +315,7 @@ fn write_to_a_full_disk() -> Result<()> {
         let flush = stdout.flush().await;
         eprintln!("{:?}", flush.err().map(|error| error.kind()));
         stdout.flush().await?;
-        // And of this one the end of the loop.
+        // The end of the loop reports the error of this one.
         assert_eq!(AsyncWriteExt::write(&mut stdout, &much).await?, much.len());
         Ok(())
     })
@@ -371,7 +370,7 @@ fn read_under_virtual_time() -> Result<()> {
     })
 }
 
-/// The reader begins when the writer has said so.
+/// The reader begins when the writer has reported.
 fn write_under_virtual_time() -> Result<()> {
     Builder::new().virtual_time(true).run(async {
         let (mut stdout, much) = (stdout(), vec![b'x'; MUCH]);
@@ -394,7 +393,7 @@ fn write_without_a_loop() -> Result<()> {
     poll_once(AsyncWriteExt::write_all(&mut stdout, b"x"))
 }
 
-/// What does not have to wait.
+/// Operations that do not have to wait.
 fn poll_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

@@ -1,4 +1,4 @@
-//! Terminals: a pseudo terminal of ours, and one that Python types on.
+//! Terminals: a pseudo terminal of ours, and one on which Python types.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Result, Write as _};
@@ -37,7 +37,7 @@ fn a_conversation_on_a_terminal_that_is_left_as_it_was() -> Result<()> {
     assert!(!is_nonblocking(&shells), "the terminal is shared");
     person.write_all(b"ada\n")?;
     wait_for(&mut person, "hello ada")?;
-    // The end of the input, as it is typed.
+    // The end of the input, as a person types it.
     person.write_all(b"\x04")?;
     wait_for(&mut person, "bye")?;
     program.finish()?;
@@ -46,7 +46,7 @@ fn a_conversation_on_a_terminal_that_is_left_as_it_was() -> Result<()> {
     Ok(())
 }
 
-/// The end that cannot be opened anew, so that a thread waits for it, and the other end.
+/// The end that cannot be reopened, so that a thread waits for it, and the other end.
 fn blocking_end() -> Result<(OwnedFd, File)> {
     let terminal = openpty(None, None)?;
     let mut settings = tcgetattr(&terminal.slave)?;
@@ -75,7 +75,7 @@ fn virtual_time_stands_still_while_a_thread_writes() -> Result<()> {
     assert_eq!(program.says()?, "writing");
     let reader = thread::spawn(move || {
         let mut buf = vec![0; 65536];
-        // The harness writes on its output too, so it is not the number of bytes that matters.
+        // The harness writes to its output too, so the number of bytes does not matter.
         while other.read(&mut buf).is_ok_and(|len| len > 0) {}
     });
     assert_eq!(program.says()?, "Some(())");
@@ -85,7 +85,7 @@ fn virtual_time_stands_still_while_a_thread_writes() -> Result<()> {
     Ok(())
 }
 
-/// Types on a terminal that controls the program, as a shell's does.
+/// Types on the controlling terminal of the program, like a person at a shell.
 const PYTHON: &str = r#"
 import os, pty, sys
 pid, screen = pty.fork()

@@ -1,4 +1,4 @@
-//! What runs where, with which options, and what it leaves behind.
+//! The place and the options of each worker, and that nothing remains.
 
 use std::cell::Cell;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::{ANY_PORT, LONG, MS, alone, cleanup, in_child, message};
 fn outputs_come_in_the_order_of_the_workers() -> io::Result<()> {
     let _alone = alone();
     let outputs = workers(3).run(async |worker| {
-        // The last is ready first.
+        // The last one is ready first.
         sleep(MS * u32::try_from(3 - worker.index()).unwrap()).await;
         (worker.index(), worker.count())
     })?;
@@ -164,7 +164,7 @@ fn no_thread_and_no_descriptor_stays_behind() {
         }
         assert_eq!(count("fd"), descriptors);
         let start = time::now();
-        // One that has been joined may still be on its way out.
+        // A thread that has been joined may still be exiting.
         while count("task") > threads {
             assert!(time::now() - start < LONG, "{} threads more", count("task") - threads);
             thread::yield_now();

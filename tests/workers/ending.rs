@@ -118,7 +118,7 @@ fn the_second_signal_ends_at_once_what_waits() {
         })
     });
     let result = options.run(async |worker| {
-        // In its cleanup, in its grace, and in that of another task.
+        // In its cleanup, in its grace period, and in the cleanup of another task.
         match worker.index() {
             0 => {
                 let _guard = cleanup(&DONE, LONG);
@@ -132,7 +132,7 @@ fn the_second_signal_ends_at_once_what_waits() {
                 send(Signal::SIGINT);
                 let _guard = cleanup(&DONE, LONG);
                 worker.stopping().await;
-                // So that it is not the same signal still.
+                // Otherwise the two would count as one signal.
                 sleep(MS * 20).await;
                 send(Signal::SIGTERM);
                 pending::<()>().await;

@@ -20,7 +20,7 @@ fn example() -> Command {
     Command::new(path)
 }
 
-/// Killed when dropped, where the test has failed.
+/// Killed when dropped, which happens if the test has failed.
 struct Server(Child);
 
 impl Drop for Server {
@@ -49,7 +49,7 @@ fn it_serves_many_and_ends_when_the_last_has_gone() -> io::Result<()> {
     stdout.read_line(&mut line)?;
     let addr = line.trim_end().strip_prefix("listening at ").unwrap();
     let mut clients = Vec::new();
-    // Enough that each worker has one, except by a rare chance.
+    // Enough that each worker gets one, except by a rare chance.
     for _ in 0..20 {
         let client = TcpStream::connect(addr)?;
         client.set_read_timeout(Some(Duration::from_secs(60)))?;

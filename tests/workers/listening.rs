@@ -1,4 +1,4 @@
-//! The ports that workers share, and what they send each other.
+//! The ports that workers share, and the work that they send each other.
 
 use std::io::{self, ErrorKind};
 use std::net;
@@ -50,7 +50,7 @@ fn connections_come_to_all_workers() -> io::Result<()> {
             let all = worker.clone();
             thread::spawn(move || {
                 let mut answers = [0; 2];
-                // The kernel draws lots.
+                // The kernel chooses at random.
                 while answers.iter().any(|count| *count < EACH) {
                     answers[ask(addr).unwrap().parse::<usize>().unwrap()] += 1;
                 }
@@ -105,7 +105,7 @@ fn a_connection_may_move_to_another_worker() -> io::Result<()> {
         let client = to_thread(move || ask(addr));
         let serve = async {
             let (stream, _addr) = listener.accept().await?;
-            // What has been read here stays here; the rest is read there.
+            // Data that has been read here stays here, and the rest is read there.
             stream.write_all(b"from 0, then ").await?;
             let stream = stream.into_std()?;
             let there = async move || {

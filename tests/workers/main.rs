@@ -1,8 +1,8 @@
-//! Workers: loops on several threads, the ports that they share, and how they end: by themselves,
-//! by each other, by signals.
+//! Workers: loops on several threads, the ports that they share, and their ends: by themselves, by
+//! each other, by signals.
 //!
-//! A binary of its own, since signals come to the whole process; and one test at a time, for the
-//! same reason.
+//! This is a separate binary, because signals reach the whole process, and it runs one test at a
+//! time for the same reason.
 #![cfg(feature = "workers")]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is a test, and its helpers")]
 #![expect(
@@ -31,7 +31,7 @@ use oneloop::{Cleanup, sleep, with_cleanup};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(10);
-/// Less than the grace, and than a cleanup may take; more than what a busy machine takes.
+/// Shorter than the grace period and than a cleanup may take; longer than a busy machine takes.
 const AT_ONCE: Duration = Duration::from_secs(4);
 const ANY_PORT: &str = "127.0.0.1:0";
 const IN_CHILD: &str = "ONELOOP_TEST_IN_CHILD";
@@ -41,8 +41,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `test`, the body of the test called `name`, in a process of its own, and says how that
-/// ended; not in that process.
+/// Runs `test`, the body of the test called `name`, in a separate process. Returns how the process
+/// ended, in the parent only.
 fn in_child(name: &str, test: impl FnOnce()) -> Option<ExitStatus> {
     if env::var_os(IN_CHILD).is_some() {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -52,7 +52,7 @@ fn in_child(name: &str, test: impl FnOnce()) -> Option<ExitStatus> {
         test();
         return None;
     }
-    // Until it is another program, the child has what others here have closed.
+    // Until the child executes its program, it has descriptors that others here have closed.
     let _alone = alone();
     let child = Command::new(env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
@@ -72,7 +72,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     payload.downcast_ref::<String>().map_or("no text", String::as_str)
 }
 
-/// Counts when it has been done.
+/// Counts when it is done.
 fn cleanup(done: &'static AtomicUsize, takes: Duration) -> Cleanup<()> {
     with_cleanup((), async move |()| {
         sleep(takes).await;
@@ -80,7 +80,7 @@ fn cleanup(done: &'static AtomicUsize, takes: Duration) -> Cleanup<()> {
     })
 }
 
-/// What a client that connects there is told.
+/// The greeting for a client that connects there.
 fn ask(addr: SocketAddr) -> io::Result<String> {
     let mut client = net::TcpStream::connect(addr)?;
     client.set_read_timeout(Some(LONG))?;

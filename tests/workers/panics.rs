@@ -122,8 +122,8 @@ fn a_worker_that_shares_a_port_finds_it_again_after_a_restart() -> io::Result<()
 #[test]
 fn a_worker_that_waits_to_start_again_stops_with_the_others() {
     let _alone = alone();
-    // The stop comes in its pause of 20 ms; where this machine is slow, it may come in its next
-    // run, which then is its last.
+    // The stop comes in its pause of 20 ms. On a slow machine it may come in its next run, which is
+    // its last then.
     for _ in 0..100 {
         let runs = AtomicUsize::new(0);
         let run = || {

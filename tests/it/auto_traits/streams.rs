@@ -1,4 +1,4 @@
-//! Streams, and what copies them.
+//! Streams, and functions that copy them.
 
 use std::io;
 

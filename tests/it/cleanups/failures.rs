@@ -1,4 +1,5 @@
-//! What a cleanup fails with: one reader sees it, the code that awaits the task or else the hook.
+//! Failures of cleanups: each reaches the code that awaits the task or, without such code, the
+//! hook.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -33,7 +34,7 @@ async fn unclean(error: &'static str) {
     pending::<()>().await;
 }
 
-/// A task like that, which has begun and was cancelled.
+/// Such a task, which has begun and was cancelled.
 async fn cancelled(error: &'static str) -> Task<()> {
     let task = create_task(unclean(error)).named("unclean");
     yield_now().await;
@@ -124,7 +125,7 @@ fn an_io_error_of_a_cleanup_is_kept_and_join_errors_stay_sendable() {
 fn a_failure_that_the_handle_takes_away_unseen_is_reported_once() {
     let (log, builder) = reporting();
     builder.run(async {
-        // The handle goes after the end, before it, and before the cleanup has begun.
+        // The handle is dropped after the end, before it, and before the cleanup has begun.
         let ended = cancelled("after").await;
         sleep(2 * SECOND).await;
         drop(ended);
@@ -232,7 +233,8 @@ fn a_group_that_goes_early_reports_the_failures_that_it_has_not_given_back() {
     for seconds in [1, 3] {
         let (log, builder) = reporting();
         builder.run(async {
-            // The child has failed, and cleans, or has cleaned, while a sibling still cleans.
+            // The child has failed, and is cleaning up or has done so, while a sibling still cleans
+            // up.
             let group = task_group(async |group| -> Result<(), &str> {
                 group.create_task(async {
                     let _guard = with_cleanup((), async |()| {
@@ -304,7 +306,7 @@ fn failures_that_are_left_when_the_loop_ends_are_reported() {
     assert_eq!(reported(&log), ["at the end"]);
 }
 
-/// An error that panics when it is asked for anything.
+/// An error whose methods panic.
 struct Hostile;
 
 impl fmt::Debug for Hostile {
@@ -350,7 +352,7 @@ fn an_error_that_panics_when_it_is_displayed_stops_neither_the_awaiter_nor_the_r
     assert_eq!((report.kind(), report.message()), (UnhandledKind::TaskPanicked, "debug"));
 }
 
-/// An error whose `source` panics, but only when it is asked again.
+/// An error whose `source` panics, but only from the second call on.
 #[derive(Debug)]
 struct Fickle(Cell<u32>);
 
@@ -383,7 +385,7 @@ fn tasks_of_cleanups_at_the_end_of_the_loop_that_fail_are_reported() {
     let mut left = None;
     builder.run(async {
         let cleanup = async |()| {
-            // One is detached, one fails the cleanup, and one fails by its own cleanup.
+            // One is detached, one fails the cleanup, and one fails in its own cleanup.
             create_task(async { Err::<(), _>("detached") }).detach();
             let error = cancelled("not closed").await.await.unwrap_err();
             assert_eq!(messages(error.cleanup_errors()), ["not closed"]);

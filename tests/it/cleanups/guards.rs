@@ -1,4 +1,4 @@
-//! Guards: each way to drop one, who waits for the cleanup, and in what order cleanups run.
+//! Guards: every way to drop one, the code that waits for the cleanup, and the order of cleanups.
 
 use std::cell::Cell;
 use std::future::{pending, ready};

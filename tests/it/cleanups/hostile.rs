@@ -1,4 +1,4 @@
-//! Cleanups in bad company: busy, endless, nested, and at the end of everything.
+//! Hostile cleanups: busy, endless, nested, and at the very end.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -139,7 +139,7 @@ fn without_a_limit_a_cleanup_takes_its_time() {
     assert_eq!(unhandled.take(), [""; 0]);
 }
 
-/// Uses what a program may use in a cleanup.
+/// Uses everything that a program may use in a cleanup.
 async fn use_everything(log: Log) {
     let total = Cell::new(0);
     task_group(async |group| {
@@ -289,8 +289,7 @@ fn guards_that_are_dropped_while_the_loop_closes_are_cleaned_or_reported() {
                 log.add(name);
             })
         };
-        // In the output of a task that has ended, of which the handle is leaked; in a task; and in
-        // a call.
+        // In the output of an ended task whose handle is leaked, in a task, and in a call.
         let ended = create_task({
             let guard = guard("never: it goes with the loop");
             async move { guard }
@@ -426,7 +425,7 @@ fn cleanups_at_the_end_of_the_loop_may_use_tasks_and_calls() {
             let inner = log.clone();
             oneloop::call_soon(move || inner.add("called soon"));
             let inner = log.clone();
-            // It is cancelled when no cleanup is left, and has a cleanup itself.
+            // It is cancelled when no cleanup remains, and has a cleanup itself.
             create_task(async move {
                 let _guard = with_cleanup(inner, async |log| {
                     sleep(SECOND).await;

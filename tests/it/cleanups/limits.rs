@@ -1,4 +1,4 @@
-//! The bounds of cleanups: of time, of the loop and of its thread; and what they report.
+//! The limits of cleanups, in time and at the ends of the loop and its thread, and their reports.
 
 use std::future::{Future, pending, poll_fn};
 use std::rc::Rc;
@@ -23,7 +23,7 @@ fn builder() -> (Builder, Log) {
     (builder, unhandled)
 }
 
-/// Whether it says that a cleanup was cut off, or came when others had been.
+/// Whether the report says that a cleanup was cut off, or was left too late.
 fn is_in_time_no_more(line: &str) -> bool {
     line.contains("took longer than allowed")
         || line.contains("that its task had left before were cut off")
@@ -258,7 +258,7 @@ fn a_cleanup_that_leaves_another_for_ever_ends_with_the_loop() {
         }));
     }
     let (builder, unhandled) = builder();
-    // Real time, of which there is none.
+    // In real time, so the limit has to be zero.
     builder.virtual_time(false).cleanup_timeout(Duration::ZERO).run(async {
         create_task(async { again() }).detach();
         yield_now().await;
@@ -271,7 +271,7 @@ fn a_cleanup_that_leaves_another_for_ever_ends_with_the_loop() {
 fn a_cleanup_that_comes_after_the_end_of_the_loop_is_told_so() {
     let (builder, unhandled) = builder();
     let mut runtime = builder.build().unwrap();
-    // The loop drops its output with all that is left.
+    // The loop drops its output at the very end.
     let task = runtime.create_task(async {
         let guard = with_cleanup((), async |()| pending::<()>().await);
         let mut begun = Box::pin(guard.finish());

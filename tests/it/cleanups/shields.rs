@@ -1,4 +1,4 @@
-//! `shield`, as asyncio's tests have it.
+//! `shield`, following asyncio's tests.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
@@ -69,7 +69,7 @@ async fn a_shielded_future_keeps_its_context_and_may_leave_cleanups() {
     assert_eq!(log.take(), ["clean", "Some(7)"]);
 }
 
-/// Runs a shield whose waiter goes after a second; returns the reports.
+/// Runs a shield whose waiter is dropped after a second. Returns the reports.
 fn reported_of<F, How>(work: F) -> Vec<String>
 where
     F: Future<Output: ShieldOutput<How>> + 'static,
@@ -154,12 +154,12 @@ fn an_error_of_a_shielded_task_whose_waiter_has_gone_is_reported_once() {
     Builder::new().virtual_time(true).on_unhandled(hook).run(async {
         assert_eq!(create_task(fails(1)).shield().await.unwrap(), Err("failed"));
         assert!(timeout(SECOND, create_task(fails(2)).shield()).await.is_err());
-        // Never polled, and ended before.
+        // One was never polled, and one ended before.
         drop(create_task(fails(0)).shield());
         let task = create_task(fails(0));
         sleep(SECOND).await;
         drop(task.shield());
-        // A cancel is no error, and a plain value none either.
+        // A cancel is not an error, and neither is a plain value.
         let task = create_task(fails(2));
         let task_ref = task.task_ref();
         drop(task.shield());

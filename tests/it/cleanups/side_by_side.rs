@@ -1,5 +1,5 @@
-//! Which cleanups run side by side and which one after another; and that what waits for many of
-//! them is told in linear time.
+//! Which cleanups run side by side and which one after another, and that waiting for many of them
+//! takes linear time.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -30,7 +30,7 @@ async fn hold(log: &Log, name: &'static str) {
     pending::<()>().await;
 }
 
-/// How long a limit of one second around `future` takes.
+/// The time that a limit of one second around `future` takes.
 async fn limited<F: Future>(future: F) -> Duration {
     let start = time::now();
     assert!(timeout(SECOND, future).await.is_err());
@@ -81,7 +81,7 @@ async fn cleanups_of_one_scope_run_in_the_order_of_its_drops_behind_those_of_its
     })
     .await;
     assert_eq!(log.take(), ["before", "b", "first of a", "second of a", "around"]);
-    // Before the limit has passed, the first one has run for a second.
+    // The first one runs for a second before the limit has passed.
     assert_eq!(took, 8 * SECOND);
 }
 
@@ -99,7 +99,7 @@ async fn cleanups_of_the_losers_of_a_select_do_not_wait_for_the_winners() {
         }
     });
     task.await.unwrap();
-    // The loser was never polled, and so has no guard.
+    // The loser was never polled, so it has no guard.
     assert_eq!(log.take(), ["winner"]);
     let task = create_task({
         let log = log.clone();
@@ -173,7 +173,7 @@ async fn a_limit_around_cancel_on_drop_returns_when_the_task_has_ended() {
     assert_eq!(log.take(), ["clean"]);
     assert_eq!(oneloop::all_tasks().len(), 1);
 
-    // A set of tasks is another one.
+    // The same holds for the tasks of a set.
     let mut set = TaskSet::new();
     for _ in 0..3 {
         let inner = log.clone();
@@ -266,8 +266,8 @@ fn a_cleanup_that_always_leaves_another_and_never_waits_comes_to_its_end() {
     assert!(count.get() >= 100_000);
 }
 
-/// The longest of `run(n)` to `run(4 n)` takes at most about four times as long, and not sixteen
-/// times. The best of a few, for other programs take their share of the machine.
+/// The longest of `run(n)` to `run(4 n)` takes about four times as long, not sixteen times. This
+/// keeps the best of a few attempts, because other programs take their share of the machine.
 fn is_linear(n: usize, run: impl Fn(usize)) -> bool {
     let time = |n| {
         let start = time::now();

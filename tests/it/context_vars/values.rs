@@ -1,4 +1,4 @@
-//! The values of context variables: how long they live, what their drops and clones may do, and a
+//! The values of context variables: their lifetimes, drops and clones that use the loop, and a
 //! storm of tasks.
 
 use std::cell::Cell;
@@ -120,7 +120,7 @@ fn the_drop_of_a_value_at_its_tasks_end_may_create_tasks_and_not_set_variables()
     });
     let [message] = &reported.take()[..] else { panic!("one report") };
     assert!(message.starts_with("the context variable `held` has values in tasks only"));
-    // At the end of the loop, too.
+    // The same at the end of the loop.
     runtime.run(async {
         HELD.set(value(|| {
             let refused = create_task(async {});
@@ -159,7 +159,7 @@ fn a_task_that_a_closing_loop_refuses_leaves_its_context_to_nobody() {
             for panics in [false, true] {
                 let context = Context::new();
                 let dropped = seen.clone();
-                // Only where the state is free are there tasks to be listed.
+                // Tasks can be listed only while the state is free.
                 context.run(|| HELD.set(value(move || dropped.push(!all_tasks().is_empty()))));
                 let bomb = on_drop(move || {
                     if panics {
@@ -197,7 +197,7 @@ async fn the_clone_of_a_value_may_set_its_variable() {
 
 // A storm.
 
-/// Variables that were made on the fly.
+/// Variables made at run time.
 fn variables(count: usize) -> Rc<[&'static ContextVar<u64>]> {
     let leaked = |_| &*Box::leak(Box::new(ContextVar::new("leaked")));
     (0..count).map(leaked).collect()
@@ -205,8 +205,8 @@ fn variables(count: usize) -> Rc<[&'static ContextVar<u64>]> {
 
 type Model = Vec<Option<u64>>;
 
-/// Sets, asks, yields and creates children at random, and keeps a plain list of what should be
-/// there.
+/// Sets, reads, yields and creates children at random, and keeps a plain list of the expected
+/// values.
 fn live(vars: Rc<[&'static ContextVar<u64>]>, mut model: Model, seed: u64, depth: u32) -> Task<()> {
     let body = async move {
         let mut dice = Dice(seed);

@@ -1,4 +1,4 @@
-//! Gathers inside other things, and other things inside gathers.
+//! Gathers inside other combinators, and other combinators inside gathers.
 
 use std::cell::Cell;
 use std::future::pending;

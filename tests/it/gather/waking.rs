@@ -1,4 +1,4 @@
-//! Which members are polled, how often, and that others have their turn.
+//! Which members are polled, how often, and that other tasks have their turn.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -13,7 +13,7 @@ use crate::tasks::{Gate, Log, counted, poll_once};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-// Only what was woken is polled.
+// Only woken members are polled.
 
 #[oneloop::test(virtual_time)]
 async fn ten_thousand_members_are_polled_only_when_woken() {
@@ -72,7 +72,7 @@ async fn a_poll_of_the_whole_without_a_wake_polls_no_member() {
 
 // Fairness.
 
-/// How often a member is polled, at most, between two turns of another task.
+/// The most polls of a member between two turns of another task.
 async fn polls_between_turns<F: Future>(gather: impl FnOnce(Rc<Cell<usize>>) -> F) -> usize {
     let polls = Rc::new(Cell::new(0));
     let most = Rc::new(Cell::new(0));

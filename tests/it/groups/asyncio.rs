@@ -1,7 +1,7 @@
-//! What asyncio's own tests of `TaskGroup` claim, as far as it has a meaning here.
+//! The claims of asyncio's own tests of `TaskGroup`, as far as they apply here.
 //!
-//! Not here: what depends on catching a cancellation and going on, on a second `cancel` that
-//! reaches clean-up, on entering a group twice, and on the life of exception objects.
+//! They do not apply if they depend on catching a cancellation and continuing, on a second `cancel`
+//! that reaches clean-up, on entering a group twice, or on the life of exception objects.
 
 use std::cell::Cell;
 use std::future::{pending, ready};
@@ -238,7 +238,7 @@ async fn of_two_children_that_fail_at_once_one_has_been_cancelled_before() {
     let result = task_group(async |group| -> Result<(), &str> {
         let canceller = group.clone();
         group.create_task(async move {
-            // A child that cancels itself goes on until it waits, and what it ends with counts.
+            // A child that cancels itself continues until it waits, and its output counts.
             canceller.cancel();
             Err::<(), _>("first")
         });

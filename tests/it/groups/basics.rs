@@ -1,4 +1,4 @@
-//! What every program with a group relies on.
+//! The basic promises of a group.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -395,7 +395,7 @@ async fn an_early_error_that_nobody_takes_is_the_groups() {
         sleep(SECOND).await;
         Err("early")
     }
-    // The starter is cancelled in the same moment, by a sibling ...
+    // A sibling cancels the starter at the same moment ...
     let result = task_group(async |group| -> Result<(), &str> {
         group.create_task(async {
             sleep(SECOND).await;
@@ -408,7 +408,7 @@ async fn an_early_error_that_nobody_takes_is_the_groups() {
     let errors = result.unwrap_err().into_errors().into_iter().map(TaskError::into_error);
     assert_eq!(errors.collect::<Vec<_>>(), ["sibling", "early"]);
 
-    // ... or has given up.
+    // ... or the starter has given up.
     let result = task_group(async |group| -> Result<(), &str> {
         let mut start = Box::pin(group.start(fail_after_a_second::<()>));
         assert!(futures::FutureExt::now_or_never(&mut start).is_none());

@@ -1,4 +1,5 @@
-//! Groups in bad company: dropped, leaked and moved half way; and handles that live longer.
+//! Groups in difficult situations: dropped, leaked and moved half way, with handles that live
+//! longer.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -37,7 +38,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// Polls `future` once; it is expected to wait.
+/// Polls `future` once. It must wait.
 pub(super) async fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) {
     poll_fn(|cx| {
         assert!(future.as_mut().poll(cx).is_pending());
@@ -135,8 +136,8 @@ fn a_group_may_be_dropped_between_two_runs_of_its_loop() {
 #[oneloop::test(virtual_time)]
 async fn a_group_drops_each_future_once_in_whichever_state_it_is_dropped() {
     let dropped = Cell::new(0);
-    // Before the first poll there is nothing; later there are those that wait, are held back,
-    // clean, or have not begun.
+    // Before the first poll there are no children. Later some wait, are held back, clean up, or
+    // have not begun.
     for polls in 0..4 {
         dropped.set(0);
         let created = Cell::new(0);
@@ -300,7 +301,7 @@ async fn a_group_handle_that_outlives_its_group_creates_cancelled_tasks() {
     kept.set_limit(1);
     assert_eq!((kept.len(), names().len()), (0, 1));
 
-    // Dropped after exactly as many polls as end the group, before it has told so.
+    // Dropped after exactly as many polls as end the group, before it has returned.
     for extra in 0..8 {
         let place = Rc::new(Cell::new(None));
         let inner = place.clone();
@@ -422,7 +423,7 @@ async fn held_children_that_are_cancelled_neither_start_nor_take_a_place() {
             handles[number].cancel();
         }
         sleep(SECOND / 2).await;
-        // New ones take the entries of those that are gone.
+        // New children take the entries of the former ones.
         for number in 6..9 {
             let order = &order;
             group.create_task(async move {
@@ -464,7 +465,7 @@ async fn a_child_that_has_just_cleaned_is_not_mistaken_for_who_has_its_slot_now(
     }
 }
 
-/// Drops a group by a time limit while one child has failed and another one cleans up; returns the
+/// Drops a group by a time limit while one child has failed and another one cleans up. Returns the
 /// reports.
 fn reported_of_dropped_group<E: fmt::Debug + 'static>(
     fail: impl Fn() -> Result<(), E>,

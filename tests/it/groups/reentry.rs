@@ -1,4 +1,4 @@
-//! Groups whose children and wakers come back into them, never rest, or sit inside other
+//! Groups whose children and wakers use the group itself, never rest, or are inside other
 //! combinators.
 
 use std::cell::{Cell, RefCell};
@@ -124,7 +124,7 @@ async fn of_children_whose_drops_panic_each_is_dropped_and_the_first_panic_count
 
 // Wakers and fairness.
 
-/// Wakes through it come back into a group, once each.
+/// Each wake through it comes back into a group once.
 struct Hostile {
     wakes: AtomicUsize,
     is_armed: AtomicBool,
@@ -232,7 +232,7 @@ async fn a_child_that_is_woken_while_it_becomes_ready_is_not_polled_again() {
                 child.await.unwrap();
             }
         }
-        // These take the slots of those.
+        // These take the slots of the former ones.
         for _ in 0..10 {
             group.create_task(yield_now()).await.unwrap();
         }

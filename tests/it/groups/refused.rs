@@ -1,4 +1,4 @@
-//! What a group refuses: futures whose drops create the next task do not nest on the stack.
+//! Refused futures: the drops of futures that create the next task do not nest on the stack.
 
 use std::cell::Cell;
 use std::convert::Infallible;

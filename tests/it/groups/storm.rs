@@ -1,5 +1,5 @@
 //! A seeded storm: random trees of groups, children, cleanups, timeouts, cancels, errors and
-//! panics, with invariants that are checked at the end of each.
+//! panics. Invariants are checked at the end of each.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -36,10 +36,10 @@ impl Random {
     }
 }
 
-/// What one schedule has seen.
+/// The record of one schedule.
 struct World {
     random: Random,
-    /// How much may still be created.
+    /// How many more may be created.
     fuel: Cell<u32>,
     futures: Count,
     guards: Cell<u32>,
@@ -47,7 +47,7 @@ struct World {
     handles: RefCell<Vec<Task<()>>>,
 }
 
-/// How many began, and ended.
+/// The numbers of begun and ended ones.
 #[derive(Default)]
 struct Count {
     began: Cell<u32>,
@@ -69,11 +69,11 @@ impl Count {
     }
 }
 
-/// Lives as long as the future of a child or task, and knows as which task it was polled.
+/// Lives as long as the future of a child or task, and knows which task polled it.
 struct Alive {
     world: Rc<World>,
     task: Option<TaskKey>,
-    /// A child of a group that was dropped goes as its parent.
+    /// A child of a dropped group ends as its parent.
     group: Option<Rc<Count>>,
 }
 
@@ -101,7 +101,7 @@ impl Drop for Alive {
     }
 }
 
-/// A cleanup that counts itself, and does a bit.
+/// A cleanup that counts itself, and does a little work.
 fn guard(world: &Rc<World>, open: Option<&Rc<Count>>) -> Cleanup<Rc<World>> {
     world.guards.set(world.guards.get() + 1);
     let open = open.cloned();
@@ -140,7 +140,7 @@ async fn pause(world: &World) {
     }
 }
 
-/// What one task does; in the end perhaps an error or a panic.
+/// The work of one task. It may end with an error or a panic.
 fn work<'a>(world: &'a Rc<World>, depth: u32, open: Option<&'a Rc<Count>>) -> Boxed<'a> {
     Box::pin(async move {
         let mut kept = Vec::new();
@@ -180,7 +180,7 @@ fn work<'a>(world: &'a Rc<World>, depth: u32, open: Option<&'a Rc<Count>>) -> Bo
     })
 }
 
-/// A group with children and a body, which has ended with all that it had when this is ready.
+/// A group with children and a body. When this is ready, everything in it has ended.
 async fn nested(world: &Rc<World>, depth: u32) -> Result<(), Error> {
     let open = Rc::new(Count::default());
     let failed = Cell::new(0);
@@ -199,7 +199,7 @@ async fn nested(world: &Rc<World>, depth: u32) -> Result<(), Error> {
     match result {
         Ok(Ok(())) => assert_eq!(failed.get(), 0),
         Ok(Err(error)) => {
-            // The errors of the children, in their order, and perhaps the body's.
+            // The errors of the children, in order, and perhaps the body's.
             let failed = failed.get() as usize;
             let errors = error.errors().len();
             assert!((failed..=failed + 1).contains(&errors));

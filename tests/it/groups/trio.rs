@@ -1,4 +1,4 @@
-//! What Trio promises of nurseries, of `nursery.start` and of cancel scopes around them.
+//! Trio's promises about nurseries, `nursery.start` and cancel scopes around them.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -54,7 +54,7 @@ async fn a_group_may_be_passed_down_so_that_a_callee_creates_tasks_in_its_caller
 
 #[oneloop::test(virtual_time)]
 async fn a_child_belongs_to_its_group_and_not_to_who_created_it() {
-    // The creator's own limit of time does not reach the child.
+    // The creator's own time limit does not apply to the child.
     let done = Cell::new(false);
     task_group(async |group| {
         let outer = group.clone();

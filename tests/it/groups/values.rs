@@ -1,5 +1,4 @@
-//! What children and bodies may end with, and what becomes of the errors of an inner group in an
-//! outer one.
+//! The outputs of children and bodies, and the errors of an inner group in an outer one.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -104,7 +103,7 @@ async fn errors_of_inner_groups_are_flattened_and_keep_their_tasks() {
             Ok::<(), GroupError<Oops>>(())
         };
         group.create_task(plain).named("plain");
-        // Woken before the child fails, the body has its turn after it.
+        // The body was woken before the child fails, so it has its turn after it.
         yield_now().await;
         fails_inside(Oops(2), Oops(3)).await?;
         Ok(())

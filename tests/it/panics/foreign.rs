@@ -1,4 +1,4 @@
-//! Panics in other people's wakers.
+//! Panics in foreign wakers.
 
 use std::future::pending;
 use std::panic::{self, AssertUnwindSafe};
@@ -38,7 +38,7 @@ fn panics_on_clone() -> Waker {
     }
     fn ignore(_: *const ()) {}
     #[expect(unsafe_code, reason = "std has no safe waker whose clone is user code")]
-    // SAFETY: no function of the table looks at the pointer; all may be called from any thread.
+    // SAFETY: no function of the table uses the pointer, and all may be called from any thread.
     unsafe {
         Waker::new(ptr::null(), &TABLE)
     }
@@ -76,8 +76,7 @@ fn a_foreign_waker_that_panics_when_dropped_is_reported_and_stops_nothing() {
         let waker = || Waker::from(Arc::new(PanicsOnDrop(Bomb("waker"))));
         let [mut replaced, mut dropped] = [(); 2].map(|()| create_task(sleep(SECOND)));
         let [mut reset, mut disarmed] = [sleep(SECOND), sleep(SECOND)];
-        // The loop has a clone of each; ours goes away without its drop, as if it were on another
-        // thread.
+        // The loop has a clone of each. Ours is leaked, as if it were on another thread.
         for future in [&mut replaced, &mut dropped] {
             assert!(lend(waker(), |waker| poll_by(future, waker)).is_pending());
         }
@@ -103,8 +102,7 @@ fn a_foreign_waker_that_panics_when_dropped_is_reported_and_stops_nothing() {
     assert!(log.take().is_empty());
 }
 
-/// Calls `f` with `waker`, of which a clone is kept by whom it is shown to, and drops it before the
-/// clone.
+/// Calls `f` with `waker`, of which the loop keeps a clone, and drops it before the clone.
 fn lend<R>(waker: Waker, f: impl FnOnce(&Waker) -> R) -> R {
     let result = f(&waker);
     drop(waker);
@@ -140,7 +138,7 @@ fn foreign_wakers_that_are_left_at_the_end_may_panic_too() {
         assert!(lend(waker(), |waker| poll_by(&mut timer, waker)).is_pending());
         kept.push((task, timer));
     });
-    // The task's was woken when that was cancelled, the timer's was dropped.
+    // The cancel has woken the task's waker, and the timer's was dropped.
     assert_eq!(messages(&log), ["waker"; 2]);
     drop(kept);
 }

@@ -1,4 +1,4 @@
-//! `Barrier`: cycles, indices, and how it breaks.
+//! `Barrier`: cycles, indices, and its broken state.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -149,7 +149,8 @@ fn an_item_is_dropped_with_the_last_receiver_that_had_not_got_it() {
     assert_eq!((Rc::strong_count(&item), sender.is_empty()), (1, true));
 }
 
-/// A receiver, what it should get (an error as the number of those missed), and whether it waits.
+/// A receiver, the items that it should get (an error as the number of missed ones), and whether it
+/// waits.
 struct Listener {
     receiver: Receiver<u64>,
     expected: VecDeque<u64>,

@@ -1,4 +1,4 @@
-//! What Trio's memory channels promise, and what these promise beyond it.
+//! The promises of Trio's memory channels, and further ones of these channels.
 
 use std::cell::RefCell;
 use std::rc::Rc;

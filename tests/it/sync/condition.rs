@@ -75,7 +75,7 @@ fn a_notified_then_cancelled_waiter_passes_the_notification_on() {
     assert_eq!((a.wakes(), b.wakes()), (1, 0));
     drop(a);
     assert_eq!(b.wakes(), 1);
-    // Also when it has run, but has not got the lock again.
+    // This also holds if it has run, but has not got the lock again.
     let holder = at_once(lock.lock());
     b.pending();
     drop(b);

@@ -1,4 +1,4 @@
-//! `Event`: set, cleared, and who goes on.
+//! `Event`: set, cleared, and who continues.
 
 use oneloop::sync::Event;
 use oneloop::{create_task, timeout, yield_now};

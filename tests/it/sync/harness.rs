@@ -1,5 +1,5 @@
-//! Futures polled by hand, with wakers that remember whether they were woken: what storms and
-//! counted interleavings need.
+//! Futures polled by hand, with wakers that remember whether they were woken, for storms and
+//! counted interleavings.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -31,7 +31,7 @@ impl CountedWaker {
         Self { waker: Waker::from(Arc::clone(&count)), count }
     }
 
-    /// How often it was woken since the last time it was asked.
+    /// The number of wakes since the last call.
     pub(crate) fn take(&self) -> usize {
         self.count.0.swap(0, Ordering::Relaxed)
     }
@@ -47,7 +47,7 @@ pub(crate) struct ByHand<F: ?Sized> {
     future: Pin<Box<F>>,
 }
 
-/// A future to be polled by hand.
+/// Prepares a future to be polled by hand.
 pub(crate) fn by_hand<F: Future>(future: F) -> ByHand<F> {
     ByHand { waker: CountedWaker::new(), future: Box::pin(future) }
 }
@@ -62,7 +62,7 @@ impl<F: Future> ByHand<F> {
         self.future.as_mut().poll(&mut Context::from_waker(waker))
     }
 
-    /// The output, which must be there at once.
+    /// The output, which must be ready at once.
     pub(crate) fn ready(&mut self) -> F::Output {
         match self.poll() {
             Poll::Ready(output) => output,
@@ -75,7 +75,7 @@ impl<F: Future> ByHand<F> {
         assert!(self.poll().is_pending(), "it was ready");
     }
 
-    /// How often its own waker was woken since the last time it was asked.
+    /// The number of wakes of its own waker since the last call.
     pub(crate) fn wakes(&self) -> usize {
         self.waker.take()
     }
@@ -86,7 +86,7 @@ pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
     by_hand(future).ready()
 }
 
-/// What a misuse is told: the message of its panic.
+/// The message of the panic that a misuse causes.
 pub(crate) fn refusal(misuse: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(misuse)).expect_err("it must be refused");
     match payload.downcast::<String>() {
@@ -95,8 +95,8 @@ pub(crate) fn refusal(misuse: impl FnOnce()) -> String {
     }
 }
 
-/// Two wakers for one waiter: the one with which it was polled last is to be woken, exactly when
-/// something was granted.
+/// Two wakers for one waiter. Only the one of the last poll may be woken, exactly when something
+/// was granted.
 pub(crate) struct TwoWakers {
     wakers: [CountedWaker; 2],
     latest: usize,
@@ -120,7 +120,7 @@ impl TwoWakers {
         future.poll(&mut Context::from_waker(&self.wakers[self.latest].waker))
     }
 
-    /// Fails unless the right one was woken, once, if `is_due`, and none otherwise.
+    /// Fails unless the right one was woken once, if `is_due`, or none otherwise.
     #[track_caller]
     pub(crate) fn check(&self, is_due: bool) {
         let [latest, other] = [self.latest, 1 - self.latest].map(|n| self.wakers[n].count());

@@ -1,8 +1,6 @@
-//! Wakers that, when they are cloned, woken or dropped, come back into the primitive that holds
-//! them.
+//! Wakers that come back into the primitive that holds them when they are cloned, woken or dropped.
 //!
-//! Nothing may be lent then, and nothing may be lost: whatever they do, in the end everything is
-//! free.
+//! Nothing may be borrowed then, and nothing may be lost: at the end everything is free.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -22,7 +20,7 @@ pub(crate) type Waiter = Pin<Box<dyn Future<Output = ()>>>;
 /// The things that hostile wakers can use.
 struct World {
     dice: RefCell<Dice>,
-    /// Those that are not being polled at the moment.
+    /// The waiters that are not being polled at the moment.
     waiters: RefCell<Vec<Waiter>>,
     wakers: OnceCell<Vec<Waker>>,
     /// How much more they may do.
@@ -66,7 +64,7 @@ impl World {
     }
 }
 
-/// Does random things to a primitive, with wakers that do so too, and then lets everybody go.
+/// Uses a primitive at random, with wakers that do so too, and then drops all waiters.
 pub(crate) fn torment(
     dice: &mut Dice,
     wait: impl Fn() -> Waiter + 'static,
@@ -176,7 +174,7 @@ impl<G> Held<G> {
         self.0.borrow_mut().push(guard);
     }
 
-    /// Drops one, when the list is not borrowed any more.
+    /// Drops one, while the list is not borrowed.
     fn release(&self) -> bool {
         let guard = self.0.borrow_mut().pop();
         guard.is_some()
@@ -314,7 +312,7 @@ fn hostile_wakers_do_a_condition_no_harm() {
 fn hostile_wakers_do_a_barrier_no_harm() {
     schedules(SCHEDULES, |dice| {
         let barrier = Rc::new(Barrier::new(3));
-        // How many were let go with each index: a full cycle has each of them once.
+        // The number of releases with each index. A full cycle has each index once.
         let passed = Rc::new([const { Cell::new(0) }; 3]);
         let (waited, lets_go) = (Rc::clone(&barrier), Rc::clone(&passed));
         let wait = move || -> Waiter {
@@ -332,7 +330,7 @@ fn hostile_wakers_do_a_barrier_no_harm() {
             _ => assert!(meddled.n_waiting() < 3),
         });
         assert_eq!(barrier.n_waiting(), 0);
-        // Only the last arrival learns its index without fail; the others may have been dropped.
+        // Only the last arrival is certain to learn its index. The others may have been dropped.
         assert!(passed[0].get() <= passed[2].get() && passed[1].get() <= passed[2].get());
     });
 }

@@ -1,7 +1,7 @@
-//! Wakers and items that, when they are cloned, woken, compared or dropped, come back into the
-//! queue or channel that holds them.
+//! Wakers and items that come back into the queue or channel that holds them when they are cloned,
+//! woken, compared or dropped.
 //!
-//! Nothing may be lent then, and nothing may be lost: in the end no item exists.
+//! Nothing may be borrowed then, and nothing may be lost: at the end no item exists.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -24,7 +24,7 @@ const SCHEDULES: u64 = 300;
 
 // Wakers.
 
-/// What meddlers share with the futures they meddle with.
+/// The things that meddlers share with the futures they meddle with.
 struct World<T> {
     subject: T,
     living: Rc<()>,
@@ -46,7 +46,7 @@ impl<T> World<T> {
         Item(self.number.get(), Rc::clone(&self.living))
     }
 
-    /// Whether it is the turn of the second of two.
+    /// Whether it is the second one's turn.
     fn is_odd(&self) -> bool {
         self.number.get() % 2 == 1
     }
@@ -55,7 +55,7 @@ impl<T> World<T> {
         self.received.borrow_mut().extend(item);
     }
 
-    /// No two receivers got the same.
+    /// No two receivers got the same item.
     fn check_received(&self) {
         let mut numbers: Vec<_> = self.received.borrow().iter().map(|item| item.0).collect();
         let len = numbers.len();
@@ -278,7 +278,7 @@ fn an_item_of_a_broadcast_may_send_while_it_is_cloned_and_dropped() {
     assert!(drops.get() > 4);
 }
 
-/// Sends the next when it is dropped.
+/// Sends the next item when it is dropped.
 struct Last {
     sender: Weak<watch::Sender<Option<Self>>>,
 }
@@ -304,7 +304,7 @@ fn a_value_may_send_the_next_while_it_is_dropped() {
 
 // Comparisons.
 
-/// What a comparison does, and how often it may.
+/// The action of a comparison, and how often it may act.
 type Mischief = Rc<RefCell<Option<Box<dyn FnMut()>>>>;
 
 struct Hostile {
@@ -364,7 +364,7 @@ impl Heap {
         }
     }
 
-    /// What the next comparison does.
+    /// The action of the next comparison.
     fn prepare(&self, mischief: impl FnMut() + 'static) {
         *self.mischief.borrow_mut() = Some(Box::new(mischief));
     }

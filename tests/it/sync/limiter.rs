@@ -1,4 +1,4 @@
-//! `CapacityLimiter`: who borrows, how many at a time, and a total that moves.
+//! `CapacityLimiter`: the borrowers, their number at a time, and a total that changes.
 
 use std::rc::Rc;
 

@@ -1,4 +1,5 @@
-//! Random waits, polls, cancels and wakes of what stands on the line itself, against plain models.
+//! Random waits, polls, cancels and wakes of the primitives that use the line directly, against
+//! plain models.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -22,7 +23,7 @@ type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 const ACTORS: usize = 5;
 const STEPS: usize = 30;
 
-/// Futures that wait for the same thing, and what their primitive should have granted them.
+/// Futures that wait for the same thing, and the grants that they should have.
 struct Crowd<'a, T, G> {
     futures: [Option<Waiting<'a, T>>; ACTORS],
     wakers: [TwoWakers; ACTORS],
@@ -40,7 +41,7 @@ impl<T, G> Crowd<'_, T, G> {
         }
     }
 
-    /// Grants something to the first `count` in the line.
+    /// Grants something to the first `count` waiters in the line.
     fn grant(&mut self, count: usize, mut grant: impl FnMut(usize) -> G) -> usize {
         let count = count.min(self.line.len());
         for (nth, actor) in self.line.drain(..count).enumerate() {
@@ -49,14 +50,14 @@ impl<T, G> Crowd<'_, T, G> {
         count
     }
 
-    /// Drops a waiter; what it had been granted and not seen.
+    /// Drops a waiter. Returns an unseen grant.
     fn cancel(&mut self, actor: usize) -> Option<G> {
         self.futures[actor] = None;
         self.line.retain(|&waiting| waiting != actor);
         self.granted.remove(&actor)
     }
 
-    /// Polls, and says whether it was in the line, or what it had been granted.
+    /// Polls. Returns whether it was in the line, or its grant.
     fn poll(&mut self, actor: usize, dice: &mut Dice) -> (Poll<T>, bool, Option<G>) {
         let future = self.futures[actor].as_mut().unwrap();
         let poll = self.wakers[actor].poll(dice, future.as_mut());
@@ -204,8 +205,7 @@ fn storms_of_a_barrier_give_each_index_once_and_only_to_full_cycles() {
     });
 }
 
-/// Polls all that were woken, and those that never ran, until nothing moves; what they gave is
-/// dropped.
+/// Polls all futures that were woken or never polled, until nothing changes. Drops their outputs.
 fn settle<T, G>(crowd: &mut Crowd<'_, T, G>, dice: &mut Dice) {
     let mut has_moved = true;
     while mem::take(&mut has_moved) {
@@ -219,7 +219,7 @@ fn settle<T, G>(crowd: &mut Crowd<'_, T, G>, dice: &mut Dice) {
     }
 }
 
-/// A condition and its lock, whose value says how many notifications are out and unused.
+/// A condition and its lock. The value says how many notifications are out and unused.
 #[test]
 fn storms_of_a_condition_always_return_with_the_lock_and_lose_no_notification() {
     schedules(10_000, |dice| {
@@ -273,7 +273,7 @@ fn storms_of_a_condition_always_return_with_the_lock_and_lose_no_notification() 
 fn storms_of_a_once_cell_have_one_maker_at_a_time_and_leave_nobody_behind() {
     schedules(10_000, |dice| {
         let (cell, makers) = (OnceCell::new(), Rc::new(Cell::new(0)));
-        // What the maker is told: 0 nothing yet, 1 to fail, 2 to succeed.
+        // The order for the maker: 0 none yet, 1 fail, 2 succeed.
         let told = Cell::new(0);
         let make = async || {
             struct Maker(Rc<Cell<usize>>);
@@ -308,7 +308,7 @@ fn storms_of_a_once_cell_have_one_maker_at_a_time_and_leave_nobody_behind() {
             }
             assert!(makers.get() <= usize::from(cell.get().is_none()));
         }
-        // A maker that is not told anything is given up, and the next one makes it.
+        // A maker without an order is abandoned, and the next one makes the value.
         for actor in 0..ACTORS {
             told.set(2);
             if makers.get() > 0 {

@@ -1,4 +1,4 @@
-//! `Lock`: fair, handed over, and free after whatever happened to its holder.
+//! `Lock`: fair, handed over directly, and free after its holder ends in any way.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! `OnceCell`: one makes the value, and if it does not, the next one does.
+//! `OnceCell`: one task makes the value and, if it fails, the next one does.
 
 use std::cell::Cell;
 use std::future::pending;

@@ -124,7 +124,7 @@ fn the_latest_waker_counts() {
     assert_eq!((receiver.wakes(), other.take()), (0, 1));
 }
 
-/// Both ends do what they can, in any order: the value arrives once or comes back.
+/// Both ends are used in every order: the value arrives once, or comes back.
 #[test]
 fn storms_of_a_oneshot_lose_no_value() {
     schedules(10_000, |dice| {

@@ -1,5 +1,5 @@
-//! Random acquires, polls, cancels and releases of everything that is told in terms of permits,
-//! against a plain model.
+//! Random acquires, polls, cancels and releases of all primitives that are made of permits, against
+//! a plain model.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -17,7 +17,8 @@ use oneloop::sync::{
 use super::super::tasks::Dice;
 use super::harness::{TwoWakers, schedules};
 
-/// What should be: who waits for how many, in order, and who was granted them.
+/// The expected state: the waiters in order with their counts, and the waiters that were granted
+/// permits.
 struct Model {
     balance: isize,
     line: VecDeque<(usize, isize)>,
@@ -49,7 +50,7 @@ impl Model {
         }
     }
 
-    /// Whether the actor was granted something, of which it knows from now on.
+    /// Whether the actor was granted something. From now on it knows.
     fn collect(&mut self, actor: usize) -> bool {
         let at = self.granted.iter().position(|&granted| granted == actor);
         at.map(|at| self.granted.remove(at)).is_some()
@@ -73,19 +74,19 @@ enum Actor<'a, G> {
     Holding { guard: G, count: isize },
 }
 
-/// What a storm does to a primitive.
+/// The operations of a storm on a primitive.
 trait Subject<'a> {
     type Guard: 'a;
 
     fn permits(&self) -> isize;
-    /// How many the next acquire wants.
+    /// How many permits the next acquire wants.
     fn wanted(&self, dice: &mut Dice) -> isize;
     fn acquire(&'a self, actor: usize, wanted: isize) -> Acquiring<'a, Self::Guard>;
     fn try_acquire(&'a self, actor: usize, wanted: isize) -> Option<Self::Guard>;
     fn n_waiting(&self) -> usize;
-    /// Compares what the primitive says with the model; `holding` are the guards that are out.
+    /// Compares the primitive's state with the model. `holding` are the guards in use.
     fn check(&self, model: &Model, holding: &mut dyn Iterator<Item = &mut Self::Guard>);
-    /// Something that only this primitive can do.
+    /// An operation that only this primitive has.
     fn change(&self, _dice: &mut Dice, _model: &mut Model) {}
 }
 
@@ -152,7 +153,7 @@ fn step<'a, S: Subject<'a>>(
     }
 }
 
-/// Drops what there is, in the model too.
+/// Drops an existing guard, in the model too.
 fn end<G>(model: &mut Model, number: usize, actor: Actor<'_, G>) {
     match actor {
         Actor::Idle => {}
@@ -222,7 +223,7 @@ fn storms_of_a_lock_keep_its_order_and_lose_nothing() {
     schedules(10_000, |dice| storm(&Lock::new(0), dice));
 }
 
-/// Grows now and then, and shrinks by permits that are forgotten.
+/// Its total grows now and then, and shrinks when permits are forgotten.
 struct Growing {
     semaphore: Semaphore,
     size: isize,
@@ -340,7 +341,7 @@ fn storms_of_a_read_write_lock_keep_its_order_and_writers_alone() {
     schedules(10_000, |dice| storm(&RwLock::new(0), dice));
 }
 
-/// Its total changes, even below the number that is borrowed.
+/// Its total changes, even below the number of borrowed tokens.
 struct Moving {
     limiter: CapacityLimiter,
     borrowers: [Borrower; ACTORS],

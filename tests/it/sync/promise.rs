@@ -1,4 +1,4 @@
-//! asyncio's `Future`: one result, many that wait for it.
+//! asyncio's `Future`: one result, and many tasks that wait for it.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What asyncio's queues promise, and what these promise beyond it.
+//! The promises of asyncio's queues, and further ones of these queues.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 

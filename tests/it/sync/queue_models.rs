@@ -1,11 +1,11 @@
-//! What a queue and a rendezvous should do, told plainly: in lists that are searched, with the
-//! items they hold.
+//! The behaviour of a queue and a rendezvous, in plain form: lists with the items they hold, which
+//! are searched.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::task::Poll;
 
-/// Which of the items is next.
+/// Which item is next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Fifo,
@@ -13,11 +13,11 @@ pub(crate) enum Order {
     Smallest,
 }
 
-/// An actor puts or gets, never both; `is_first` is its first poll.
+/// An actor puts or gets, never both. `is_first` marks its first poll.
 pub(crate) trait Model {
     fn put(&mut self, actor: usize, item: u64, is_first: bool) -> Poll<Result<(), u64>>;
     fn get(&mut self, actor: usize, is_first: bool) -> Poll<Option<u64>>;
-    /// Its future is dropped.
+    /// The actor's future is dropped.
     fn leave(&mut self, actor: usize);
     /// The error: whether it is full, and not closed.
     fn try_put(&mut self, item: u64) -> Result<(), bool>;
@@ -28,7 +28,7 @@ pub(crate) trait Model {
     /// Whether the actor should have been woken since its last poll.
     fn is_woken(&self, actor: usize) -> bool;
     fn len(&self) -> usize;
-    /// How many wait to put, and to get.
+    /// The numbers of waiting putters and getters.
     fn waiting(&self) -> (usize, usize);
 }
 
@@ -39,14 +39,14 @@ pub(crate) struct BufferModel {
     is_closed: bool,
     putters: VecDeque<usize>,
     getters: VecDeque<usize>,
-    /// Who was promised room, and an item.
+    /// The actors that were promised room, and an item.
     room_for: Vec<usize>,
     item_for: Vec<usize>,
-    /// Who was woken because nothing will come.
+    /// The actors that were woken because no item or room will come.
     told: Vec<usize>,
 }
 
-/// Removes the actor from a list; whether it was there.
+/// Removes the actor from a list. Returns whether it was there.
 fn remove(list: &mut Vec<usize>, actor: usize) -> bool {
     let at = list.iter().position(|&other| other == actor);
     at.map(|at| list.remove(at)).is_some()
@@ -180,7 +180,7 @@ impl Model for BufferModel {
         if self.order == Order::Lifo {
             items.reverse();
         }
-        // They have been woken, and find out.
+        // They have been woken, and will find out.
         self.told.append(&mut self.item_for);
         self.close();
         items
@@ -201,7 +201,7 @@ impl Model for BufferModel {
 
 #[derive(Default)]
 pub(crate) struct RendezvousModel {
-    /// In the order in which they were offered. Without an actor: the items of `try_put`.
+    /// The offers, in order. Without an actor: the items of `try_put`.
     offers: Vec<(Option<usize>, u64)>,
     is_closed: bool,
     getters: VecDeque<usize>,

@@ -20,11 +20,11 @@ use super::queue_models::{BufferModel, Model, Order, RendezvousModel};
 type Put<'a> = Pin<Box<dyn Future<Output = Result<(), Item>> + 'a>>;
 type Get<'a> = Pin<Box<dyn Future<Output = Option<Item>> + 'a>>;
 
-/// A number, and a share in a count of those that exist.
+/// A number, and a share in a count of the existing items.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Item(u64, Rc<()>);
 
-/// What a storm does to a queue or a channel.
+/// The operations of a storm on a queue or a channel.
 trait Subject {
     fn put(&self, item: Item) -> Put<'_>;
     fn get(&self) -> Get<'_>;
@@ -125,7 +125,7 @@ struct Storm<'a, S, M> {
     subject: &'a S,
     model: M,
     actors: Vec<(Actor<'a>, TwoWakers)>,
-    /// Shared by all items that exist.
+    /// Shared by all existing items.
     living: Rc<()>,
     next: u64,
     is_ordered: bool,
@@ -229,7 +229,7 @@ impl<'a, S: Subject, M: Model> Storm<'a, S, M> {
         }
     }
 
-    /// Drops what the actor does, in whatever state it is.
+    /// Drops the actor's future, in any state.
     fn end(&mut self, number: usize) {
         let actor = mem::replace(&mut self.actors[number].0, Actor::Idle);
         let was_polled = match actor {

@@ -1,4 +1,4 @@
-//! `RwLock`: readers together, writers alone, and no writer that starves.
+//! `RwLock`: readers together, writers alone, and no starving writer.
 
 use oneloop::sync::{RwLock, WriteGuard};
 

@@ -1,4 +1,4 @@
-//! `Semaphore`: no barging, no overtaking, no permit lost or made up.
+//! `Semaphore`: no barging, no overtaking, no permit lost or invented.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -190,7 +190,7 @@ async fn tasks_with_time_limits_lose_no_permit() {
 }
 
 thread_local! {
-    /// Who was woken, in that order, and what the first of them gives back.
+    /// The woken waiters, in order, and the permits that the first of them gives back.
     static WOKEN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     static SHARED: RefCell<Option<Rc<Semaphore>>> = const { RefCell::new(None) };
 }

@@ -1,4 +1,4 @@
-//! `WaitQueue`: who is woken, in which order, and what becomes of a wake whose waiter goes.
+//! `WaitQueue`: who is woken, in which order, and the fate of a wake whose waiter is dropped.
 
 use oneloop::sync::WaitQueue;
 

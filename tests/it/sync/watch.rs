@@ -1,4 +1,4 @@
-//! The latest value, and the news that it has changed.
+//! The latest value, and notifications of its changes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -191,7 +191,8 @@ fn storms_of_a_watch_miss_no_news() {
     schedules(10_000, |dice| {
         let (sender, receiver) = watch::channel(0);
         let mut sender = Some(sender);
-        // Each with its waker, what it has seen, and whether it was polled since the last value.
+        // Each receiver with its waker, the version that it has seen, and whether it was polled
+        // since the last value.
         let mut receivers: Vec<_> =
             (0..3).map(|_| (receiver.clone(), CountedWaker::new(), 0)).collect();
         let mut latest = 0;

@@ -66,7 +66,7 @@ fn a_handle_answers_while_another_loop_of_the_thread_runs() {
         let inside = create_task(async { 1 });
         assert_eq!(task.name(), "of the first");
         assert!(!task.is_finished() && !task.task_ref().is_finished());
-        // Nor is the running loop disturbed.
+        // The running loop is not disturbed either.
         assert_eq!(inside.await.unwrap(), 1);
     });
 }

@@ -1,4 +1,4 @@
-//! A poll's budget: whatever is ready each time it is awaited lets the others run before long.
+//! The budget of a poll: a loop over operations that are always ready lets other tasks run soon.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and their helpers")]
 
@@ -27,7 +27,7 @@ use oneloop::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Does `operation`, which is always ready, until another task has had its turn.
+/// Repeats `operation`, which is always ready, until another task has had its turn.
 async fn check(name: &str, mut operation: impl AsyncFnMut()) {
     let other = create_task(async {});
     for done in 0.. {
@@ -227,7 +227,7 @@ async fn what_waits_costs_nothing_so_that_each_of_many_is_polled() {
     assert_eq!(index, 300);
 }
 
-/// The simplest of all executors.
+/// The simplest executor.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     loop {
@@ -271,7 +271,7 @@ fn a_budget_is_over_with_its_run() {
     assert!(queue.put(1).now_or_never().is_some());
 }
 
-/// An old wake of this task waits in the queue, before the wakes of others.
+/// An old wake of this task is in the queue, before the wakes of others.
 async fn with_an_old_wake() -> Rc<Cell<bool>> {
     poll_fn(|cx| {
         cx.waker().wake_by_ref();
@@ -301,7 +301,7 @@ async fn a_sleep_of_nothing_lets_others_run_also_where_an_old_wake_is_left() {
     assert!(other_has_run.get());
 }
 
-/// `busy` yields on a loop that looks around after each poll, where each poll counts as long.
+/// `busy` yields on a loop that looks around after each poll, as if every poll took long.
 fn goes_behind_what_a_look_finds(busy: impl AsyncFn()) {
     let has_run = Arc::new(AtomicBool::new(false));
     Builder::new().look_around_every(Duration::ZERO).run(async {

@@ -1,4 +1,4 @@
-//! `call_soon` and `call_later`: what their handles say, and what becomes of a panic.
+//! `call_soon` and `call_later`: their handles, and panics in calls.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Cancellation: when the future is dropped, and what `cancel` answers.
+//! Cancellation: when the future is dropped, and the answer of `cancel`.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, ready};
@@ -160,7 +160,8 @@ async fn a_drop_may_cancel_and_create_other_tasks() {
     task.cancel();
     assert!(task.await.unwrap_err().is_cancelled());
     assert!(victim.await.unwrap_err().is_cancelled());
-    // The victim's cancellation; the task's own, which comes to the same; the new task.
+    // Cancelling the victim, cancelling the task itself, which is cancelled already, and the new
+    // task.
     assert_eq!(log.take(), [true, true, true]);
 }
 
@@ -192,6 +193,6 @@ async fn a_cancel_from_another_thread_does_not_reach_the_next_task_in_the_slot()
     assert!(task.is_finished());
     thread::scope(|scope| scope.spawn(|| task.cancel()).join()).unwrap();
     drop(task);
-    // It gets the slot that has become free, before the loop reads its mail.
+    // It gets the free slot before the loop reads its mail.
     assert_eq!(create_task(async { 7 }).await.unwrap(), 7);
 }

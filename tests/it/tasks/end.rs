@@ -1,4 +1,4 @@
-//! The end of a loop, runs that follow each other, and that nothing is left behind.
+//! The end of a loop, consecutive runs, and that nothing remains.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, ready};
@@ -170,10 +170,10 @@ fn many_short_runs_do_not_starve_calls_from_elsewhere_or_timers() {
     }
 }
 
-// Nothing is left.
+// Nothing remains.
 
-/// Runs `scenario` with a value to keep; nothing of it must be left afterwards, and no timer after
-/// the tasks ended.
+/// Runs `scenario` with a value to keep. Nothing of it may remain afterwards, and no timer after
+/// the tasks have ended.
 fn leaves_nothing<F: Future<Output = ()>>(scenario: impl FnOnce(Rc<()>) -> F) {
     let live = Rc::new(());
     let mut runtime = virtual_runtime();
@@ -256,14 +256,14 @@ fn tasks_that_hold_each_others_handles_and_wakers_are_gone() {
             handles.borrow_mut().push(task);
         }
         yield_now().await;
-        // Handles own no task and wakers own nothing, so that cycles end with the tasks.
+        // Handles own no task and wakers own nothing, so cycles end with the tasks.
         for task in &*handles.borrow() {
             task.cancel();
         }
     });
 }
 
-/// Does this and that, and creates others who do.
+/// Does various things, and creates others that do the same.
 fn wander(seed: u64, depth: u32, value: Rc<()>) -> Pin<Box<dyn Future<Output = Rc<()>>>> {
     Box::pin(async move {
         let mut dice = Dice(seed);
@@ -309,7 +309,7 @@ fn a_crowd_that_does_everything_at_random_leaves_nothing() {
                 drop(task.await);
             }
         });
-        // And once more with a loop that ends in the middle.
+        // The same with a loop that ends in the middle.
         let live = Rc::new(());
         let value = live.clone();
         Builder::new().virtual_time(true).run(async move {

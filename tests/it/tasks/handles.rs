@@ -251,9 +251,9 @@ async fn a_parent_that_has_gone_is_not_who_has_its_slot_now() {
     assert_eq!(strangers.len(), 4);
 }
 
-// Awaiting oneself.
+// Tasks that await themselves.
 
-/// A task that awaits what `wrap` makes of its own handle.
+/// A task that awaits `wrap` of its own handle.
 async fn awaits_itself<F: Future + 'static>(
     wrap: impl FnOnce(Task<String>) -> F + 'static,
 ) -> String {
@@ -288,7 +288,7 @@ async fn awaiting_itself_in_a_gather_or_a_timeout_panics_too() {
     assert!(message.contains("`narcissus` awaits itself"));
 }
 
-// Other crates' way of creating tasks.
+// The way in which other crates create tasks.
 
 #[oneloop::test(virtual_time)]
 async fn a_handle_creates_tasks_for_code_that_knows_futures_only() {

@@ -1,4 +1,4 @@
-//! In which order tasks run, what a wake does, and the plain calls.
+//! The order in which tasks run, the effects of wakes, and plain calls.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn, ready};

@@ -1,4 +1,4 @@
-//! Intervals: when ticks are due, and what becomes of those that were missed.
+//! Intervals: when ticks are due, and the fate of missed ticks.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ async fn interval_at_begins_when_it_is_told() {
     assert_eq!(now() - start, 15 * SECOND);
 }
 
-/// The seconds at which ticks were due and at which they came, of an interval of 10 seconds, after
-/// 35 lost seconds.
+/// The seconds at which ticks were due and at which they came, for an interval of 10 seconds that
+/// lost 35 seconds.
 async fn ticks_after_a_delay(missed: MissedTicks) -> [(u64, u64); 5] {
     let start = now();
     let mut clock = interval(10 * SECOND).missed_ticks(missed);

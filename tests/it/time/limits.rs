@@ -104,7 +104,7 @@ async fn inner_limits_that_are_due_with_an_outer_one_let_it_through_a_gather() {
 
 #[oneloop::test(virtual_time)]
 async fn limits_that_are_both_overdue_when_their_task_runs_are_due_at_once() {
-    // CPython's `test_nested_timeouts_loop_busy`: the task comes to run when both have passed.
+    // CPython's `test_nested_timeouts_loop_busy`: the task runs only when both have passed.
     let start = now();
     let mut nested = Box::pin(timeout(2 * SECOND, timeout(SECOND, pending::<()>())));
     assert!(poll_once(&mut nested).await.is_pending());
@@ -119,7 +119,7 @@ async fn an_inner_limit_does_not_wait_for_an_outer_one_that_is_still_to_come() {
     let inner = timeout(SECOND, counted(&polls, pending::<()>()));
     assert!(timeout(2 * SECOND, inner).await.unwrap().is_err());
     assert_eq!(polls.get(), 2);
-    // One around the task that awaits it, but not around the task itself, is none of its business.
+    // A limit around the task that awaits it does not apply to the task itself.
     let task = create_task(timeout(SECOND, pending::<()>()));
     yield_now().await;
     assert!(timeout(SECOND, task).await.unwrap().unwrap().is_err());

@@ -32,7 +32,8 @@ async fn a_held_child_that_was_cleaned_up_is_not_started() {
     assert!(is_clean.is_set());
 }
 
-/// The slot of the one that has been cleaned up is another child's by then, which is held itself.
+/// By then, another child, which is held itself, has the slot of the child that has been cleaned
+/// up.
 #[oneloop::test(virtual_time)]
 async fn a_held_child_in_the_slot_of_one_that_was_cleaned_up_stays_held() {
     let is_clean = Rc::new(Event::new());
@@ -92,8 +93,8 @@ async fn a_cleanup_that_a_cleanup_has_left_runs_as_their_task() {
     assert_eq!(*seen.borrow(), [(key, Some(1)), (key, Some(2)), (key, Some(3))]);
 }
 
-/// An output with a guard that is left at the end of the loop, and makes another guard when it
-/// goes.
+/// An output with a guard that remains at the end of the loop, and makes another guard when
+/// dropped.
 struct Left(Option<oneloop::Cleanup<u32>>);
 
 impl Drop for Left {

@@ -1,4 +1,4 @@
-//! Limits of time around groups, cleanups, eager tasks and other loops.
+//! Time limits around groups, cleanups, eager tasks and other loops.
 
 use std::cell::Cell;
 use std::future::pending;

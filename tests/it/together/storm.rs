@@ -1,5 +1,4 @@
-//! A seeded storm of all parts. `deadline` and a context variable are always what a naive model
-//! says.
+//! A seeded storm of all parts. `deadline` and a context variable always agree with a naive model.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -30,10 +29,10 @@ type Boxed<T = ()> = Pin<Box<dyn Future<Output = T>>>;
 struct World {
     /// Xorshift.
     random: Cell<u64>,
-    /// How much may still be created.
+    /// How many more may be created.
     fuel: Cell<u32>,
     living: Cell<u32>,
-    /// What the variable is in each task.
+    /// The value of the variable in each task.
     values: RefCell<HashMap<TaskKey, Value>>,
     handles: RefCell<Vec<Task<()>>>,
     checks: Cell<u32>,
@@ -45,11 +44,11 @@ struct World {
 struct Around {
     outer: Option<Rc<Self>>,
     limit: Option<Instant>,
-    /// That of a scope.
+    /// The value in a scope.
     value: Option<Value>,
-    /// Its surroundings have gone: a shield has become a task.
+    /// The surroundings are gone: a shield has become a task.
     is_alone: Cell<bool>,
-    /// A child of a group has the limits around that, and a value of its own.
+    /// A child of a group has the limits around the group, and a value of its own.
     is_child: bool,
 }
 
@@ -95,7 +94,7 @@ impl Around {
     }
 }
 
-/// Beside a shield's future: the shield has gone.
+/// Beside the future of a shield: the shield is gone.
 struct Shielding(Rc<Around>);
 
 impl Drop for Shielding {
@@ -108,7 +107,7 @@ impl Drop for Shielding {
 struct Alive {
     world: Rc<World>,
     around: Rc<Around>,
-    /// Otherwise it goes where it was refused.
+    /// Otherwise it is dropped where it was refused.
     has_begun: Cell<bool>,
 }
 
@@ -161,8 +160,8 @@ impl World {
         self.checks.set(self.checks.get() + 1);
         self.check_value(around, "running");
         let (found, limit) = (deadline(), around.limit());
-        // One that has passed is moved while it waits for one around it that has passed too, and
-        // may be left alone then.
+        // A token whose deadline has passed is moved while it waits for an outer one that has
+        // passed too. It may then stay as it is.
         let has_passed = |at: Option<Instant>| at.is_some_and(|at| at <= now() + NS);
         if found != limit && !(has_passed(found) && has_passed(limit)) {
             let line = format!("the deadline is {found:?} and not {limit:?}, at {:?}", now());
@@ -170,7 +169,7 @@ impl World {
         }
     }
 
-    /// A task starts with its creator's value; it may run before this is known.
+    /// A task starts with its creator's value. It may run before this is known.
     fn born(&self, key: TaskKey, value: u32) {
         self.values.borrow_mut().entry(key).or_insert_with(|| Rc::new(Cell::new(value)));
     }
@@ -229,7 +228,7 @@ fn guard(world: &Rc<World>, depth: u32) -> oneloop::Cleanup<Boxed> {
     with_cleanup(part(world, &Around::nothing(), depth), async |part| part.await)
 }
 
-/// The same in line; it becomes a cleanup when it is dropped.
+/// The same, in line. It becomes a cleanup when it is dropped.
 async fn finish(world: &Rc<World>, around: &Rc<Around>, depth: u32) {
     let inside = Around::inside(around, None, None);
     let _shielding = Shielding(inside.clone());
@@ -267,7 +266,7 @@ async fn limited(world: &Rc<World>, around: &Rc<Around>, depth: u32) {
             let mut part = Box::pin(VAR.scope(7, part(world, &shielded, depth)));
             let inner = world.clone();
             let part = shield(poll_fn(move |cx| {
-                // As a task it is another one, whose cleanups are outside of the scope.
+                // As a task it is a separate one, and its cleanups are outside of the scope.
                 inner.born(current_task().expect("a task runs").key(), VAR.get().unwrap_or(0));
                 part.as_mut().poll(cx)
             }));

@@ -62,7 +62,7 @@ async fn children_of_a_group_that_is_dropped_end_after_their_cleanups_for_those_
     let results = gather(ended).await;
     assert!(results[0].as_ref().is_err_and(JoinError::is_cancelled));
     assert!(results[1].is_ok());
-    // What the drop of the group has dropped has left its cleanup to this task, and ended at once.
+    // The dropped children have left their cleanups to this task, and ended at once.
     assert!(set.next().await.unwrap().is_err());
     assert!(set.next().await.unwrap().is_ok());
     assert_eq!(all_tasks().len(), 1);
@@ -75,7 +75,7 @@ async fn entries_of_a_wait_that_was_dropped_mean_nothing_to_the_next_group_or_ga
         poll_once(wait(&mut tasks, All)).await;
         let polls = Cell::new(0);
         let polls = &polls;
-        // These have the lists of those that were dropped.
+        // These have the ready lists of the dropped ones.
         task_group(async |group| {
             group.create_task(async move {
                 polls.set(polls.get() + 1);

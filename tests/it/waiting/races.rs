@@ -1,4 +1,4 @@
-//! `race`, `first_ok` and `staggered_race`: who wins, and what becomes of the losers.
+//! `race`, `first_ok` and `staggered_race`: the winner, and the fate of the losers.
 
 use std::cell::Cell;
 use std::future::{Pending, pending, ready};
@@ -221,7 +221,7 @@ async fn the_delay_counts_from_the_last_start_and_only_the_last_failure_starts_t
             after(seconds, Err::<(), u32>(n)).await
         }
     };
-    // The first fails at 12, when the second (from 10 on) still runs; the third fails at once, so
+    // The first fails at 12, while the second (from 10 on) still runs. The third fails at once, so
     // the fourth starts.
     let attempts = [attempt(1, 12), attempt(2, 30), attempt(3, 0), attempt(4, 5), attempt(5, 0)];
     let errors = staggered_race(attempts, 10 * SECOND).await.unwrap_err();

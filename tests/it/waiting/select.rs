@@ -1,4 +1,4 @@
-//! `select!`: its syntax, the order of polls and drops, and the freedom of handlers.
+//! `select!`: its syntax, the order of polls and drops, and what handlers may do.
 
 use std::cell::Cell;
 use std::future::{Ready, pending, poll_fn, ready};

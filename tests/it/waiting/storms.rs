@@ -1,4 +1,4 @@
-//! Many random schedules, each compared with what a naive model says.
+//! Many random schedules, each compared with a naive model.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use crate::tasks::{Dice, poll_once};
 
 const SCHEDULES: u64 = 2500;
 
-/// What one future of a schedule does.
+/// The behaviour of one future in a schedule.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     millis: u32,
@@ -39,7 +39,7 @@ fn ms(millis: u32) -> Duration {
     Duration::from_millis(1) * millis
 }
 
-/// Counts those that live.
+/// Counts the living ones.
 #[derive(Clone, Default)]
 struct Live(Rc<Cell<usize>>);
 
@@ -92,7 +92,7 @@ async fn races_agree_with_a_model() {
     }
 }
 
-/// When a staggered race ends, and whether with a success.
+/// When a staggered race ends, and whether it succeeds.
 fn staggered_model(plans: &[Plan], delay: u32) -> (u32, bool) {
     let (mut start, mut ends) = (0, Vec::new());
     for plan in plans {
@@ -133,7 +133,7 @@ async fn as_completed_agrees_with_a_model() {
         let (mut order, give_up) = (Vec::new(), dice.roll(4) == 0);
         while !outputs.is_empty() {
             let Ok(next) = timeout(patience, outputs.next()).await else {
-                // It runs only while somebody waits for it.
+                // It runs only while a task waits for it.
                 sleep(ms(1)).await;
                 continue;
             };
@@ -190,7 +190,7 @@ async fn waits_agree_with_a_model() {
     }
 }
 
-/// Adds tasks, takes results, gives up, cancels; every task gives one result.
+/// Adds tasks, takes results, gives up and cancels. Every task yields one result.
 #[oneloop::test(virtual_time)]
 async fn task_sets_lose_nothing_whatever_happens() {
     let (live, mut dice) = (Live::default(), Dice(5));
@@ -237,7 +237,7 @@ async fn task_sets_lose_nothing_whatever_happens() {
     }
 }
 
-/// All of them at once, in each other, under our wakers and foreign ones, dropped at random
+/// All of them at once, inside each other, under our wakers and foreign ones, dropped at random
 /// moments.
 #[oneloop::test(virtual_time)]
 async fn everything_in_everything_can_be_dropped_at_any_moment() {

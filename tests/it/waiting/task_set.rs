@@ -1,4 +1,4 @@
-//! `TaskSet`: results in the order of the ends, and what becomes of tasks when the set goes.
+//! `TaskSet`: results in the order of the ends, and the fate of tasks when the set is dropped.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, ready};
@@ -220,7 +220,7 @@ async fn ten_thousand_tasks_cost_their_wakes_and_places_are_used_again() {
         };
         assert_eq!(counted(&polls, all).await, 10_000);
     }
-    // One for each moment, and one for each 128 results.
+    // One poll for each moment, and one for each 128 results.
     assert!(polls.get() <= 2 * (101 + 10_000 / 128 + 1), "{}", polls.get());
 }
 

@@ -1,4 +1,4 @@
-//! `wait`: which tasks it gives, when, and that it loses none.
+//! `wait`: which tasks it returns, when, and that it loses none.
 
 use std::cell::Cell;
 use std::future::{pending, ready};

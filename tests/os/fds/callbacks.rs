@@ -10,7 +10,7 @@ use std::time::Duration;
 use oneloop::io::{self, FdCallback};
 use oneloop::{Builder, timeout, yield_now};
 
-/// Runs the loop until `done`, for which a few turns must do.
+/// Runs the loop until `done`, which a few turns must achieve.
 async fn until(what: &str, done: impl Fn() -> bool) {
     let done = async {
         while !done() {

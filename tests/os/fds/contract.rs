@@ -1,4 +1,4 @@
-//! What `AsyncFd` promises whatever its descriptor is: modes, readiness, refusals, threads.
+//! The promises of `AsyncFd`, whatever its descriptor is: modes, readiness, refusals, threads.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -112,7 +112,7 @@ async fn an_operation_is_tried_at_once_and_again_at_each_event_until_it_does_som
     let (read, ()) = oneloop::gather!(read, write).await;
     assert_eq!(read?, 3);
     assert_eq!(tries, 2);
-    // No other one gets its error.
+    // No other operation gets its error.
     let error = ours.read_with(|_| Err::<(), _>(Error::other("no"))).await.unwrap_err();
     assert_eq!(error.to_string(), "no");
     assert!(would_block(ours.try_read_with(|mut socket| socket.read(&mut [0; 8]))));

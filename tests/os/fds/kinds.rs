@@ -1,4 +1,4 @@
-//! Descriptors for which oneloop has no type: what programs use `AsyncFd` for.
+//! Descriptors for which oneloop has no type, as programs use them through `AsyncFd`.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -45,7 +45,7 @@ mod linux {
     #[oneloop::test]
     async fn an_event_descriptor_counts_and_takes_no_more_than_it_can() -> Result<()> {
         let event = AsyncFd::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?)?;
-        // The largest value that it can have.
+        // Its largest value.
         event.write_with(|event| Ok(event.write(u64::MAX - 1)?)).await?;
         let full = event.try_write_with(|event| Ok(event.write(1)?));
         assert!(full.is_err());
@@ -98,7 +98,7 @@ async fn a_terminal_gives_a_line_when_it_is_complete_and_the_end_after_ctrl_d() 
         assert_eq!(terminal.read(&mut buf).await.unwrap(), 0);
     };
     gather!(reading, typing).await;
-    // What a terminal was told to be the end is not the end of it.
+    // A terminal does not end for good when it reports an end.
     keyboard.write_all(b"again\n")?;
     assert_eq!(terminal.read(&mut buf).await?, 6);
 

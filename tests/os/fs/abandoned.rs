@@ -31,8 +31,8 @@ async fn abandon_a_read(file: &File, other: &mut fs::File, text: &[u8]) -> Resul
     Ok(())
 }
 
-/// Drops a write of more than the pipe takes, while a thread goes on with it. Only the first byte
-/// has been read.
+/// Drops a write of more than the pipe holds, while a thread continues it. Only the first byte has
+/// been read.
 async fn abandon_a_write(file: &File, mut other: fs::File, data: &[u8]) -> Result<fs::File> {
     let mut write = Box::pin(file.write(data));
     assert!(poll_once(&mut write.as_mut()).await.is_pending());
@@ -46,7 +46,7 @@ async fn abandon_a_write(file: &File, mut other: fs::File, data: &[u8]) -> Resul
     .await
 }
 
-/// Drops a call while a thread works with the file for it. The thread goes on until the returned
+/// Drops a call while a thread works with the file for it. The thread continues until the returned
 /// sender is dropped.
 async fn abandon_some_work(file: &File) -> Sender<()> {
     let ((said, told), (gate, waiting)) = (channel(), channel::<()>());
@@ -204,7 +204,7 @@ fn whoever_leaves_the_line_lets_the_next_one_through() -> Result<()> {
     })
 }
 
-/// At each moment of the operation once.
+/// Once at each moment of the operation.
 #[test]
 fn reads_given_up_at_any_moment_lose_nothing() -> Result<()> {
     run(async |dir| {

@@ -219,7 +219,7 @@ fn a_named_pipe_without_another_end_holds_up_nobody() -> Result<()> {
         sleep(Duration::from_millis(3)).await;
         assert!(!opening.is_finished());
         assert!(timeout(Duration::from_millis(3), File::open(&path)).await.is_err());
-        // The other end, for all who wait.
+        // The other end, for all waiting calls.
         let mut other = fs::OpenOptions::new().read(true).write(true).open(&path)?;
         let file = opening.await??;
         other.write_all(b"hello")?;
@@ -237,8 +237,8 @@ fn a_named_pipe_without_another_end_holds_up_nobody() -> Result<()> {
 
 /// The report at the end of a loop about an operation on a named pipe whose other end stays closed.
 ///
-/// A call that no thread has begun is taken back without a report. On a busy machine that takes a
-/// while, so the time grows.
+/// A call that no thread has begun is taken back without a report. On a busy machine a thread may
+/// take a while, so the time grows.
 fn reported<F: Future>(mut operation: impl FnMut(PathBuf) -> F) -> Result<Vec<Unhandled>> {
     let mut reports = Vec::new();
     let mut time = Duration::from_millis(10);

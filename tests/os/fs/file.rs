@@ -88,7 +88,7 @@ fn the_position_is_that_of_what_was_read_although_more_was_read_ahead() -> Resul
         for _ in 0..3 {
             file.read_exact(&mut buf).await?;
         }
-        // The descriptor's own position tells that it was read ahead.
+        // The descriptor's own position shows that it was read ahead.
         let mut same = fs::File::from(file.as_fd().try_clone_to_owned()?);
         assert!(same.stream_position()? > 30);
         assert_eq!(file.stream_position().await?, 30);
@@ -194,14 +194,14 @@ fn a_large_file_is_read_and_written_at_a_position_in_chunks() -> Result<()> {
     })
 }
 
-/// Each line in one piece, however many tasks write.
+/// Each line is in one piece, however many tasks write.
 #[test]
 fn tasks_that_share_a_file_take_turns() -> Result<()> {
     run(async |dir| {
         let file = Rc::new(File::create(dir.join("log")).await?);
         let write = |number: usize| {
             let file = Rc::clone(&file);
-            // Longer than a chunk, so that they could mix.
+            // Longer than a chunk, so they could mix.
             let line = format!("{}\n", number.to_string().repeat(600_000));
             create_task(async move { file.write_all(line.as_bytes()).await })
         };
@@ -342,7 +342,7 @@ fn without_a_loop_each_operation_is_an_error_that_says_so() -> Result<()> {
     })
 }
 
-/// Of a future that is polled where no loop runs.
+/// The panic of a future that is polled without a loop.
 fn error_of<T>(future: impl Future<Output = Result<T>>) -> String {
     let mut cx = Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut cx) {

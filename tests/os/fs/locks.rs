@@ -47,8 +47,8 @@ fn readers_share_a_lock() -> Result<()> {
     })
 }
 
-/// For the kernel the descriptors of one open file have one lock: a second request would change it
-/// instead of waiting.
+/// To the kernel, the descriptors of one open file have one lock: a second request would change it
+/// instead of waiting for it.
 #[test]
 fn a_lock_keeps_out_the_clones_of_its_own_file() -> Result<()> {
     run(async |dir| {
@@ -96,7 +96,7 @@ fn readers_of_one_open_file_keep_writers_out_until_the_last_has_gone() -> Result
     })
 }
 
-/// Each of them waits without a thread, so there is one for the holder of the lock.
+/// None of them occupies a thread while it waits, so there is one for the holder of the lock.
 #[test]
 fn many_who_wait_for_a_lock_take_no_threads() -> Result<()> {
     run(async |dir| {

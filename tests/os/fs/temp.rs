@@ -57,7 +57,7 @@ fn they_are_removed_when_they_are_dropped() -> Result<()> {
 fn a_timeout_waits_until_they_are_removed() -> Result<()> {
     run(async |dir| {
         let are_made = Cell::new(false);
-        // A file that is given up while it is made may take longer to go.
+        // Removing a file that is abandoned while it is made may take longer.
         for pause in (0..).map(|turn| Duration::from_millis(5 << turn)) {
             let work = async {
                 let _dir = temp_dir().inside(dir).await.unwrap();
@@ -125,9 +125,9 @@ fn given_up_while_they_are_made_they_leave_nothing_behind() -> Result<()> {
                     sleep(Duration::from_millis(1)).await;
                 }
             }
-            // It is there, and was not taken.
+            // It exists, and was not taken.
         }
-        // What threads do now comes to its end.
+        // Threads that are at work now finish.
         while !names(dir).is_empty() {
             sleep(Duration::from_millis(5)).await;
         }
@@ -163,7 +163,7 @@ fn one_that_cannot_be_removed_is_reported() -> Result<()> {
     let dir = oneloop::Builder::new().on_unhandled(hook).run(async {
         let dir = temp_dir().await?;
         let file = temp_file().inside(dir.path()).await?;
-        // Instead of the file there is a directory now.
+        // A directory has replaced the file.
         fs::remove_file(file.path())?;
         fs::create_dir(file.path())?;
         drop(file);

@@ -17,7 +17,7 @@ use oneloop::sleep;
 
 use super::{bytes, pipe, poll_once, run};
 
-/// By the traits, not by the methods.
+/// Uses the traits, not the methods.
 async fn read_all(mut file: impl AsyncRead + Unpin) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     file.read_to_end(&mut all).await?;
@@ -145,7 +145,8 @@ fn an_error_is_told_by_flush_or_by_the_next_write() -> Result<()> {
     })
 }
 
-/// Without a flush: it is on its way when the file goes, and the loop ends after it.
+/// Without a flush, the data is on its way when the file is dropped, and the loop ends after it has
+/// arrived.
 #[test]
 fn a_write_arrives_although_the_file_is_dropped_and_the_loop_ends() -> Result<()> {
     let dir = oneloop::run(temp_dir())?.keep();
@@ -159,7 +160,7 @@ fn a_write_arrives_although_the_file_is_dropped_and_the_loop_ends() -> Result<()
     fs::remove_dir_all(dir)
 }
 
-/// An operation that was begun need not be polled for others to go on.
+/// An operation that has begun need not be polled for others to continue.
 #[test]
 fn a_poll_that_is_not_repeated_is_in_nobodys_way() -> Result<()> {
     run(async |dir| {

@@ -52,7 +52,7 @@ fn files_whose_length_is_a_lie_are_read_to_the_end() -> Result<()> {
         assert_eq!(fs::metadata("/proc/self/maps")?.len(), 0);
         let maps = read_to_string("/proc/self/maps").await?;
         assert!(maps.len() > 1000 && maps.ends_with('\n'), "{maps}");
-        // It says 4096 bytes, and has fewer.
+        // Its length is 4096 bytes according to the system, but it has fewer.
         let path = "/sys/kernel/mm/transparent_hugepage/enabled";
         if fs::metadata(path).is_ok() {
             assert_eq!(read(path).await?, fs::read(path)?);
@@ -224,7 +224,7 @@ fn a_write_that_is_given_up_stops_after_a_step() -> Result<()> {
                 yield_now().await;
             }
         }
-        // What a thread does now comes to its end: that is the second step.
+        // The thread that is at work now finishes: that is the second step.
         sleep(Duration::from_millis(20)).await;
         let written = fs::read(&path)?;
         assert!(written.len() <= 2 * MIB && data.starts_with(&written), "{}", written.len());

@@ -8,7 +8,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use oneloop::io::pipe::{self, Receiver, Sender};
 use oneloop::{Runtime, create_task, gather, yield_now};
 
-/// Writes until the pipe takes nothing more; returns how many bytes.
+/// Writes until the pipe is full. Returns the number of bytes.
 fn fill(sender: &Sender) -> Result<usize> {
     let mut filled = 0;
     loop {
@@ -61,7 +61,7 @@ async fn a_short_read_does_not_mean_that_the_pipe_is_empty() -> Result<()> {
     sender.write_all(b"one").await?;
     let mut buf = [0; 64];
     assert_eq!(receiver.read(&mut buf).await?, 3);
-    // No edge may come for these: the pipe was ready all the time.
+    // No edge may come for these, because the pipe was ready all the time.
     sender.write_all(b"two").await?;
     assert_eq!(receiver.try_read(&mut buf)?, 3);
     Ok(())
@@ -203,7 +203,7 @@ async fn waiting_for_the_hang_up_takes_no_room_away_from_writers() -> Result<()>
         _ = sender.closed() => panic!("the reader lives"),
         () = yield_now() => {}
     }
-    // Room that was there before is still known to be there.
+    // Room from before is still known.
     assert_eq!(sender.try_write(b"abc")?, 3);
     receiver.read_exact(&mut [0; 3]).await?;
     assert_eq!(sender.try_write(b"abc")?, 3);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use oneloop::io::pipe;
 use oneloop::yield_now;
 
-/// A path of its own, freed when dropped.
+/// A path, whose file is removed when this is dropped.
 struct Free(PathBuf);
 
 impl Free {

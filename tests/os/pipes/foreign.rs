@@ -1,4 +1,4 @@
-//! Descriptors that come from elsewhere and go elsewhere: sockets, files.
+//! Descriptors from elsewhere and for elsewhere: sockets, files.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Result, Write as _};
@@ -35,7 +35,7 @@ async fn ends_are_closed_on_exec_and_non_blocking_until_they_are_taken_out() -> 
     for fd in [&sender, &receiver] {
         assert!(!is_nonblocking(fd) && is_closed_on_exec(fd));
     }
-    // Both work as any other.
+    // Both work like any other.
     File::from(sender).write_all(b"x")?;
     File::from(receiver).read_exact(&mut [0; 1])
 }

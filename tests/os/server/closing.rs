@@ -18,7 +18,7 @@ use super::{
     ANY_PORT, LIMIT, SECOND, addr_of, connect, connections, echo, listen, run, run_in_virtual_time,
 };
 
-/// Ends a server in the turn in which clients have connected, sees that no more can, and that all
+/// Ends a server in the turn in which clients have connected. Checks that no more can, and that all
 /// are served.
 async fn serves_who_is_connected_at(end: impl AsyncFn(Server)) -> Result<()> {
     let server = start_server(echo, ANY_PORT).await?;

@@ -1,4 +1,4 @@
-//! How a server ends, and what becomes of its connections.
+//! The end of a server, and of its connections.
 
 use std::cell::{Cell, OnceCell};
 use std::io::{ErrorKind, Read as _, Result, Write as _};
@@ -30,7 +30,7 @@ fn close_ends_listening_at_once_and_leaves_clients_alone() -> Result<()> {
         server.close();
         assert!(!server.is_serving());
         assert_eq!(server.local_addrs(), []);
-        // Not even the next turn is needed.
+        // This does not even need the next turn.
         let refused = net::TcpStream::connect(addr).map_err(|error| error.kind());
         assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
         writer.write("still there\n");
@@ -55,7 +55,7 @@ fn dropping_the_server_ends_listening_and_leaves_clients_alone() -> Result<()> {
         writer.write("still there\n");
         assert_eq!(reader.readline().await?, b"still there\n");
         drop((reader, writer));
-        // The server's own task goes with the last connection.
+        // The server's own task ends with the last connection.
         while all_tasks().len() > 1 {
             yield_now().await;
         }
@@ -75,7 +75,7 @@ fn wait_closed_waits_for_both_the_close_and_the_last_connection() -> Result<()> 
         assert!(waits(&mut closed).await, "it has one");
         drop(client);
         closed.await;
-        // And again.
+        // The same again.
         server.wait_closed().await;
         Ok(())
     })
@@ -170,7 +170,7 @@ fn dropping_serve_forever_ends_the_clients_with_what_was_written_to_them() -> Re
         connections(&server, 1).await;
         let reader = create_task(async move { reader.read_to_end().await.map(|all| all.len()) });
         assert!(timeout(Duration::from_millis(10), server.serve_forever()).await.is_err());
-        // Timeouts return after the cleanups of what they drop.
+        // Timeouts return after the cleanups of the dropped futures.
         assert_eq!(server.connections(), 0);
         assert!(server.closing().is_cancelled());
         assert_eq!(reader.await??, 4 << 20);
@@ -217,7 +217,7 @@ fn close_clients_sends_what_was_written_and_shows_readers_the_end() -> Result<()
         connections(&server, 0).await;
         assert_eq!(ended.get(), 2);
 
-        // It goes on listening.
+        // The server keeps listening.
         assert!(server.is_serving());
         open_connection(addr_of(&server)).await?;
         Ok(())
@@ -235,7 +235,7 @@ fn close_clients_reaches_handlers_that_have_dropped_their_writer() -> Result<()>
         let client = TcpStream::connect(addr_of(&server)).await?;
         assert_eq!(client.read(&mut [0; 1]).await?, 0);
         assert_eq!(server.connections(), 1);
-        // More that comes is not read.
+        // Later data is not read.
         client.write_all(&[7; 1000]).await?;
         server.close_clients();
         connections(&server, 0).await;
@@ -367,7 +367,7 @@ fn shutdown_is_bounded_when_handlers_never_end() -> Result<()> {
     let builder = Builder::new().on_unhandled(move |_| count.set(count.get() + 1));
     builder.virtual_time(true).run(async {
         let handler = async |_reader, _writer| {
-            // Whatever is done to it.
+            // The cleanup takes too long, however the handler ends.
             let _guard = with_cleanup((), async |()| sleep(1000 * LIMIT).await);
             sleep(1000 * LIMIT).await;
         };

@@ -1,5 +1,5 @@
-//! Handlers that fail and peers that misbehave: each ends its own connection, and is reported if it
-//! is the handler's fault.
+//! Handlers that fail and peers that misbehave: each ends only its own connection, and a handler's
+//! fault is reported.
 
 use std::cell::Cell;
 use std::io::{Error, Read as _, Result, Write as _};
@@ -34,7 +34,7 @@ fn an_error_of_a_handler_is_reported_with_the_peers_address() -> Result<()> {
         let mut heard = String::new();
         client.read_to_string(&mut heard)?;
         assert_eq!(heard, "fail\n", "what was written before is sent");
-        // Others are served as before.
+        // Other clients are served as before.
         other.write_all(b"well\n")?;
         connections(&server, 0).await;
         let (mut reader, mut writer) = open_connection(addr_of(&server)).await?;
@@ -114,7 +114,7 @@ fn peers_that_reset_end_their_own_connections() -> Result<()> {
         drop(polite);
         Ok(())
     })?;
-    // Those whose reset came before the server knew them were never served.
+    // Connections that were reset before the server knew them were never served.
     assert!(reports.len() <= 20, "{reports:?}");
     assert!(
         reports.iter().all(|report| report.contains("reset") || report.contains("pipe")),
@@ -177,7 +177,7 @@ fn handlers_need_not_use_their_streams() -> Result<()> {
         let server = start_server(async |_, _| (), ANY_PORT).await?;
         let client = TcpStream::connect(addr_of(&server)).await?;
         client.write_all(b"anybody?").await?;
-        // An orderly end, also where what the client said was not read.
+        // An orderly end, even if the client's data was not read.
         assert_eq!(client.read(&mut [0; 1]).await?, 0);
         connections(&server, 0).await;
         Ok(())

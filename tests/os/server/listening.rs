@@ -1,4 +1,4 @@
-//! Where servers listen, and where they cannot.
+//! Addresses at which servers listen, and at which they cannot.
 
 use std::env;
 use std::io::{ErrorKind, Result};
@@ -45,7 +45,7 @@ fn without_a_host_all_interfaces_are_meant() -> Result<()> {
                 open_connection(("::1", addrs[1].port())).await?;
             }
         }
-        // For everybody else it is no address.
+        // Elsewhere this is not an address.
         for error in
             [failure(TcpListener::bind(":80").await), failure(TcpStream::connect(("", 80)).await)]
         {
@@ -77,7 +77,7 @@ fn both_families_can_have_the_same_port() -> Result<()> {
     })
 }
 
-/// No machine has it: it is for examples in books (RFC 5737).
+/// No machine has this address: it is for examples in books (RFC 5737).
 const NOT_HERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 #[test]
@@ -176,7 +176,7 @@ fn without_a_loop_there_is_an_error_or_a_panic_that_says_so() {
 #[test]
 fn a_socket_that_cannot_listen_ends_its_server_and_no_other_listener() -> Result<()> {
     run(async {
-        // What a launcher has passed may be anything.
+        // A launcher may pass anything.
         let datagrams = OwnedFd::from(net::UdpSocket::bind(ANY_PORT)?);
         let error = failure(TcpListener::from_std(datagrams.into())?.accept().await);
         assert_eq!(error.raw_os_error(), Some(Errno::EOPNOTSUPP as i32));

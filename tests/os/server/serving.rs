@@ -1,4 +1,4 @@
-//! What a server does while it serves.
+//! A server at work.
 
 use std::cell::{Cell, RefCell};
 use std::env;
@@ -28,7 +28,7 @@ fn each_connection_has_a_task_and_they_do_not_wait_for_each_other() -> Result<()
         for _ in 0..10 {
             clients.push(open_connection(addr_of(&server)).await?);
         }
-        // The last first.
+        // In reverse order.
         for (reader, writer) in clients.iter_mut().rev() {
             writer.write("hello\n");
             assert_eq!(reader.readline().await?, b"hello\n");
@@ -184,7 +184,7 @@ fn options_hold_for_each_connection() -> Result<()> {
         let server = builder.start(flags, ANY_PORT).await?;
         assert!(server.is_serving());
 
-        // What the kernel says of an accepted socket, by a listener of the same making.
+        // The kernel's view of an accepted socket, from a listener with the same options.
         for (nodelay, keepalive) in [(false, true), (true, false)] {
             let listener = TcpListener::bind(ANY_PORT).await?;
             let accepting = net::TcpListener::from(listener.as_fd().try_clone_to_owned()?);
@@ -244,7 +244,7 @@ fn as_many_as_allowed_are_served_and_the_others_wait_for_their_turn() -> Result<
             yield_now().await;
         }
         assert_eq!(server.connections(), 3);
-        // In the order in which they came.
+        // In the order of their arrival.
         for (number, mut client) in clients.into_iter().enumerate() {
             client.write_all(format!("{number}\n").as_bytes())?;
             let answer = to_thread(move || {

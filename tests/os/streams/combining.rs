@@ -14,7 +14,7 @@ use oneloop::{call_soon, create_task, gather, sleep, task_group, yield_now};
 
 use super::{pair, pair_with_std, run};
 
-/// What has arrived, without waiting.
+/// The data that has arrived, without waiting.
 fn arrived(peer: &mut net::TcpStream) -> Result<String> {
     peer.set_nonblocking(true)?;
     let mut buf = vec![0; 1 << 20];
@@ -55,7 +55,7 @@ fn what_was_written_goes_out_whatever_the_task_waits_for_then() -> Result<()> {
         assert_eq!(arrived(&mut peer)?, "ab");
         drop(waiting);
 
-        // Also where several futures share a poll, and in a call.
+        // The same if several futures share a poll, and in a call.
         let ((_reader, mut first), mut peer) = pair_with_std()?;
         let ((_other, mut second), mut other) = pair_with_std()?;
         let write = async |writer: &mut StreamWriter| {

@@ -161,7 +161,7 @@ fn a_reset_is_an_error_for_reader_and_writer() -> Result<()> {
 fn what_came_before_the_writing_failed_can_still_be_read() -> Result<()> {
     run(async {
         let ((mut reader, mut writer), mut peer) = pair_with_std()?;
-        // It refuses a request while that is still being sent.
+        // It refuses a request while the request is still being sent.
         peer.write_all(b"413\n")?;
         writer.write_eof();
         drop(writer);

@@ -1,5 +1,5 @@
-//! What a dropped writer has still to send is the loop's affair: no task waits for it, and the end
-//! of the run does.
+//! Dropped writers: the loop sends the remaining data. No task waits for it, but the end of the run
+//! does.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -16,10 +16,10 @@ use super::{Sink, settle, std_pair};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-/// More than the kernel takes for a peer that does not read.
+/// More than the kernel buffers for a peer that does not read.
 const MUCH: usize = 16 << 20;
 
-/// What was reported, and when by the clock of the loop.
+/// The reports, with their times by the clock of the loop.
 #[derive(Clone, Default)]
 struct Reports(Rc<RefCell<Vec<(Instant, String)>>>);
 
@@ -36,7 +36,7 @@ impl Reports {
         self.builder().build()
     }
 
-    /// The texts; each was reported so long after `start`.
+    /// The texts. Each was reported this long after `start`.
     fn at(&self, start: Instant, after: Duration) -> Vec<String> {
         let reports = self.0.take();
         for (moment, report) in &reports {
@@ -46,7 +46,7 @@ impl Reports {
     }
 }
 
-/// A writer to a peer that never reads, with much written to it.
+/// A writer with much data, to a peer that never reads.
 fn stuck() -> Result<(StreamWriter, net::TcpStream)> {
     let (peer, stream) = std_pair()?;
     let (_reader, mut writer) = TcpStream::from_std(stream)?.into_streams();
@@ -54,7 +54,7 @@ fn stuck() -> Result<(StreamWriter, net::TcpStream)> {
     Ok((writer, peer))
 }
 
-/// A writer to a sink with room for one byte, with four bytes written to it.
+/// A writer with four bytes, to a sink with room for one.
 fn stuck_at(sink: &Sink) -> StreamWriter {
     sink.grow(1);
     let mut writer = StreamWriter::new(sink.clone());
@@ -70,7 +70,7 @@ fn a_timeout_does_not_wait_for_what_its_writers_have_to_send() -> Result<()> {
         let body = async move { writer.drain().await };
         assert!(timeout(SECOND, body).await.is_err());
         assert_eq!(time::now() - start, SECOND);
-        // Nor does a later one in the same task.
+        // A later one in the same task does not wait either.
         assert!(timeout(200 * MS, pending::<()>()).await.is_err());
         assert_eq!(time::now() - start, 1200 * MS);
         Ok(())
@@ -293,7 +293,7 @@ fn other_tasks_run_while_the_end_of_the_run_waits_for_a_writer() {
     assert_eq!(sink.data(), b"data");
 }
 
-/// Whether the peer reads an error and no orderly end.
+/// Whether the peer reads an error instead of an orderly end.
 pub(super) fn is_reset(mut peer: net::TcpStream) -> bool {
     io::copy(&mut peer, &mut io::sink()).is_err()
 }

@@ -1,4 +1,4 @@
-//! `duplex`: two ends in one memory.
+//! `duplex`: both ends in memory.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -304,7 +304,7 @@ fn storms_give_what_a_queue_gives() -> Result<()> {
     })
 }
 
-/// How often futures that read one end are polled until each of `count` has got a byte.
+/// How often the futures that read one end are polled until each of `count` has got a byte.
 fn polls_of_readers(count: usize) -> Result<usize> {
     let polls = Rc::new(Cell::new(0));
     run(async {

@@ -10,7 +10,7 @@ use oneloop::io::{LimitOverrun, StreamReader};
 
 use super::{Act, Dice, Script, run};
 
-/// Lines around the size of the blocks that the search goes by.
+/// Lines around the size of the blocks of the search.
 fn text(dice: &mut Dice) -> Vec<u8> {
     let mut text = Vec::new();
     for _ in 0..dice.roll(40) {
@@ -37,7 +37,7 @@ fn pieces(dice: &mut Dice, data: &[u8]) -> Script {
     Script::of(acts)
 }
 
-/// Reads lines, with other reads between, and lines that are given up.
+/// Reads lines, with other reads in between, and abandons some.
 async fn storm(dice: &mut Dice) -> Result<()> {
     let text = text(dice);
     let limit = [20, 64, 1000][dice.roll(3)];

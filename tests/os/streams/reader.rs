@@ -1,5 +1,5 @@
-//! What each method of a reader gives, at the end and after errors too. Asyncio's own tests are
-//! among the models.
+//! The results of each method of a reader, including at the end and after errors. Asyncio's own
+//! tests are among the models.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -24,7 +24,7 @@ fn reader(data: &'static [u8]) -> StreamReader {
 }
 
 fn reset() -> Error {
-    // ECONNRESET, as the kernel gives it.
+    // ECONNRESET, as the kernel returns it.
     Error::from_raw_os_error(104)
 }
 
@@ -351,7 +351,7 @@ fn a_reader_is_an_async_buf_read_itself() -> Result<()> {
 #[test]
 fn the_search_for_a_newline_does_not_begin_again_with_each_byte() -> Result<()> {
     run(async {
-        // Were it so, these would be two thousand million bytes to look at.
+        // Otherwise these would be two thousand million bytes to look at.
         let mut data = vec![b'x'; 64 * KIB];
         data.push(b'\n');
         let mut reader = StreamReader::new(Script::trickle(&data));
@@ -362,7 +362,7 @@ fn the_search_for_a_newline_does_not_begin_again_with_each_byte() -> Result<()> 
     })
 }
 
-/// How often somebody else runs while `work` is done, which never has to wait.
+/// How often another task runs during `work`, which never has to wait.
 async fn runs_beside(work: impl Future<Output = Result<()>>) -> Result<usize> {
     let runs = Rc::new(Cell::new(0));
     let count = Rc::clone(&runs);
@@ -382,7 +382,7 @@ async fn runs_beside(work: impl Future<Output = Result<()>>) -> Result<usize> {
 fn reads_that_the_buffer_serves_let_others_run() -> Result<()> {
     const LINES: usize = 3000;
     let text = "line\n".repeat(LINES).into_bytes();
-    // In the buffer at once, as after a paste.
+    // All at once in the buffer, as after a paste.
     let reader = || StreamReader::new(Cursor::new(text.clone()));
     run(async {
         let lines = runs_beside(async {
@@ -475,7 +475,7 @@ fn after_a_read_exact_that_is_dropped_newlines_are_found_where_they_are() -> Res
             ];
             let mut reader = StreamReader::new(Script::of(pieces));
             {
-                // It has searched what there is.
+                // It has searched all data so far.
                 let mut line = pin!(reader.readline());
                 assert!(poll_fn(|cx| Poll::Ready(line.as_mut().poll(cx).is_pending())).await);
             }

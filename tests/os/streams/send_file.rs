@@ -1,4 +1,4 @@
-//! `StreamWriter::send_file`: in which order, by which way, and what an error leaves behind.
+//! `StreamWriter::send_file`: the order, the two ways, and the effects of errors.
 
 use std::env;
 use std::fs::File;
@@ -124,7 +124,7 @@ fn it_waits_for_what_was_written_before() -> Result<()> {
             sink.grow(2);
             assert!(waits(&mut sending).await);
         }
-        // It is given up: what has gone has gone, and the writer goes on.
+        // It is abandoned: the sent part stays sent, and the writer continues.
         sink.grow(100);
         writer.write("!");
         writer.flush().await?;

@@ -43,8 +43,8 @@ fn the_limit_counts_what_comes_before_the_separator() -> Result<()> {
 #[test]
 fn what_a_limit_overrun_calls_consumed_holds_no_part_of_a_separator() -> Result<()> {
     run(async {
-        // The last two bytes may be the beginning of the separator; that is known without reading
-        // more.
+        // The last two bytes may be the beginning of the separator. No further read is needed to
+        // know that.
         let failure = Act::Fail(ErrorKind::TimedOut.into());
         let pieces = [Act::Give(b"12345AA".to_vec()), failure, Act::Give(b"A6AAA".to_vec())];
         let mut reader = StreamReader::new(Script::of(pieces)).with_limit(4);
@@ -111,7 +111,7 @@ fn of_several_separators_the_one_that_ends_first_counts() -> Result<()> {
 #[test]
 fn a_rare_separator_beside_a_frequent_one_costs_no_second_look_at_everything() -> Result<()> {
     run(async {
-        // Were it so, these would be a thousand million bytes.
+        // Otherwise these would be a thousand million bytes.
         let mut reader = StreamReader::new(Script::pieces([&b"x\n".repeat(32 * 1024)[..]]));
         for _ in 0..32 * 1024 {
             assert_eq!(reader.readuntil_any(&["y", "\n"]).await?, b"x\n");
@@ -212,7 +212,7 @@ fn storms_find_what_the_naive_search_finds() -> Result<()> {
     })
 }
 
-/// The shortest time that a hundred searches over the limit take, of a few attempts.
+/// The shortest time of a few attempts for a hundred searches over the limit.
 #[expect(clippy::disallowed_methods, reason = "the cost in real time is what is tested")]
 async fn time_over_a_limit(limit: usize) -> Duration {
     let mut reader = StreamReader::new(Repeat).with_limit(limit);
@@ -229,7 +229,7 @@ async fn time_over_a_limit(limit: usize) -> Duration {
     best
 }
 
-/// A stream of one byte without end.
+/// An endless stream of one byte.
 struct Repeat;
 
 impl AsyncRead for Repeat {

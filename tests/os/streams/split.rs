@@ -71,7 +71,7 @@ fn an_abort_drops_the_stream_and_ends_the_reader() -> Result<()> {
     })
 }
 
-/// A stream that keeps only one waker, and does nothing until it may.
+/// A stream that keeps only one waker, and does nothing until it is allowed to.
 #[derive(Clone, Default)]
 struct OneWaker(Rc<RefCell<(bool, Option<Waker>)>>);
 

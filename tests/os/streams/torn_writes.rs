@@ -1,4 +1,4 @@
-//! A large write that is dropped half way: the peer must not take what it has got for the whole.
+//! A large write that is dropped half way: the peer must not mistake the part for the whole.
 
 use std::env;
 use std::fs::{self, File};
@@ -13,11 +13,11 @@ use oneloop::timeout;
 use super::dropped_writers::is_reset;
 use super::{Sink, pair_with_std, run, settle};
 
-/// More than the kernel takes for a peer that does not read.
+/// More than the kernel buffers for a peer that does not read.
 const MUCH: usize = 16 << 20;
 const SOON: Duration = Duration::from_millis(5);
 
-/// A writer that has lost half a write.
+/// A writer that has lost half of a write.
 async fn tear(writer: &mut StreamWriter) {
     assert!(timeout(SOON, writer.write_all(vec![7; MUCH])).await.is_err());
 }
@@ -72,7 +72,7 @@ fn a_large_write_that_has_sent_nothing_leaves_an_orderly_end() -> Result<()> {
         let sink = Sink::with_room(1);
         let mut writer = StreamWriter::new(sink.clone());
         writer.write("data");
-        // It stands behind what waits.
+        // It comes after the queued data.
         assert!(timeout(SOON, writer.write_all(vec![7; MUCH])).await.is_err());
         sink.grow(9);
         writer.wait_closed().await?;

@@ -1,4 +1,4 @@
-//! What a writer sends, when it waits, and what it says after an error.
+//! The data that a writer sends, when it waits, and its errors.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -257,7 +257,7 @@ fn a_stream_that_takes_nothing_is_an_error() -> Result<()> {
     })
 }
 
-/// Takes some bytes, and then says that it has taken 0.
+/// Takes some bytes, and then returns 0.
 struct Full(usize);
 
 impl AsyncWrite for Full {
@@ -280,7 +280,7 @@ impl AsyncWrite for Full {
     }
 }
 
-/// Panics as soon as it is written to a second time.
+/// Panics at the second write.
 struct Panics(bool);
 
 impl AsyncWrite for Panics {

@@ -1,4 +1,4 @@
-//! How a writer ends: `write_eof`, `close`, `abort`, and drop.
+//! The ends of a writer: `write_eof`, `close`, `abort`, and drop.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Result};
@@ -96,7 +96,7 @@ fn the_loop_ends_when_all_has_been_sent() {
     let peer = sink.clone();
     Builder::new().virtual_time(true).run(async {
         let mut writer = StreamWriter::new(sink.clone());
-        // Dropped first, and so the first of main's cleanups.
+        // Dropped first, so it is the first of main's cleanups.
         let _peer = with_cleanup(peer, async move |peer| {
             sleep(Duration::from_secs(1)).await;
             peer.grow(9);

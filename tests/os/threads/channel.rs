@@ -102,7 +102,7 @@ fn senders_get_their_items_back_when_the_receiver_is_gone() {
             thread::spawn(move || sender.send(n).unwrap_err().into_inner())
         })
         .collect();
-    // Some wait by now; the others come too late. It is the same to them.
+    // Some already wait by now, and the others come too late. All get the same result.
     thread::sleep(MS);
     drop(receiver);
     for (n, thread) in waiting.into_iter().enumerate() {
@@ -204,7 +204,7 @@ async fn a_send_that_is_dropped_has_not_sent_and_passes_its_room_on() {
     assert!(sender.is_empty());
 }
 
-/// Counts how often it is woken.
+/// Counts its wakes.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
@@ -273,7 +273,7 @@ async fn a_receiver_that_always_finds_items_lets_others_run() {
     assert!(turns > 3, "{turns}");
 }
 
-/// Threads and tasks of several loops that send, with and without limits, to one that receives and
+/// Threads and tasks of several loops send, with and without limits, to a task that receives and
 /// sometimes stops waiting.
 #[test]
 fn a_storm_of_senders_loses_and_doubles_nothing() {
@@ -291,7 +291,7 @@ fn a_storm_of_senders_loses_and_doubles_nothing() {
                     }),
                     2 => oneloop::run(async {
                         for n in 0..500 {
-                            // Taken back at any time, and tried again.
+                            // Abandoned at any time, and tried again.
                             while timeout(MS / 20, sender.send_async((number, n))).await.is_err() {}
                         }
                     }),
@@ -337,7 +337,7 @@ fn a_sender_does_not_wait_where_there_is_room() {
         let item = loop {
             match receiver.try_recv() {
                 Ok(item) => break item,
-                // The sender needs a processor too, and there may be one only.
+                // The sender needs a processor too, and there may be only one.
                 Err(_) if spins == 1000 => {
                     spins = 0;
                     thread::yield_now();
@@ -351,7 +351,7 @@ fn a_sender_does_not_wait_where_there_is_room() {
     sends.join().unwrap();
 }
 
-/// The receiver goes at any time; each item was received, dropped with it, or is back.
+/// The receiver is dropped at any time. Each item was received, was dropped with it, or came back.
 #[test]
 fn a_receiver_that_goes_loses_nothing() {
     for round in 0..50 {

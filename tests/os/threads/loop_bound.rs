@@ -79,7 +79,7 @@ fn without_its_loop_it_says_so() {
     oneloop::run(async { assert!(key.try_get().is_none(), "nor in another loop") });
 }
 
-/// Notes that it was dropped, and on which thread.
+/// Records its drop, and the thread.
 struct Noted(Rc<RefCell<Vec<&'static str>>>, &'static str, thread::ThreadId);
 
 impl Drop for Noted {
@@ -132,7 +132,7 @@ fn values_that_panic_when_dropped_take_no_others_with_them() {
     assert_eq!((order.borrow().len(), reports.borrow().len()), (3, 3));
 }
 
-/// Looks for another value, and leaves a further one, while the loop drops its values.
+/// Looks for another value, and adds a further one, while the loop drops its values.
 struct Reenters(LoopBound<u8>);
 
 impl Drop for Reenters {

@@ -246,7 +246,7 @@ fn a_loop_that_goes_by_a_panic_does_not_wait() {
     gate.open();
 }
 
-/// Tasks that start calls, drop them at all times and are cancelled, on few threads that come and
+/// Tasks that start calls, drop them at all times and are cancelled, on a few threads that come and
 /// go.
 #[test]
 fn a_storm_of_calls_loses_nothing() {
@@ -267,8 +267,8 @@ fn a_storm_of_calls_loses_nothing() {
                     let call = to_thread(move || {
                         begun.fetch_add(1, Ordering::SeqCst);
                         for spin in 0..spins {
-                            // Rarely: where the processors are busy, others take long before this
-                            // comes again.
+                            // Rarely, because on a busy machine other threads take long before this
+                            // one runs again.
                             if spin % 64 == 0 { thread::yield_now() } else { hint::spin_loop() }
                         }
                         ended.fetch_add(1, Ordering::SeqCst);

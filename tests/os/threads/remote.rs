@@ -273,8 +273,7 @@ async fn the_task_begins_with_the_threadsafe_variables_of_its_creator() {
     assert_eq!(home.create_task_threadsafe(async || USER.get()).await.unwrap(), Some("ada"));
 }
 
-/// Threads that create, wait for, await, cancel and drop tasks of a loop that ends in the midst of
-/// it.
+/// Threads that create, wait for, await, cancel and drop tasks of a loop that ends meanwhile.
 #[test]
 fn a_storm_of_remote_tasks_ends_with_an_answer_for_each() {
     for round in 0..30_u32 {

@@ -21,7 +21,7 @@ use oneloop::{
 
 use super::{MS, Waiting, endless, gate, poll_once, reporting};
 
-/// Counts how often it is dropped, and on which threads.
+/// Counts its drops, and on which threads.
 #[derive(Clone, Debug, Default)]
 struct Drops(Arc<AtomicUsize>);
 

@@ -1,4 +1,4 @@
-//! Virtual time does not jump while a thread of the loop's works.
+//! Virtual time does not jump while a thread works for the loop.
 
 use std::future::pending;
 use std::io::Result;
@@ -81,7 +81,7 @@ async fn a_call_that_was_taken_back_or_has_ended_holds_nothing_up() {
     let mut taken_back = to_thread(|| ());
     assert!(poll_once(&mut taken_back).await.is_pending());
     drop(taken_back);
-    // No code has asked whether it has ended.
+    // No code has checked whether it has ended.
     sleep(HOUR).await;
     ended.await;
     let panics = create_task(to_thread(|| panic!("boom")));
@@ -127,7 +127,7 @@ fn a_host_is_told_when_to_come_again() -> Result<()> {
             Turn::Park(deadline) => break deadline,
         }
     };
-    // No loop runs here: it is the real time.
+    // No loop runs here, so this is the real time.
     let left = parked.expect("there is a timeout").saturating_duration_since(time::now());
     assert!(left > HOUR / 2 && left <= HOUR, "{left:?}");
     gate.open();

@@ -1,4 +1,5 @@
-//! `recv_batch` and `send_batch`. The feature `udp-batch` changes how they do it, and nothing here.
+//! `recv_batch` and `send_batch`. The feature `udp-batch` changes how they work, but nothing in
+//! these tests.
 
 use std::io::{ErrorKind, Result};
 use std::net::UdpSocket as StdSocket;
@@ -33,7 +34,7 @@ fn a_batch_has_what_was_there_in_its_order() -> Result<()> {
         assert_eq!(batch.iter().len(), 4);
         assert!((&batch).into_iter().all(|datagram| !datagram.is_truncated()));
 
-        // The former ones have gone, also when nothing new comes.
+        // The former ones are gone, even if nothing new arrives.
         assert!(would_block(socket.try_recv_batch(&mut batch)));
         assert_eq!(batch.len(), 0);
         Ok(())
@@ -206,7 +207,7 @@ fn a_refusal_behind_datagrams_comes_after_them() -> Result<()> {
         peer.send(b"bye")?;
         drop(peer);
         let mut batch = Batch::new(4, 16);
-        // The kernel tells of the refusal first, or last.
+        // The kernel reports the refusal first, or last.
         socket.send(b"anybody?").await?;
         let mut seen = Vec::new();
         for _ in 0..2 {

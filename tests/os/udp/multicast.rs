@@ -32,7 +32,7 @@ fn all_members_get_what_is_sent_to_their_group() -> Result<()> {
             assert_eq!(member.recv_from(&mut buf).await?, (3, sender.local_addr()?));
         }
 
-        // A system hands groups that have a member to all its sockets, so all have to leave.
+        // A system delivers a group with a member to all its sockets, so all have to leave.
         first.leave_multicast_v4(GROUP, HERE)?;
         second.leave_multicast_v4(GROUP, HERE)?;
         sender.send_to(b"nobody", (GROUP, port)).await?;
@@ -45,7 +45,7 @@ fn all_members_get_what_is_sent_to_their_group() -> Result<()> {
 fn ipv6_has_groups_too() -> Result<()> {
     run(async {
         let member = UdpSocket::builder().only_v6(true).bind("[::]:0").await?;
-        // The loopback interface is the first one, on Linux.
+        // On Linux, the loopback interface is the first one.
         member.join_multicast_v6(GROUP_V6, 1)?;
         failure(member.join_multicast_v6(GROUP_V6, 1));
         member.set_multicast_interface_v6(1)?;
@@ -66,7 +66,7 @@ fn what_is_no_group_cannot_be_joined_nor_left() -> Result<()> {
     run(async {
         let socket = member().await?;
         failure(socket.join_multicast_v4(Ipv4Addr::new(10, 0, 0, 1), HERE));
-        // A group of its own: other tests run at the same time.
+        // A separate group, because other tests run at the same time.
         let group = Ipv4Addr::new(239, 255, 42, 99);
         failure(socket.leave_multicast_v4(group, HERE));
         socket.join_multicast_v4(group, HERE)?;

@@ -56,7 +56,7 @@ fn options_of_the_builder_are_set_before_the_address() -> Result<()> {
             assert!(socket.broadcast()?);
             assert!(socket.recv_buffer_size()? >= 20_000);
             assert!(socket.send_buffer_size()? >= 30_000);
-            // The same port is free for IPv4, unless somebody else has it there.
+            // The same port is free for IPv4, unless another program has it there.
             if StdSocket::bind(("0.0.0.0", socket.local_addr()?.port())).is_ok() {
                 return Ok(());
             }
@@ -74,7 +74,7 @@ fn without_only_v6_datagrams_of_ipv4_come_too() -> Result<()> {
         let (len, from) = socket.recv_from(&mut [0; 8]).await?;
         assert_eq!(len, 4);
         assert_eq!(from.ip().to_string(), "::ffff:127.0.0.1");
-        // And can be answered there.
+        // It can be answered there.
         socket.send_to(b"back", from).await?;
         assert_eq!(peer.recv(&mut [0; 8])?, 4);
         Ok(())
@@ -88,7 +88,7 @@ fn an_interface_that_is_not_there_is_named() -> Result<()> {
         let error = failure(builder.bind(ANY_PORT).await);
         assert!(error.to_string().contains("nonesuch0"), "{error}");
         let socket = UdpSocket::builder().device("lo").bind(ANY_PORT).await;
-        // Where it is allowed at all, it works.
+        // If this is allowed at all, it works.
         assert!(socket.is_ok() || failure(socket).to_string().contains("permitted"));
         Ok(())
     })

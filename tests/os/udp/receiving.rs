@@ -237,7 +237,7 @@ fn a_refusal_is_an_error_of_one_datagram_and_the_socket_goes_on() -> Result<()> 
             let error = failure(socket.recv(&mut [0; 8]).await);
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         }
-        // In the stream of datagrams too.
+        // The same in the stream of datagrams.
         socket.send(b"anybody?").await?;
         let mut datagrams = socket.datagrams();
         let refused = datagrams.next().await.expect("it has no end");

@@ -92,7 +92,7 @@ fn a_connected_socket_sends_to_its_peer_by_address_and_to_nobody_else() -> Resul
             assert!(message.contains(&ours.to_string()), "{message}");
             assert!(message.contains(&theirs.to_string()), "{message}");
         }
-        // Connected to that one, it may.
+        // If the socket is connected to this address, it may.
         socket.connect(theirs).await?;
         socket.send_to(b"now", theirs).await?;
         assert_eq!(stranger.recv(&mut [0; 16])?, 3);
@@ -187,7 +187,7 @@ fn another_thread_may_only_drop_it() -> Result<()> {
         for error in errors {
             assert!(error.to_string().contains("UdpSocket"), "{error}");
         }
-        // It is closed: the port is free.
+        // It is closed, so the port is free.
         drop(StdSocket::bind(to)?);
         drop(peer);
         Ok(())

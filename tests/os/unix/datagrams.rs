@@ -1,4 +1,4 @@
-//! Datagrams: whole, in order, none lost, and who has to wait.
+//! Datagrams: whole, in order, none lost, and senders that wait.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -67,7 +67,7 @@ fn a_receiver_without_messages_waits_and_is_woken() -> Result<()> {
     })
 }
 
-/// `filler` sends until there is no room; `sender` sends one more, and has to wait until all are
+/// `filler` sends until there is no room. `sender` sends one more, and has to wait until all are
 /// received.
 async fn overfill(
     filler: &UnixDatagram,
@@ -85,7 +85,7 @@ async fn overfill(
         assert!(filled < 100_000, "there is a limit");
     }
     let last = create_task(async move { send(&sender, b"last").await });
-    // The reactor takes in what it has to say of a new socket.
+    // The reactor takes in the first event of a new socket.
     sleep(Duration::from_millis(2)).await;
     assert!(!last.is_finished());
     let mut buf = [0; 200];

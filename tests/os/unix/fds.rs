@@ -1,4 +1,4 @@
-//! Descriptors that travel.
+//! Passing descriptors.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Result, Seek as _, Write as _};

@@ -68,7 +68,7 @@ fn a_stale_socket_is_replaced() -> Result<()> {
     run(async {
         let directory = Directory::new()?;
         let path = directory.path("socket");
-        // As a process leaves it that was killed.
+        // As a killed process leaves it.
         drop(std_net::UnixListener::bind(&path)?);
         let listener = UnixListener::bind(&path)?;
         let _client = UnixStream::connect(&path).await?;
@@ -99,13 +99,13 @@ fn a_socket_in_use_is_not_taken_away_from_who_uses_it() -> Result<()> {
         let error = failure(UnixListener::bind(&path));
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
-        // What found out was a connection that ends at once; then all is as before.
+        // The check was a connection that ends at once. After that, everything is as before.
         let (probe, _addr) = first.accept().await?;
         assert_eq!(probe.read(&mut [0; 1]).await?, 0);
         let _client = UnixStream::connect(&path).await?;
         first.accept().await?;
 
-        // Also where it is of another kind, or its backlog is full.
+        // The same if it is of another kind, or its backlog is full.
         assert_eq!(failure(UnixDatagram::bind(&path)).kind(), ErrorKind::AddrInUse);
         let full = directory.path("full");
         let full_listener = UnixListener::builder().backlog(0).bind(&full)?;

@@ -1,4 +1,4 @@
-//! What each operation of a stream does, who is woken, and what threads may do with it.
+//! The effect of each operation of a stream, the wakes, and streams on other threads.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read as _, Result, Write as _};
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ use oneloop::{create_task, gather, time, timeout, yield_now};
 
 use super::{Directory, LIMIT, failure, run, waits};
 
-/// Both ends of a connection, one of them with the standard library, in blocking mode.
+/// Both ends of a connection. One of them is the standard library's, in blocking mode.
 fn pair_with_std() -> Result<(UnixStream, std_net::UnixStream)> {
     let (stream, peer) = std_net::UnixStream::pair()?;
     Ok((UnixStream::from_std(stream)?, peer))
@@ -67,7 +67,7 @@ fn a_short_read_does_not_mean_that_no_more_is_there() -> Result<()> {
         peer.write_all(b"one")?;
         assert_eq!(stream.read(&mut buf).await?, 3);
         peer.write_all(b"two")?;
-        // No event has been taken in since; the kernel has to be asked.
+        // No event has been taken in since, so the kernel has to be asked.
         assert_eq!(stream.try_read(&mut buf)?, 3);
         assert_eq!(&buf[..3], b"two");
         assert_eq!(failure(stream.try_read(&mut buf)).kind(), ErrorKind::WouldBlock);
@@ -221,7 +221,7 @@ fn halves_go_to_different_tasks_and_come_together_again() -> Result<()> {
 
 #[test]
 fn streams_and_halves_serve_the_traits_of_futures_io() -> Result<()> {
-    // Here alone: the traits have a `split` too.
+    // Only here, because the traits have a `split` too.
     use futures::{AsyncReadExt, AsyncWriteExt};
 
     run(async {
@@ -387,7 +387,7 @@ fn abstract_names_need_no_file_and_are_told_to_the_peer() -> Result<()> {
         let (_server, peer) = listener.accept().await?;
         assert!(peer.is_unnamed());
 
-        // A client that has a name of its own.
+        // A client with a name.
         let own = SocketAddr::from_abstract_name(name("client"))?;
         let client = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
         client.bind(&socket2::SockAddr::unix(format!("\0{}", name("client")))?)?;

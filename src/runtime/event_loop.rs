@@ -252,7 +252,7 @@ pub(super) fn run_until_ready(poll_main: &mut PollMain<'_>) -> bool {
         state.inbox().woken();
         state.start_rounds();
         // A run that ends within one round never looks around. Without this look, many such runs
-        // would starve timers, sockets and other threads.
+        // would starve timers, sockets and other threads. Only timers need the clock to be read.
         let now = if state.next_deadline().is_some() { state.clock.now() } else { 0 };
         state.take_in(now);
         poll_reactor(state, Wait::Not);

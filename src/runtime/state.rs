@@ -2,7 +2,7 @@
 //!
 //! One rule makes the rest simple: nothing here runs user code. Wakers to wake and values to drop
 //! go into [`State::deferred`], and `context.rs` runs them as soon as the borrow of the state has
-//! ended. Calls and reports go into [`Postponed`], for the look-around.
+//! ended. Calls and reports go into [`Postponed`], for the look around.
 
 use std::any::Any;
 use std::collections::VecDeque;

@@ -12,7 +12,7 @@ use crate::runtime::{self, Place, Timer, When, nanos};
 /// `loop.call_soon`.
 ///
 /// Each call runs in its own task, in the order in which the calls were scheduled. A panic is
-/// reported as [unhandled](crate::Builder::on_unhandled) in the next look-around, even while the
+/// reported as [unhandled](crate::Builder::on_unhandled) in the next look around, even while the
 /// handle is kept.
 ///
 /// # Panics

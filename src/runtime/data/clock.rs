@@ -186,8 +186,8 @@ pub(crate) fn to_instant(time: Nanos) -> Instant {
     epoch.moment.checked_add(after).unwrap_or_else(|| epoch.moment + FAR)
 }
 
-/// The nanoseconds of `moment`. For a moment before the epoch this is 0, which is due at once like
-/// every moment that has passed.
+/// The nanoseconds of `moment`. A moment before the zero of the clock gets 0, which is due at once,
+/// like every moment that has passed.
 pub(crate) fn from_instant(moment: Instant) -> Nanos {
     let epoch = epoch();
     match moment.checked_duration_since(epoch.moment) {

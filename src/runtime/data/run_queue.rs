@@ -12,6 +12,8 @@ use super::room::trim_queue;
 
 #[derive(Default)]
 pub(crate) struct RunQueue {
+    /// A ring of our own, with a power of two as its length, was measured: a yield took 223.7
+    /// instructions with it and 225.0 with this, which is not worth 60 lines.
     keys: VecDeque<WakerKey>,
     /// Keys that come in when the next round begins.
     behind: VecDeque<WakerKey>,

@@ -179,7 +179,8 @@ impl State {
     fn end_cleaning(&mut self, owner: u32) {
         let Some(cleanups) = self.cleaning.of_tasks.remove(owner) else { return };
         self.tasks.set_has_cleanups(owner, false);
-        // The drop of the owner's output may leave cleanups, and they are not the cleaner's.
+        // The drop of the owner's output may leave cleanups. If they were the cleaner's, their own
+        // cleaner could get the slot of the owner, and the two would own each other.
         self.current = NO_SLOT;
         if let Some(ending) = cleanups.ending {
             let child = self.tasks.child(owner);

@@ -26,7 +26,7 @@ async fn call_during(action: impl AsyncFn()) {
     action().await;
     assert_eq!(*held, 0);
     drop(held);
-    // The look-around comes after a round, which may have 64 polls.
+    // The look around comes after a round, which may have 64 polls.
     for _ in 0..65 {
         yield_now().await;
     }

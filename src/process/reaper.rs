@@ -57,7 +57,7 @@ pub(super) struct Reaper {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Target {
     Process,
-    /// All members of the group that the child leads.
+    /// All members of the child's group.
     Group,
 }
 
@@ -163,7 +163,7 @@ impl Reaper {
     pub(super) fn signal(&self, key: ChildKey, target: Target, signal: Signal) -> io::Result<()> {
         let Some(pid) = self.running_pid(key) else {
             if target == Target::Group {
-                // An error means that no member is left that may be signalled.
+                // An error means that no remaining member may be signalled.
                 self.group(key).and_then(|group| killpg(group, signal).ok());
             }
             return Ok(());

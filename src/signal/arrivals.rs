@@ -62,8 +62,8 @@ impl Heard {
 /// One signal, as it arrives on one loop.
 ///
 /// The handler sets a flag, which counts, and then writes to a pipe, which wakes. Both are needed:
-/// the flag lies in memory of which a forked child has a copy, whereas it shares the pipe. A byte
-/// that comes without the flag was written by such a child.
+/// a forked child shares the pipe, but has a copy of the flag. A byte without the flag comes from
+/// such a child.
 pub(super) struct Arrivals {
     kind: SignalKind,
     /// Dropped first: if the signal was blocked, it is blocked again, and its default action does
@@ -79,7 +79,8 @@ pub(super) struct Arrivals {
     count: AtomicUsize,
     /// The count up to which a listener was told, among those for which the signal is remembered.
     claimed: AtomicUsize,
-    /// The count up to which the program has listened, or was told. Those signals are not main's.
+    /// The count up to which the program has listened, or was told. Signals up to this count are
+    /// not main's.
     heard: AtomicUsize,
     /// The count up to which only main listened.
     free: AtomicUsize,
@@ -139,7 +140,8 @@ impl Arrivals {
         claim
     }
 
-    /// Whether an arrival between two counts is main's: the program does not listen, and has not.
+    /// Whether an arrival between two counts is main's, because the program does not listen and has
+    /// not listened.
     fn is_for_main(&self, seen: usize, count: usize) -> bool {
         if Claim::exists(self.kind) {
             return self.free.load(Ordering::Relaxed) > seen;
@@ -179,11 +181,11 @@ pub(super) struct Listener {
     seen: usize,
     entry: Option<EntryId>,
     role: Role,
-    /// The loop listens for itself, and not a task.
+    /// The loop itself listens, not a task.
     is_of_loop: bool,
 }
 
-/// On whose behalf it listens.
+/// The party that listens.
 enum Role {
     /// The program. If there is no claim here, the loop holds one.
     Program { _claim: Option<Claim> },
@@ -205,8 +207,9 @@ impl Listener {
         Ok(Self { arrivals, seen, entry: None, role: Role::Main, is_of_loop: false })
     }
 
-    /// Hears signals that came since a listener made by this function was last told. Signals before
-    /// its first call on this loop are not heard. The signal is listened for until the loop ends.
+    /// Hears signals that came since the last report to a listener made by this function. Signals
+    /// before its first call on this loop are not heard. The loop keeps listening for the signal
+    /// until it ends.
     pub(super) fn remembering(kind: SignalKind) -> io::Result<Self> {
         let heard = Heard::here()?;
         let (arrivals, before) = heard.arrivals(kind)?;

@@ -12,13 +12,13 @@ use crate::runtime::{
 
 /// The source of the requests. Main polls it, even after it was ready.
 pub(crate) trait Asks {
-    /// Ready when the future is to be cancelled.
+    /// Ready when the future should be cancelled.
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Ready when nothing more is to be awaited. There is then no need to cancel.
+    /// Ready when the run should wait for nothing any more, whether or not it was cancelled first.
     fn poll_hurry(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The reason for that: a clause for the reports of cleanups that are cut off.
+    /// The reason not to wait: a clause for the reports of cleanups that are cut off.
     fn why(&self) -> &'static str;
 }
 

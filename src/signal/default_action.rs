@@ -188,7 +188,7 @@ fn lock() -> MutexGuard<'static, Vec<Handled>> {
 /// safe call does.
 fn is_taken(kind: SignalKind) -> bool {
     let Ok(status) = fs::read_to_string("/proc/self/status") else { return false };
-    // A number that is no signal's has no bit.
+    // Only the numbers of signals have a bit.
     let bit = kind.as_raw().checked_sub(1).and_then(|bit| u32::try_from(bit).ok());
     let has = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));

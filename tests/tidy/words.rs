@@ -11,6 +11,17 @@ const UNCLEAR: [&str; 5] = ["nobody", "whoever", "those of", "so many", "what is
 /// Openings that have no verb, such as "As [`create`], but ..": write "Like [`create`]".
 const UNCLEAR_OPENINGS: [&str; 2] = ["As [`", "As `"];
 
+/// The pages that are checked too.
+const PAGES: [&str; 7] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benches/README.md",
+    "docs/asyncio.md",
+    "docs/features.md",
+];
+
 /// The longest line of a comment, in characters.
 const LINE_MAX: usize = 100;
 
@@ -68,7 +79,7 @@ fn comments_name_their_subject_and_wrap() {
             }
         }
     }
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/asyncio.md"] {
+    for page in PAGES {
         let Ok(text) = fs::read_to_string(root().join(page)) else { continue };
         for (number, line) in text.lines().enumerate() {
             if is_unclear(line) {

@@ -7,11 +7,13 @@
 //! the other end and, if the line allows another operation at its own end, one waiter there. A
 //! crowd of futures at one end therefore costs no more than its operations do.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::runtime::ByNumber;
 
 pub(super) struct Line {
     capacity: usize,
@@ -40,7 +42,7 @@ enum Writing {
 /// The futures that wait at one end, each under its own name, in order of arrival.
 #[derive(Default)]
 struct Waiting {
-    entries: BTreeMap<Name, Waker>,
+    entries: ByNumber<Waker>,
     last: u64,
 }
 
@@ -162,7 +164,7 @@ impl Line {
         change(&mut state);
         let woken = [mem::take(&mut state.readers.entries), mem::take(&mut state.writers.entries)];
         drop(state);
-        woken.into_iter().flatten().for_each(|(_, waker)| waker.wake());
+        woken.into_iter().flat_map(ByNumber::into_values).for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -236,7 +238,7 @@ impl End {
 
 impl Waiting {
     fn will_wake(&self, name: Option<Name>, waker: &Waker) -> bool {
-        let set = name.and_then(|name| self.entries.get(&name));
+        let set = name.and_then(|name| self.entries.get(name.0));
         set.is_some_and(|set| set.will_wake(waker))
     }
 
@@ -246,18 +248,18 @@ impl Waiting {
             self.last += 1;
             Name(self.last)
         });
-        self.entries.insert(name, waker)
+        self.entries.insert(name.0, waker)
     }
 
     fn remove(&mut self, name: Name) -> Option<Waker> {
-        self.entries.remove(&name)
+        self.entries.remove(name.0)
     }
 
     /// Takes the first waiter. If that is the unnamed one, which may never poll again, takes
     /// another as well.
     fn next(&mut self) -> Option<Woken> {
         let (name, first) = self.entries.pop_first()?;
-        let second = if name == Name::POLL { self.entries.pop_first() } else { None };
+        let second = if Name(name) == Name::POLL { self.entries.pop_first() } else { None };
         Some(Woken { first, second: second.map(|(_, waker)| waker) })
     }
 }

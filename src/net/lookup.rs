@@ -5,7 +5,7 @@
 //! futures hold only a [`Call`], which is `Send`, so they are `Send` too.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::{ToSocketAddrs, resolver};
-use crate::runtime::{LoopLocal, check_loop, local, wake_guarded};
+use crate::runtime::{ByNumber, LoopLocal, check_loop, local, wake_guarded};
 use crate::task::{self, Task, current_task};
 
 /// Returns the addresses of a host in the order in which to try them, at least one; asyncio's
@@ -84,9 +84,9 @@ struct Call {
 #[derive(Default)]
 struct State {
     answer: Option<Result<Vec<SocketAddr>, LookupError>>,
-    /// The waiters by number, each with the waker of its last poll. A tree, since many tasks may
-    /// want one name.
-    waiting: BTreeMap<u64, Option<Waker>>,
+    /// The waiters by number, each with the waker of its last poll. There may be many, so a
+    /// waiter that leaves is found by its number.
+    waiting: ByNumber<Option<Waker>>,
     next_number: u64,
     /// All waiters have gone. The call is about to end and accepts no more waiters.
     is_abandoned: bool,
@@ -112,7 +112,8 @@ impl Call {
     fn answer(&self, answer: Result<Vec<SocketAddr>, LookupError>) {
         let mut state = self.lock();
         state.answer = Some(answer);
-        let wakers: Vec<_> = state.waiting.values_mut().filter_map(Option::take).collect();
+        let wakers: Vec<_> =
+            state.waiting.iter_mut().filter_map(|(_, waker)| waker.take()).collect();
         drop(state);
         wakers.into_iter().for_each(wake_guarded);
     }
@@ -211,7 +212,7 @@ impl Future for Waiting {
         if let Some(answer) = state.answer.clone() {
             return Poll::Ready(answer.map_err(io::Error::from));
         }
-        let former = state.waiting.get_mut(&self.number).and_then(|place| place.replace(waker));
+        let former = state.waiting.insert(self.number, Some(waker)).flatten();
         drop(state);
         drop(former);
         Poll::Pending
@@ -221,7 +222,7 @@ impl Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut state = self.call.lock();
-        let waker = state.waiting.remove(&self.number);
+        let waker = state.waiting.remove(self.number);
         let was_last = state.waiting.is_empty() && state.answer.is_none();
         state.is_abandoned |= was_last;
         drop(state);

@@ -47,6 +47,7 @@ pub(crate) use budget::{
 };
 pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_loop, local};
 pub(crate) use context::{local_if_made, no_loop, own_process};
+pub(crate) use data::by_number::ByNumber;
 pub(crate) use data::cleanups::BoxedCleanup;
 pub(crate) use data::clock::{NEVER, Nanos, When, from_instant, nanos, real_now, to_instant};
 pub(crate) use data::ended::{Failure, FailureCause};

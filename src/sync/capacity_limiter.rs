@@ -1,14 +1,14 @@
 //! `CapacityLimiter`: a semaphore that knows its borrowers.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
 use std::rc::Rc;
 
 use super::permits::Permits;
-use crate::runtime::TaskId;
+use crate::runtime::{TaskId, trim_map};
 
 /// An adjustable limit on how many borrowers may do something at a time, which knows them by name.
 ///
@@ -54,7 +54,8 @@ use crate::runtime::TaskId;
 pub struct CapacityLimiter {
     permits: Permits,
     total: Cell<usize>,
-    borrowers: RefCell<BTreeMap<Borrower, Role>>,
+    /// Made for the first borrower, because a map cannot be made in a `const`.
+    borrowers: RefCell<Option<HashMap<Borrower, Role>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl CapacityLimiter {
         Self {
             permits: Permits::new(total),
             total: Cell::new(total),
-            borrowers: RefCell::new(BTreeMap::new()),
+            borrowers: RefCell::new(None),
         }
     }
 
@@ -223,8 +224,14 @@ impl CapacityLimiter {
     /// The borrowers that have a token right now, in the order in which they were created.
     pub fn borrowers(&self) -> Vec<Borrower> {
         let borrowers = self.borrowers.borrow();
-        let has_one = borrowers.iter().filter(|&(_, role)| *role == Role::Has);
-        has_one.map(|(borrower, _)| *borrower).collect()
+        let has_one = borrowers.iter().flatten().filter(|&(_, role)| *role == Role::Has);
+        let mut have_one: Vec<Borrower> = has_one.map(|(borrower, _)| *borrower).collect();
+        have_one.sort_unstable();
+        have_one
+    }
+
+    fn roles(&self) -> RefMut<'_, HashMap<Borrower, Role>> {
+        RefMut::map(self.borrowers.borrow_mut(), Option::get_or_insert_default)
     }
 }
 
@@ -313,7 +320,7 @@ struct Loan<L: AsRef<CapacityLimiter>> {
 impl<L: AsRef<CapacityLimiter>> Loan<L> {
     #[track_caller]
     fn open(limiter: L, borrower: Borrower) -> Self {
-        let former = match limiter.as_ref().borrowers.borrow_mut().entry(borrower) {
+        let former = match limiter.as_ref().roles().entry(borrower) {
             Entry::Occupied(entry) => Some(*entry.get()),
             Entry::Vacant(entry) => {
                 entry.insert(Role::Waits);
@@ -331,14 +338,17 @@ impl<L: AsRef<CapacityLimiter>> Loan<L> {
     }
 
     fn begin(&mut self) {
-        self.limiter.as_ref().borrowers.borrow_mut().insert(self.borrower, Role::Has);
+        self.limiter.as_ref().roles().insert(self.borrower, Role::Has);
     }
 }
 
 impl<L: AsRef<CapacityLimiter>> Drop for Loan<L> {
     fn drop(&mut self) {
         let limiter = self.limiter.as_ref();
-        let role = limiter.borrowers.borrow_mut().remove(&self.borrower);
+        let mut roles = limiter.roles();
+        let role = roles.remove(&self.borrower);
+        trim_map(&mut roles);
+        drop(roles);
         if role == Some(Role::Has) {
             limiter.permits.release(1);
         }

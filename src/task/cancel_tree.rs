@@ -4,13 +4,12 @@
 //! recurses, however deep the tree is, and there is no lock order to keep. Time is a parameter.
 //! Methods return wakers to the caller, who wakes or drops them after releasing the mutex.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
 
-use crate::runtime::{NEVER, Nanos, Slots};
+use crate::runtime::{ByNumber, NEVER, Nanos, Slots};
 
 /// The index that stands for "no token".
 const NOBODY: usize = usize::MAX;
@@ -64,7 +63,7 @@ struct Entry {
     /// The earliest deadline of this entry and its ancestors.
     deadline: Nanos,
     /// In order of arrival.
-    waiters: BTreeMap<u64, Waker>,
+    waiters: ByNumber<Waker>,
 }
 
 /// The tokens of one tree.
@@ -91,7 +90,7 @@ impl Tree {
             younger: NOBODY,
             own_deadline: NEVER,
             deadline,
-            waiters: BTreeMap::new(),
+            waiters: ByNumber::new(),
         };
         if parent != NOBODY {
             let older = mem::replace(&mut self.at(parent).youngest, index);
@@ -226,7 +225,7 @@ impl Tree {
     }
 
     pub(super) fn forget(&mut self, index: usize, waiter: u64) -> Option<Waker> {
-        self.at(index).waiters.remove(&waiter)
+        self.at(index).waiters.remove(waiter)
     }
 
     /// Pushes the youngest child first, so that the oldest comes off the stack first.

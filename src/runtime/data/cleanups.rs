@@ -13,6 +13,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::pin::Pin;
 
+use super::by_number::ByNumber;
 use super::clock::Nanos;
 use super::failed_cleanup::FailedCleanup;
 use super::key;
@@ -42,7 +43,7 @@ pub(crate) struct Cleaning {
     pub(crate) failed_of_tasks: SideTable<Vec<FailedCleanup>>,
     /// Failures of cleanups of failed children, by the ready list of their group and the child's
     /// index.
-    failed_of_groups: SideTable<BTreeMap<u32, Vec<FailedCleanup>>>,
+    failed_of_groups: SideTable<ByNumber<Vec<FailedCleanup>>>,
     /// The time limit of one cleanup.
     pub(crate) timeout: Nanos,
     /// Why nothing is awaited any more, as a clause for reports: a second Ctrl-C, for example.
@@ -183,17 +184,18 @@ impl Cleaning {
     }
 
     pub(crate) fn add_failed_of_child(&mut self, child: Member, failed: Vec<FailedCleanup>) {
-        match self.failed_of_groups.get_mut(child.list) {
-            Some(of_group) => of_group.entry(child.index).or_default().extend(failed),
-            None => {
-                self.failed_of_groups.insert(child.list, BTreeMap::from([(child.index, failed)]));
-            }
+        if let Some(of_group) = self.failed_of_groups.get_mut(child.list) {
+            of_group.get_or_insert(child.index.into(), Vec::new()).extend(failed);
+            return;
         }
+        let mut of_group = ByNumber::new();
+        of_group.insert(child.index.into(), failed);
+        self.failed_of_groups.insert(child.list, of_group);
     }
 
     pub(crate) fn take_failed_of_child(&mut self, child: Member) -> Vec<FailedCleanup> {
         let Some(of_group) = self.failed_of_groups.get_mut(child.list) else { return Vec::new() };
-        let of_child = of_group.remove(&child.index).unwrap_or_default();
+        let of_child = of_group.remove(child.index.into()).unwrap_or_default();
         if of_group.is_empty() {
             self.failed_of_groups.remove(child.list);
         }

@@ -1,6 +1,7 @@
 //! The contents of the loop: slabs, queues, records. Pure data: no threads, no system calls, and
 //! time is a parameter.
 
+pub(crate) mod by_number;
 mod calls;
 pub(crate) mod cleaners;
 pub(crate) mod cleanups;

@@ -10,13 +10,13 @@
 //! miss its wake.
 //!
 //! An edge wakes every waiter of its direction, because a woken waiter may not be polled soon: a
-//! `select!` may keep it while another arm runs. The entries form a tree, so the cost of a waiter
-//! hardly grows with their number, and the oldest entry is woken first.
+//! `select!` may keep it while another arm runs. Entries are found by number, so the cost of a
+//! waiter hardly grows with their count, and the oldest entry is woken first.
 
-use std::collections::BTreeMap;
 use std::mem;
 
 use super::{Serial, Waiter};
+use crate::runtime::data::by_number::ByNumber;
 
 /// One of the two directions of data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,8 @@ struct Side {
     closed: bool,
     /// The usual waiter, without an allocation. Other waiters may be older.
     one: Option<Entry>,
-    more: BTreeMap<EntryId, Waiter>,
+    /// By the numbers of their entries.
+    more: ByNumber<Waiter>,
 }
 
 struct Entry {
@@ -77,7 +78,7 @@ struct Entry {
 
 impl Source {
     pub(super) fn new(serial: Serial, short_means_drained: bool) -> Self {
-        let side = || Side { ready: true, closed: false, one: None, more: BTreeMap::new() };
+        let side = || Side { ready: true, closed: false, one: None, more: ByNumber::new() };
         let (read, write) = (side(), side());
         Self {
             read,
@@ -132,7 +133,7 @@ impl Source {
         match one {
             None if more.is_empty() => &mut one.insert(Entry { id, waiter: Waiter::NOBODY }).waiter,
             Some(one) if one.id == id => &mut one.waiter,
-            _ => more.entry(id).or_insert(Waiter::NOBODY),
+            _ => more.get_or_insert(id.0, Waiter::NOBODY),
         }
     }
 
@@ -142,7 +143,7 @@ impl Source {
         if let Some(entry) = side.one.take_if(|one| one.id == id) {
             return entry.waiter;
         }
-        side.more.remove(&id).unwrap_or(Waiter::NOBODY)
+        side.more.remove(id.0).unwrap_or(Waiter::NOBODY)
     }
 
     #[cfg(any(test, target_os = "android", target_os = "linux"))]
@@ -163,10 +164,10 @@ impl Source {
         match one.take() {
             Some(Entry { waiter, .. }) if more.is_empty() => return wake(waiter),
             None if more.is_empty() => return,
-            Some(Entry { id, waiter }) => drop(more.insert(id, waiter)),
+            Some(Entry { id, waiter }) => drop(more.insert(id.0, waiter)),
             None => {}
         }
-        // This also releases the tree's memory: most sources never have a second waiter again.
+        // This also releases the memory: most sources never have a second waiter again.
         mem::take(more).into_values().for_each(wake);
     }
 
@@ -181,7 +182,7 @@ impl Source {
         let is_of_task = |id: EntryId| Some(id) != self.own;
         [&self.read, &self.write].iter().any(|side| {
             side.one.as_ref().is_some_and(|one| is_of_task(one.id))
-                || side.more.keys().any(|&id| is_of_task(id))
+                || side.more.numbers().any(|number| is_of_task(EntryId(number)))
         })
     }
 
@@ -432,8 +433,8 @@ mod tests {
     fn the_cost_of_a_waiter_hardly_grows_with_their_number() {
         let cost = |crowd| (0..3).map(|_| cost_of(crowd)).min().unwrap();
         let (few, many) = (cost(1000), cost(16_000));
-        // 16 times as many cost 16 times as much, and a bit more in a tree. In a list it would be
-        // 256.
+        // 16 times as many cost 16 times as much, and a bit more to find them. In a plain list it
+        // would be 256.
         assert!(many < few * 80, "{few:?} and {many:?}");
     }
 

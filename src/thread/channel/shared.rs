@@ -11,14 +11,14 @@
 //! At least one of the two sees the other. Each item that is returned calls the oldest waiting
 //! sender.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use super::{SendError, TrySendError};
-use crate::runtime;
+use crate::runtime::{self, ByNumber};
 
 pub(super) struct Shared<T> {
     capacity: usize,
@@ -36,7 +36,7 @@ struct State<T> {
     is_closed: bool,
     receiver: Option<Waker>,
     /// The senders that wait for room, by ticket. The smallest ticket is the oldest.
-    waiting: BTreeMap<u64, Waker>,
+    waiting: ByNumber<Waker>,
     tickets: u64,
 }
 
@@ -48,7 +48,7 @@ impl<T> Shared<T> {
             senders: 1,
             is_closed: false,
             receiver: None,
-            waiting: BTreeMap::new(),
+            waiting: ByNumber::new(),
             tickets: 0,
         };
         Self {
@@ -119,7 +119,7 @@ impl<T> Shared<T> {
     ) -> Poll<Result<(), SendError<()>>> {
         let mut state = self.lock();
         // It was called, or polls again: in either case it no longer waits.
-        let mut former = ticket.and_then(|ticket| state.waiting.remove(&ticket));
+        let mut former = ticket.and_then(|ticket| state.waiting.remove(ticket));
         if !state.is_closed && !self.has_room() {
             let number = *ticket.get_or_insert_with(|| {
                 state.tickets += 1;
@@ -132,7 +132,7 @@ impl<T> Shared<T> {
                 drop(former);
                 return Poll::Pending;
             }
-            former = state.waiting.remove(&number);
+            former = state.waiting.remove(number);
         }
         self.count_waiting(&state);
         *ticket = None;
@@ -151,7 +151,7 @@ impl<T> Shared<T> {
     /// A sender stops waiting for room. If it had been called, another is called in its place.
     pub(super) fn stop_waiting(&self, ticket: u64) {
         let mut state = self.lock();
-        let former = state.waiting.remove(&ticket);
+        let former = state.waiting.remove(ticket);
         let next = if former.is_none() && self.has_room() { state.next_waiting() } else { None };
         self.count_waiting(&state);
         drop(state);

@@ -14,8 +14,8 @@ use oneloop::sync::{
     Event, LifoQueue, PriorityQueue, Queue, Semaphore, broadcast, unbounded_channel,
 };
 use oneloop::{
-    Builder, CancelToken, ContextVar, TaskSet, create_task, gather, sleep, task_group, thread,
-    timeout, yield_now,
+    Builder, CancelToken, ContextVar, Handle, TaskSet, create_task, gather, sleep, task_group,
+    thread, timeout, yield_now,
 };
 
 /// The number of each that a burst creates at once.
@@ -201,6 +201,16 @@ fn waiters_give_their_memory_back() {
             semaphore.add_permits(MANY);
         };
         oneloop::gather!(all, release).await;
+    });
+}
+
+#[test]
+fn calls_for_the_loop_give_their_memory_back() {
+    keeps_little(async || {
+        let home = Handle::current();
+        for n in 0..MANY {
+            home.call_soon_threadsafe(move || drop(Box::new(n))).unwrap();
+        }
     });
 }
 

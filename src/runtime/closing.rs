@@ -94,9 +94,12 @@ impl State {
         }
         self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
         self.deferred.extend(self.cleaning.take_makers().map(Deferred::DropMaker));
-        let (mail, unpark) = self.registered.close();
-        let calls = self.postponed.take_calls().chain(mail.calls);
-        self.deferred.extend(calls.map(Deferred::DropCall));
+        let (unread, unpark) = self.registered.close();
+        for calls in [self.postponed.take_calls(), unread] {
+            if !calls.is_empty() {
+                self.deferred.push_back(Deferred::DropCalls(Box::new(calls)));
+            }
+        }
         self.deferred.extend(unpark.map(Deferred::DropWaker));
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
     }

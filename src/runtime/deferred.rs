@@ -26,7 +26,11 @@ pub(super) fn run_deferred() {
             Deferred::Wake(waker) => guard(None, || waker.wake()),
             Deferred::DropWaker(waker) => guard(None, || drop(waker)),
             Deferred::DropVars(vars) => as_nobody(|| drop(vars)),
-            Deferred::DropCall(call) => guard(None, || drop(call)),
+            Deferred::DropCalls(mut calls) => {
+                while let Some(call) = calls.pop() {
+                    guard(None, || drop(call));
+                }
+            }
             Deferred::DropMaker(maker) => guard(None, || drop(maker)),
             Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
         }

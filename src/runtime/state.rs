@@ -38,7 +38,8 @@ use super::postponed::{Postponed, Report};
 use super::reactor::{EventSource, Reactor, Wait};
 use super::report::failures::SharedFailures;
 use super::report::unhandled::Unhandled;
-use super::threads::inbox::{Call, Cancel, Inbox, Mail};
+use super::threads::calls::Calls;
+use super::threads::inbox::Inbox;
 use super::threads::registry::Place as Registered;
 
 pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
@@ -102,7 +103,7 @@ pub(super) enum Deferred {
     DropWaker(Waker),
     DropOutput { job: BoxedJob, task: TaskLabel },
     DropVars(Vars),
-    DropCall(Call),
+    DropCalls(Box<Calls>),
     DropMaker(Box<dyn Any>),
 }
 
@@ -444,25 +445,9 @@ impl State {
     /// Reads the mail, but runs no user code: calls wait for the look around.
     #[inline]
     pub(super) fn read_inbox(&mut self) {
-        if let Some(mail) = self.inbox().collect() {
-            self.read(mail);
+        if self.inbox().has_mail() {
+            self.read_mail();
         }
-    }
-
-    #[cold]
-    fn read(&mut self, mail: Mail) {
-        for Cancel { slot, handle_was_dropped } in mail.cancels {
-            let reason = if handle_was_dropped {
-                CancelReason::HandleDropped
-            } else {
-                CancelReason::Requested
-            };
-            self.cancel(slot, reason);
-        }
-        for key in mail.wakes {
-            self.wake_key(key);
-        }
-        self.postponed.add_calls(mail.calls);
     }
 
     fn expire_timers(&mut self, now: Nanos) {

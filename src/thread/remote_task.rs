@@ -74,7 +74,7 @@ impl Handle {
         F: AsyncFnOnce() -> T + Send + 'static,
     {
         let place = std::panic::Location::caller();
-        let waiting = Waiting { task: None, is_cancelled: false, is_awaited: true, waker: None };
+        let waiting = Waiting { is_awaited: true, ..Waiting::default() };
         let shared = Arc::new(Shared {
             home: *self,
             place,
@@ -130,6 +130,7 @@ enum Stage<T> {
     Over,
 }
 
+#[derive(Default)]
 struct Waiting {
     /// Set once the task has been created.
     task: Option<TaskId>,
@@ -137,6 +138,8 @@ struct Waiting {
     is_cancelled: bool,
     /// Whether the handle still exists.
     is_awaited: bool,
+    /// Whether a thread blocks until the task has ended.
+    is_blocking: bool,
     waker: Option<Waker>,
 }
 
@@ -163,9 +166,10 @@ impl<T> Shared<T> {
 
     fn finish(&self, result: Result<T, JoinError>) {
         let mut stage = self.lock();
-        let Stage::Waiting(Waiting { is_awaited, waker, .. }) = &mut *stage else { return };
+        let Stage::Waiting(waiting) = &mut *stage else { return };
+        let Waiting { is_awaited, is_blocking, ref mut waker, .. } = *waiting;
         let waker = waker.take();
-        let unclaimed = if *is_awaited {
+        let unclaimed = if is_awaited {
             *stage = Stage::Done(result);
             None
         } else {
@@ -173,7 +177,10 @@ impl<T> Shared<T> {
             Some(result)
         };
         drop(stage);
-        self.is_done.notify_all();
+        if is_blocking {
+            // A system call, even if no thread waits.
+            self.is_done.notify_all();
+        }
         if let Some(waker) = waker {
             runtime::wake_guarded(waker);
         }
@@ -273,8 +280,10 @@ impl<T: Send + 'static> RemoteTask<T> {
             if left == 0 {
                 return None;
             }
-            let stage = self.shared.lock();
-            if let Stage::Waiting(_) = *stage {
+            let mut stage = self.shared.lock();
+            if let Stage::Waiting(waiting) = &mut *stage {
+                // It may stay set: a later end then notifies in vain.
+                waiting.is_blocking = true;
                 let waited = self.shared.is_done.wait_timeout(stage, Duration::from_nanos(left));
                 drop(waited.unwrap_or_else(PoisonError::into_inner));
             }

@@ -80,14 +80,17 @@ impl Handle {
     ///
     /// The loop makes calls when it looks around, between the polls of two tasks, and never inside
     /// another function of this crate. It makes at most 64 of them each time, and fewer while many
-    /// tasks are runnable, so timers and sockets have their turn in between.
+    /// tasks are runnable, so timers and sockets have their turn in between. Wakes and
+    /// cancellations from other threads do not wait behind calls.
     ///
     /// A panic in `f` is reported as [unhandled](crate::Builder::on_unhandled). If the loop ends
     /// first, `f` is dropped on the loop's thread.
     ///
-    /// Sending never waits, and calls that the loop has not made yet take memory. If a thread can
+    /// Sending never waits, and calls that the loop has not made yet take memory. A thread that is
+    /// far ahead of the loop only lets other threads use its core now and then. If a thread can
     /// send faster than the loop calls, use a [`thread::channel`](crate::thread::channel())
-    /// instead: its `send` blocks while the channel is full.
+    /// instead: its
+    /// `send` blocks while the channel is full.
     ///
     /// # Errors
     ///

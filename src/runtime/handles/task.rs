@@ -275,7 +275,7 @@ impl TaskHandle {
                 return false;
             }
             let handle_was_dropped = reason == CancelReason::HandleDropped;
-            registry::cancel_remote(run, Cancel { slot, handle_was_dropped })
+            registry::cancel_remote(run, Cancel { slot, number: None, handle_was_dropped })
         })
     }
 
@@ -405,18 +405,16 @@ impl TaskId {
     /// Cancels the task. Returns `false` if it has ended. On another thread, returns whether its
     /// loop was told.
     pub(crate) fn cancel(self) -> bool {
-        let cancel = move || self.here(|state, slot| state.cancel(slot, CancelReason::Requested));
         if with_loop(self.run, |_| ()).is_err_and(|elsewhere| !elsewhere.loop_has_ended()) {
             // A host may sleep between two runs, so the loop is told by mail, which wakes it.
             if with_loop_of_thread(self.run, |_| ()).is_ok() && self.is_finished() {
                 return false;
             }
-            registry::send_home(self.run, move || {
-                cancel();
-            });
-            return true;
+            let (slot, number) = (self.slot, Some(self.number));
+            let cancel = Cancel { slot, number, handle_was_dropped: false };
+            return registry::cancel_remote(self.run, cancel);
         }
-        cancel().unwrap_or(false)
+        self.here(|state, slot| state.cancel(slot, CancelReason::Requested)).unwrap_or(false)
     }
 
     pub(crate) fn number(self) -> u64 {

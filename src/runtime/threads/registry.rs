@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::task::Waker;
 use std::thread::{self, Thread};
 
-use super::inbox::{Cancel, Inbox, Mail};
+use super::calls::Calls;
+use super::inbox::{Cancel, Inbox};
 use crate::runtime::data::key::{FOREIGN_INDEX, NO_INDEX, PLACES, RunNumber, TaskNumber, WakerKey};
 
 static REGISTRY: [OnceLock<Entry>; PLACES as usize] = [const { OnceLock::new() }; PLACES as usize];
@@ -79,8 +80,8 @@ impl Place {
         self.next.task
     }
 
-    /// Closes the inbox: later wakes have no effect. Returns the unread mail.
-    pub(crate) fn close(&mut self) -> (Mail, Option<Waker>) {
+    /// Closes the inbox: later wakes have no effect. Returns the unread calls.
+    pub(crate) fn close(&mut self) -> (Calls, Option<Waker>) {
         self.is_closed = true;
         self.inbox.close()
     }

@@ -7,11 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
+use oneloop::thread::channel as thread_channel;
 use oneloop::{Builder, Handle, Runtime, call_soon, create_task, run, sleep, task, yield_now};
 
 /// Sends a call that needs a lock which the task holds during `action`, and checks that it runs
@@ -224,4 +226,184 @@ fn a_flood_of_remote_tasks_does_not_lengthen_the_run_queue() {
             before = now;
         }
     });
+}
+
+#[test]
+fn a_thread_that_floods_the_loop_lets_timers_expire() {
+    fn flood(send: impl Fn(Handle) + Send + 'static) {
+        let sent = run(async move {
+            let home = Handle::current();
+            let stop = Arc::new(AtomicBool::new(false));
+            let stopped = Arc::clone(&stop);
+            let thread = thread::spawn(move || {
+                let count = (0..FOR_EVER).take_while(|_| !stopped.load(Ordering::Relaxed));
+                count.map(|_| send(home)).count()
+            });
+            for _ in 0..3 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            stop.store(true, Ordering::Relaxed);
+            thread.join().unwrap()
+        });
+        assert!(sent < FOR_EVER);
+    }
+    flood(|home| home.call_soon_threadsafe(|| ()).unwrap());
+    flood(|home| drop(home.create_task_threadsafe(async || ())));
+}
+
+/// Counts the calls that were made before it was dropped.
+struct UntilDropped {
+    made: Arc<AtomicUsize>,
+    before: Rc<Cell<Option<usize>>>,
+}
+
+impl Drop for UntilDropped {
+    fn drop(&mut self) {
+        self.before.set(Some(self.made.load(Ordering::Relaxed)));
+    }
+}
+
+const MANY: usize = 10_000;
+
+/// Leaves many calls to the loop, has another thread do what `prepare` returns, and returns how
+/// many calls were made before that has ended a future.
+fn calls_before<T: Send + 'static>(
+    prepare: impl FnOnce(UntilDropped) -> T,
+    act: fn(T),
+) -> Option<usize> {
+    let before = Rc::new(Cell::new(None));
+    Builder::new().virtual_time(true).run(async {
+        let home = Handle::current();
+        let made = Arc::new(AtomicUsize::new(0));
+        let acting = prepare(UntilDropped { made: Arc::clone(&made), before: Rc::clone(&before) });
+        // A remote task is created in a look around. A round may have 64 polls.
+        for _ in 0..66 {
+            yield_now().await;
+        }
+        for _ in 0..MANY {
+            let made = Arc::clone(&made);
+            let call = move || {
+                made.fetch_add(1, Ordering::Relaxed);
+            };
+            home.call_soon_threadsafe(call).unwrap();
+        }
+        thread::spawn(move || act(acting)).join().unwrap();
+        while made.load(Ordering::Relaxed) < MANY {
+            yield_now().await;
+        }
+    });
+    before.get()
+}
+
+/// A look-around makes 64 calls. The first may come before the mail, the second before the polls.
+const SOON: usize = 128;
+
+#[test]
+fn a_cancel_from_another_thread_does_not_wait_behind_calls() {
+    let waiting = |until: UntilDropped| {
+        create_task(async move {
+            let _until = until;
+            pending::<()>().await;
+        })
+    };
+    let by_handle = calls_before(waiting, |task| assert!(task.cancel()));
+    assert!(by_handle.is_some_and(|made| made <= SOON), "{by_handle:?}");
+    let reference = |until| {
+        let task = waiting(until);
+        (task.task_ref(), task)
+    };
+    let by_reference = calls_before(reference, |(reference, _task)| assert!(reference.cancel()));
+    assert!(by_reference.is_some_and(|made| made <= SOON), "{by_reference:?}");
+}
+
+#[test]
+fn a_cancel_of_a_remote_task_does_not_wait_behind_calls() {
+    thread_local! {
+        static UNTIL: RefCell<Option<UntilDropped>> = const { RefCell::new(None) };
+    }
+    let remote = |until| {
+        UNTIL.set(Some(until));
+        Handle::current().create_task_threadsafe(async || {
+            let _until = UNTIL.take();
+            pending::<()>().await;
+        })
+    };
+    let made = calls_before(remote, |task| assert!(task.cancel()));
+    assert!(made.is_some_and(|made| made <= SOON), "{made:?}");
+}
+
+#[test]
+fn a_wake_from_another_thread_does_not_wait_behind_calls() {
+    let waiting = |until: UntilDropped| {
+        let (sender, mut receiver) = thread_channel(1);
+        create_task(async move {
+            receiver.recv().await.unwrap();
+            drop(until);
+        })
+        .detach();
+        sender
+    };
+    let made = calls_before(waiting, |sender| sender.try_send(()).unwrap());
+    assert!(made.is_some_and(|made| made <= SOON), "{made:?}");
+}
+
+#[test]
+fn a_reference_does_not_cancel_the_next_task_in_the_slot() {
+    run(async {
+        let first = create_task(async {});
+        let reference = first.task_ref();
+        let told = thread::spawn(move || reference.cancel());
+        assert!(told.join().unwrap(), "the loop was told");
+        first.await.unwrap_or_default();
+        let second = create_task(async {});
+        thread::spawn(move || reference.cancel()).join().unwrap();
+        assert!(second.await.is_ok());
+    });
+}
+
+#[test]
+fn calls_that_wait_at_the_end_are_dropped_by_the_loop_in_order() {
+    struct Noted {
+        number: usize,
+        home: Handle,
+        log: Arc<Mutex<Vec<usize>>>,
+        is_made: bool,
+    }
+    impl Noted {
+        fn note_call(mut self) {
+            self.is_made = true;
+        }
+    }
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            if self.is_made {
+                return;
+            }
+            assert!(self.home.call_soon_threadsafe(|| ()).is_err(), "no call comes any more");
+            self.log.lock().unwrap().push(self.number);
+            assert!(self.number != 7, "a drop that panics does not stop the others");
+        }
+    }
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let made = Arc::new(AtomicUsize::new(0));
+    let panics = Rc::new(Cell::new(0));
+    let count = Rc::clone(&panics);
+    Builder::new().virtual_time(true).on_unhandled(move |_| count.set(count.get() + 1)).run(
+        async {
+            let home = Handle::current();
+            for number in 0..MANY {
+                let noted = Noted { number, home, log: Arc::clone(&log), is_made: false };
+                let made = Arc::clone(&made);
+                let call = move || {
+                    noted.note_call();
+                    made.fetch_add(1, Ordering::Relaxed);
+                };
+                home.call_soon_threadsafe(call).unwrap();
+            }
+        },
+    );
+    let made = made.load(Ordering::Relaxed);
+    assert!(made < MANY);
+    assert!(log.lock().unwrap().iter().copied().eq(made..MANY));
+    assert_eq!(panics.get(), i32::from(made <= 7));
 }

@@ -5,6 +5,9 @@
 //! leaves the loop asleep for ever, which loom reports as a deadlock. Run it with
 //! `cargo test -p oneloop-loom`.
 
+#[path = "../../../src/runtime/threads/calls.rs"]
+#[cfg_attr(not(test), expect(dead_code, reason = "only the models take calls"))]
+mod calls;
 #[path = "../../../src/runtime/threads/inbox.rs"]
 #[expect(dead_code, reason = "the models use what concerns other threads")]
 mod inbox;
@@ -27,8 +30,8 @@ mod runtime {
 
 /// Takes the place of `std::sync`.
 mod sync {
-    pub(super) use loom::sync::atomic::{AtomicU8, Ordering};
+    pub(super) use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
     pub(super) use loom::sync::{Mutex, MutexGuard};
-    pub(super) use loom::thread::Thread;
+    pub(super) use loom::thread::{Thread, yield_now};
     pub(super) use std::sync::PoisonError;
 }

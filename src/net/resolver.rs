@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::runtime::{Builder, LoopLocal, check_loop, local};
-use crate::thread::{Call, Pool, PoolOptions};
+use crate::thread::{Call, Pool, PoolOptions, PoolRef};
 
 /// The future of [`Resolver::resolve`].
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>>>>;
@@ -105,14 +105,15 @@ impl AsRef<Pool> for LookupPool {
 
 impl LoopLocal for LookupPool {}
 
-fn pool() -> Option<Rc<LookupPool>> {
+fn pool() -> Option<PoolRef> {
     let options = PoolOptions {
         name: "oneloop-lookup",
         threads: THREADS_MAX,
         idle: IDLE_TIME,
         is_awaited: false,
     };
-    local(|| LookupPool(Pool::new(options)))
+    let pool = local(|| LookupPool(Pool::new(options)))?;
+    Some(pool)
 }
 
 fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
+use super::call::PoolRef;
 use super::pool::{Pool, PoolOptions};
 use crate::runtime::{self, BoxedCleanup, Builder, LoopLocal};
 
 /// The pool of `to_thread`.
-pub(crate) struct BlockingPool(Pool);
+struct BlockingPool(Pool);
 
 impl AsRef<Pool> for BlockingPool {
     fn as_ref(&self) -> &Pool {
@@ -29,8 +30,8 @@ impl LoopLocal for BlockingPool {
     }
 }
 
-pub(crate) fn blocking_pool() -> Option<Rc<BlockingPool>> {
-    runtime::local(|| {
+pub(crate) fn blocking_pool() -> Option<PoolRef> {
+    let pool = runtime::local(|| {
         let threads = runtime::local(|| MaxThreads(default_threads()));
         let idle = runtime::local(|| IdleTime(IDLE_TIME));
         BlockingPool(Pool::new(PoolOptions {
@@ -39,7 +40,8 @@ pub(crate) fn blocking_pool() -> Option<Rc<BlockingPool>> {
             idle: idle.map_or(IDLE_TIME, |idle| idle.0),
             is_awaited: true,
         }))
-    })
+    })?;
+    Some(pool)
 }
 
 struct MaxThreads(usize);

@@ -6,14 +6,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::job::{Ran, Work};
+use super::job::{Job, Ran};
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<dyn Work>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<Job>>> = const { RefCell::new(None) };
 }
 
 /// Runs `job` as the current job of this thread.
-pub(super) fn run(job: &Arc<dyn Work>) -> Ran {
+pub(super) fn run(job: &Arc<Job>) -> Ran {
     CURRENT.set(Some(Arc::clone(job)));
     let ran = job.run();
     CURRENT.set(None);

@@ -1,7 +1,6 @@
 //! A job: a call on its way to a thread of a pool, and its result on the way back.
 //!
-//! One allocation holds the call, then its result, and the waiter. The pool sees it as [`Work`],
-//! its future as [`Answer`]:
+//! One allocation holds the call, its result, and the waiter:
 //!
 //! ```text
 //!          1 poll           2 run            3 return        4 poll
@@ -21,6 +20,7 @@
 //!
 //! No lock is held while a call or a waker runs, or while a value of the user's is dropped.
 
+use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -53,27 +53,52 @@ impl fmt::Display for Operation {
     }
 }
 
-pub(super) struct Job<F, R> {
+/// A job is used as `Job<dyn Content>`; only its creation knows the types of the call and of its
+/// result. So the states are compiled once, not again for each call in a program.
+pub(super) struct Job<C: ?Sized = dyn Content> {
     /// Where the call was submitted.
     place: Place,
     operation: Option<Operation>,
     is_cancelled: AtomicBool,
     /// A cleanup that waited for the call reports it if it outlives the loop.
     is_reported_elsewhere: AtomicBool,
-    stage: Mutex<Stage<F, R>>,
+    stage: Mutex<Stage>,
+    content: C,
 }
 
-enum Stage<F, R> {
-    New(F),
+/// Also decides who may touch the content: the call is there while the job is new or queued, and
+/// the result once it is done. In between, the thread that runs the call has both.
+enum Stage {
+    New,
     Queued {
-        f: F,
         waiting: Waiting,
         vars: ThreadsafeValues,
     },
     /// `None` once nothing waits for the result.
     Running(Option<Waiting>),
-    Done(thread::Result<R>),
+    Done,
     Over,
+}
+
+/// The call of a job, or its result.
+pub(super) trait Content: Send + Sync {
+    /// Runs the call and keeps its result.
+    fn run(&self);
+
+    /// The result, as the `Mutex<Option<thread::Result<R>>>` of [`Held`].
+    fn result(&self) -> &dyn Any;
+
+    /// Drops the call and the result. Returns the payload if the call panicked.
+    fn clear(&self) -> Option<Payload>;
+
+    /// Drops the result. Returns the payload if the call panicked, or if the drop did.
+    fn drop_result(&self) -> Option<Payload>;
+}
+
+/// Each lock is held only to move the call or the result.
+struct Held<F, R> {
+    call: Mutex<Option<F>>,
+    result: Mutex<Option<thread::Result<R>>>,
 }
 
 /// The waiter for the result, which also holds virtual time still.
@@ -91,51 +116,6 @@ impl Waiting {
     }
 }
 
-/// A job as its pool sees it.
-pub(super) trait Work: Send + Sync {
-    /// Runs the call on this thread, and returns what remains to be done.
-    #[must_use]
-    fn run(&self) -> Ran;
-
-    /// Whether it is still waiting to run.
-    fn is_queued(&self) -> bool;
-
-    /// Called when the pool will not run the job. Returns its waiter.
-    fn send_back(&self) -> Option<Waiting>;
-
-    fn is_cancelled(&self) -> bool;
-
-    /// Whether the pool should not report the job if it takes too long.
-    fn is_reported_elsewhere(&self) -> bool;
-
-    fn place(&self) -> Place;
-
-    fn operation(&self) -> Option<&Operation>;
-}
-
-/// A job as its future sees it.
-pub(super) trait Answer<R>: Send + Sync {
-    fn poll(&self, waker: Waker) -> Asked<R>;
-
-    /// Queues a new job, which the caller then submits to a pool. The call will see `vars`.
-    fn queue(&self, waker: Waker, vars: ThreadsafeValues);
-
-    fn is_running(&self) -> bool;
-
-    /// Tells a running call that it may stop.
-    fn cancel(&self);
-
-    /// Tells the pool that the job is reported elsewhere if it takes too long.
-    fn report_elsewhere(&self);
-
-    /// Nothing waits for the result any more. Returns the payload of a panic that was not seen.
-    fn give_up(&self) -> Option<Payload>;
-
-    fn as_work(self: Arc<Self>) -> Arc<dyn Work>;
-
-    fn place(&self) -> Place;
-}
-
 /// What remains to be done after a job has run.
 pub(super) enum Ran {
     /// The job has a result, and this waiter wants it.
@@ -147,148 +127,144 @@ pub(super) enum Ran {
 }
 
 /// The state that a future finds when it polls.
-pub(super) enum Asked<R> {
+pub(super) enum Asked {
     /// Nothing has happened. The waker is returned.
     IsNew(Waker),
     NotYet,
-    Result(thread::Result<R>),
+    /// [`Job::take_result`] has the result.
+    Done,
 }
 
-impl<F, R> Job<F, R> {
-    pub(super) fn new(f: F, place: Place) -> Self {
-        Self {
+impl Job {
+    pub(super) fn new<F, R>(f: F, place: Place, operation: Option<Operation>) -> Arc<Self>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        Arc::new(Job {
             place,
-            operation: None,
+            operation,
             is_cancelled: AtomicBool::new(false),
             is_reported_elsewhere: AtomicBool::new(false),
-            stage: Mutex::new(Stage::New(f)),
-        }
+            stage: Mutex::new(Stage::New),
+            content: Held { call: Mutex::new(Some(f)), result: Mutex::new(None) },
+        })
     }
 
-    pub(super) fn of(self, operation: Operation) -> Self {
-        Self { operation: Some(operation), ..self }
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        lock(&self.stage)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Stage<F, R>> {
-        // Nothing panics under the lock.
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
-}
 
-impl<F, R> Stage<F, R> {
-    /// Takes the call out of a queued job, and leaves [`Stage::Over`].
-    fn take_queued(&mut self) -> Option<(F, Waiting, ThreadsafeValues)> {
-        if !matches!(self, Self::Queued { .. }) {
-            return None;
-        }
-        let Self::Queued { f, waiting, vars } = mem::replace(self, Self::Over) else { return None };
-        Some((f, waiting, vars))
-    }
-}
+    // For the pool.
 
-impl<F, R> Work for Job<F, R>
-where
-    F: FnOnce() -> R + Send,
-    R: Send,
-{
-    fn run(&self) -> Ran {
+    /// Runs the call on this thread, and returns what remains to be done.
+    #[must_use]
+    pub(super) fn run(&self) -> Ran {
         let mut stage = self.lock();
-        let Some((f, waiting, vars)) = stage.take_queued() else { return Ran::Nothing };
+        let Some((waiting, vars)) = stage.take_queued() else { return Ran::Nothing };
         *stage = Stage::Running(Some(waiting));
         drop(stage);
-        let call = || panic::catch_unwind(AssertUnwindSafe(f));
-        let (result, failed_drop) = runtime::with_vars(vars, call);
+        let ((), failed_drop) = runtime::with_vars(vars, || self.content.run());
         if let Some(payload) = failed_drop {
             runtime::report_call_panic(runtime::home(), self.place, payload);
         }
         let mut stage = self.lock();
         if let Stage::Running(waiting) = &mut *stage {
             if let Some(waiting) = waiting.take() {
-                *stage = Stage::Done(result);
+                *stage = Stage::Done;
                 return Ran::Wake(waiting);
             }
         }
         *stage = Stage::Over;
         drop(stage);
-        let unseen = result.map_or_else(Some, runtime::drop_caught);
+        let unseen = self.content.drop_result();
         unseen.map_or(Ran::Nothing, |payload| Ran::Unseen(self.place, payload))
     }
 
-    fn is_queued(&self) -> bool {
+    /// Whether it is still waiting to run.
+    pub(super) fn is_queued(&self) -> bool {
         matches!(*self.lock(), Stage::Queued { .. })
     }
 
-    fn send_back(&self) -> Option<Waiting> {
+    /// Called when the pool will not run the job. Returns its waiter.
+    pub(super) fn send_back(&self) -> Option<Waiting> {
         let mut stage = self.lock();
-        let (f, waiting, vars) = stage.take_queued()?;
-        *stage = Stage::New(f);
+        let (waiting, vars) = stage.take_queued()?;
+        *stage = Stage::New;
         drop(stage);
         drop(vars);
         Some(waiting)
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Relaxed)
     }
 
-    fn is_reported_elsewhere(&self) -> bool {
+    /// Whether the pool should not report the job if it takes too long.
+    pub(super) fn is_reported_elsewhere(&self) -> bool {
         self.is_reported_elsewhere.load(Ordering::Relaxed)
     }
 
-    fn place(&self) -> Place {
-        self.place
-    }
-
-    fn operation(&self) -> Option<&Operation> {
+    pub(super) fn operation(&self) -> Option<&Operation> {
         self.operation.as_ref()
     }
-}
 
-impl<F, R> Answer<R> for Job<F, R>
-where
-    F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
-{
-    fn poll(&self, mut waker: Waker) -> Asked<R> {
+    // For the future.
+
+    pub(super) fn poll(&self, mut waker: Waker) -> Asked {
         let mut stage = self.lock();
         match &mut *stage {
-            Stage::New(_) => return Asked::IsNew(waker),
+            Stage::New => return Asked::IsNew(waker),
             Stage::Queued { waiting, .. } | Stage::Running(Some(waiting)) => {
                 mem::swap(&mut waiting.waker, &mut waker);
                 // The previous waker is dropped after the lock is released.
                 drop(stage);
                 return Asked::NotYet;
             }
-            Stage::Done(_) | Stage::Running(None) | Stage::Over => {}
+            Stage::Done => {}
+            Stage::Running(None) | Stage::Over => {
+                unreachable!("a future that gave its result, or gave up, does not ask again")
+            }
         }
-        let Stage::Done(result) = mem::replace(&mut *stage, Stage::Over) else {
-            unreachable!("a future that gave its result, or gave up, does not ask again")
-        };
-        Asked::Result(result)
+        *stage = Stage::Over;
+        Asked::Done
     }
 
-    fn queue(&self, waker: Waker, vars: ThreadsafeValues) {
+    /// Takes the result of a job that is done. `R` is the type that its call returns.
+    pub(super) fn take_result<R: 'static>(&self) -> Option<thread::Result<R>> {
+        let result = self.content.result().downcast_ref::<Mutex<Option<thread::Result<R>>>>();
+        result.and_then(take)
+    }
+
+    /// Queues a new job, which the caller then submits to a pool. The call will see `vars`.
+    pub(super) fn queue(&self, waker: Waker, vars: ThreadsafeValues) {
         let waiting = Waiting { waker, hold: ClockHold::new() };
         let mut stage = self.lock();
-        if let Stage::New(_) = *stage {
-            let Stage::New(f) = mem::replace(&mut *stage, Stage::Over) else { return };
-            *stage = Stage::Queued { f, waiting, vars };
+        if let Stage::New = *stage {
+            *stage = Stage::Queued { waiting, vars };
         }
     }
 
-    fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         matches!(*self.lock(), Stage::Running(_))
     }
 
-    fn cancel(&self) {
+    /// Tells a running call that it may stop.
+    pub(super) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
     }
 
-    fn report_elsewhere(&self) {
+    /// Tells the pool that the job is reported elsewhere if it takes too long.
+    pub(super) fn report_elsewhere(&self) {
         self.is_reported_elsewhere.store(true, Ordering::Relaxed);
     }
 
-    fn give_up(&self) -> Option<Payload> {
+    /// Nothing waits for the result any more. Returns the payload of a panic that was not seen.
+    pub(super) fn give_up(&self) -> Option<Payload> {
         self.cancel();
         let mut stage = self.lock();
         let former = mem::replace(&mut *stage, Stage::Over);
@@ -296,14 +272,52 @@ where
             *stage = Stage::Running(None);
         }
         drop(stage);
-        if let Stage::Done(Err(payload)) = former { Some(payload) } else { None }
+        // The thread of a running call drops the result.
+        if let Stage::Running(_) = former { None } else { self.content.clear() }
+    }
+}
+
+impl Stage {
+    /// Takes the waiter out of a queued job, and leaves [`Stage::Over`].
+    fn take_queued(&mut self) -> Option<(Waiting, ThreadsafeValues)> {
+        if !matches!(self, Self::Queued { .. }) {
+            return None;
+        }
+        let Self::Queued { waiting, vars } = mem::replace(self, Self::Over) else { return None };
+        Some((waiting, vars))
+    }
+}
+
+impl<F, R> Content for Held<F, R>
+where
+    F: FnOnce() -> R + Send,
+    R: Send + 'static,
+{
+    fn run(&self) {
+        let Some(call) = take(&self.call) else { return };
+        let result = panic::catch_unwind(AssertUnwindSafe(call));
+        *lock(&self.result) = Some(result);
     }
 
-    fn as_work(self: Arc<Self>) -> Arc<dyn Work> {
-        self
+    fn result(&self) -> &dyn Any {
+        &self.result
     }
 
-    fn place(&self) -> Place {
-        self.place
+    fn clear(&self) -> Option<Payload> {
+        drop(take(&self.call));
+        take(&self.result)?.err()
     }
+
+    fn drop_result(&self) -> Option<Payload> {
+        take(&self.result)?.map_or_else(Some, runtime::drop_caught)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics under a lock of a job.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take<T>(mutex: &Mutex<Option<T>>) -> Option<T> {
+    lock(mutex).take()
 }

@@ -47,7 +47,11 @@ mod remote_task;
 mod to_thread;
 
 pub(crate) use pool::{Pool, PoolOptions};
-pub(crate) use {blocking::blocking_pool, call::Call, job::Operation};
+pub(crate) use {
+    blocking::blocking_pool,
+    call::{Call, PoolRef},
+    job::Operation,
+};
 
 #[doc(inline)]
 pub use channel::{Receiver, Sender, channel};

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use super::current_job;
-use super::job::{Ran, Work};
+use super::job::{Job, Ran};
 use crate::runtime::{self, Handle, Nanos, OwnProcess, Payload, Place};
 
 /// The options of a pool.
@@ -55,7 +55,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Arc<dyn Work>>,
+    queue: VecDeque<Arc<Job>>,
     /// Indexed by the number in the thread's name, less one.
     workers: Vec<Option<Worker>>,
     /// The number of living threads.
@@ -74,7 +74,7 @@ struct State {
 struct Worker {
     thread: JoinHandle<()>,
     is_idle: bool,
-    job: Option<Arc<dyn Work>>,
+    job: Option<Arc<Job>>,
 }
 
 impl Pool {
@@ -95,7 +95,7 @@ impl Pool {
     ///
     /// Fails if there is no thread and none can be started; the job is not queued then. A single
     /// thread is enough for all jobs to get done.
-    pub(super) fn submit(&self, job: Arc<dyn Work>) -> io::Result<()> {
+    pub(super) fn submit(&self, job: Arc<Job>) -> io::Result<()> {
         let mut state = self.shared.lock();
         state.make_room();
         state.queue.push_back(job);
@@ -207,7 +207,7 @@ impl State {
         self.workers.get_mut(index)?.as_mut()
     }
 
-    fn set_job(&mut self, index: usize, job: Option<Arc<dyn Work>>) {
+    fn set_job(&mut self, index: usize, job: Option<Arc<Job>>) {
         if let Some(worker) = self.worker(index) {
             worker.job = job;
         }
@@ -420,7 +420,6 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::task::Waker;
 
-    use super::super::job::{Answer, Job};
     use super::*;
     use crate::runtime::ThreadsafeValues;
 
@@ -433,9 +432,9 @@ mod tests {
         runtime::run(async {
             let pool = Pool::new(options);
             let submit = |call: Call| {
-                let job = Arc::new(Job::new(call, Location::caller()));
+                let job = Job::new(call, Location::caller(), None);
                 job.queue(Waker::noop().clone(), ThreadsafeValues::default());
-                pool.submit(Arc::clone(&job).as_work()).unwrap();
+                pool.submit(Arc::clone(&job)).unwrap();
                 job
             };
             let (gate, waiting) = channel::<()>();

@@ -5,13 +5,10 @@
 //! deadline is not earlier than the alarm needs no system call. Elsewhere there is only the poll's
 //! limit.
 
-#[cfg(not(target_os = "linux"))]
-pub(super) use nowhere::Alarm;
-#[cfg(target_os = "linux")]
-pub(super) use on_linux::Alarm;
+pub(super) use kind::Alarm;
 
 #[cfg(target_os = "linux")]
-mod on_linux {
+mod kind {
     use std::io;
     use std::os::fd::{AsFd, AsRawFd};
     use std::time::Duration;
@@ -58,7 +55,7 @@ mod on_linux {
 }
 
 #[cfg(not(target_os = "linux"))]
-mod nowhere {
+mod kind {
     use std::io;
 
     use mio::{Registry, Token};

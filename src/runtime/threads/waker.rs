@@ -7,10 +7,7 @@
 //!
 //! This file does not know the effect of a wake. [`Wake`] has it.
 
-#[cfg(any(not(target_pointer_width = "64"), oneloop_boxed_wakers))]
-pub(crate) use boxed::Wakers;
-#[cfg(all(target_pointer_width = "64", not(oneloop_boxed_wakers)))]
-pub(crate) use word::Wakers;
+pub(crate) use kind::Wakers;
 
 use crate::runtime::data::key::WakerKey;
 
@@ -25,7 +22,7 @@ pub(crate) trait Wake: 'static {
 }
 
 #[cfg(all(target_pointer_width = "64", not(oneloop_boxed_wakers)))]
-mod word {
+mod kind {
     use std::mem::ManuallyDrop;
     use std::ptr;
     use std::task::{RawWaker, RawWakerVTable, Waker};
@@ -87,7 +84,7 @@ mod word {
 }
 
 #[cfg(any(not(target_pointer_width = "64"), oneloop_boxed_wakers))]
-mod boxed {
+mod kind {
     use std::cell::RefCell;
     use std::marker::PhantomData;
     use std::sync::Arc;

@@ -526,6 +526,7 @@
 )]
 
 mod runtime;
+mod sys;
 
 #[cfg(feature = "fs")]
 pub mod fs;

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf, absolute};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use nix::errno::Errno;
-
 use super::error::cannot;
 use super::feed::{Feed, Target};
 use super::steps::Unwatched;
 use super::temp::{Doomed, new_file};
+use crate::sys::errors::too_many_links;
 
 /// Replaces a file atomically with one that has these contents. Other programs that open it see the
 /// old contents or the new ones, even after a crash or a loss of power, and a full disk leaves the
@@ -183,7 +182,7 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
             Err(error) => return Err(error),
         }
     }
-    Err(Errno::ELOOP.into())
+    Err(too_many_links())
 }
 
 /// The directory of a file with an absolute path.

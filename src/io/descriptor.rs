@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::runtime::{Direction, FdSource, Moved};
+use crate::runtime::{Direction, Moved};
+use crate::sys::descriptors::FdSource;
 
 /// A descriptor that the loop waits for, read and written with the standard library's methods.
 pub(super) type Descriptor = FdSource<File>;

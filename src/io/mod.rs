@@ -71,8 +71,6 @@ pub use stream_writer::StreamWriter;
 
 pub(crate) use as_file::Sealed;
 pub(crate) use chunks::{give_chunk, take_chunk};
-#[cfg(target_os = "linux")]
-pub(crate) use send_file::no_positions;
-pub(crate) use send_file::{Chunk, FileTarget, bounds, send_file};
+pub(crate) use send_file::{Chunk, FileTarget, bounds, explain_positions, send_file};
 pub(crate) use transport::{Transport, no_address};
 pub(crate) use writer_control::WriterControl;

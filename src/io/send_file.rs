@@ -11,13 +11,11 @@ use std::io::{self, ErrorKind};
 use std::ops::{Bound, Range, RangeBounds};
 use std::rc::Rc;
 
-use nix::errno::Errno;
-use nix::sys::uio::pread;
-
 use super::StreamWriter;
 use super::as_file::{AsFile, std_file};
 use super::outgoing::Outgoing;
 use super::writer_control::LargeWrite;
+use crate::sys::files::read_at;
 use crate::task::yield_now;
 
 /// The size of a chunk. It bounds how much of a file is read from disk while the loop can run
@@ -190,31 +188,30 @@ pub(crate) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// The offset, as the type that a system call expects.
-    pub(crate) fn offset<T: TryFrom<u64>>(&self) -> io::Result<T> {
-        T::try_from(self.at).map_err(|_| {
-            io::Error::new(ErrorKind::InvalidInput, format!("no file has an offset of {}", self.at))
-        })
-    }
-
     fn read<'a>(&self, buf: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        if i64::try_from(self.at).is_err() {
+            let what = format!("no file has an offset of {}", self.at);
+            return Err(io::Error::new(ErrorKind::InvalidInput, what));
+        }
         buf.resize(self.count, 0);
         let len = loop {
-            match pread(self.file, buf, self.offset()?) {
-                Err(Errno::EINTR) => {}
-                Err(Errno::ESPIPE) => return Err(no_positions()),
-                result => break result?,
+            match read_at(self.file, buf, self.at) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result.map_err(explain_positions)?,
             }
         };
         Ok(&buf[..len])
     }
 }
 
-pub(crate) fn no_positions() -> io::Error {
-    io::Error::new(
-        ErrorKind::NotSeekable,
-        "it has no positions to read from: pass a file, and read a pipe or a socket yourself",
-    )
+/// Says what to do about a file without positions.
+pub(crate) fn explain_positions(error: io::Error) -> io::Error {
+    if error.kind() != ErrorKind::NotSeekable {
+        return error;
+    }
+    let what =
+        "it has no positions to read from: pass a file, and read a pipe or a socket yourself";
+    io::Error::new(ErrorKind::NotSeekable, what)
 }
 
 /// A file was not sent to its end. This error is inside the `io::Error` that

@@ -2,19 +2,19 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
 
 use super::TcpListener;
 use super::connection::ByteStream;
-use crate::runtime::{Direction, EventSource, Moved, Registration, UnhandledKind, report_accept};
+use crate::runtime::{Direction, Moved, Registration, UnhandledKind, report_accept};
+use crate::sys::edges::EventSource;
+use crate::sys::errors::{Trouble, trouble};
+use crate::sys::sockets::{AsSocket, is_listening, is_readable};
 use crate::time::{Sleep, sleep};
 
 /// A listener of either kind, for code that serves both.
@@ -22,7 +22,7 @@ use crate::time::{Sleep, sleep};
 #[expect(unnameable_types, reason = "it keeps `Incoming` to the listeners that there are")]
 pub trait Listener: fmt::Debug {
     /// The type that is registered.
-    type Socket: EventSource + AsFd + Send + Sync + 'static;
+    type Socket: EventSource + AsSocket + Send + Sync + 'static;
     /// A connection that is not registered yet.
     type Accepted: 'static;
     /// A registered connection.
@@ -142,7 +142,9 @@ pub(super) fn take_waiting<L: Listener>(listener: &mut L) -> Vec<(L::Accepted, A
     let io = listener.registration().io();
     let mut waiting = Vec::new();
     for _ in 0..WAITING_MAX {
-        if !has_waiting(io) {
+        // A duplicate of the socket, perhaps in another process, may have set it to blocking mode,
+        // and closing must never wait.
+        if !is_readable(io) {
             break;
         }
         match L::take(io) {
@@ -154,13 +156,6 @@ pub(super) fn take_waiting<L: Listener>(listener: &mut L) -> Vec<(L::Accepted, A
         }
     }
     waiting
-}
-
-/// Whether `accept` would return at once. A duplicate of the socket, perhaps in another process,
-/// may have set it to blocking mode, and closing must never wait.
-fn has_waiting(socket: &impl AsFd) -> bool {
-    let mut sockets = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-    poll(&mut sockets, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// How many attempts [`take_waiting`] makes, in case peers connect as fast as it accepts. By
@@ -246,66 +241,6 @@ impl Patience {
     }
 }
 
-/// How long an error of `accept` matters.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Trouble {
-    /// The connection at the front of the queue had already failed. The next one may be fine.
-    OfOneConnection,
-    /// The process or the system has no room for another connection now. Unknown errors count as
-    /// this: a server that retries once a second in vain does less harm than one that stops for
-    /// good.
-    Passing,
-    /// The socket will never accept again, or it is used where its loop does not run.
-    Lasting,
-}
-
-/// Classifies an error. Linux returns a new connection's network errors from `accept`, and asks
-/// callers to treat them as connections that never came; accept(2) has the list. `EPERM` comes from
-/// a firewall. Some errors mean either this or that the socket does not listen; the socket itself
-/// tells which.
-fn trouble(error: &io::Error, is_listening: impl FnOnce() -> bool) -> Trouble {
-    let Some(code) = error.raw_os_error() else { return Trouble::Lasting };
-    let code = Errno::from_raw(code);
-    if matches!(code, Errno::EBADF | Errno::EFAULT | Errno::ENOTSOCK) {
-        return Trouble::Lasting;
-    }
-    if matches!(code, Errno::EINVAL | Errno::EOPNOTSUPP) {
-        return if is_listening() { Trouble::OfOneConnection } else { Trouble::Lasting };
-    }
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    if code == Errno::ENONET {
-        return Trouble::OfOneConnection;
-    }
-    let is_of_one = matches!(
-        code,
-        Errno::ECONNABORTED
-            | Errno::ECONNRESET
-            | Errno::EHOSTDOWN
-            | Errno::EHOSTUNREACH
-            | Errno::ENETDOWN
-            | Errno::ENETUNREACH
-            | Errno::ENOPROTOOPT
-            | Errno::EPERM
-            | Errno::EPROTO
-            | Errno::EPROTONOSUPPORT
-            | Errno::ESOCKTNOSUPPORT
-            | Errno::ETIMEDOUT
-    );
-    if is_of_one { Trouble::OfOneConnection } else { Trouble::Passing }
-}
-
-/// Whether the kernel says that the socket listens.
-#[cfg(any(target_os = "android", target_os = "freebsd", target_os = "linux"))]
-fn is_listening(socket: &impl AsFd) -> bool {
-    SockRef::from(socket).is_listener().unwrap_or(false)
-}
-
-/// Other kernels may not tell. There, the errors in question mean that the socket does not listen.
-#[cfg(not(any(target_os = "android", target_os = "freebsd", target_os = "linux")))]
-fn is_listening(_socket: &impl AsFd) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -316,6 +251,8 @@ mod tests {
     use std::process;
 
     use mio::net::TcpListener as ListenerSocket;
+
+    use nix::errno::Errno;
 
     use super::*;
     use crate::net::{UnixListener, UnixStream};

@@ -8,11 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::libc::EHOSTDOWN;
-
 use super::ToSocketAddrs;
 use super::tcp::{TcpSocket, TcpStream};
 use crate::runtime::check_loop;
+use crate::sys::errors::is_host_down;
 use crate::task::staggered_race;
 
 /// The delay that RFC 8305 recommends and asyncio uses.
@@ -281,11 +280,8 @@ const FARTHEST_FIRST: [&[ErrorKind]; 4] = [
 ];
 
 fn distance_left(error: &io::Error) -> usize {
-    let kind = match error.raw_os_error() {
-        // The standard library has no kind for this error.
-        Some(EHOSTDOWN) => ErrorKind::HostUnreachable,
-        _ => error.kind(),
-    };
+    // The standard library has no kind for a host that is down.
+    let kind = if is_host_down(error) { ErrorKind::HostUnreachable } else { error.kind() };
     let place = FARTHEST_FIRST.iter().position(|kinds| kinds.contains(&kind));
     let is_least = kind == ErrorKind::AddrNotAvailable;
     place.unwrap_or(FARTHEST_FIRST.len()) + usize::from(is_least)

@@ -5,9 +5,10 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsFd;
 
-use crate::runtime::{Direction, EventSource, Moved, Registration, poll_no_bytes, spend_if_empty};
+use crate::runtime::{Direction, Moved, Registration, poll_no_bytes, spend_if_empty};
+use crate::sys::edges::EventSource;
+use crate::sys::sockets::AsSocket;
 
 /// The socket of a stream.
 #[doc(hidden)]
@@ -15,7 +16,7 @@ use crate::runtime::{Direction, EventSource, Moved, Registration, poll_no_bytes,
     unnameable_types,
     reason = "only the code that serves both kinds of streams is bound by it"
 )]
-pub trait Socket: EventSource + AsFd + Send + Sync + 'static {
+pub trait Socket: EventSource + AsSocket + Send + Sync + 'static {
     /// Whether a short read or write means that the kernel has no more data or room. True only for
     /// TCP.
     const SHORT_MEANS_DRAINED: bool;

@@ -23,6 +23,8 @@ mod accept;
 mod addr;
 mod connect;
 mod connection;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+mod device;
 mod halves;
 mod lookup;
 mod open;

@@ -8,41 +8,14 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::sys::sockets::{self, new_socket};
+
 /// Creates a socket in non-blocking mode that closes on `exec`.
 pub(super) fn open(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
     let kind = if protocol == Protocol::UDP { Type::DGRAM } else { Type::STREAM };
     let what = if protocol == Protocol::UDP { "a UDP socket" } else { "a TCP socket" };
     new_socket(domain, kind, protocol)
         .map_err(|error| explain(&error, format!("cannot make {what}")))
-}
-
-/// These kernels set both flags in one call.
-#[cfg(any(
-    target_os = "android",
-    target_os = "dragonfly",
-    target_os = "freebsd",
-    target_os = "illumos",
-    target_os = "linux",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-fn new_socket(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    Socket::new(domain, kind.nonblocking(), Some(protocol))
-}
-
-#[cfg(not(any(
-    target_os = "android",
-    target_os = "dragonfly",
-    target_os = "freebsd",
-    target_os = "illumos",
-    target_os = "linux",
-    target_os = "netbsd",
-    target_os = "openbsd"
-)))]
-fn new_socket(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    let socket = Socket::new(domain, kind, Some(protocol))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 /// Puts the failed operation `what` in front of `error`.
@@ -127,9 +100,8 @@ fn whole_seconds(duration: Duration) -> Duration {
 }
 
 /// Restricts the socket to this interface.
-#[cfg(any(target_os = "android", target_os = "linux"))]
 pub(super) fn bind_device(socket: &SockRef<'_>, interface: Option<&str>) -> io::Result<()> {
-    let bound = socket.bind_device(interface.map(str::as_bytes));
+    let bound = sockets::bind_device(socket, interface.map(str::as_bytes));
     let name = interface.unwrap_or_default();
     bound.map_err(|error| explain(&error, format_args!("cannot bind to the interface `{name}`")))
 }

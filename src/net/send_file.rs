@@ -2,12 +2,12 @@
 
 use std::io;
 use std::ops::RangeBounds;
-use std::os::fd::AsFd;
 
 use super::TcpStream;
 use super::connection::{ByteStream, Socket, write_some};
-use crate::io::{AsFile, Chunk, FileTarget, bounds, send_file};
+use crate::io::{AsFile, Chunk, FileTarget, bounds, explain_positions, send_file};
 use crate::runtime::{Direction, Moved, Registration};
+use crate::sys::sockets::{AsSocket, copy_file};
 
 impl TcpStream {
     /// Sends a part of `file`, or all of it (`..`), waiting for room as necessary. Returns the
@@ -78,28 +78,10 @@ impl<S: Socket> FileTarget for Direct<'_, S> {
 
 /// Returns the number of bytes that the kernel took from the file, 0 at its end, or `None` if the
 /// kernel cannot copy.
-#[cfg(target_os = "linux")]
-pub(super) fn copy(io: &impl AsFd, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
-    use nix::errno::Errno;
-    use nix::sys::sendfile::sendfile64;
-
-    use crate::io::no_positions;
-
-    let mut offset = chunk.offset()?;
-    let value = match sendfile64(io, chunk.file, Some(&mut offset), chunk.count) {
-        Ok(sent) => Some(sent),
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => None,
-        Err(Errno::ESPIPE) => return Err(no_positions()),
-        Err(error) => return Err(error.into()),
-    };
+pub(super) fn copy(io: &impl AsSocket, chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
+    let value = copy_file(io, chunk.file, chunk.at, chunk.count).map_err(explain_positions)?;
     // A short copy may also mean the end of the file.
     Ok(Moved { value, is_short: false })
-}
-
-/// Other systems have their own calls, with their own rules for partly sent chunks.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn copy(_io: &impl AsFd, _chunk: &Chunk<'_>) -> io::Result<Moved<Option<usize>>> {
-    Ok(Moved { value: None, is_short: false })
 }
 
 #[cfg(test)]

@@ -50,7 +50,6 @@ mod command;
 mod communicate;
 mod ending;
 mod orphans;
-mod peek;
 mod reaper;
 mod start;
 mod stdio;

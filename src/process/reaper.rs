@@ -23,7 +23,6 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::orphans;
-use super::peek::{Peek, peek};
 use super::strays::Strays;
 use super::table::{ChildKey, Exit, Table};
 use crate::runtime::{
@@ -31,6 +30,7 @@ use crate::runtime::{
 };
 use crate::signal::{SignalKind, Signals, signal};
 use crate::sync::WaitKey;
+use crate::sys::children::{Peek, peek};
 
 /// With this few children it does not pay to ask the kernel which of them has ended.
 const FEW: usize = 4;

@@ -9,9 +9,9 @@ use std::task::Waker;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::peek::{Peek, peek};
 use super::strays;
 use crate::sync::{WaitKey, WaitList};
+use crate::sys::children::{Peek, peek};
 
 /// Identifies a child of a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

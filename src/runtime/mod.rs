@@ -83,9 +83,7 @@ pub(crate) use handles::timer::{Timer, deadline, is_overdue, is_virtual, next_de
 pub(crate) use handles::watch::Watch;
 pub(crate) use handles::yielding::Yield;
 pub(crate) use limit::{around, around_token, tokens_moved};
-pub(crate) use reactor::{
-    Direction, EntryId, EventSource, FdSource, Interests, SignalPipe, pipe_ends,
-};
+pub(crate) use reactor::{Direction, EntryId, Interests, SignalPipe};
 pub(crate) use report::failures::check_failures;
 pub(crate) use report::reports::{
     home, report_accept, report_call_cut_off, report_call_panic, report_callback_panic,

@@ -35,12 +35,13 @@ use super::data::vars::{VarTable, Vars};
 use super::data::waiter::ForeignWakers;
 use super::forks::Owner;
 use super::postponed::{Postponed, Report};
-use super::reactor::{EventSource, Reactor, Wait};
+use super::reactor::{Reactor, Wait};
 use super::report::failures::SharedFailures;
 use super::report::unhandled::Unhandled;
 use super::threads::calls::Calls;
 use super::threads::inbox::Inbox;
 use super::threads::registry::Place as Registered;
+use crate::sys::edges::EventSource;
 
 pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
 

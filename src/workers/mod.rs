@@ -34,7 +34,6 @@
 //! # std::io::Result::Ok(())
 //! ```
 
-mod cores;
 mod crew;
 mod end;
 mod listen;

@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::cores;
 use super::crew::Crew;
 use super::end::End;
 use super::{OnPanic, Worker, Workers};
 use crate::runtime::{Level, Runtime, discard, log_line};
 use crate::signal::{Asks, run_unless_asked};
+use crate::sys::cores;
 use crate::task::{CancelToken, Cancelled};
 use crate::time::{Sleep, now, sleep};
 

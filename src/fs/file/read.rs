@@ -3,7 +3,6 @@
 use std::fs::File as StdFile;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::File;
@@ -12,6 +11,7 @@ use super::operation::run;
 use super::shared::Turn;
 use crate::fs::job::{Job, check_loop};
 use crate::runtime::{self, spend_if_empty};
+use crate::sys::files::read_at;
 
 impl File {
     /// Reads bytes at the position into `buf`, and returns how many: at most 512 KiB, and 0 at the
@@ -159,7 +159,7 @@ impl File {
         let read = move || {
             let mut data = vec![0; wanted];
             let len = loop {
-                match shared.file.read_at(&mut data, offset) {
+                match read_at(&shared.file, &mut data, offset) {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     result => break result.map_err(|error| shared.named.cannot("read", &error))?,
                 }

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::File;
@@ -10,6 +9,7 @@ use super::cursor::CHUNK;
 use super::operation::run;
 use super::shared::Turn;
 use crate::runtime::{poll_budget, poll_no_bytes, spend_if_empty};
+use crate::sys::files::write_at;
 
 impl File {
     /// Writes bytes of `data` at the position, and returns how many: at most 512 KiB, and fewer if
@@ -77,7 +77,7 @@ impl File {
             // Data that was read ahead may be about to change.
             cursor.settle(file)?;
             loop {
-                match file.write_at(&data, offset) {
+                match write_at(file, &data, offset) {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     result => return result,
                 }

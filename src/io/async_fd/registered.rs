@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use nix::fcntl::OFlag;
 
 use crate::io::descriptor;
-use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
+use crate::runtime::{Direction, Interests, Moved, Registration};
+use crate::sys::descriptors::FdSource;
 
 /// Any descriptor that can be waited for: a terminal, a device, an inotify, timer or event
 /// descriptor, a kind of socket that oneloop has no type for, or the connection of a C library.

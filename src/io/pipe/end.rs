@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use nix::errno::Errno;
 
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, FdSource, Interests, Moved, Registration, poll_budget};
+use crate::runtime::{Direction, Interests, Moved, Registration, poll_budget};
+use crate::sys::descriptors::FdSource;
 
 pub(super) enum End {
     Waited(Registration<Descriptor>),

@@ -11,7 +11,7 @@ pub use fifo::{create_fifo, open_receiver, open_sender, try_open_sender};
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-use crate::runtime::pipe_ends;
+use crate::sys::descriptors::pipe_ends;
 
 /// Creates a pipe. Bytes written to the [`Sender`] are read from the [`Receiver`], which reaches
 /// the end when the sender is dropped.

@@ -8,20 +8,20 @@
 //! | a file for reading, or anything that cannot be reopened, such as another user's terminal | a thread waits |
 //! | closed, or open for the other direction only | reads find the end, and writes are discarded, as in the standard library |
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::stat::{FileStat, SFlag, fstat};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use nix::sys::stat::{major, makedev};
+use nix::sys::stat::{SFlag, fstat};
 use socket2::SockRef;
 
 use crate::io::descriptor::{self, Descriptor};
-use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
+use crate::runtime::{Direction, Interests, Moved, Registration};
+use crate::sys::descriptors::FdSource;
+use crate::sys::reopen::{is_memory, reopen};
 
 /// One of the three standard descriptors.
 #[derive(Clone, Copy)]
@@ -83,7 +83,7 @@ impl Channel {
                 return Self::register(file, standard, Self::Socket);
             }
             if kind == SFlag::S_IFIFO || fd.is_terminal() {
-                return Self::register(open_anew(fd, &stat, standard), standard, Self::Waited);
+                return Self::register(open_anew(fd, standard), standard, Self::Waited);
             }
             let is_file = kind == SFlag::S_IFREG || kind == SFlag::S_IFCHR && is_memory(&stat);
             let is_written = matches!(standard.direction(), Direction::Write);
@@ -115,17 +115,6 @@ impl Channel {
     }
 }
 
-/// Whether it is a device like `/dev/null`, which is always ready.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_memory(stat: &FileStat) -> bool {
-    major(stat.st_rdev) == 1
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_memory(_: &FileStat) -> bool {
-    false
-}
-
 fn is_open(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
     let mode = match descriptor::flags(fd) {
         Ok(flags) => flags & OFlag::O_ACCMODE,
@@ -139,35 +128,14 @@ fn is_open(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
     })
 }
 
-/// Opens the descriptor's file once more, which gives an open file with its own mode. Only Linux
-/// does so: where such a path merely duplicates the descriptor, the mode would be shared.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn open_anew(fd: BorrowedFd<'_>, stat: &FileStat, standard: Standard) -> io::Result<File> {
-    use std::fs::OpenOptions;
-    use std::os::fd::AsRawFd as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+/// Opens the descriptor's file once more, which gives an open file with its own mode.
+fn open_anew(fd: BorrowedFd<'_>, standard: Standard) -> io::Result<File> {
     let mut options = OpenOptions::new();
     match standard.direction() {
         Direction::Read => options.read(true),
         Direction::Write => options.write(true),
     };
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let file = options.custom_flags(flags.bits()).open(path)?;
-    let opened = fstat(&file)?;
-    let identity = |stat: &FileStat| (stat.st_dev, stat.st_ino, stat.st_rdev);
-    // The multiplexer of pseudo terminals: opening it creates a new terminal under the same name.
-    let is_multiplexer = stat.st_rdev == makedev(5, 2);
-    if identity(&opened) != identity(stat) || is_multiplexer {
-        return Err(Errno::ENXIO.into());
-    }
-    Ok(file)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn open_anew(_: BorrowedFd<'_>, _: &FileStat, _: Standard) -> io::Result<File> {
-    Err(Errno::ENXIO.into())
+    reopen(fd, &mut options)
 }
 
 /// Reads from a socket in either mode. If others share the socket and read from it between the

@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::panic::Location;
 use std::rc::Rc;
 
-use nix::libc::{EAFNOSUPPORT, EPFNOSUPPORT, EPROTONOSUPPORT};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Server;
@@ -15,6 +14,7 @@ use crate::io::{StreamReader, StreamWriter};
 use crate::net::accept::Listener;
 use crate::net::{TcpListener, ToSocketAddrs};
 use crate::runtime::{self, Place};
+use crate::sys::errors::lacks_family;
 use crate::task::{Outcome, Reportable};
 
 /// Options for a [`Server`].
@@ -253,6 +253,5 @@ impl ServerBuilder {
 
 /// Whether this machine lacks the address or its family.
 fn is_missing(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::AddrNotAvailable
-        || matches!(error.raw_os_error(), Some(EAFNOSUPPORT | EPFNOSUPPORT | EPROTONOSUPPORT))
+    error.kind() == ErrorKind::AddrNotAvailable || lacks_family(error)
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use mio::net::{TcpListener as ListenerSocket, TcpStream as StreamSocket};
 use socket2::SockRef;
@@ -169,7 +168,7 @@ impl TcpListener {
     /// closed.
     pub fn into_std(self) -> io::Result<StdListener> {
         let listener = self.registration.into_inner()?;
-        let listener = StdListener::from(OwnedFd::from(listener));
+        let listener = StdListener::from(listener);
         listener.set_nonblocking(false)?;
         Ok(listener)
     }
@@ -267,18 +266,6 @@ impl Listener for TcpListener {
 
     fn register(accepted: StreamSocket) -> io::Result<TcpStream> {
         TcpStream::register(accepted)
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration.io().as_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.registration.io().as_raw_fd()
     }
 }
 

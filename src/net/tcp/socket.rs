@@ -3,15 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use mio::net::TcpListener as ListenerSocket;
-use nix::libc::{EINPROGRESS, EINTR};
 use socket2::{Domain, Protocol, SockRef, Socket};
 
 use super::{TcpListener, TcpStream};
 use crate::net::options::{self, explain};
+use crate::sys::errors::is_connecting;
 
 /// A TCP socket on which to set options before it [connects](Self::connect) or
 /// [listens](Self::listen).
@@ -44,7 +43,7 @@ use crate::net::options::{self, explain};
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpSocket {
-    socket: Socket,
+    pub(in crate::net) socket: Socket,
 }
 
 impl TcpSocket {
@@ -129,7 +128,7 @@ impl TcpSocket {
         match self.socket.connect(&addr.into()) {
             Ok(()) => {}
             // The connection attempt continues by itself, even after a signal.
-            Err(error) if matches!(error.raw_os_error(), Some(EINPROGRESS | EINTR)) => {}
+            Err(error) if is_connecting(&error) => {}
             Err(error) => return Err(error),
         }
         TcpStream::connected(self.socket.into()).await
@@ -375,39 +374,8 @@ impl TcpSocket {
         self.socket.only_v6()
     }
 
-    /// Sends and receives only through this network interface, such as `eth0` (`SO_BINDTODEVICE`).
-    /// `None` means any interface.
-    ///
-    /// # Errors
-    ///
-    /// Fails if there is no such interface, or with `PermissionDenied` if the process may not do
-    /// this; the message contains the interface's name.
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    pub fn bind_device(&self, interface: Option<&str>) -> io::Result<()> {
-        options::bind_device(&self.sock(), interface)
-    }
-
-    fn sock(&self) -> SockRef<'_> {
+    pub(in crate::net) fn sock(&self) -> SockRef<'_> {
         SockRef::from(&self.socket)
-    }
-}
-
-impl AsFd for TcpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for TcpSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-/// Returns the socket unchanged, in non-blocking mode.
-impl From<TcpSocket> for OwnedFd {
-    fn from(socket: TcpSocket) -> Self {
-        socket.socket.into()
     }
 }
 
@@ -415,7 +383,7 @@ impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpSocket")
             .field("addr", &self.local_addr().ok())
-            .field("fd", &self.as_raw_fd())
+            .field("socket", &self.socket)
             .finish()
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream as StdStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use mio::net::TcpStream as Socket;
@@ -99,7 +98,7 @@ impl TcpStream {
     /// closed.
     pub fn into_std(self) -> io::Result<StdStream> {
         let stream = self.registration.into_inner()?;
-        let stream = StdStream::from(OwnedFd::from(stream));
+        let stream = StdStream::from(stream);
         stream.set_nonblocking(false)?;
         Ok(stream)
     }
@@ -443,18 +442,6 @@ impl ByteStream for TcpStream {
 impl AsRef<Self> for TcpStream {
     fn as_ref(&self) -> &Self {
         self
-    }
-}
-
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io().as_fd()
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io().as_raw_fd()
     }
 }
 

@@ -10,10 +10,7 @@ use std::net::SocketAddr;
 use std::slice;
 
 use super::UdpSocket;
-#[cfg(all(feature = "udp-batch", target_os = "linux"))]
 use super::mmsg as way;
-#[cfg(not(all(feature = "udp-batch", target_os = "linux")))]
-use super::one_by_one as way;
 use super::socket::whole;
 use crate::runtime::{Direction, poll_no_bytes};
 

@@ -3,9 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-#[cfg(any(target_os = "android", target_os = "linux"))]
-use socket2::SockRef;
-use socket2::{Domain, Protocol, Socket};
+use socket2::{Domain, Protocol, SockRef, Socket};
 
 use super::UdpSocket;
 use crate::net::ToSocketAddrs;
@@ -21,8 +19,8 @@ pub struct UdpSocketBuilder {
     only_v6: Option<bool>,
     recv_buffer_size: Option<usize>,
     send_buffer_size: Option<usize>,
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    device: Option<String>,
+    /// Only Linux has a method to set it.
+    pub(in crate::net) device: Option<String>,
 }
 
 impl UdpSocketBuilder {
@@ -69,13 +67,6 @@ impl UdpSocketBuilder {
     /// and caps it.
     pub fn send_buffer_size(mut self, bytes: usize) -> Self {
         self.send_buffer_size = Some(bytes);
-        self
-    }
-
-    /// Sends and receives only through this network interface, such as `eth0` (`SO_BINDTODEVICE`).
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    pub fn device(mut self, interface: impl Into<String>) -> Self {
-        self.device = Some(interface.into());
         self
     }
 
@@ -141,7 +132,6 @@ impl UdpSocketBuilder {
         if let Some(bytes) = self.send_buffer_size {
             socket.set_send_buffer_size(bytes)?;
         }
-        #[cfg(any(target_os = "android", target_os = "linux"))]
         if let Some(device) = &self.device {
             options::bind_device(&SockRef::from(&socket), Some(device))?;
         }

@@ -5,6 +5,10 @@ mod builder;
 mod datagrams;
 #[cfg(all(feature = "udp-batch", target_os = "linux"))]
 mod mmsg;
+#[cfg(not(all(feature = "udp-batch", target_os = "linux")))]
+mod mmsg {
+    pub(super) use super::one_by_one::{receive, send};
+}
 mod one_by_one;
 mod options;
 mod poll;

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket as StdSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::net::UdpSocket as Socket;
-use nix::libc::{EDESTADDRREQ, ENOTCONN};
 
 use super::{Datagrams, UdpSocketBuilder};
 use crate::net::ToSocketAddrs;
 use crate::net::options::at_first;
 use crate::runtime::{Direction, Interests, Moved, Registration};
+use crate::sys::errors::has_no_peer;
 
 /// A UDP socket.
 ///
@@ -56,7 +55,7 @@ use crate::runtime::{Direction, Interests, Moved, Registration};
 #[doc(alias = "DatagramTransport")]
 #[doc(alias = "DatagramProtocol")]
 pub struct UdpSocket {
-    pub(super) registration: Registration<Socket>,
+    pub(in crate::net) registration: Registration<Socket>,
     /// The socket has a peer. Only the kernel remembers which.
     is_connected: AtomicBool,
 }
@@ -144,7 +143,7 @@ impl UdpSocket {
     /// Fails on another thread than the loop's, or after the loop has ended; the socket is then
     /// closed.
     pub fn into_std(self) -> io::Result<StdSocket> {
-        let socket = StdSocket::from(OwnedFd::from(self.registration.into_inner()?));
+        let socket = StdSocket::from(self.registration.into_inner()?);
         socket.set_nonblocking(false)?;
         Ok(socket)
     }
@@ -405,12 +404,12 @@ impl UdpSocket {
 
 /// Sends to the peer without waiting.
 pub(super) fn send(io: &Socket, buf: &[u8]) -> io::Result<usize> {
-    io.send(buf).map_err(|error| match error.raw_os_error() {
-        Some(EDESTADDRREQ | ENOTCONN) => io::Error::new(
-            ErrorKind::NotConnected,
-            "this UdpSocket has no peer to send to: call `connect` first, or `send_to`",
-        ),
-        _ => error,
+    io.send(buf).map_err(|error| {
+        if !has_no_peer(&error) {
+            return error;
+        }
+        let what = "this UdpSocket has no peer to send to: call `connect` first, or `send_to`";
+        io::Error::new(ErrorKind::NotConnected, what)
     })
 }
 
@@ -418,18 +417,6 @@ pub(super) fn send(io: &Socket, buf: &[u8]) -> io::Result<usize> {
 /// waiting.
 pub(super) fn whole<T>(result: io::Result<T>) -> io::Result<Moved<T>> {
     result.map(|value| Moved { value, is_short: false })
-}
-
-impl AsFd for UdpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration.io().as_fd()
-    }
-}
-
-impl AsRawFd for UdpSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.registration.io().as_raw_fd()
-    }
 }
 
 impl fmt::Debug for UdpSocket {

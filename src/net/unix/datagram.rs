@@ -12,7 +12,8 @@ use nix::libc::ENOBUFS;
 use socket2::Type;
 
 use super::file::{self, FileOptions, SocketFile, explain, with_name};
-use crate::runtime::{Direction, FdSource, Interests, Moved, Registration};
+use crate::runtime::{Direction, Interests, Moved, Registration};
+use crate::sys::descriptors::FdSource;
 use crate::time::sleep;
 
 /// A socket for messages between processes of one machine. Messages arrive whole and in order, and

@@ -6,16 +6,16 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
-#[cfg(target_vendor = "apple")]
-use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, recvmsg, sendmsg,
 };
 
 use super::{UnixDatagram, UnixStream};
 use crate::net::connection::ByteStream;
-use crate::runtime::{Direction, EventSource, Moved, Registration, poll_budget, poll_no_bytes};
+use crate::runtime::{Direction, Moved, Registration, poll_budget, poll_no_bytes};
+use crate::sys::edges::EventSource;
+use crate::sys::passing::{RECEIVE, SEND, close_on_exec};
 
 /// The most descriptors sent at once, a limit of Linux. A receive always offers room for this many,
 /// so that none is lost.
@@ -24,19 +24,6 @@ const FDS_MAX: usize = 253;
 /// Space for the descriptors, and for other data that the kernel may add, such as the sender's
 /// credentials.
 const SPACE: usize = cmsg_space!(ScmRights(FDS_MAX)) + 256;
-
-/// No SIGPIPE. Apple's systems have an option of the socket for it, which the standard library
-/// sets.
-#[cfg(not(target_vendor = "apple"))]
-const SEND: SendFlags = SendFlags::NOSIGNAL;
-#[cfg(target_vendor = "apple")]
-const SEND: SendFlags = SendFlags::empty();
-
-/// Started programs do not inherit received descriptors.
-#[cfg(not(target_vendor = "apple"))]
-const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
-#[cfg(target_vendor = "apple")]
-const RECEIVE: RecvFlags = RecvFlags::empty();
 
 impl UnixStream {
     /// Sends as much of `buf` as the kernel accepts, and the descriptors `fds` with its first byte.
@@ -197,11 +184,7 @@ async fn recv(
                 fds.extend(some);
             }
         }
-        #[cfg(target_vendor = "apple")]
-        for fd in &fds {
-            // A child that is started before this inherits it: the kernel has no single step.
-            fcntl_setfd(fd, FdFlags::CLOEXEC)?;
-        }
+        close_on_exec(&fds)?;
         if received.flags.contains(ReturnFlags::CTRUNC) {
             let what =
                 "descriptors came and there was no room for them in this process: they are lost";

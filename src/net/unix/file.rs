@@ -11,6 +11,8 @@ use std::path::{self, Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::sys::sockets::abstract_name;
+
 use crate::runtime::{Level, OwnProcess, log_line};
 
 /// How to handle the file of a socket.
@@ -88,20 +90,6 @@ pub(super) fn bind_addr(
             Err(io::Error::new(ErrorKind::InvalidInput, what))
         }
     }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn abstract_name(addr: &SocketAddr) -> Option<&[u8]> {
-    #[cfg(target_os = "android")]
-    use std::os::android::net::SocketAddrExt;
-    #[cfg(target_os = "linux")]
-    use std::os::linux::net::SocketAddrExt;
-    addr.as_abstract_name()
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn abstract_name(_addr: &SocketAddr) -> Option<&[u8]> {
-    None
 }
 
 /// Names the path that an error is about.

@@ -1,6 +1,7 @@
 //! Unix sockets: listeners, streams and datagrams, at paths and at abstract names.
 
 mod datagram;
+mod descriptors;
 #[cfg(feature = "fd-passing")]
 mod fds;
 mod file;

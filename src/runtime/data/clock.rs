@@ -2,14 +2,14 @@
 //!
 //! Deadlines inside the kernel are plain `u64` nanoseconds ([`Nanos`]), which order, add and store
 //! more cheaply than `Instant` and reach 584 years. A clock is real or virtual. A virtual clock
-//! stands still until the loop moves it. This is the only file that reads the operating system's
-//! clock.
+//! stands still until the loop moves it. Only this file reads the real clock, through
+//! `sys::clock`.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-#[cfg(target_os = "linux")]
-use nix::time::{ClockId, clock_gettime};
+use crate::sys::clock::instant_now;
+pub(crate) use crate::sys::clock::{real_now, rough_now, thread_time};
 
 /// Nanoseconds since that moment. `u64::MAX` stands for "never".
 pub(crate) type Nanos = u64;
@@ -121,51 +121,6 @@ fn epoch() -> &'static Epoch {
     })
 }
 
-fn instant_now() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
-    Instant::now()
-}
-
-/// The time by the real clock. On Linux this reads `CLOCK_MONOTONIC` directly: `Instant` measures
-/// the same clock, but converting it into nanoseconds takes as long as reading it.
-#[cfg(target_os = "linux")]
-pub(crate) fn real_now() -> Nanos {
-    read(ClockId::CLOCK_MONOTONIC)
-}
-
-#[cfg(target_os = "linux")]
-#[inline]
-fn read(clock: ClockId) -> Nanos {
-    match clock_gettime(clock) {
-        #[expect(clippy::cast_sign_loss, reason = "it counts from when the machine started")]
-        Ok(time) => time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64,
-        Err(error) => panic!("the operating system has no monotonic clock: {error}"),
-    }
-}
-
-/// The time by the real clock, or up to some milliseconds less. It costs a fraction of
-/// [`real_now`].
-#[cfg(target_os = "linux")]
-pub(crate) fn rough_now() -> Nanos {
-    read(ClockId::CLOCK_MONOTONIC_COARSE)
-}
-
-/// The time by the real clock.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn rough_now() -> Nanos {
-    real_now()
-}
-
-/// The time by the real clock.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn real_now() -> Nanos {
-    /// Leaves room below, so that moments before the first use, which a program may hold, have
-    /// numbers too.
-    const FIRST: Nanos = 1 << 60;
-    static START: OnceLock<Instant> = OnceLock::new();
-    FIRST + nanos(instant_now().saturating_duration_since(*START.get_or_init(instant_now)))
-}
-
 /// A duration as nanoseconds, or [`NEVER`] if they do not fit.
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     duration
@@ -194,18 +149,6 @@ pub(crate) fn from_instant(moment: Instant) -> Nanos {
         Some(after) => epoch.nanos.saturating_add(nanos(after)),
         None => epoch.nanos.saturating_sub(nanos(epoch.moment - moment)),
     }
-}
-
-/// The processor time that this thread has used.
-#[cfg(target_os = "linux")]
-pub(crate) fn thread_time() -> Option<Nanos> {
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok()?;
-    Some(nanos(Duration::from(time)))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn thread_time() -> Option<Nanos> {
-    None
 }
 
 #[cfg(test)]

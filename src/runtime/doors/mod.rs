@@ -2,6 +2,8 @@
 //! other threads.
 
 pub(crate) mod builder;
+#[cfg(unix)]
+mod descriptor;
 pub(crate) mod handle;
 #[cfg(not(feature = "signal"))]
 pub(crate) mod main;

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-#[cfg(unix)]
-use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -194,24 +192,6 @@ impl Runtime {
         self.with(State::next_deadline).map(clock::to_instant)
     }
 
-    /// Returns a descriptor that is readable when [`Runtime::turn`] has something to do. Use it
-    /// only for polling: the loop owns it.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the process has no descriptors left.
-    #[cfg(unix)]
-    pub fn reactor_fd(&self) -> io::Result<RawFd> {
-        self.with(|state| {
-            let descriptor = state.reactor()?.as_raw_fd();
-            // From now on the host may sleep on it, before the first turn too.
-            if state.is_busy() || !state.inbox().try_park() {
-                state.inbox().wake_reader();
-            }
-            Ok(descriptor)
-        })
-    }
-
     /// Cancels the remaining tasks, waits for their [cleanups](crate::with_cleanup) for at most
     /// [`Builder::cleanup_timeout`](crate::Builder::cleanup_timeout), and ends the loop. Dropping
     /// the runtime does the same, but does not wait during a panic.
@@ -272,7 +252,7 @@ impl Runtime {
         f()
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         match self.inside(|| with(f)) {
             Some(result) => result,
             None => unreachable!("`inside` has made it the thread's loop"),

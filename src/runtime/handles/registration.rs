@@ -7,7 +7,8 @@ use std::io::{self, ErrorKind};
 use std::task::{Context, Poll, ready};
 
 use super::source_handle::SourceHandle;
-use crate::runtime::reactor::{Direction, Drained, EntryId, EventSource, Interests};
+use crate::runtime::reactor::{Direction, Drained, EntryId, Interests};
+use crate::sys::edges::{EventSource, rearm};
 
 /// An I/O object registered with a loop's reactor. It works on the loop's thread only. It may be
 /// dropped on every thread that the object may go to: it is `Send` if the object is, because the
@@ -150,7 +151,12 @@ impl<S: EventSource> Registration<S> {
                     }
                     return Ok(value);
                 }
-                Err(error) => self.source.failed(direction, error)?,
+                Err(error) => {
+                    if error.kind() == ErrorKind::WouldBlock {
+                        rearm(self.io());
+                    }
+                    self.source.failed(direction, error)?;
+                }
             }
         }
     }

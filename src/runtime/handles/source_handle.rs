@@ -8,9 +8,10 @@ use crate::runtime::budget;
 use crate::runtime::context::{self, NotHere, candidate, with, with_loop};
 use crate::runtime::data::key::HandleKey;
 use crate::runtime::data::waiter::Waiter;
-use crate::runtime::reactor::{Direction, Drained, EntryId, EventSource, Interests, Source};
+use crate::runtime::reactor::{Direction, Drained, EntryId, Interests, Source};
 use crate::runtime::state::State;
 use crate::runtime::threads::registry;
+use crate::sys::edges::EventSource;
 
 pub(crate) struct SourceHandle {
     key: HandleKey,

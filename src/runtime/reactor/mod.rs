@@ -7,12 +7,11 @@
 //! which also helps where a token has no room for a serial.
 
 mod alarm;
-mod fd;
+#[cfg(unix)]
+mod descriptor;
 mod source;
 
 use std::io;
-#[cfg(unix)]
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
@@ -26,9 +25,8 @@ use crate::runtime::data::log::log_line::{Level, log_line};
 use crate::runtime::data::own_process::OwnProcess;
 use crate::runtime::data::room::{Slots, trim_list};
 use crate::runtime::data::waiter::Waiter;
+use crate::sys::edges::{EventSource, STREAM, TELLS_OF_URGENT_DATA};
 use alarm::Alarm;
-pub(crate) use fd::{FdSource, pipe_ends};
-pub(crate) use mio::event::Source as EventSource;
 /// The pipe that a signal handler writes to. It is here because only this folder uses mio.
 pub(crate) use mio::net::UnixStream as SignalPipe;
 pub(crate) use source::{Direction, Drained, EntryId, Source};
@@ -99,10 +97,8 @@ impl Reactor {
     ) -> io::Result<u32> {
         self.check_process()?;
         self.serial = self.serial.next();
-        // Other kernels do not announce urgent data, which makes a read short while more is there.
-        let tells_of_urgent_data = cfg!(any(target_os = "android", target_os = "linux"));
         let is_stream = matches!(interests, Interests::Stream);
-        let source = Source::new(self.serial, is_stream && tells_of_urgent_data);
+        let source = Source::new(self.serial, is_stream && TELLS_OF_URGENT_DATA);
         let slot = self.sources.vacant_key();
         self.poll.registry().register(io, token(slot, self.serial), interests.into())?;
         Ok(key::slot(self.sources.insert(source)))
@@ -219,13 +215,6 @@ pub(crate) fn check_loop_process(process: OwnProcess) -> io::Result<()> {
     process.check("this event loop belongs to", remedy)
 }
 
-#[cfg(unix)]
-impl AsRawFd for Reactor {
-    fn as_raw_fd(&self) -> RawFd {
-        self.poll.as_raw_fd()
-    }
-}
-
 struct EndWait(mio::Waker);
 
 impl Wake for EndWait {
@@ -247,10 +236,7 @@ impl From<Interests> for Interest {
             Interests::Read => Self::READABLE,
             Interests::Write => Self::WRITABLE,
             Interests::Both => Self::READABLE | Self::WRITABLE,
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            Interests::Stream => Self::READABLE | Self::WRITABLE | Self::PRIORITY,
-            #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            Interests::Stream => Self::READABLE | Self::WRITABLE,
+            Interests::Stream => STREAM,
         }
     }
 }
@@ -266,7 +252,6 @@ fn token(slot: usize, serial: Serial) -> Token {
 }
 
 fn note(source: &mut Source, event: &Event, wake: &mut impl FnMut(Waiter)) {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     if event.is_priority() {
         source.set_urgent();
     }
@@ -289,6 +274,7 @@ mod tests {
     use super::*;
     use crate::runtime::data::clock;
     use crate::runtime::data::key::WakerKey;
+    use crate::sys::descriptors::{FdSource, pipe_ends};
 
     fn reactor() -> Reactor {
         Reactor::new().unwrap().0

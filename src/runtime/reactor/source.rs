@@ -146,7 +146,6 @@ impl Source {
         side.more.remove(id.0).unwrap_or(Waiter::NOBODY)
     }
 
-    #[cfg(any(test, target_os = "android", target_os = "linux"))]
     pub(super) fn set_urgent(&mut self) {
         self.short_means_drained = false;
     }

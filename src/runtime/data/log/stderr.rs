@@ -5,20 +5,13 @@
 //! also panics if it cannot write. This file does not change the mode of the descriptor, because
 //! other processes share it.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use nix::errno::Errno;
-use nix::libc::{MSG_DONTWAIT, PIPE_BUF};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::{SFlag, fstat};
-use nix::unistd::write;
-use socket2::SockRef;
+use crate::sys::stderr::{WHOLE_MAX, without_waiting};
 
-/// A longer line is cut. A pipe accepts this many bytes as a whole or not at all.
-const LINE_MAX: usize = if PIPE_BUF < 512 { 512 } else { PIPE_BUF };
+/// A longer line is cut.
+const LINE_MAX: usize = WHOLE_MAX;
 
 /// Replaces the rest of a line that is cut.
 const CUT: &str = " ...";
@@ -49,15 +42,14 @@ pub(super) fn write_line(line: &str) {
 fn try_write(line: &str) -> bool {
     let start = if IS_TORN.swap(false, Ordering::Relaxed) { "\n" } else { "" };
     let line = format!("{start}{}\n", cut(line));
-    let stderr = io::stderr();
     let mut rest = line.as_bytes();
-    let result = without_waiting(stderr.as_fd(), |write| {
+    let result = without_waiting(|write| {
         while !rest.is_empty() {
             match write(rest) {
-                Ok(0) => return Err(Errno::EAGAIN),
+                Ok(0) => return Err(ErrorKind::WouldBlock.into()),
                 Ok(written) => rest = &rest[written..],
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -66,63 +58,7 @@ fn try_write(line: &str) -> bool {
     if is_partial || !start.is_empty() && rest.len() == line.len() {
         IS_TORN.store(true, Ordering::Relaxed);
     }
-    is_partial || !matches!(result, Err(Errno::EAGAIN))
-}
-
-/// Calls `f` with a writer to `stderr` that returns `EAGAIN` instead of waiting.
-fn without_waiting<R>(
-    stderr: BorrowedFd<'_>,
-    f: impl FnOnce(&mut dyn FnMut(&[u8]) -> nix::Result<usize>) -> nix::Result<R>,
-) -> nix::Result<R> {
-    let kind = fstat(stderr).map(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT)?;
-    if kind == SFlag::S_IFSOCK {
-        let socket = SockRef::from(&stderr);
-        return f(&mut |data| {
-            socket.send_with_flags(data, MSG_DONTWAIT).map_err(|error| errno(&error))
-        });
-    }
-    if kind != SFlag::S_IFIFO && !io::stderr().is_terminal() {
-        return f(&mut |data| write(stderr, data));
-    }
-    match reopened(stderr) {
-        Ok(file) => f(&mut |data| write(&file, data)),
-        // The pipe has no reader.
-        Err(error) if errno(&error) == Errno::ENXIO => Err(Errno::EPIPE),
-        Err(_) => f(&mut |data| {
-            let mut fds = [PollFd::new(stderr, PollFlags::POLLOUT)];
-            match poll(&mut fds, PollTimeout::ZERO)? {
-                0 => Err(Errno::EAGAIN),
-                _ => write(stderr, &data[..data.len().min(LINE_MAX)]),
-            }
-        }),
-    }
-}
-
-/// The same pipe or terminal with a mode of its own, in which writes do not wait.
-///
-/// A poll before each write is not enough: another writer may take the room in between.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn reopened(stderr: BorrowedFd<'_>) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    use nix::libc::{O_NOCTTY, O_NONBLOCK};
-
-    let file =
-        File::options().write(true).custom_flags(O_NONBLOCK | O_NOCTTY).open("/proc/self/fd/2")?;
-    let (one, other) = (fstat(stderr)?, fstat(&file)?);
-    let is_same =
-        (one.st_dev, one.st_ino, one.st_rdev) == (other.st_dev, other.st_ino, other.st_rdev);
-    if is_same { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
-}
-
-/// Elsewhere an opened descriptor shares its mode with the original.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn reopened(_: BorrowedFd<'_>) -> io::Result<File> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    is_partial || !result.is_err_and(|error: io::Error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// As much of the line as fits, with a break before and after it.

@@ -10,7 +10,7 @@ use std::io;
     target_os = "freebsd",
     target_os = "dragonfly"
 ))]
-pub(super) fn pin(number: usize, count: usize) -> io::Result<()> {
+pub(crate) fn pin(number: usize, count: usize) -> io::Result<()> {
     use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
     use nix::unistd::Pid;
 
@@ -39,7 +39,7 @@ pub(super) fn pin(number: usize, count: usize) -> io::Result<()> {
     target_os = "freebsd",
     target_os = "dragonfly"
 )))]
-pub(super) fn pin(_number: usize, _count: usize) -> io::Result<()> {
+pub(crate) fn pin(_number: usize, _count: usize) -> io::Result<()> {
     let message = "threads cannot be pinned to a core on this system: leave `pin_to_cores` out";
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }

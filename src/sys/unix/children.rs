@@ -9,7 +9,7 @@ use nix::unistd::Pid;
     not(any(target_os = "linux", target_os = "android", target_os = "freebsd")),
     expect(dead_code, reason = "this system shows none")
 )]
-pub(super) enum Peek {
+pub(crate) enum Peek {
     Ended(Pid, ExitStatus),
     Nobody,
     /// There may be one.
@@ -18,7 +18,7 @@ pub(super) enum Peek {
 
 /// Asks whether `child` has ended or, if `child` is `None`, whether any has.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-pub(super) fn peek(child: Option<Pid>) -> Peek {
+pub(crate) fn peek(child: Option<Pid>) -> Peek {
     use std::os::unix::process::ExitStatusExt as _;
 
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -40,6 +40,6 @@ pub(super) fn peek(child: Option<Pid>) -> Peek {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-pub(super) fn peek(_child: Option<Pid>) -> Peek {
+pub(crate) fn peek(_child: Option<Pid>) -> Peek {
     Peek::Unknown
 }

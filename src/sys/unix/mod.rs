@@ -1,0 +1,23 @@
+//! Unix: Linux and Android in `linux.rs`, macOS and the BSDs in `elsewhere.rs`.
+
+#[cfg(feature = "process")]
+pub(crate) mod children;
+pub(crate) mod clock;
+#[cfg(feature = "workers")]
+pub(crate) mod cores;
+pub(crate) mod descriptors;
+pub(crate) mod edges;
+pub(crate) mod errors;
+pub(crate) mod files;
+#[cfg(feature = "fd-passing")]
+pub(crate) mod passing;
+pub(crate) mod reopen;
+pub(crate) mod sockets;
+pub(crate) mod stderr;
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+#[path = "linux.rs"]
+mod os;
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+#[path = "elsewhere.rs"]
+mod os;

@@ -1,5 +1,5 @@
 //! Reads the source as text, and checks rules that no compiler knows: layers, homes, lengths,
-//! words.
+//! platforms, words.
 //!
 //! ARCHITECTURE.md has the reasons. A change of a layer or a home here needs a change there too.
 
@@ -8,6 +8,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/platforms.rs"]
+mod platforms;
 #[path = "tidy/words.rs"]
 mod words;
 

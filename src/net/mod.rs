@@ -54,4 +54,4 @@ pub use unix::{open_unix_connection, start_unix_server};
 pub use crate::io::SendFileError;
 
 #[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
-pub use unix::PeerCred;
+pub use unix::peer_cred::PeerCred;

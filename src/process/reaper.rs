@@ -30,7 +30,7 @@ use crate::runtime::{
 };
 use crate::signal::{SignalKind, Signals, signal};
 use crate::sync::WaitKey;
-use crate::sys::children::{Peek, peek};
+use crate::sys::children::peek;
 
 /// With this few children it does not pay to ask the kernel which of them has ended.
 const FEW: usize = 4;
@@ -277,9 +277,9 @@ impl Reaper {
         }
         for _ in 0..REAPS_MAX {
             let key = match peek(None) {
-                Peek::Ended(pid, _) => table.key_of(pid),
-                Peek::Nobody => return Rest::Unsure,
-                Peek::Unknown => None,
+                Ok(Some((pid, _))) => table.key_of(pid),
+                Ok(None) => return Rest::Unsure,
+                Err(_) => None,
             };
             let Some(key) = key else {
                 table.reap_all(wakers);

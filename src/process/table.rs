@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::strays;
 use crate::sync::{WaitKey, WaitList};
-use crate::sys::children::{Peek, peek};
+use crate::sys::children::{Unknown, peek};
 
 /// Identifies a child of a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -104,14 +104,14 @@ impl Table {
         }
         let pid = pid_of(&entry.process);
         let group = entry.group.filter(|_| entry.is_held);
-        match group.map_or(Peek::Unknown, |leader| peek(Some(leader))) {
-            Peek::Nobody => return None,
-            Peek::Ended(_, status) => {
+        match group.map_or(Err(Unknown), |leader| peek(Some(leader))) {
+            Ok(None) => return None,
+            Ok(Some((_, status))) => {
                 let exit = Exit::Status(status);
                 self.end(key, exit, group, wakers);
                 return Some(exit);
             }
-            Peek::Unknown => {}
+            Err(Unknown) => {}
         }
         let exit = match entry.process.try_wait() {
             Ok(None) => return None,
@@ -141,7 +141,7 @@ impl Table {
     pub(super) fn group(&mut self, key: ChildKey) -> Option<Pid> {
         let entry = self.entries.get_mut(&key)?;
         let group = entry.group?;
-        if entry.exit.is_some() && !matches!(peek(Some(group)), Peek::Ended(..)) {
+        if entry.exit.is_some() && !matches!(peek(Some(group)), Ok(Some(_))) {
             // Other code has reaped the child.
             entry.group = None;
             self.forget_pid(group);

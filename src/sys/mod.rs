@@ -21,7 +21,7 @@
 //! `mod` and `pub use` lines. `tests/tidy/platforms.rs` checks that.
 
 #[cfg(unix)]
-mod unix;
+#[path = "unix/mod.rs"]
+mod platform;
 
-#[cfg(unix)]
-pub(crate) use unix::*;
+pub(crate) use platform::*;

@@ -7,7 +7,7 @@ mod fds;
 mod file;
 mod listener;
 #[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
-mod peer_cred;
+pub(super) mod peer_cred;
 mod send_file;
 mod server;
 mod stream;
@@ -16,8 +16,6 @@ mod traits;
 
 pub use datagram::UnixDatagram;
 pub use listener::{UnixListener, UnixListenerBuilder};
-#[cfg(all(feature = "peer-cred", any(target_os = "linux", target_os = "android")))]
-pub use peer_cred::PeerCred;
 pub use server::start_unix_server;
 pub use stream::UnixStream;
 pub use streams::open_unix_connection;

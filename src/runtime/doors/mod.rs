@@ -2,7 +2,6 @@
 //! other threads.
 
 pub(crate) mod builder;
-#[cfg(unix)]
 mod descriptor;
 pub(crate) mod handle;
 #[cfg(not(feature = "signal"))]

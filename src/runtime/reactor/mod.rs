@@ -7,7 +7,6 @@
 //! which also helps where a token has no room for a serial.
 
 mod alarm;
-#[cfg(unix)]
 mod descriptor;
 mod source;
 

@@ -1,15 +1,15 @@
 //! Copies a file.
 
 use std::fmt;
-use std::fs::{self, File as StdFile, OpenOptions as StdOptions, Permissions};
+use std::fs::{self, File as StdFile, OpenOptions as StdOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::error::{cannot, cannot_to};
 use super::steps::{Step, Steps, Unwatched, Work};
+use crate::sys::files::{is_same_file, set_mode_of};
 
 /// How many bytes one step copies.
 const STEP: u64 = 8 * 1024 * 1024;
@@ -101,17 +101,17 @@ impl Copying {
             return Err(invalid("it is no regular file"));
         }
         // Opening it would truncate it.
-        let is_same = |to: fs::Metadata| (to.dev(), to.ino()) == (metadata.dev(), metadata.ino());
+        let is_same = |to: fs::Metadata| is_same_file(&to, &metadata);
         if fs::metadata(&self.to).is_ok_and(is_same) {
             return Err(invalid("they are the same file"));
         }
-        let mode = metadata.mode() & 0o7777;
         let mut options = StdOptions::new();
-        options.write(true).create(true).truncate(true).mode(mode);
+        options.write(true).create(true).truncate(true);
+        set_mode_of(&mut options, &metadata);
         let to = options.open(&self.to).map_err(|error| cannot("open", &self.to, &error))?;
         // The mode applies only to a file that was created, and the umask reduces it.
         if to.metadata()?.is_file() {
-            to.set_permissions(Permissions::from_mode(mode))?;
+            to.set_permissions(metadata.permissions())?;
         }
         self.len = metadata.len();
         Ok(Files { from, to })

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix;
 use std::path::{Path, PathBuf};
 
 use super::job::{with_path, with_paths};
+use crate::sys::files::make_symlink;
 
 /// Renames a file or directory within one file system. An existing file at `to` is replaced.
 ///
@@ -80,7 +80,7 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 /// ```
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let original = original.as_ref().to_owned();
-    let make = move |link: &Path| unix::fs::symlink(&original, link);
+    let make = move |link: &Path| make_symlink(&original, link);
     with_path(link, "make the symbolic link", make).await
 }
 

@@ -55,6 +55,7 @@ mod read_dir;
 mod replace;
 mod steps;
 mod temp;
+mod unix;
 mod write;
 
 pub use copy::{CopyFile, copy};

@@ -2,7 +2,6 @@
 
 use std::fs::OpenOptions as StdOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic::Location;
 use std::path::Path;
 
@@ -32,7 +31,7 @@ use crate::runtime::Place;
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until `open`"]
 pub struct OpenOptions {
-    options: StdOptions,
+    pub(super) options: StdOptions,
 }
 
 impl OpenOptions {
@@ -77,20 +76,6 @@ impl OpenOptions {
     /// already.
     pub fn create_new(mut self, create_new: bool) -> Self {
         self.options.create_new(create_new);
-        self
-    }
-
-    /// Sets the permissions of a file that is created, which the process's `umask` reduces. The
-    /// default is `0o666`.
-    pub fn mode(mut self, mode: u32) -> Self {
-        self.options.mode(mode);
-        self
-    }
-
-    /// Sets further flags for `open(2)`, such as `O_NOFOLLOW`. `O_DIRECT` does not work, because it
-    /// needs aligned buffers.
-    pub fn custom_flags(mut self, flags: i32) -> Self {
-        self.options.custom_flags(flags);
         self
     }
 

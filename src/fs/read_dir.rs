@@ -6,7 +6,6 @@ use std::fmt;
 use std::fs::{self, DirEntry as StdEntry, FileType, Metadata, ReadDir as StdReadDir};
 use std::future::poll_fn;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -170,7 +169,7 @@ impl fmt::Debug for ReadDir {
 /// An entry of a directory, made by [`ReadDir`]. The directory stays open as long as one of its
 /// entries exists.
 pub struct DirEntry {
-    entry: Arc<StdEntry>,
+    pub(super) entry: Arc<StdEntry>,
     file_type: io::Result<FileType>,
 }
 
@@ -190,11 +189,6 @@ impl DirEntry {
     /// Returns the name, without the path.
     pub fn file_name(&self) -> OsString {
         self.entry.file_name()
-    }
-
-    /// Returns the inode number of the file in its file system.
-    pub fn ino(&self) -> u64 {
-        self.entry.ino()
     }
 
     /// Returns whether the entry is a file, a directory, a symbolic link or something else. This is

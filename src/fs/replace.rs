@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::{self, File as StdFile, Metadata};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
 use std::panic::Location;
 use std::path::{Path, PathBuf, absolute};
 use std::pin::Pin;
@@ -14,6 +13,7 @@ use super::feed::{Feed, Target};
 use super::steps::Unwatched;
 use super::temp::{Doomed, new_file};
 use crate::sys::errors::too_many_links;
+use crate::sys::files::give_to_owner;
 
 /// Replaces a file atomically with one that has these contents. Other programs that open it see the
 /// old contents or the new ones, even after a crash or a loss of power, and a full disk leaves the
@@ -146,11 +146,8 @@ impl Target for Replacement {
 impl Made {
     fn take_name(self, file: &StdFile) -> io::Result<()> {
         if let Some(old) = &self.old {
-            let new = file.metadata()?;
-            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-                // Only root can give files away, and the contents are more important.
-                fchown(file, Some(old.uid()), Some(old.gid())).ok();
-            }
+            // The contents are more important than the owner.
+            give_to_owner(file, old, &file.metadata()?);
             file.set_permissions(old.permissions())?;
         }
         file.sync_all()?;

@@ -10,7 +10,8 @@
 //! | `cores` | pins threads to cores |
 //! | `edges` | sources of events, and what the reactor tells about them |
 //! | `errors` | classes of errors, by their numbers |
-//! | `files` | reads and writes at positions |
+//! | `files` | reads and writes at positions, permissions, links |
+//! | `locks` | locks of open files |
 //! | `sockets` | operations on sockets that `socket2` lacks or that not every platform has |
 //! | `stderr` | writes to standard error that do not wait |
 //!

@@ -17,7 +17,7 @@ const FOR_UNIX: [&str; 13] = [
     "io/descriptor.rs",
     "io/pipe/",
     "io/stdio/",
-    "fs/",
+    "fs/unix.rs",
     "net/unix/",
     "net/udp/mmsg.rs",
     "signal/",

@@ -3,11 +3,8 @@
 use std::fmt;
 use std::fs::{File as StdFile, FileTimes, Metadata, Permissions};
 use std::io::{self, SeekFrom};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use nix::unistd::close;
 
 use super::cursor::Cursor;
 use super::operation::run;
@@ -15,6 +12,7 @@ use super::shared::{Named, Shared, Turn};
 use crate::fs::OpenOptions;
 use crate::fs::job::Job;
 use crate::io::{AsFile, Sealed};
+use crate::sys::files::close;
 
 /// An open file.
 ///
@@ -196,7 +194,7 @@ impl File {
         let named = self.shared.named.clone();
         let Ok(file) = self.take(turn) else { return Ok(()) };
         let path = named.shared_path();
-        let close = move || close(file).map_err(|error| named.cannot("close", &error.into()));
+        let close = move || close(file).map_err(|error| named.cannot("close", &error));
         Job::at(None, "close", path, close).await
     }
 
@@ -426,9 +424,10 @@ impl From<StdFile> for File {
     }
 }
 
-impl From<OwnedFd> for File {
-    fn from(fd: OwnedFd) -> Self {
-        Self::from_std(fd.into())
+impl File {
+    /// Returns the file itself, whose position may be ahead of this one's.
+    pub(in crate::fs) fn inner(&self) -> &StdFile {
+        &self.shared.file
     }
 }
 
@@ -438,22 +437,10 @@ impl AsFile for File {
     }
 }
 
-impl AsFd for File {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.shared.file.as_fd()
-    }
-}
-
-impl AsRawFd for File {
-    fn as_raw_fd(&self) -> RawFd {
-        self.shared.file.as_raw_fd()
-    }
-}
-
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("File");
-        debug.field("fd", &self.as_raw_fd());
+        debug.field("file", &self.shared.file);
         if let Some(path) = self.path() {
             debug.field("path", &path);
         }

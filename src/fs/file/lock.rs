@@ -3,16 +3,12 @@
 use std::fmt;
 use std::fs::File as StdFile;
 use std::io;
-use std::mem::{self, ManuallyDrop};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-
 use super::File;
 use crate::runtime::OwnProcess;
+use crate::sys::locks::{Kind, Lock};
 use crate::time::sleep;
 
 /// The first pause between two attempts to lock, and the longest.
@@ -71,7 +67,7 @@ impl File {
     /// ```
     #[doc(alias = "flock")]
     pub async fn lock(&self) -> io::Result<FileLock> {
-        self.get_lock(FlockArg::LockExclusiveNonblock).await
+        self.get_lock(Kind::Exclusive).await
     }
 
     /// Like [`lock`](Self::lock), but others may hold such a lock at the same time. This suits
@@ -85,7 +81,7 @@ impl File {
     ///
     /// Same as [`lock`](Self::lock).
     pub async fn lock_shared(&self) -> io::Result<FileLock> {
-        self.get_lock(FlockArg::LockSharedNonblock).await
+        self.get_lock(Kind::Shared).await
     }
 
     /// Locks the file, or returns `None` if a lock on it is already held, in this program or
@@ -99,7 +95,7 @@ impl File {
     ///
     /// Same as [`lock`](Self::lock).
     pub async fn try_lock(&self) -> io::Result<Option<FileLock>> {
-        self.ask_for_lock(FlockArg::LockExclusiveNonblock).await
+        self.ask_for_lock(Kind::Exclusive).await
     }
 
     /// Like [`try_lock`](Self::try_lock), but others may hold such a lock at the same time.
@@ -112,10 +108,10 @@ impl File {
     ///
     /// Same as [`lock`](Self::lock).
     pub async fn try_lock_shared(&self) -> io::Result<Option<FileLock>> {
-        self.ask_for_lock(FlockArg::LockSharedNonblock).await
+        self.ask_for_lock(Kind::Shared).await
     }
 
-    async fn get_lock(&self, kind: FlockArg) -> io::Result<FileLock> {
+    async fn get_lock(&self, kind: Kind) -> io::Result<FileLock> {
         let mut pause = FIRST_PAUSE;
         loop {
             if let Some(lock) = self.ask_for_lock(kind).await? {
@@ -126,7 +122,7 @@ impl File {
         }
     }
 
-    async fn ask_for_lock(&self, kind: FlockArg) -> io::Result<Option<FileLock>> {
+    async fn ask_for_lock(&self, kind: Kind) -> io::Result<Option<FileLock>> {
         let locks = Arc::clone(&self.shared.locks);
         let ask = move |file: &StdFile, _: &mut _| {
             let is_ours = locks.lock().ask(file, kind)?;
@@ -144,7 +140,7 @@ impl File {
 pub(super) struct Locks(Mutex<Option<Held>>);
 
 struct Held {
-    lock: Flock<OwnedFd>,
+    lock: Lock,
     is_shared: bool,
     /// The number of guards.
     guards: usize,
@@ -163,8 +159,8 @@ struct Asking<'a>(MutexGuard<'a, Option<Held>>);
 
 impl Asking<'_> {
     /// Returns whether the caller now has the lock, with one more guard. Never waits.
-    fn ask(&mut self, file: &StdFile, kind: FlockArg) -> io::Result<bool> {
-        let is_shared = matches!(kind, FlockArg::LockSharedNonblock);
+    fn ask(&mut self, file: &StdFile, kind: Kind) -> io::Result<bool> {
+        let is_shared = kind == Kind::Shared;
         if let Some(held) = &mut *self.0 {
             held.process.check(
                 "the lock on this open file belongs to",
@@ -174,7 +170,7 @@ impl Asking<'_> {
             held.guards += usize::from(is_granted);
             return Ok(is_granted);
         }
-        let Some(lock) = try_flock(OwnedFd::from(file.try_clone()?), kind)? else {
+        let Some(lock) = Lock::try_take(file, kind)? else {
             return Ok(false);
         };
         *self.0 = Some(Held { lock, is_shared, guards: 1, process: OwnProcess::current() });
@@ -190,32 +186,9 @@ impl Asking<'_> {
         }
         if let Some(Held { lock, process, .. }) = self.0.take() {
             if !process.is_current() {
-                close_without_unlocking(lock);
+                lock.close_without_unlocking();
             }
         }
-    }
-}
-
-fn try_flock(mut fd: OwnedFd, kind: FlockArg) -> io::Result<Option<Flock<OwnedFd>>> {
-    loop {
-        fd = match Flock::lock(fd, kind) {
-            Ok(lock) => return Ok(Some(lock)),
-            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
-            Err((fd, Errno::EINTR)) => fd,
-            Err((_, errno)) => return Err(errno.into()),
-        };
-    }
-}
-
-/// Closes the descriptor of a lock. Dropping the lock would release it for all that share the open
-/// file.
-fn close_without_unlocking(lock: Flock<OwnedFd>) {
-    let mut lock = ManuallyDrop::new(lock);
-    // If no descriptor is left to replace it, this one stays open.
-    if let Ok(other) = StdFile::open("/") {
-        let shared = mem::replace(&mut **lock, other.into());
-        drop(shared);
-        drop(ManuallyDrop::into_inner(lock));
     }
 }
 

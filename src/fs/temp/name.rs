@@ -3,10 +3,10 @@
 use std::fs::{DirBuilder, File as StdFile, OpenOptions as StdOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf, absolute};
 
 use crate::fs::error::cannot;
+use crate::sys::files::{for_owner_only, set_mode};
 
 /// How many names are tried. Two names collide once in 2 to the power of 64 times.
 const ATTEMPTS_MAX: usize = 100;
@@ -19,14 +19,15 @@ pub(in crate::fs) fn new_file(
     mode: u32,
 ) -> io::Result<(StdFile, PathBuf)> {
     let mut options = StdOptions::new();
-    options.read(true).write(true).create_new(true).mode(mode);
+    options.read(true).write(true).create_new(true);
+    set_mode(&mut options, mode);
     first_free(dir, prefix, suffix, |path| options.open(path))
 }
 
 /// Makes a directory in `dir` that only its owner can access, and returns its absolute path.
 pub(super) fn new_dir(dir: &Path, prefix: &str, suffix: &str) -> io::Result<PathBuf> {
     let mut builder = DirBuilder::new();
-    builder.mode(0o700);
+    for_owner_only(&mut builder);
     let ((), path) = first_free(dir, prefix, suffix, |path| builder.create(path))?;
     Ok(path)
 }

@@ -3,7 +3,6 @@
 use std::fs::File as StdFile;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use super::Doomed;
@@ -61,12 +60,6 @@ impl Deref for TempFile {
 impl AsFile for TempFile {
     fn as_file(&self, sealed: Sealed) -> &StdFile {
         self.file.as_file(sealed)
-    }
-}
-
-impl AsFd for TempFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod descriptors;
 pub(crate) mod edges;
 pub(crate) mod errors;
 pub(crate) mod files;
+pub(crate) mod locks;
 #[cfg(feature = "fd-passing")]
 pub(crate) mod passing;
 pub(crate) mod reopen;

@@ -28,8 +28,8 @@ use crate::sys::files::close;
 /// when the write is ready, until `flush`. It also arrives if the file is dropped.
 ///
 /// A regular file that is read from front to back in small pieces is read ahead, up to 256 KiB,
-/// which makes the pieces cheap. The descriptor's own position, seen through [`AsFd`], may
-/// therefore be past the data that was returned. `seek`, `write`, [`into_std`](Self::into_std),
+/// which makes the pieces cheap. The position that the system keeps for the file may therefore be
+/// past the data that was returned. `seek`, `write`, [`into_std`](Self::into_std),
 /// [`try_clone`](Self::try_clone) and [`with_std`](Self::with_std) first correct it.
 ///
 /// A file belongs to no loop. It is `Send` and `Sync`, and uses the pool of the loop on which its

@@ -1,4 +1,4 @@
-//! Unix: Linux and Android in `linux.rs`, macOS and the BSDs in `elsewhere.rs`.
+//! Unix: Linux and Android in `linux/`, macOS and the BSDs in `elsewhere/`.
 
 #[cfg(feature = "process")]
 pub(crate) mod children;
@@ -13,12 +13,13 @@ pub(crate) mod locks;
 #[cfg(feature = "fd-passing")]
 pub(crate) mod passing;
 pub(crate) mod reopen;
+#[cfg(feature = "net")]
 pub(crate) mod sockets;
 pub(crate) mod stderr;
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
-#[path = "linux.rs"]
+#[path = "linux/mod.rs"]
 mod os;
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
-#[path = "elsewhere.rs"]
+#[path = "elsewhere/mod.rs"]
 mod os;

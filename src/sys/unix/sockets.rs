@@ -5,7 +5,9 @@ pub(crate) use std::os::fd::AsFd as AsSocket;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub(crate) use super::os::{abstract_name, bind_device, copy_file, is_listening, new_socket};
+pub(crate) use super::os::sockets::{
+    abstract_name, bind_device, copy_file, is_listening, new_socket,
+};
 
 /// Whether a read or an accept would return at once, in blocking mode too.
 pub(crate) fn is_readable(socket: &impl AsSocket) -> bool {

@@ -1,19 +1,19 @@
 //! The other Unix kernels, by what all of them have.
 
+#[cfg(feature = "net")]
+pub(super) mod sockets;
+
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use mio::Interest;
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::clock::instant_now;
-use super::sockets::AsSocket;
 
 // Clocks.
 
@@ -45,44 +45,10 @@ pub(crate) const TELLS_OF_URGENT_DATA: bool = false;
 /// The events that a stream is registered for.
 pub(crate) const STREAM: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-// Sockets.
-
-/// Makes a socket in non-blocking mode that closes on `exec`.
-pub(crate) fn new_socket(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    let socket = Socket::new(domain, kind, Some(protocol))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-/// Whether the kernel says that the socket listens. Not every kernel tells. Here, the errors in
-/// question mean that it does not.
-pub(crate) fn is_listening(_socket: &impl AsSocket) -> bool {
-    false
-}
+// Errors.
 
 pub(super) fn is_of_one_connection(_code: Errno) -> bool {
     false
-}
-
-/// Restricts the socket to this interface. No kernel but Linux can.
-pub(crate) fn bind_device(_socket: &SockRef<'_>, _interface: Option<&[u8]>) -> io::Result<()> {
-    Err(ErrorKind::Unsupported.into())
-}
-
-/// Copies from a file to a socket inside the kernel. `None`: other systems have their own calls,
-/// with their own rules for partly sent chunks.
-pub(crate) fn copy_file(
-    _socket: &impl AsSocket,
-    _file: &File,
-    _offset: u64,
-    _count: usize,
-) -> io::Result<Option<usize>> {
-    Ok(None)
-}
-
-/// The abstract name of the address. Only Linux has such names.
-pub(crate) fn abstract_name(_addr: &SocketAddr) -> Option<&[u8]> {
-    None
 }
 
 // Descriptors.

@@ -1,10 +1,12 @@
 //! Linux and Android.
 
+#[cfg(feature = "net")]
+pub(super) mod sockets;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::net::SocketAddr;
 
 use mio::Interest;
 use nix::errno::Errno;
@@ -12,24 +14,6 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, fstat, major, makedev};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-
-use self::own::{SocketAddrExt as _, sendfile};
-use super::sockets::AsSocket;
-
-#[cfg(target_os = "linux")]
-mod own {
-    pub(super) use std::os::linux::net::SocketAddrExt;
-
-    pub(super) use nix::sys::sendfile::sendfile64 as sendfile;
-}
-
-#[cfg(target_os = "android")]
-mod own {
-    pub(super) use std::os::android::net::SocketAddrExt;
-
-    pub(super) use nix::sys::sendfile::sendfile;
-}
 
 // Clocks.
 
@@ -73,46 +57,10 @@ pub(crate) const TELLS_OF_URGENT_DATA: bool = true;
 pub(crate) const STREAM: Interest =
     Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 
-// Sockets.
-
-/// Makes a socket in non-blocking mode that closes on `exec`, in one call.
-pub(crate) fn new_socket(domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    Socket::new(domain, kind.nonblocking(), Some(protocol))
-}
-
-/// Whether the kernel says that the socket listens.
-pub(crate) fn is_listening(socket: &impl AsSocket) -> bool {
-    SockRef::from(socket).is_listener().unwrap_or(false)
-}
+// Errors.
 
 pub(super) fn is_of_one_connection(code: Errno) -> bool {
     code == Errno::ENONET
-}
-
-/// Restricts the socket to this interface, or to none.
-pub(crate) fn bind_device(socket: &SockRef<'_>, interface: Option<&[u8]>) -> io::Result<()> {
-    socket.bind_device(interface)
-}
-
-/// Copies from a file to a socket inside the kernel. Returns the number of bytes, 0 at the end of
-/// the file, or `None` if the kernel cannot.
-pub(crate) fn copy_file(
-    socket: &impl AsSocket,
-    file: &File,
-    offset: u64,
-    count: usize,
-) -> io::Result<Option<usize>> {
-    let Ok(mut offset) = offset.try_into() else { return Ok(None) };
-    match sendfile(socket, file, Some(&mut offset), count) {
-        Ok(sent) => Ok(Some(sent)),
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The abstract name of the address, if it has one.
-pub(crate) fn abstract_name(addr: &SocketAddr) -> Option<&[u8]> {
-    addr.as_abstract_name()
 }
 
 // Descriptors.

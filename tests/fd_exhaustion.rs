@@ -3,6 +3,7 @@
 
 #![cfg(feature = "workers")]
 
+use std::cell::RefCell;
 use std::env;
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
@@ -31,8 +32,8 @@ use oneloop::net::{
 use oneloop::signal::{SignalKind, shutdown, signal};
 use oneloop::thread::to_thread;
 use oneloop::{
-    create_task, open_connection, open_unix_connection, sleep, start_server, start_unix_server,
-    time, timeout, workers, yield_now,
+    Builder, Unhandled, create_task, open_connection, open_unix_connection, sleep, start_server,
+    start_unix_server, time, timeout, workers, yield_now,
 };
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -147,7 +148,7 @@ fn accept_waits_for_descriptors_and_loses_nobody() -> Result<()> {
 fn without_a_logger_standard_error_tells_why_nobody_is_accepted() -> Result<()> {
     let name = "without_a_logger_standard_error_tells_why_nobody_is_accepted";
     let said = said_in_child(name, || {
-        oneloop::Builder::new().virtual_time(true).run(async {
+        Builder::new().virtual_time(true).run(async {
             let listener = TcpListener::bind(ANY_PORT).await?;
             let clients = clients(&listener)?;
             let hoard = hoard();
@@ -169,7 +170,7 @@ fn without_a_logger_standard_error_tells_why_nobody_is_accepted() -> Result<()> 
 #[test]
 fn accept_tries_at_least_once_a_second_however_long_it_takes() -> Result<()> {
     in_child("accept_tries_at_least_once_a_second_however_long_it_takes", || {
-        oneloop::Builder::new().virtual_time(true).run(async {
+        Builder::new().virtual_time(true).run(async {
             let listener = TcpListener::bind(ANY_PORT).await?;
             let _clients = clients(&listener)?;
             let hoard = hoard();
@@ -312,9 +313,12 @@ async fn answer(mut reader: StreamReader, mut writer: StreamWriter) -> Result<()
 }
 
 #[test]
-fn a_server_waits_for_descriptors_and_loses_nobody() -> Result<()> {
-    in_child("a_server_waits_for_descriptors_and_loses_nobody", || {
-        oneloop::run(async {
+fn a_server_waits_for_descriptors_reports_that_once_and_loses_nobody() -> Result<()> {
+    in_child("a_server_waits_for_descriptors_reports_that_once_and_loses_nobody", || {
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let log = Rc::clone(&reports);
+        let hook = move |unhandled: &Unhandled| log.borrow_mut().push(unhandled.to_string());
+        Builder::new().on_unhandled(hook).run(async {
             let server = start_server(answer, ANY_PORT).await?;
             let addr = server.local_addrs()[0];
             let mut served = net::TcpStream::connect(addr)?;
@@ -327,6 +331,9 @@ fn a_server_waits_for_descriptors_and_loses_nobody() -> Result<()> {
             sleep(Duration::from_millis(35)).await;
             assert_eq!(server.connections(), 1);
             assert!(server.is_serving());
+            // Several attempts have failed by now.
+            assert_eq!(reports.borrow().len(), 1, "{:?}", reports.borrow());
+            assert!(reports.borrow()[0].contains(&addr.to_string()), "{:?}", reports.borrow());
             // The connections that are served continue.
             served.write_all(b"still\n")?;
             while server.connections() == 1 {

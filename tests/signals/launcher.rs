@@ -7,7 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::process;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, pthread_sigmask};
+use nix::unistd::Pid;
 use oneloop::process::Command;
 use oneloop::signal::{SignalKind, ctrl_c, shutdown, signal};
 use oneloop::{run, run_until_ctrl_c, timeout, workers};
@@ -114,5 +116,21 @@ fn a_loop_leaves_signals_unblocked_for_the_other_one_of_its_thread() {
         drop(of_second);
         assert!(is_blocked(Signal::SIGUSR1));
         Ok(())
+    });
+}
+
+#[test]
+fn a_child_that_inherits_a_blocked_signal_is_killed_after_the_grace() {
+    let name = "launcher::a_child_that_inherits_a_blocked_signal_is_killed_after_the_grace";
+    launched(name, &[Signal::SIGTERM], || {
+        run(in_time(async {
+            let grace = Duration::from_millis(20);
+            let child = Command::new("sleep").arg("60").grace(grace).spawn()?;
+            let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
+            let waiting = async move { child.wait().await };
+            assert!(timeout(Duration::from_millis(1), waiting).await.is_err());
+            assert_eq!(kill(pid, None), Err(Errno::ESRCH), "it has ended, and was reaped");
+            Ok(())
+        }))
     });
 }

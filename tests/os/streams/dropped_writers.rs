@@ -1,16 +1,25 @@
 //! Dropped writers: the loop sends the remaining data. No task waits for it, but the end of the run
 //! does.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::env;
+use std::fs::File;
 use std::future::pending;
 use std::io::{self, Result};
 use std::net;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use oneloop::io::StreamWriter;
-use oneloop::net::TcpStream;
-use oneloop::{Builder, Runtime, create_task, gather, sleep, time, timeout, with_cleanup};
+use futures_io::AsyncRead;
+use oneloop::io::{StreamWriter, copy, pipe::pipe, split_streams};
+use oneloop::net::{TcpStream, UnixStream};
+use oneloop::{
+    Builder, Runtime, TaskSet, create_task, gather, race, select, sleep, task_group, time, timeout,
+    with_cleanup,
+};
 
 use super::{Sink, settle, std_pair};
 
@@ -296,4 +305,124 @@ fn other_tasks_run_while_the_end_of_the_run_waits_for_a_writer() {
 /// Whether the peer reads an error instead of an orderly end.
 pub(super) fn is_reset(mut peer: net::TcpStream) -> bool {
     io::copy(&mut peer, &mut io::sink()).is_err()
+}
+
+/// What a writer leads to, the writer, and its peer.
+type Stuck = (&'static str, StreamWriter, Box<dyn Any>);
+
+/// Writers with much data, to peers of all kinds that never read.
+fn stuck_of_all_kinds() -> Result<Vec<Stuck>> {
+    let much = |mut writer: StreamWriter| {
+        writer.write(vec![7; MUCH]);
+        writer
+    };
+    let (tcp, tcp_peer) = stuck()?;
+    let (unix, unix_peer) = UnixStream::pair()?;
+    let (_reader, unix) = unix.into_streams();
+    let (pipe, pipe_peer) = pipe()?;
+    let (split, split_peer) = UnixStream::pair()?;
+    let (_reader, split) = split_streams(split);
+    Ok(vec![
+        ("tcp", tcp, Box::new(tcp_peer)),
+        ("unix", much(unix), Box::new(unix_peer)),
+        ("pipe", much(StreamWriter::new(pipe)), Box::new(pipe_peer)),
+        ("split", much(split), Box::new(split_peer)),
+    ])
+}
+
+/// Has each kind of stuck writer used by `within`, which has to return after one second.
+fn ends_in_time(within: impl AsyncFn(StreamWriter)) -> Result<()> {
+    Reports::default().builder().run(async {
+        for (kind, writer, _peer) in stuck_of_all_kinds()? {
+            let start = time::now();
+            within(writer).await;
+            assert_eq!(time::now() - start, SECOND, "{kind}");
+        }
+        Ok(())
+    })
+}
+
+/// Gives bytes without end.
+struct Endless;
+
+impl AsyncRead for Endless {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize>> {
+        buf.fill(7);
+        Poll::Ready(Ok(buf.len()))
+    }
+}
+
+async fn drain(mut writer: StreamWriter) -> Result<()> {
+    writer.drain().await
+}
+
+#[test]
+fn a_time_limit_is_kept_whatever_the_peer_of_a_dropped_writer_is() -> Result<()> {
+    ends_in_time(async |writer| assert!(timeout(SECOND, drain(writer)).await.is_err()))?;
+    ends_in_time(async |writer| {
+        let task = create_task(drain(writer));
+        sleep(SECOND).await;
+        task.cancel();
+        assert!(task.await.unwrap_err().is_cancelled());
+    })
+}
+
+#[test]
+fn a_select_does_not_wait_for_what_the_writers_of_its_losers_have_to_send() -> Result<()> {
+    ends_in_time(async |writer| {
+        select! {
+            _ = drain(writer) => unreachable!("the peer does not read"),
+            () = sleep(SECOND) => {},
+        }
+    })?;
+    ends_in_time(async |writer| {
+        let losing = Box::pin(async { drain(writer).await.is_err() });
+        let winning = Box::pin(async {
+            sleep(SECOND).await;
+            true
+        });
+        let both: [Pin<Box<dyn Future<Output = bool>>>; 2] = [losing, winning];
+        assert!(race(both).await);
+    })
+}
+
+#[test]
+fn a_gather_a_group_and_a_set_do_not_wait_for_what_their_writers_have_to_send() -> Result<()> {
+    ends_in_time(async |writer| {
+        let both = gather!(drain(writer), pending::<()>());
+        assert!(timeout(SECOND, both).await.is_err());
+    })?;
+    ends_in_time(async |writer| {
+        let failing = async {
+            sleep(SECOND).await;
+            Err::<(), _>(io::Error::other("the other member fails"))
+        };
+        assert!(oneloop::try_gather!(drain(writer), failing).await.is_err());
+    })?;
+    ends_in_time(async |writer| {
+        let mut set = TaskSet::new();
+        set.create_task(drain(writer));
+        assert!(timeout(SECOND, set.next()).await.is_err());
+        drop(set);
+    })?;
+    ends_in_time(async |writer| {
+        let group = task_group(async |group| {
+            group.create_task(drain(writer));
+            Ok::<_, io::Error>(())
+        });
+        assert!(timeout(SECOND, group).await.is_err());
+    })
+}
+
+#[test]
+fn a_time_limit_around_a_copy_or_a_file_is_kept() -> Result<()> {
+    ends_in_time(async |writer| {
+        assert!(timeout(SECOND, copy(Endless, writer)).await.is_err());
+    })?;
+    let file = File::open(env::current_exe()?)?;
+    ends_in_time(async |mut writer| {
+        let sending = async { writer.send_file(&file, ..).await };
+        assert!(timeout(SECOND, sending).await.is_err());
+        drop(writer);
+    })
 }

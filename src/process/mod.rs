@@ -33,6 +33,10 @@
 //! from the first child on, the signal is no longer ignored, and the loop's thread does not block
 //! it while the loop exists.
 //!
+//! A child inherits blocked and ignored signals from this process, as with asyncio. If SIGTERM is
+//! among them, [`terminate`](Child::terminate) may have no effect on the child. Where a child is
+//! ended with a grace period, SIGKILL follows.
+//!
 //! # As the first process of a container
 //!
 //! The process with the id 1 becomes the parent of every process whose own parent has ended. From

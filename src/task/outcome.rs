@@ -11,6 +11,34 @@ use crate::runtime::{BoxedError, BoxedJob, output_of};
 /// It lets [`Task::detach`](crate::Task::detach) report an error that would otherwise be lost, and
 /// reject an output that would be lost unseen.
 ///
+/// # Nested results
+///
+/// Only the outer `Err` counts. In `Ok(Err(..))` the inner result is a value like any other, so its
+/// error is lost in silence: in a detached task, in the handler of a server and in a cleanup.
+/// Futures that wrap the output of another one, such as [`timeout`](crate::timeout) and
+/// [`Task`](crate::Task), end with a nested result if the inner future may fail. Flatten it with
+/// `?`. The errors of this crate convert into [`std::io::Error`], and into boxed errors:
+///
+/// ```
+/// use oneloop::{Builder, create_task, timeout, yield_now};
+/// use std::{cell::RefCell, io, rc::Rc, time::Duration};
+///
+/// async fn upload() -> io::Result<()> {
+///     Err(io::Error::other("the disk is full"))
+/// }
+///
+/// let reports = Rc::new(RefCell::new(Vec::new()));
+/// let log = Rc::clone(&reports);
+/// Builder::new().on_unhandled(move |report| log.borrow_mut().push(report.to_string())).run(async {
+///     let limit = Duration::from_secs(1);
+///     // Not `create_task(timeout(limit, upload())).detach()`, which loses the error of `upload`.
+///     create_task(async move { timeout(limit, upload()).await? }).detach();
+///     yield_now().await;
+/// });
+/// assert_eq!(reports.borrow().len(), 1);
+/// assert!(reports.borrow()[0].contains("the disk is full"));
+/// ```
+///
 /// # Examples
 ///
 /// A function that accepts any future that may fail:
@@ -36,6 +64,10 @@ use crate::runtime::{BoxedError, BoxedJob, output_of};
 ///     assert!(!logged(async { "x".parse::<u32>() }).await);
 /// });
 /// ```
+// Nested results are not told apart. An impl for them would overlap with the one for `Result<T, E>`
+// unless the compiler knew that `T` is no result, which only specialization can express. A second,
+// ambiguous impl, as `ShieldOutput` has it, rejects them, but it needs a bound of its own.
+// Functions that are generic over any `Outcome` would no longer compile.
 #[diagnostic::on_unimplemented(
     message = "this cannot end with `{Self}`, because no code would see it",
     label = "ends with `{Self}`",

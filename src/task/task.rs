@@ -351,6 +351,9 @@ impl<T: 'static> Task<T> {
     /// reported once through [`Builder::on_unhandled`](crate::Builder::on_unhandled), with the
     /// task's name and the place where it was created. An `Err` is reported with its causes.
     ///
+    /// An `Err` inside an `Ok`, such as a [`timeout`](crate::timeout) around a future that fails,
+    /// is not reported: [flatten the result](super::Outcome#nested-results).
+    ///
     /// # Examples
     ///
     /// ```

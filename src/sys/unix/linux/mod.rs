@@ -11,7 +11,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use mio::Interest;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{FileStat, fstat, major, makedev};
+use nix::libc::{major, makedev};
+use nix::sys::stat::{FileStat, fstat};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 

@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Result};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use oneloop::process::{Command, Stdio};
 use oneloop::{gather, task_group};
@@ -132,7 +133,10 @@ struct Temporary(PathBuf);
 
 impl Temporary {
     fn new(name: &str, text: &str, mode: u32) -> Result<Self> {
-        let path = env::temp_dir().join(format!("oneloop-{}-{name}", process::id()));
+        // Tests run side by side in one process, and two may use the same name.
+        static CREATED: AtomicU64 = AtomicU64::new(0);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("oneloop-{}-{number}-{name}", process::id()));
         // Another program writes the file: while a file is open for writing, it cannot be started,
         // and a child of another thread might have it open for a moment.
         let mut shell = process::Command::new("sh");

@@ -92,4 +92,4 @@ pub(crate) use report::reports::{
     report_unseen_cleanup, report_unsent, why_hurried, work_for,
 };
 pub(crate) use report::unhandled::panic_message;
-pub(crate) use scope::{Scope, drop_members};
+pub(crate) use scope::{Entered, Scope, drop_members};

@@ -44,6 +44,7 @@ impl Scope {
     }
 
     /// The first of `count` new scopes.
+    #[inline]
     pub(crate) fn first_of(count: usize) -> Self {
         SCOPES.with(|scopes| {
             let first = scopes.next.get();
@@ -53,6 +54,7 @@ impl Scope {
     }
 
     /// The scope of the member `index`, if this is the first member's.
+    #[inline]
     pub(crate) fn of_member(self, index: usize) -> Self {
         Self(self.0 + index as u64)
     }

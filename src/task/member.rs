@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::runtime::{MaybeDone, Scope};
+use crate::runtime::{Entered, MaybeDone, Scope};
 
 pin_project! {
     /// A future of a `gather!`, later its output.
@@ -56,28 +56,33 @@ pin_project! {
 
     impl<F> PinnedDrop for Branch<F> {
         fn drop(this: Pin<&mut Self>) {
-            this.end();
+            if this.is_left() {
+                this.drop_in_scope();
+            }
         }
     }
 }
 
 impl<F> Branch<F> {
-    #[doc(hidden)]
-    pub fn new(future: Option<F>) -> Self {
-        Self { future, scope: Scope::new() }
+    fn drop_in_scope(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let _entered = this.scope.enter();
+        this.future.set(None);
     }
 
     #[doc(hidden)]
+    #[inline]
     pub fn is_left(&self) -> bool {
         self.future.is_some()
     }
 
-    /// Drops the future.
+    /// Drops the future, in its scope.
     #[doc(hidden)]
-    pub fn end(self: Pin<&mut Self>) {
+    #[inline]
+    pub fn end(self: Pin<&mut Self>, entered: &EnteredBranches) {
         let mut this = self.project();
         if this.future.is_some() {
-            let _entered = this.scope.enter();
+            entered.0.switch_to(*this.scope);
             this.future.set(None);
         }
     }
@@ -87,15 +92,59 @@ impl<F: Future> Branch<F> {
     /// Polls the future if it is left, and drops it when it is ready.
     #[doc(hidden)]
     #[inline]
-    pub fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    pub fn poll(
+        self: Pin<&mut Self>,
+        entered: &EnteredBranches,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
-        let _entered = this.scope.enter();
+        entered.0.switch_to(*this.scope);
         let polled = future.poll(cx);
         if polled.is_ready() {
             this.future.set(None);
         }
         polled
+    }
+}
+
+/// The scopes of the branches of one [`select!`](crate::select!). Only for use by the macro.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Branches {
+    first: Scope,
+}
+
+impl Branches {
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        Self { first: Scope::first_of(count) }
+    }
+
+    #[doc(hidden)]
+    #[inline]
+    pub fn branch<F>(self, index: usize, future: Option<F>) -> Branch<F> {
+        Branch { future, scope: self.first.of_member(index) }
+    }
+
+    /// Enters a scope once for all polls of a turn. Each of them switches to its branch's.
+    #[doc(hidden)]
+    #[inline]
+    #[must_use]
+    pub fn enter(self) -> EnteredBranches {
+        EnteredBranches(self.first.enter())
+    }
+}
+
+/// The scope that a `select!` has entered, until this is dropped. Only for use by the macro.
+#[doc(hidden)]
+pub struct EnteredBranches(Entered);
+
+impl fmt::Debug for EnteredBranches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnteredBranches").finish_non_exhaustive()
     }
 }
 

@@ -57,7 +57,7 @@ pub use gather::{Gather, gather};
 pub use group::{Body, Group, GroupError, GroupOutcome, Ready, StartError, TaskError, task_group};
 pub use join_error::JoinError;
 #[doc(hidden)]
-pub use member::Branch;
+pub use member::{Branch, Branches, EnteredBranches};
 pub(crate) use outcome::reportable_error;
 pub use outcome::{MayFail, Outcome, Reportable};
 pub use race::{Race, race};

@@ -179,20 +179,22 @@ macro_rules! __select {
     // poll reaches the futures through one pointer instead of two.
     (@whole $order:ident [$(($f:ident $o:ident $i:literal [$($guard:expr)?] $pattern:tt ($future:expr) $handler:tt))+] $else:tt) => {{
         $($(let $f: bool = $guard;)?)+
-        let ($($o,)+) = $crate::__select!(@futures [$(($f [$($guard)?] ($future)))+] {
+        let branches = $crate::task::Branches::new([$($i),+].len());
+        let ($($o,)+) = $crate::__select!(@futures branches [$(($f $i [$($guard)?] ($future)))+] {
             let outputs = ::std::future::poll_fn(move |cx: &mut ::std::task::Context<'_>| {
                 if !$crate::task::may_finish(cx) {
                     return ::std::task::Poll::Pending;
                 }
                 $(let mut $o = ::std::option::Option::None;)+
+                let entered = branches.enter();
                 'polls: {
-                    $crate::__select!(@polls $order 'polls cx [$(($f $o $i $pattern))+]);
+                    $crate::__select!(@polls $order 'polls cx entered [$(($f $o $i $pattern))+]);
                     if $($crate::task::Branch::is_left(&*$f))||+ {
                         return ::std::task::Poll::Pending;
                     }
                 }
                 $crate::task::finish();
-                $($crate::task::Branch::end($f.as_mut());)+
+                $($crate::task::Branch::end($f.as_mut(), &entered);)+
                 ::std::task::Poll::Ready(($($o,)+))
             })
             .await;
@@ -202,47 +204,47 @@ macro_rules! __select {
     }};
 
     // `@futures`: creates the futures, each in its own `match`, so that temporaries live as long.
-    (@futures [] $body:block) => { $body };
-    (@futures [($f:ident [] ($future:expr)) $($rest:tt)*] $body:block) => {
+    (@futures $branches:ident [] $body:block) => { $body };
+    (@futures $branches:ident [($f:ident $i:literal [] ($future:expr)) $($rest:tt)*] $body:block) => {
         match ::std::option::Option::Some(::std::future::IntoFuture::into_future($future)) {
             $f => {
-                let mut $f = ::std::pin::pin!($crate::task::Branch::new($f));
-                $crate::__select!(@futures [$($rest)*] $body)
+                let mut $f = ::std::pin::pin!($branches.branch($i, $f));
+                $crate::__select!(@futures $branches [$($rest)*] $body)
             }
         }
     };
-    (@futures [($f:ident [$guard:expr] ($future:expr)) $($rest:tt)*] $body:block) => {
+    (@futures $branches:ident [($f:ident $i:literal [$guard:expr] ($future:expr)) $($rest:tt)*] $body:block) => {
         match if $f {
             ::std::option::Option::Some(::std::future::IntoFuture::into_future($future))
         } else {
             ::std::option::Option::None
         } {
             $f => {
-                let mut $f = ::std::pin::pin!($crate::task::Branch::new($f));
-                $crate::__select!(@futures [$($rest)*] $body)
+                let mut $f = ::std::pin::pin!($branches.branch($i, $f));
+                $crate::__select!(@futures $branches [$($rest)*] $body)
             }
         }
     };
 
     // `@polls`: polls each future once.
-    (@polls in_order $done:lifetime $cx:ident [$(($f:ident $o:ident $i:literal $pattern:tt))+]) => {
-        $($crate::__select!(@poll $done $cx $f $o $pattern);)+
+    (@polls in_order $done:lifetime $cx:ident $entered:ident [$(($f:ident $o:ident $i:literal $pattern:tt))+]) => {
+        $($crate::__select!(@poll $done $cx $entered $f $o $pattern);)+
     };
-    (@polls random $done:lifetime $cx:ident [$(($f:ident $o:ident $i:literal $pattern:tt))+]) => {
+    (@polls random $done:lifetime $cx:ident $entered:ident [$(($f:ident $o:ident $i:literal $pattern:tt))+]) => {
         let count = [$($i),+].len();
         let first = $crate::task::random_below(count);
         for index in (first..count).chain(0..first) {
             match index {
-                $($i => $crate::__select!(@poll $done $cx $f $o $pattern),)+
+                $($i => $crate::__select!(@poll $done $cx $entered $f $o $pattern),)+
                 _ => {}
             }
         }
     };
     // The guard of the inner `match` records whether the output matches and always returns false,
     // so nothing is moved out of the output yet.
-    (@poll $done:lifetime $cx:ident $f:ident $o:ident ($pattern:pat)) => {
+    (@poll $done:lifetime $cx:ident $entered:ident $f:ident $o:ident ($pattern:pat)) => {
         if $crate::task::Branch::is_left(&*$f) {
-            if let ::std::task::Poll::Ready(output) = $crate::task::Branch::poll($f.as_mut(), $cx) {
+            if let ::std::task::Poll::Ready(output) = $crate::task::Branch::poll($f.as_mut(), &$entered, $cx) {
                 let mut is_match = false;
                 #[allow(unused, clippy::all, clippy::pedantic, reason = "the handler uses what the pattern binds")]
                 {
@@ -279,6 +281,7 @@ macro_rules! __select {
 /// Whether the budget of the poll lets a `select!` be ready. Otherwise wakes `cx`. Called by the
 /// macro.
 #[doc(hidden)]
+#[inline]
 #[must_use]
 pub fn may_finish(cx: &Context<'_>) -> bool {
     runtime::may_finish(cx)
@@ -286,6 +289,7 @@ pub fn may_finish(cx: &Context<'_>) -> bool {
 
 /// Spends some of the budget because a `select!` is ready. Called by the macro.
 #[doc(hidden)]
+#[inline]
 pub fn finish() {
     runtime::take_budget();
 }

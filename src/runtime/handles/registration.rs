@@ -93,7 +93,10 @@ impl<S: EventSource> Registration<S> {
         mut operation: impl FnMut(&S) -> io::Result<Moved<T>>,
     ) -> io::Result<T> {
         let mut waiting = Waiting { source: &self.source, direction, entry: None };
-        poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation)).await
+        let result =
+            poll_fn(|cx| self.poll_as(&mut waiting.entry, direction, cx, &mut operation)).await;
+        waiting.is_over();
+        result
     }
 
     /// Like [`Registration::when_ready`], for traits whose callers have one waker per direction.
@@ -110,7 +113,9 @@ impl<S: EventSource> Registration<S> {
     /// Waits until an operation in this direction may do something.
     pub(crate) async fn ready(&self, direction: Direction) -> io::Result<()> {
         let mut waiting = Waiting { source: &self.source, direction, entry: None };
-        poll_fn(|cx| self.source.poll_ready(&mut waiting.entry, direction, cx)).await
+        let result = poll_fn(|cx| self.source.poll_ready(&mut waiting.entry, direction, cx)).await;
+        waiting.is_over();
+        result
     }
 
     /// Like [`Registration::ready`], for callers with one waker per direction. Only the last one is
@@ -186,7 +191,15 @@ struct Waiting<'a> {
     entry: Option<EntryId>,
 }
 
+impl Waiting<'_> {
+    /// The source was ready. Only an edge makes it so, and the edge has taken the entry.
+    fn is_over(&mut self) {
+        self.entry = None;
+    }
+}
+
 impl Drop for Waiting<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.entry {
             self.source.forget(self.direction, entry);

@@ -69,13 +69,13 @@ impl SourceHandle {
             Foreign(EntryId),
         }
         let slot = self.key.slot;
-        let candidate = candidate(cx.waker());
         let found = with_loop(self.key.run, |state| {
             let Some(source) = source(state, slot) else { return Found::Ready };
             if source.is_ready(direction) {
                 return if budget::spend() { Found::Ready } else { Found::Spent };
             }
             let id = *entry.get_or_insert_with(|| source.new_entry());
+            let candidate = candidate(cx.waker());
             let is_set = state.set_waiter(&candidate, |state| waiter(state, slot, direction, id));
             if is_set { Found::Waiting } else { Found::Foreign(id) }
         });

@@ -16,6 +16,7 @@ use super::deferred::drop_reported;
 use super::event_loop::{Park, PollMain, look_around, round};
 use super::postponed::{Report, deliver};
 use super::state::{Deferred, State};
+use super::threads::calls::Calls;
 
 /// The end of the loop: cancels every task, waits for their cleanups, and refuses new tasks. Once
 /// `hurry` is ready, it stops waiting.
@@ -84,9 +85,18 @@ impl State {
     /// Defers the drop of everything that ended tasks with a handle still hold, and of everything
     /// that was sent and not read.
     fn drop_what_is_left(&mut self) {
-        if self.registered.is_closed() && self.holds_nothing() {
+        if !self.holds_nothing() {
+            self.defer_what_it_holds();
+        }
+        if self.registered.is_closed() {
             return;
         }
+        let (unread, unpark) = self.registered.close();
+        self.defer_calls(unread);
+        self.deferred.extend(unpark.map(Deferred::DropWaker));
+    }
+
+    fn defer_what_it_holds(&mut self) {
         // Main, the first task, leaves nothing.
         let slots: Vec<u32> = self.tasks.all().skip(1).collect();
         for slot in slots {
@@ -94,14 +104,15 @@ impl State {
         }
         self.deferred.extend(self.vars.drain().map(Deferred::DropVars));
         self.deferred.extend(self.cleaning.take_makers().map(Deferred::DropMaker));
-        let (unread, unpark) = self.registered.close();
-        for calls in [self.postponed.take_calls(), unread] {
-            if !calls.is_empty() {
-                self.deferred.push_back(Deferred::DropCalls(Box::new(calls)));
-            }
-        }
-        self.deferred.extend(unpark.map(Deferred::DropWaker));
+        let calls = self.postponed.take_calls();
+        self.defer_calls(calls);
         self.deferred.extend(self.foreign.drain().map(Deferred::DropWaker));
+    }
+
+    fn defer_calls(&mut self, calls: Calls) {
+        if !calls.is_empty() {
+            self.deferred.push_back(Deferred::DropCalls(Box::new(calls)));
+        }
     }
 
     /// Whether there is nothing to drop, which is usual.

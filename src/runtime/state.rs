@@ -314,10 +314,10 @@ impl State {
             }
             return;
         }
-        let Ended { joiner, is_awaited, unclaimed } = self.tasks.end(slot, ending);
+        let Ended { joiner, unclaimed } = self.tasks.end(slot, ending);
         self.wake(joiner);
         self.end_vars(slot);
-        if !is_awaited {
+        if let Some(unclaimed) = unclaimed {
             self.defer_unclaimed(slot, unclaimed);
             self.tasks.free_if_unused(slot);
         }
@@ -351,7 +351,14 @@ impl State {
         }
     }
 
+    #[inline]
     fn defer_unclaimed(&mut self, slot: u32, unclaimed: Unclaimed) {
+        if !matches!(unclaimed, Unclaimed::Nothing) {
+            self.defer_some_unclaimed(slot, unclaimed);
+        }
+    }
+
+    fn defer_some_unclaimed(&mut self, slot: u32, unclaimed: Unclaimed) {
         match unclaimed {
             Unclaimed::Nothing => {}
             Unclaimed::Panic(payload) if payload.is::<PanicCopy>() => {}

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::hint::black_box;
 use std::io;
+use std::mem;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::net::TcpListener;
-use oneloop::{Builder, create_task, sleep, timeout, yield_now};
+use oneloop::task::All;
+use oneloop::{Builder, create_task, select, sleep, task_group, timeout, wait, yield_now};
 
 pub(crate) struct Work {
     pub(crate) name: &'static str,
@@ -37,7 +39,7 @@ const KIB: [u8; 1024] = [b'x'; 1024];
 const REQUEST: &[u8] = b"GET /index.html HTTP/1.1\n";
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\n";
 
-pub(crate) const WORKS: [Work; 11] = [
+pub(crate) const WORKS: [Work; 14] = [
     work("spawn_join", 10_000),
     work("spawn_1000_yield", 10_000),
     work("yield_one", 20_000),
@@ -47,6 +49,9 @@ pub(crate) const WORKS: [Work; 11] = [
     work("empty_run", 5_000),
     work("timeout_ready", 20_000),
     work("gather_3", 10_000),
+    work("select_3", 20_000),
+    work("group_100", 10_000),
+    work("wait_all", 10_000),
     Work { name: "echo_1k", times: 1_000, peer: Some(Peer { message: &KIB, answer: KIB.len() }) },
     Work {
         name: "service",
@@ -68,6 +73,9 @@ pub(crate) fn run(name: &str, times: &str) -> Result<(), String> {
         "empty_run" => (0..times).for_each(|_| oneloop::run(async {})),
         "timeout_ready" => run_unhurried(timeout_ready(times)),
         "gather_3" => run_unhurried(gather_3(times)),
+        "select_3" => run_unhurried(select_3(times)),
+        "group_100" => run_unhurried(group_100(times)),
+        "wait_all" => run_unhurried(wait_all(times)),
         "echo_1k" => run_unhurried(echo_1k()).map_err(|error| error.to_string())?,
         "service" => run_unhurried(service()).map_err(|error| error.to_string())?,
         _ => return Err(format!("no work is called {name:?}")),
@@ -77,9 +85,10 @@ pub(crate) fn run(name: &str, times: &str) -> Result<(), String> {
 
 /// Runs `main` on a loop that looks around once a second. Under callgrind everything takes fifty
 /// times as long, so the usual rounds of 50 us would have only a few polls each, and their number
-/// would depend on the machine.
+/// would depend on the machine. No poll counts as slow, since a report would be counted too.
 fn run_unhurried<F: Future>(main: F) -> F::Output {
-    Builder::new().look_around_every(Duration::from_secs(1)).run(main)
+    let builder = Builder::new().look_around_every(Duration::from_secs(1));
+    builder.slow_poll_threshold(Duration::MAX).run(main)
 }
 
 async fn spawn_join(times: u32) {
@@ -183,6 +192,54 @@ async fn gather_3(times: u32) {
     for number in 0..times {
         let member = || async { black_box(number) };
         black_box(oneloop::gather!(member(), member(), member()).await);
+    }
+}
+
+/// A choice among two futures that never end, and one that is ready at its second poll. That comes
+/// at once, so that no turn of the loop is counted.
+async fn select_3(times: u32) {
+    for number in 0..times {
+        let mut chosen = pin!(async move {
+            select! {
+                first = pending::<u32>() => first,
+                second = pending::<u32>() => second,
+                third = ready_later(number) => third,
+            }
+        });
+        let twice = poll_fn(|cx| {
+            assert!(chosen.as_mut().poll(cx).is_pending(), "it is ready at its second poll");
+            chosen.as_mut().poll(cx)
+        });
+        black_box(twice.await);
+    }
+}
+
+fn ready_later(number: u32) -> impl Future<Output = u32> {
+    let mut was_polled = false;
+    poll_fn(
+        move |_| {
+            if mem::replace(&mut was_polled, true) { Poll::Ready(number) } else { Poll::Pending }
+        },
+    )
+}
+
+/// Groups of a hundred children that yield once. One operation is one child.
+async fn group_100(times: u32) {
+    for _ in 0..times / 100 {
+        task_group(async |group| {
+            for _ in 0..100 {
+                drop(group.create_task(yield_now()));
+            }
+        })
+        .await;
+    }
+}
+
+/// Waits for all of a thousand tasks that yield once. One operation is one task.
+async fn wait_all(times: u32) {
+    for _ in 0..times / 1000 {
+        let mut tasks: Vec<_> = (0..1000).map(|_| create_task(yield_now())).collect();
+        black_box(wait(&mut tasks, All).await.len());
     }
 }
 

@@ -8,9 +8,8 @@ use super::waiter::Waiter;
 /// The work that the end of a task leaves to the caller.
 pub(crate) struct Ended {
     pub(crate) joiner: Waiter,
-    /// The task has a handle, which will take its output or failure.
-    pub(crate) is_awaited: bool,
-    pub(crate) unclaimed: Unclaimed,
+    /// `None` if the task has a handle, which will take its output or failure.
+    pub(crate) unclaimed: Option<Unclaimed>,
 }
 
 /// The part of an ended task that no handle will take any more.
@@ -26,6 +25,8 @@ impl Unclaimed {
     pub(crate) fn of_output(job: BoxedJob, report: Option<ErrorReporter>) -> Self {
         match report {
             Some(report) => Self::Result(job, report),
+            // Its drop runs no user code, so it needs no place among the deferred drops.
+            None if !job.drops_output() => Self::Nothing,
             None => Self::Output(job),
         }
     }

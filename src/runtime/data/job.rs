@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::future::Ready;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -71,6 +72,9 @@ pub(crate) trait Job {
 
     /// The output, if there is one, in its place.
     fn peek(&self) -> Option<&dyn Any>;
+
+    /// Whether the drop of the output does anything.
+    fn drops_output(&self) -> bool;
 }
 
 pub(crate) fn boxed<F>(future: F) -> BoxedJob
@@ -111,5 +115,9 @@ where
     fn peek(&self) -> Option<&dyn Any> {
         let output: &dyn Any = self.output()?;
         Some(output)
+    }
+
+    fn drops_output(&self) -> bool {
+        mem::needs_drop::<F::Output>()
     }
 }

@@ -88,6 +88,14 @@ pub(crate) enum Step {
     Drop(WakerKey, BoxedJob),
 }
 
+/// The action for a child that was taken off its group's ready list.
+pub(crate) struct ChildStep {
+    pub(crate) serial: Serial,
+    /// Drop the child instead of polling it.
+    pub(crate) is_cancelled: bool,
+    pub(crate) has_handle: bool,
+}
+
 impl Tasks {
     pub(crate) fn new(first: TaskNumber, place: Place) -> Self {
         let mut tasks = Self {
@@ -268,15 +276,18 @@ impl Tasks {
         }
     }
 
-    /// Arrow 2, for a child that was popped from its group's ready list. The flag says whether to
-    /// drop the child instead of polling it.
-    pub(crate) fn begin_child(&mut self, slot: u32) -> Option<(Serial, bool)> {
+    /// Arrow 2, for a child that was popped from its group's ready list.
+    pub(crate) fn begin_child(&mut self, slot: u32) -> Option<ChildStep> {
         let entry = &mut self.slots[slot as usize];
         entry.tenancy.unqueue();
         if let Tenant::Task(record) = &mut entry.tenant {
             if record.phase == Phase::Waiting {
                 record.phase = Phase::Running;
-                return Some((entry.tenancy.serial(), record.cancel.is_some()));
+                return Some(ChildStep {
+                    serial: entry.tenancy.serial(),
+                    is_cancelled: record.cancel.is_some(),
+                    has_handle: record.has(Flags::HAS_HANDLE),
+                });
             }
         }
         self.free_if_unused(slot);
@@ -302,35 +313,30 @@ impl Tasks {
             self.living -= 1;
         }
         let joiner = record.joiner.take();
-        let is_awaited = record.has(Flags::HAS_HANDLE);
-        let mut unclaimed = Unclaimed::Nothing;
-        match ending {
-            Ending::Done(job) => {
-                record.phase = Phase::Done;
-                if is_awaited {
-                    record.job = Some(job);
-                } else {
-                    let report = if record.has(Flags::IS_DETACHED) {
-                        self.reporters.remove(slot)
-                    } else {
-                        None
-                    };
-                    unclaimed = Unclaimed::of_output(job, report);
-                }
+        record.phase = match ending {
+            Ending::Done(_) | Ending::DoneUnseen => Phase::Done,
+            Ending::Cancelled => Phase::Cancelled,
+            Ending::Failed => Phase::Failed,
+            Ending::Panicked(_) => Phase::Panicked,
+        };
+        if record.has(Flags::HAS_HANDLE) {
+            match ending {
+                Ending::Done(job) => record.job = Some(job),
+                Ending::Panicked(payload) => self.panics.insert(slot, payload),
+                Ending::DoneUnseen | Ending::Cancelled | Ending::Failed => {}
             }
-            Ending::DoneUnseen => record.phase = Phase::Done,
-            Ending::Cancelled => record.phase = Phase::Cancelled,
-            Ending::Failed => record.phase = Phase::Failed,
-            Ending::Panicked(payload) => {
-                record.phase = Phase::Panicked;
-                if is_awaited {
-                    self.panics.insert(slot, payload);
-                } else {
-                    unclaimed = Unclaimed::Panic(payload);
-                }
-            }
+            return Ended { joiner, unclaimed: None };
         }
-        Ended { joiner, is_awaited, unclaimed }
+        let unclaimed = match ending {
+            Ending::Done(job) => {
+                let is_detached = record.has(Flags::IS_DETACHED);
+                let report = if is_detached { self.reporters.remove(slot) } else { None };
+                Unclaimed::of_output(job, report)
+            }
+            Ending::Panicked(payload) => Unclaimed::Panic(payload),
+            Ending::DoneUnseen | Ending::Cancelled | Ending::Failed => Unclaimed::Nothing,
+        };
+        Ended { joiner, unclaimed: Some(unclaimed) }
     }
 
     /// Clears the queued mark of a slot whose ready list is gone.

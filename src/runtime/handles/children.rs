@@ -24,7 +24,7 @@ use crate::runtime::data::key::{self, HandleKey, NO_SLOT, WakerKey};
 use crate::runtime::data::ready_list::{Member, ReadyList, ReadyMember};
 use crate::runtime::data::record::{CancelReason, Ending, Place, TaskLabel};
 use crate::runtime::data::room::{Slots, trim_queue};
-use crate::runtime::data::tasks::Tenant;
+use crate::runtime::data::tasks::{ChildStep, Tenant};
 use crate::runtime::deferred::run_outbox;
 use crate::runtime::scope::{self, Scope};
 use crate::runtime::state::{Outer, State};
@@ -94,6 +94,8 @@ pub(crate) struct BodyTurn {
 pub(crate) struct ChildTurn {
     key: WakerKey,
     index: usize,
+    /// The child had a handle when its turn began. It may have lost it since.
+    had_handle: bool,
     outer: Outer,
 }
 
@@ -139,22 +141,27 @@ impl<J> Children<J> {
     /// Creates a child. It runs as soon as the limit allows.
     pub(crate) fn create(&self, job: J, place: Place) -> TaskHandle {
         let number = self.created.replace(self.created.get() + 1);
-        let entry = Entry { slot: NO_SLOT, number, is_running: false, job: Some(job) };
+        let is_running = self.running.get() < self.limit.get();
+        let entry = Entry { slot: NO_SLOT, number, is_running, job: Some(job) };
         let index = self.entries.borrow_mut().insert(entry);
         let member = self.member(index);
         let handle = with_loop(self.key.run, |state| {
             let slot = state.tasks.create_child(member, place, state.current);
             state.start_vars(slot);
+            // Queueing may wake the group's waiter, which can run foreign code as soon as the state
+            // is free. It must find the entry complete.
+            self.entries.borrow_mut()[index].slot = slot;
+            if is_running {
+                self.running.set(self.running.get() + 1);
+                state.queue_member(slot, member);
+            }
             TaskHandle::of(state, slot)
         });
         let handle = handle.unwrap_or_else(|elsewhere| {
             let _entry = self.entries.borrow_mut().remove(index);
             panic!("{}", elsewhere.message("task group", ELSEWHERE))
         });
-        self.entries.borrow_mut()[index].slot = handle.slot();
-        if self.running.get() < self.limit.get() {
-            self.start(index, number);
-        } else {
+        if !is_running {
             self.hold(Held { index, number });
         }
         handle
@@ -172,8 +179,8 @@ impl<J> Children<J> {
         held.push_back(child);
     }
 
-    /// Queueing may wake the group's waiter, which can run foreign code, so no entry is borrowed
-    /// then.
+    /// Starts a child that was held. Queueing may wake the group's waiter, which can run foreign
+    /// code, so no entry is borrowed then.
     fn start(&self, index: usize, number: u64) {
         let mut entries = self.entries.borrow_mut();
         // The child may have been cancelled while it was held.
@@ -210,10 +217,9 @@ impl<J> Children<J> {
     fn start_held(&self) {
         while self.running.get() < self.limit.get() {
             let mut held = self.held.borrow_mut();
-            let first = held.pop_front();
+            let Some(Held { index, number }) = held.pop_front() else { return };
             trim_queue(&mut held);
             drop(held);
-            let Some(Held { index, number }) = first else { return };
             self.start(index, number);
         }
     }
@@ -282,7 +288,7 @@ impl<J> Children<J> {
     /// The child waits, so its turn ends.
     #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
     pub(crate) fn suspend(&self, turn: ChildTurn, job: J) {
-        let ChildTurn { key, index, outer } = turn;
+        let ChildTurn { key, index, outer, .. } = turn;
         if let Some(entry) = self.entries.borrow_mut().get_mut(index) {
             entry.job = Some(job);
         }
@@ -300,7 +306,7 @@ impl<J> Children<J> {
     /// this returns its index, and [`Woken::Ended`] follows.
     #[expect(clippy::needless_pass_by_value, reason = "the turn is over")]
     pub(crate) fn end(&self, turn: ChildTurn, ending: Ending) -> Option<usize> {
-        let ChildTurn { key, index, outer } = turn;
+        let ChildTurn { key, index, outer, .. } = turn;
         let (has_ended, has_written) = self.with(|state, _| {
             state.step_out(outer);
             state.finish(key.slot(), ending);
@@ -330,7 +336,7 @@ impl<J> Children<J> {
 
     /// Whether the child whose turn it is has a handle.
     pub(crate) fn has_handle(&self, turn: &ChildTurn) -> bool {
-        self.with(|state, _| state.tasks.has_handle(turn.key.slot()))
+        turn.had_handle && self.with(|state, _| state.tasks.has_handle(turn.key.slot()))
     }
 
     /// The label of the current task.
@@ -419,9 +425,12 @@ impl State {
                 let key = WakerKey::new(run, entry.tenancy.serial(), slot);
                 return Some(Next::Body(key));
             }
-            if let Some((serial, is_cancelled)) = self.tasks.begin_child(slot) {
+            if let Some(ChildStep { serial, is_cancelled, has_handle }) =
+                self.tasks.begin_child(slot)
+            {
                 let key = WakerKey::new(run, serial, slot);
-                let turn = ChildTurn { key, index: index as usize, outer: self.step_in() };
+                let outer = self.step_in();
+                let turn = ChildTurn { key, index: index as usize, had_handle: has_handle, outer };
                 self.pace.count_member();
                 self.start_turn(key);
                 return Some(Next::Child { turn, is_cancelled });

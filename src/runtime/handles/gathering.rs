@@ -33,12 +33,15 @@ impl Gathering {
     /// `scope` on.
     #[track_caller]
     pub(crate) fn new(what: &str, total: usize, limit: usize, scope: Scope) -> Self {
-        let key = new_list(what);
-        let at_once = total.min(limit);
-        let members = Vec::with_capacity(at_once);
-        let mut gathering = Self { key, members, living: 0, total, scope };
-        gathering.start(at_once);
-        gathering
+        let living = total.min(limit);
+        let mut members = Vec::with_capacity(living);
+        let new = |state: &mut State| {
+            let key = state.new_list();
+            state.start_members(key.slot, &mut members, living);
+            key
+        };
+        let Some(key) = with(new) else { context::no_loop(what) };
+        Self { key, members, living, total, scope }
     }
 
     /// Adds a member, which counts as woken.
@@ -48,17 +51,8 @@ impl Gathering {
     }
 
     fn start(&mut self, count: usize) {
-        let first = self.members.len();
         let Self { key: HandleKey { run, slot: list }, ref mut members, .. } = *self;
-        here(with_loop(run, |state| {
-            for index in first..first + count {
-                let index = key::slot(index);
-                let slot = state.tasks.insert(Tenant::Member(Member { list, index }));
-                state.tasks.slots[slot as usize].tenancy.queue();
-                state.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
-                members.push(slot);
-            }
-        }));
+        here(with_loop(run, |state| state.start_members(list, members, count)));
         self.living += count;
     }
 
@@ -179,6 +173,22 @@ impl Drop for Gathering {
 }
 
 impl State {
+    fn new_list(&mut self) -> HandleKey {
+        let list = self.ready_lists.insert(ReadyList::new());
+        HandleKey { run: self.run_number(), slot: key::slot(list) }
+    }
+
+    /// Starts `count` more members of a list, and appends their slots to `members`.
+    fn start_members(&mut self, list: u32, members: &mut Vec<u32>, count: usize) {
+        for _ in 0..count {
+            let index = key::slot(members.len());
+            let slot = self.tasks.insert(Tenant::Member(Member { list, index }));
+            self.tasks.slots[slot as usize].tenancy.queue();
+            self.ready_lists[list as usize].ready.push_back(ReadyMember { slot, index });
+            members.push(slot);
+        }
+    }
+
     /// Takes the first of the woken `members` off their ready list. Returns its slot and its index.
     fn next_woken(&mut self, list: u32, members: &[u32]) -> Option<(u32, usize)> {
         let list = &mut self.ready_lists[list as usize];
@@ -200,11 +210,7 @@ impl State {
 /// Creates a ready list on the loop that runs here.
 #[track_caller]
 pub(crate) fn new_list(what: &str) -> HandleKey {
-    let new = |state: &mut State| {
-        let list = state.ready_lists.insert(ReadyList::new());
-        HandleKey { run: state.run_number(), slot: key::slot(list) }
-    };
-    let Some(key) = with(new) else { context::no_loop(what) };
+    let Some(key) = with(State::new_list) else { context::no_loop(what) };
     key
 }
 

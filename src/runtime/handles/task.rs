@@ -104,10 +104,6 @@ impl TaskHandle {
         Self { key: HandleKey { run: state.run_number(), slot } }
     }
 
-    pub(crate) fn slot(&self) -> u32 {
-        self.key.slot
-    }
-
     /// Ready with the output, or with the reason why there is none. The handle is empty then.
     #[track_caller]
     pub(crate) fn poll_join(&mut self, cx: &Context<'_>) -> Poll<Result<BoxedJob, Failure>> {

@@ -204,10 +204,10 @@ impl<'env, F, V, E> Running<'env, F, V, E> {
 
     /// Takes errors left by the drop of a `start`, which the drop of the body can cause.
     fn take_left_errors(mut self: Pin<&mut Self>) {
-        let errors = self.group.shared.left_errors.take();
-        if errors.is_empty() {
+        if self.group.shared.left_errors.borrow().is_empty() {
             return;
         }
+        let errors = self.group.shared.left_errors.take();
         let woken = self.group.shared.children.woken();
         self.as_mut().project().failures.errors.extend(errors);
         self.child_failed(woken);

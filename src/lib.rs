@@ -427,7 +427,8 @@
 //!
 //! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`] when there is
 //! something to do: at once after [`Turn::Busy`]; otherwise when the deadline of [`Turn::Park`] has
-//! come or [`Runtime::reactor_fd`] is readable.
+//! come or [`Runtime::reactor_fd`] is readable. A host that is a future itself calls
+//! [`Runtime::poll_turn`]: then oneloop works in the host's own tasks, too.
 //!
 //! ```
 //! use oneloop::{Runtime, Turn};

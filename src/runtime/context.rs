@@ -83,10 +83,16 @@ pub(super) fn in_loop<R>(f: impl FnOnce(&mut State) -> R) -> R {
 /// Like [`in_loop`], for the round, which runs deferred wakes and drops itself.
 #[inline]
 pub(super) fn in_round<R>(f: impl FnOnce(&mut State) -> R) -> R {
-    match &mut *Lent::new().state {
-        Some(state) => f(state),
+    match quietly(f) {
+        Some(result) => result,
         None => unreachable!("a round of the loop runs where the loop does"),
     }
+}
+
+/// Like [`with`], but leaves deferred wakes and drops to the caller.
+#[inline]
+pub(super) fn quietly<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
+    Lent::new().state.as_mut().map(|state| f(state))
 }
 
 /// Whether a loop runs on this thread.
@@ -282,6 +288,26 @@ pub(super) fn enter(run: RunNumber) -> Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         exchange(self.former);
+    }
+}
+
+/// Whether this loop is the one that runs here.
+pub(super) fn is_here(run: RunNumber) -> bool {
+    with(|state| state.run_number()) == Some(run)
+}
+
+/// Makes an idle loop of this thread the one that runs here, until another one is entered or it is
+/// [left](leave).
+pub(super) fn stay_in(run: RunNumber) {
+    if !is_here(run) {
+        exchange(Some(run));
+    }
+}
+
+/// Makes the loop `run` idle, if it is the one that runs here.
+pub(super) fn leave(run: RunNumber) {
+    if is_here(run) {
+        exchange(None);
     }
 }
 

@@ -13,12 +13,14 @@ use super::data::key::NO_SLOT;
 use super::data::outbox::AfterPoll;
 use super::data::record::TaskLabel;
 use super::data::room::trim_queue;
+use super::host::ask_host;
 use super::limit;
 use super::report::reports::report_panic;
 use super::state::{Deferred, State};
 
 #[cold]
 pub(super) fn run_deferred() {
+    let mut asks_host = false;
     // Work deferred by this work runs after it, not deeper in the stack: outputs may own each other
     // in a chain.
     while let Some(item) = next_deferred() {
@@ -33,7 +35,11 @@ pub(super) fn run_deferred() {
             }
             Deferred::DropMaker(maker) => guard(None, || drop(maker)),
             Deferred::DropOutput { job, task } => guard(Some(&task), || drop(job)),
+            Deferred::AskHost => asks_host = true,
         }
+    }
+    if asks_host {
+        ask_host();
     }
 }
 

@@ -26,7 +26,7 @@ use super::data::tasks::{MAIN, Step};
 use super::deferred::{run_deferred, run_outbox};
 use super::limit;
 use super::postponed::deliver;
-use super::reactor::Wait;
+use super::reactor::{Reactor, Wait};
 use super::report::reports::report_second_panic;
 use super::state::{Next, Settled, State};
 
@@ -165,12 +165,16 @@ pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
     state.take_in(now);
     let is_busy = state.is_busy();
     // Our own park takes events in. But if the host parks or time jumps, a look has to find the
-    // events that are ready now.
+    // events that are ready now. One look may not find all of them.
     let before_park = !is_busy && (park == Park::InHost || state.clock.is_virtual());
-    if before_park || is_busy && state.pace.reactor_is_due(now, state.queue.only_yielded()) {
+    let mut has_more = false;
+    if before_park && state.may_have_events()
+        || is_busy && state.pace.reactor_is_due(now, state.queue.only_yielded())
+    {
         poll_reactor(state, Wait::Not);
+        has_more = state.reactor.as_deref().is_some_and(Reactor::has_more);
     }
-    if state.is_busy() {
+    if has_more || state.is_busy() {
         return Turn::Busy;
     }
     match state.next_deadline() {
@@ -193,6 +197,10 @@ fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
         return Turn::Busy;
     }
     if park == Park::InHost {
+        if let (Some(deadline), Some(reactor)) = (deadline, &mut state.reactor) {
+            let deadline = state.pace.sleep_until(deadline);
+            reactor.set_alarm(deadline, clock::real_now());
+        }
         return Turn::Park(deadline.map(clock::to_instant));
     }
     let has_reactor = state.reactor.is_some();

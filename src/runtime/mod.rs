@@ -21,6 +21,7 @@ mod doors;
 mod event_loop;
 mod forks;
 mod handles;
+mod host;
 mod limit;
 mod postponed;
 mod reactor;

@@ -34,6 +34,7 @@ use super::data::timers::Timers;
 use super::data::vars::{VarTable, Vars};
 use super::data::waiter::ForeignWakers;
 use super::forks::Owner;
+use super::host::Host;
 use super::postponed::{Postponed, Report};
 use super::reactor::{Reactor, Wait};
 use super::report::failures::SharedFailures;
@@ -87,6 +88,8 @@ pub(crate) struct State {
     /// Present if reports make `run` fail.
     pub(super) failures: Option<SharedFailures>,
     pub(super) owner: Owner,
+    /// The host that drives this loop, if it does so by polls.
+    pub(super) host: Option<Host>,
     /// Values that the layers above keep here.
     pub(super) locals: Locals,
     pub(super) deferred: VecDeque<Deferred>,
@@ -102,10 +105,15 @@ pub(crate) struct State {
 pub(super) enum Deferred {
     Wake(Waker),
     DropWaker(Waker),
-    DropOutput { job: BoxedJob, task: TaskLabel },
+    DropOutput {
+        job: BoxedJob,
+        task: TaskLabel,
+    },
     DropVars(Vars),
     DropCalls(Box<Calls>),
     DropMaker(Box<dyn Any>),
+    /// See `host.rs`.
+    AskHost,
 }
 
 /// A waker that is to be stored and, if it is one of ours, its key.
@@ -179,6 +187,7 @@ impl State {
             on_unhandled,
             failures: None,
             owner: Owner::default(),
+            host: None,
             locals: Locals::default(),
             deferred: VecDeque::new(),
             runs_deferred: false,
@@ -487,10 +496,12 @@ impl State {
     /// The reactor, made at its first use.
     pub(super) fn reactor(&mut self) -> io::Result<&mut Reactor> {
         if self.reactor.is_none() {
-            let (reactor, waker) = Reactor::new()?;
+            let reactor = Reactor::new()?;
             self.owner.process.get_or_insert_with(|| reactor.process());
-            let former = self.registered.inbox().set_unpark(waker);
-            self.deferred.extend(former.map(Deferred::DropWaker));
+            if self.host.is_none() {
+                let former = self.registered.inbox().set_unpark(reactor.waker());
+                self.deferred.extend(former.map(Deferred::DropWaker));
+            }
             self.reactor = Some(Box::new(reactor));
         }
         match &mut self.reactor {

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::future::pending;
 use std::io::{IoSlice, IoSliceMut, Result, Write as _};
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};
+use std::os::fd::AsRawFd as _;
 use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -149,7 +150,11 @@ fn the_descriptor_tells_of_a_task_before_the_first_turn() -> Result<()> {
     let mut runtime = Runtime::new()?;
     let descriptor = runtime.reactor_fd()?;
     let mut poll = mio::Poll::new()?;
-    poll.registry().register(&mut SourceFd(&descriptor), Token(0), Interest::READABLE)?;
+    poll.registry().register(
+        &mut SourceFd(&descriptor.as_raw_fd()),
+        Token(0),
+        Interest::READABLE,
+    )?;
     let has_run = Rc::new(Cell::new(false));
     let flag = has_run.clone();
     let task = runtime.create_task(async move { flag.set(true) });

@@ -7,3 +7,5 @@ mod lifetime;
 #[cfg(feature = "thread")]
 mod look_around;
 mod nested;
+#[cfg(feature = "net")]
+mod poll_turn;

@@ -4,6 +4,7 @@
 pub(crate) mod builder;
 mod descriptor;
 pub(crate) mod handle;
+mod hosted;
 #[cfg(not(feature = "signal"))]
 pub(crate) mod main;
 pub(crate) mod runtime;

@@ -1,17 +1,17 @@
 //! `Runtime`: a loop that is made once and run many times, or turned by a host.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
+use super::descriptor::Descriptor;
 use super::handle::Handle;
 use crate::runtime::closing;
 use crate::runtime::context::{self, enter, with};
-use crate::runtime::data::clock;
 use crate::runtime::data::job::MaybeDone;
 use crate::runtime::data::key::{NO_SLOT, RunNumber};
 use crate::runtime::data::log::log_line::tell_folded;
@@ -19,7 +19,7 @@ use crate::runtime::data::own_process::OwnProcess;
 use crate::runtime::data::record::Payload;
 use crate::runtime::data::tasks::MAIN;
 use crate::runtime::deferred::run_outbox;
-use crate::runtime::event_loop::{self, Park, PollMain, Turn};
+use crate::runtime::event_loop::{self, PollMain};
 use crate::runtime::handles::leaving;
 use crate::runtime::limit;
 use crate::runtime::postponed;
@@ -65,15 +65,24 @@ use crate::runtime::state::State;
 #[doc(alias = "LocalPool")]
 pub struct Runtime {
     run: RunNumber,
+    /// The reactor's descriptor, for a host that has asked for it.
+    pub(super) descriptor: Descriptor,
+    /// It stays the thread's loop between two turns. Another loop may run there for a while.
+    stays: Cell<bool>,
     /// The state is on this thread as long as this exists.
-    stays: PhantomData<*const State>,
+    thread: PhantomData<*const State>,
 }
 
 impl Runtime {
     pub(crate) fn of(state: Box<State>) -> Self {
         let run = state.run_number();
         context::keep_idle(state);
-        Self { run, stays: PhantomData }
+        Self {
+            run,
+            descriptor: Descriptor::default(),
+            stays: Cell::new(false),
+            thread: PhantomData,
+        }
     }
 
     /// Runs `main` until it is ready and its [cleanups](crate::with_cleanup) are done. The other
@@ -112,6 +121,7 @@ impl Runtime {
                  future instead"
             );
         }
+        self.stop_hosting();
         let ran = self.inside(|| {
             check_process()?;
             Ok(limit::unlimited(|| run_main(main.into_future(), place)))
@@ -125,71 +135,6 @@ impl Runtime {
     /// Returns a handle, through which other threads reach this loop.
     pub fn handle(&self) -> Handle {
         Handle::new(self.run)
-    }
-
-    /// Makes one turn, for a host with a loop of its own: a GUI, a game, another runtime. Polls the
-    /// runnable tasks, then looks at timers, sockets and messages of other threads. Never waits.
-    ///
-    /// After [`Turn::Busy`], the host calls this again at once. After [`Turn::Park`], it calls this
-    /// when the deadline has come, or when [`Runtime::reactor_fd`] is readable. The descriptor
-    /// becomes readable when a socket is ready, when another thread has sent something, or when
-    /// code between two turns has woken a task.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a loop already runs on this thread.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use oneloop::{Runtime, Turn};
-    ///
-    /// let done = std::rc::Rc::new(std::cell::Cell::new(false));
-    /// let flag = done.clone();
-    /// let mut runtime = Runtime::new()?;
-    /// let task = runtime.create_task(async move {
-    ///     oneloop::sleep(std::time::Duration::from_millis(1)).await;
-    ///     flag.set(true);
-    /// });
-    /// while !done.get() {
-    ///     if let Turn::Park(Some(deadline)) = runtime.turn() {
-    ///         std::thread::sleep(deadline.saturating_duration_since(std::time::Instant::now()));
-    ///     }
-    /// }
-    /// # std::io::Result::Ok(())
-    /// ```
-    #[track_caller]
-    pub fn turn(&mut self) -> Turn {
-        let place = Location::caller();
-        if let Some(outer) = outer_run() {
-            panic!(
-                "an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}"
-            );
-        }
-        let turned = self.inside(|| {
-            check_process()?;
-            with(|state| {
-                state.inbox().woken();
-                state.start_rounds();
-                state.running_since = Some(place);
-            });
-            let turn = limit::unlimited(|| event_loop::turn(&mut |_| Poll::Pending, Park::InHost));
-            with(|state| state.running_since = None);
-            Ok(turn)
-        });
-        match turned {
-            Ok(turn) => turn,
-            Err(error) => cannot_go_on(&error),
-        }
-    }
-
-    /// Returns when [`Runtime::turn`] must be called next if nothing else happens, or `None` if no
-    /// timer is armed.
-    ///
-    /// This is the earliest deadline or, where very many timers have nearly the same one, a moment
-    /// shortly before it.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.with(State::next_deadline).map(clock::to_instant)
     }
 
     /// Cancels the remaining tasks, waits for their [cleanups](crate::with_cleanup) for at most
@@ -217,6 +162,7 @@ impl Runtime {
 
     /// Ends the loop. Does nothing the second time.
     fn end(&mut self, hurry: Option<&mut PollMain<'_>>) {
+        self.stop_hosting();
         // The code that drops this may belong to another loop, and have limits there.
         self.inside(|| {
             limit::unlimited(|| {
@@ -246,9 +192,24 @@ impl Runtime {
         }
     }
 
+    /// Makes this the thread's loop until another one runs here.
+    pub(super) fn stay(&self) {
+        self.stays.set(true);
+        context::stay_in(self.run);
+    }
+
+    /// Ends what [`stay`](Self::stay) began, and gives up the host.
+    pub(super) fn stop_hosting(&self) {
+        if self.stays.replace(false) {
+            context::leave(self.run);
+            self.with(State::leave_host);
+        }
+    }
+
     /// Calls `f` with this loop as the thread's loop.
     pub(crate) fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _entered = enter(self.run);
+        let is_here = self.stays.get() && context::is_here(self.run);
+        let _entered = (!is_here).then(|| enter(self.run));
         f()
     }
 
@@ -257,11 +218,6 @@ impl Runtime {
             Some(result) => result,
             None => unreachable!("`inside` has made it the thread's loop"),
         }
-    }
-
-    /// Tells the host, which may be about to sleep, that something has changed between two turns.
-    pub(crate) fn tell_host(&self) {
-        self.with(|state| state.inbox()).announce();
     }
 }
 
@@ -278,19 +234,19 @@ impl fmt::Debug for Runtime {
 }
 
 /// Fails in a forked child, which would otherwise take events from its parent's loop.
-fn check_process() -> io::Result<()> {
+pub(super) fn check_process() -> io::Result<()> {
     with(|state| state.check_process()).unwrap_or(Ok(()))
 }
 
 #[cold]
 #[track_caller]
-fn cannot_go_on(error: &io::Error) -> ! {
+pub(super) fn cannot_go_on(error: &io::Error) -> ! {
     panic!("the event loop cannot go on: {error}")
 }
 
 /// The place where the loop that runs on this thread was started. A forked child's copy of its
 /// parent's loop cannot continue, so it does not count, and the child can run a loop of its own.
-fn outer_run() -> Option<&'static Location<'static>> {
+pub(super) fn outer_run() -> Option<&'static Location<'static>> {
     with(|state| {
         let is_inherited = || match state.owner.process {
             Some(process) => !process.is_current(),

@@ -50,6 +50,9 @@ pub(crate) struct Reactor {
     /// Released slots, which may be reused only after the next poll.
     released: Vec<u32>,
     alarm: Option<Alarm>,
+    waker: Waker,
+    /// See [`Reactor::has_more`].
+    has_more: bool,
     /// The process that made the reactor. A forked child shares the descriptor, and must not use
     /// it.
     process: OwnProcess,
@@ -73,20 +76,30 @@ pub(crate) enum Interests {
 }
 
 impl Reactor {
-    /// Makes a reactor, and the waker that ends its wait from any thread.
-    pub(crate) fn new() -> io::Result<(Self, Waker)> {
+    pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::from(Arc::new(EndWait(mio::Waker::new(poll.registry(), WAKE)?)));
-        let reactor = Self {
+        Ok(Self {
             poll,
+            waker,
             events: Events::with_capacity(EVENTS),
             sources: Slots::new(),
             serial: Serial::FIRST,
             released: Vec::new(),
             alarm: None,
+            has_more: false,
             process: OwnProcess::current(),
-        };
-        Ok((reactor, waker))
+        })
+    }
+
+    /// A waker that ends the wait from any thread.
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Whether the last wait had no room for all events.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more
     }
 
     pub(crate) fn register(
@@ -144,7 +157,7 @@ impl Reactor {
         self.check_process()?;
         let timeout = match wait {
             Wait::Not => Some(Duration::ZERO),
-            Wait::Until { deadline, now } => self.timeout(deadline, now),
+            Wait::Until { deadline, now } => self.set_alarm(deadline, now),
         };
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => self.dispatch(wake),
@@ -160,7 +173,9 @@ impl Reactor {
     }
 
     fn dispatch(&mut self, mut wake: impl FnMut(Waiter)) {
+        let mut count = 0;
         for event in &self.events {
+            count += 1;
             match event.token() {
                 WAKE => {}
                 ALARM => {
@@ -178,11 +193,12 @@ impl Reactor {
                 }
             }
         }
+        self.has_more = count >= EVENTS;
     }
 
-    /// The time limit for the poll itself. `None` if the alarm ends the wait, or if it needs no
-    /// limit.
-    fn timeout(&mut self, deadline: Nanos, now: Nanos) -> Option<Duration> {
+    /// Sets the alarm, so that the descriptor becomes readable at the deadline. Returns the time
+    /// limit for the poll itself: `None` if the alarm ends the wait, or if it needs no limit.
+    pub(crate) fn set_alarm(&mut self, deadline: Nanos, now: Nanos) -> Option<Duration> {
         if deadline == NEVER {
             return None;
         }
@@ -276,7 +292,7 @@ mod tests {
     use crate::sys::descriptors::{FdSource, pipe_ends};
 
     fn reactor() -> Reactor {
-        Reactor::new().unwrap().0
+        Reactor::new().unwrap()
     }
 
     fn new_pipe() -> (FdSource<OwnedFd>, File) {
@@ -411,9 +427,9 @@ mod tests {
     #[test]
     fn a_wait_ends_at_its_deadline_and_not_before() {
         let mut reactor = reactor();
-        assert_eq!(reactor.timeout(NEVER, 0), None, "nothing needs to end it");
-        assert_eq!(reactor.timeout(5, 5), Some(Duration::ZERO));
-        assert_eq!(reactor.timeout(5, 6), Some(Duration::ZERO));
+        assert_eq!(reactor.set_alarm(NEVER, 0), None, "nothing needs to end it");
+        assert_eq!(reactor.set_alarm(5, 5), Some(Duration::ZERO));
+        assert_eq!(reactor.set_alarm(5, 6), Some(Duration::ZERO));
         let now = clock::real_now();
         let deadline = now + 2_000_000;
         reactor.wait(Wait::Until { deadline, now }, |_| {}).unwrap();

@@ -303,6 +303,12 @@ impl Inbox {
         former
     }
 
+    /// Sets how senders end the loop's sleep, `None` being by its thread, while the loop is awake.
+    /// Returns the former way.
+    pub(crate) fn replace_unpark(&self, unpark: Option<Waker>) -> Option<Waker> {
+        mem::replace(&mut self.lock().unpark, unpark)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // Only an allocation can panic under the lock, and it leaves the lists intact.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)

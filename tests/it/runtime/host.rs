@@ -7,6 +7,7 @@ use std::future::{pending, poll_fn};
 use std::io::{ErrorKind, Read, Write};
 use std::mem;
 use std::net;
+use std::os::fd::AsRawFd as _;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::thread;
@@ -34,7 +35,7 @@ impl Host {
         let descriptor = host.runtime.reactor_fd().unwrap();
         host.poll
             .registry()
-            .register(&mut SourceFd(&descriptor), Token(0), Interest::READABLE)
+            .register(&mut SourceFd(&descriptor.as_raw_fd()), Token(0), Interest::READABLE)
             .unwrap();
         host
     }
@@ -292,7 +293,9 @@ fn a_descriptor_that_is_asked_for_late_knows_what_was_sent_before() {
     thread::spawn(move || sender.send(()).unwrap()).join().unwrap();
     let mut poll = mio::Poll::new().unwrap();
     let descriptor = runtime.reactor_fd().unwrap();
-    poll.registry().register(&mut SourceFd(&descriptor), Token(0), Interest::READABLE).unwrap();
+    poll.registry()
+        .register(&mut SourceFd(&descriptor.as_raw_fd()), Token(0), Interest::READABLE)
+        .unwrap();
     let mut events = Events::with_capacity(1);
     poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
     assert!(!events.is_empty(), "the host is told to turn the loop");

@@ -427,8 +427,8 @@
 //!
 //! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`] when there is
 //! something to do: at once after [`Turn::Busy`]; otherwise when the deadline of [`Turn::Park`] has
-//! come or [`Runtime::reactor_fd`] is readable. A host that is a future itself calls
-//! [`Runtime::poll_turn`]: then oneloop works in the host's own tasks, too.
+//! come or [`Runtime::reactor_fd`] is readable. A host that is a future itself polls a [`Guest`]:
+//! then oneloop works in the host's own tasks, too.
 //!
 //! ```
 //! use oneloop::{Runtime, Turn};
@@ -553,7 +553,7 @@ pub use oneloop_macros::{main, test};
 #[cfg(not(feature = "signal"))]
 #[doc(hidden)]
 pub use runtime::run_main;
-pub use runtime::{Builder, Closed, Handle, Runtime, Turn, Unhandled, UnhandledKind, run};
+pub use runtime::{Builder, Closed, Guest, Handle, Runtime, Turn, Unhandled, UnhandledKind, run};
 #[cfg(feature = "signal")]
 #[doc(hidden)]
 pub use signal::run_main;

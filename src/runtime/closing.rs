@@ -13,7 +13,7 @@ use super::data::record::CancelReason;
 use super::data::tasks::MAIN;
 use super::data::waiter::Waiter;
 use super::deferred::drop_reported;
-use super::event_loop::{Park, PollMain, look_around, round};
+use super::event_loop::{Park, PollMain, Turn, look_around, round};
 use super::postponed::{Report, deliver};
 use super::state::{Deferred, State};
 use super::threads::calls::Calls;
@@ -21,34 +21,8 @@ use super::threads::calls::Calls;
 /// The end of the loop: cancels every task, waits for their cleanups, and refuses new tasks. Once
 /// `hurry` is ready, it stops waiting.
 pub(super) fn close(hurry: &mut PollMain<'_>) {
-    with(|state| {
-        state.closing = true;
-        // This is still set if the loop itself has panicked.
-        state.running_since = None;
-        state.cancel_all();
-        if state.tasks.living() > 0 {
-            state.start_rounds();
-            state.queue(MAIN);
-        }
-    });
-    let mut end = End::default();
-    while with(|state| state.tasks.living()).unwrap_or(0) > 0 {
-        // Every task is queued now, and only cleaners can follow. Main has finished; its slot marks
-        // when the queue has gone round once.
-        let _no_main = round(&mut |cx| {
-            end.passes += 1;
-            if end.passes < PASSES {
-                cx.waker().wake_by_ref();
-            }
-            end.is_hurried = end.is_hurried || hurry(cx).is_ready();
-            Poll::Pending
-        });
-        drop_refused();
-        with(|state| end.wait_for_cleanups(state));
-        deliver(0);
-    }
-    with(|state| state.cleaning.is_over = true);
-    drop_what_is_left();
+    let mut end = End::start();
+    while end.turn(hurry, Park::Here).is_some() {}
 }
 
 /// Drops everything that ended tasks and unread calls still hold, and the futures of tasks that
@@ -149,7 +123,7 @@ const SWEEPS_MAX: u32 = 64;
 
 /// The progress of the end of the loop.
 #[derive(Default)]
-struct End {
+pub(super) struct End {
     passes: u32,
     deadline: Option<Nanos>,
     is_hurried: bool,
@@ -159,16 +133,55 @@ struct End {
 }
 
 impl End {
+    /// Cancels every task. From now on new ones are refused.
+    pub(super) fn start() -> Self {
+        with(|state| {
+            state.closing = true;
+            // This is still set if the loop itself has panicked.
+            state.running_since = None;
+            state.cancel_all();
+            if state.tasks.living() > 0 {
+                state.start_rounds();
+                state.queue(MAIN);
+            }
+        });
+        Self::default()
+    }
+
+    /// Makes one turn. Returns `None` if no task is left.
+    pub(super) fn turn(&mut self, hurry: &mut PollMain<'_>, park: Park) -> Option<Turn> {
+        if with(|state| state.tasks.living()).unwrap_or(0) == 0 {
+            with(|state| state.cleaning.is_over = true);
+            drop_what_is_left();
+            return None;
+        }
+        // Every task is queued now, and only cleaners can follow. Main has finished; its slot marks
+        // when the queue has gone round once.
+        let _no_main = round(&mut |cx| {
+            self.passes += 1;
+            if self.passes < PASSES {
+                cx.waker().wake_by_ref();
+            }
+            self.is_hurried = self.is_hurried || hurry(cx).is_ready();
+            Poll::Pending
+        });
+        drop_refused();
+        let turn = with(|state| self.wait_for_cleanups(state, park));
+        deliver(0);
+        turn.or(Some(Turn::Busy))
+    }
+
     /// Waits until something happens, but not longer than cleanups may take.
-    fn wait_for_cleanups(&mut self, state: &mut State) {
+    fn wait_for_cleanups(&mut self, state: &mut State, park: Park) -> Turn {
         if state.tasks.living() == 0 {
-            return state.stop_rounds();
+            state.stop_rounds();
+            return Turn::Busy;
         }
         if self.sweep(state) {
-            return;
+            return Turn::Busy;
         }
         if state.is_busy() && self.passes < PASSES {
-            return;
+            return Turn::Busy;
         }
         let now = state.clock.now();
         let deadline = *self.deadline.get_or_insert_with(|| {
@@ -184,13 +197,12 @@ impl End {
                 state.cancel_all();
             }
             state.cut_off_all();
+            Turn::Busy
         } else {
-            look_around(state, 0, Park::Here);
+            look_around(state, 0, park)
         }
     }
-}
 
-impl End {
     /// Once no cleanup is left, cancels the tasks that cleanups have created. Returns `false` if
     /// there were none.
     fn sweep(&mut self, state: &mut State) -> bool {
@@ -234,22 +246,39 @@ impl State {
 
 /// Runs the loop until every cleanup and every errand that main has to wait for has ended.
 pub(super) fn await_what_main_left() {
-    with(State::await_errands);
-    let some_left = |state: &State| state.tasks.has_cleanups(MAIN) || state.errands.is_awaited();
+    start_waiting_for_main();
+    while turn_after_main(Park::Here).is_some() {}
+}
+
+/// Main has ended, but may have left cleanups and errands.
+pub(super) fn start_waiting_for_main() {
     with(|state| {
-        if some_left(state) && state.is_inherited() {
+        state.await_errands();
+        if state.is_left_by_main() && state.is_inherited() {
             state.disown();
         }
     });
-    while with(|state| some_left(state)).unwrap_or(false) {
-        let _no_main = round(&mut |_| Poll::Pending);
-        with(|state| {
-            if some_left(state) {
-                look_around(state, 0, Park::Here);
-            } else {
-                state.stop_rounds();
-            }
-        });
-        deliver(0);
+}
+
+/// Makes one turn. Returns `None` if main has nothing left to wait for.
+pub(super) fn turn_after_main(park: Park) -> Option<Turn> {
+    if !with(|state| state.is_left_by_main()).unwrap_or(false) {
+        return None;
+    }
+    let _no_main = round(&mut |_| Poll::Pending);
+    let turn = with(|state| {
+        if state.is_left_by_main() {
+            return look_around(state, 0, park);
+        }
+        state.stop_rounds();
+        Turn::Busy
+    });
+    deliver(0);
+    turn.or(Some(Turn::Busy))
+}
+
+impl State {
+    fn is_left_by_main(&self) -> bool {
+        self.tasks.has_cleanups(MAIN) || self.errands.is_awaited()
     }
 }

@@ -192,7 +192,7 @@ pub(super) fn look_around(state: &mut State, polls: u32, park: Park) -> Turn {
 }
 
 /// Parks until `deadline` by the real clock, or lets the host park. Does not park if there is mail.
-fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
+pub(super) fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> Turn {
     if !state.inbox().try_park() {
         return Turn::Busy;
     }

@@ -33,6 +33,7 @@ mod waking;
 
 pub use data::record::CancelReason;
 pub use doors::builder::{Builder, run};
+pub use doors::guest::Guest;
 pub use doors::handle::{Closed, Handle};
 #[cfg(not(feature = "signal"))]
 pub use doors::main::run_main;

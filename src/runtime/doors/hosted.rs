@@ -52,7 +52,8 @@ impl Runtime {
         let place = Location::caller();
         refuse_inside(place);
         self.stop_hosting();
-        self.inside(|| turn_at(place, |_| {}, |_, _| {}))
+        let turn = || event_loop::turn(&mut |_| Poll::Pending, Park::InHost);
+        self.inside(|| turn_at(place, turn))
     }
 
     /// Makes one turn, for a host that is a future: a task of another runtime, or the main loop of
@@ -105,7 +106,8 @@ impl Runtime {
         refuse_inside(place);
         self.stay();
         set_host(cx.waker());
-        turn_at(place, |state| state.start_hosted_turn(is_readable), State::end_hosted_turn)
+        let turn = || Some(event_loop::turn(&mut |_| Poll::Pending, Park::InHost));
+        hosted_turn(place, is_readable, turn).unwrap_or(Turn::Busy)
     }
 
     /// Calls `f` with this loop as the thread's loop, for code that uses it between two runs or
@@ -148,32 +150,37 @@ impl Runtime {
     }
 }
 
-/// Makes one turn of this thread's loop. `start` and `end` belong to it.
+/// Calls `turn`, which makes a turn of this thread's loop, for a host that polls.
 #[track_caller]
-fn turn_at(
+pub(super) fn hosted_turn(
     place: &'static Location<'static>,
-    start: impl FnOnce(&mut State),
-    end: impl FnOnce(&mut State, Turn),
-) -> Turn {
+    is_readable: bool,
+    turn: impl FnOnce() -> Option<Turn>,
+) -> Option<Turn> {
+    with(|state| state.start_hosted_turn(is_readable));
+    let turn = turn_at(place, turn);
+    with(|state| state.end_hosted_turn(turn.unwrap_or(Turn::Busy)));
+    turn
+}
+
+/// Calls `turn`, which makes a turn of this thread's loop.
+#[track_caller]
+fn turn_at<R>(place: &'static Location<'static>, turn: impl FnOnce() -> R) -> R {
     if let Err(error) = check_process() {
         cannot_go_on(&error);
     }
     with(|state| {
-        start(state);
         state.inbox().woken();
         state.start_rounds();
         state.running_since = Some(place);
     });
-    let turn = limit::unlimited(|| event_loop::turn(&mut |_| Poll::Pending, Park::InHost));
-    with(|state| {
-        state.running_since = None;
-        end(state, turn);
-    });
+    let turn = limit::unlimited(turn);
+    with(|state| state.running_since = None);
     turn
 }
 
 #[track_caller]
-fn refuse_inside(place: &Location<'_>) {
+pub(super) fn refuse_inside(place: &Location<'_>) {
     if let Some(outer) = outer_run() {
         panic!(
             "an event loop cannot be turned at {place}, inside the one that runs on this thread since {outer}"

@@ -3,6 +3,7 @@
 
 pub(crate) mod builder;
 mod descriptor;
+pub(crate) mod guest;
 pub(crate) mod handle;
 mod hosted;
 #[cfg(not(feature = "signal"))]

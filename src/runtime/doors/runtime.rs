@@ -147,7 +147,7 @@ impl Runtime {
     /// Like [`Runtime::shutdown`], but once `hurry` is ready, it no longer waits for cleanups.
     /// Their reports contain the clause `why`.
     pub(crate) fn shutdown_until(
-        mut self,
+        self,
         mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>,
         why: &'static str,
     ) {
@@ -160,18 +160,21 @@ impl Runtime {
         }));
     }
 
+    /// Ends the loop without waiting for cleanups. Their reports contain the clause `why`.
+    pub(super) fn give_up(&self, why: &'static str) {
+        self.end(Some(&mut |_| {
+            with(|state| state.cleaning.why_hurried = Some(why));
+            Poll::Ready(())
+        }));
+    }
+
     /// Ends the loop. Does nothing the second time.
-    fn end(&mut self, hurry: Option<&mut PollMain<'_>>) {
+    fn end(&self, hurry: Option<&mut PollMain<'_>>) {
         self.stop_hosting();
         // The code that drops this may belong to another loop, and have limits there.
         self.inside(|| {
             limit::unlimited(|| {
-                with(|state| {
-                    if state.is_inherited() {
-                        state.disown();
-                    }
-                });
-                leaving::close_locals();
+                start_end();
                 match hurry {
                     Some(hurry) => {
                         closing::close(hurry);
@@ -179,14 +182,16 @@ impl Runtime {
                     }
                     None => closing::close(&mut |_| Poll::Pending),
                 }
-                context::drop_locals();
-                closing::drop_what_is_left();
-                postponed::deliver_last();
-                closing::drop_what_is_left();
+                finish_end();
             });
         });
+        self.drop_state();
+    }
+
+    /// Drops the state, which may still hold foreign wakers. The loop has ended.
+    pub(super) fn drop_state(&self) {
+        self.stop_hosting();
         tell_folded();
-        // Drops the state, which may still hold foreign wakers.
         if let Some(payload) = context::drop_caught(context::take_idle(self.run)) {
             context::discard(payload);
         }
@@ -258,52 +263,95 @@ pub(super) fn outer_run() -> Option<&'static Location<'static>> {
     .flatten()
 }
 
+/// Begins the end of this thread's loop.
+pub(super) fn start_end() {
+    with(|state| {
+        if state.is_inherited() {
+            state.disown();
+        }
+    });
+    leaving::close_locals();
+}
+
+/// Every task of this thread's loop has ended. Drops the values that are left.
+pub(super) fn finish_end() {
+    context::drop_locals();
+    closing::drop_what_is_left();
+    postponed::deliver_last();
+    closing::drop_what_is_left();
+}
+
 /// Runs `main` on the stack, with this thread's loop.
 fn run_main<F: Future>(main: F, place: &'static Location<'static>) -> Result<F::Output, Payload> {
-    // Like a task's, main's future is dropped when it is ready, while main is current. A panic in
-    // that drop is main's panic.
     let mut main = pin!(MaybeDone::new(main));
     let mut panicked = None;
-    with(|state| {
-        state.tasks.renew_main(place);
-        state.errands.start_run();
-        state.running_since = Some(place);
-    });
-    let is_ready = event_loop::run_until_ready(&mut |cx: &mut Context<'_>| {
-        let poll = panic::catch_unwind(AssertUnwindSafe(|| main.as_mut().poll(cx)));
-        poll.unwrap_or_else(|payload| {
-            panicked = Some(payload);
-            Poll::Ready(())
-        })
-    });
+    start_main(place);
+    with(|state| state.running_since = Some(place));
+    let is_ready =
+        event_loop::run_until_ready(&mut |cx| poll_main(main.as_mut(), &mut panicked, cx));
     if !is_ready {
         panicked = fail_hung(main.as_mut());
     }
+    let result = end_main(main, panicked);
+    closing::await_what_main_left();
+    finish_main();
+    with(|state| state.running_since = None);
+    result
+}
+
+/// Makes the slot of main that of a new one, called at `place`.
+pub(super) fn start_main(place: &'static Location<'static>) {
+    with(|state| {
+        state.tasks.renew_main(place);
+        state.errands.start_run();
+    });
+}
+
+/// Polls main, and catches its panic. Like a task's, main's future is dropped when it is ready,
+/// while main is current. A panic in that drop is main's panic.
+pub(super) fn poll_main<F: Future>(
+    main: Pin<&mut MaybeDone<F>>,
+    panicked: &mut Option<Payload>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let poll = panic::catch_unwind(AssertUnwindSafe(|| main.poll(cx)));
+    poll.unwrap_or_else(|payload| {
+        *panicked = Some(payload);
+        Poll::Ready(())
+    })
+}
+
+/// Takes the output of a main that is ready, or its panic.
+pub(super) fn end_main<F: Future>(
+    main: Pin<&mut MaybeDone<F>>,
+    panicked: Option<Payload>,
+) -> Result<F::Output, Payload> {
     with(|state| state.current = NO_SLOT);
     // After a panic, the rest of the future is still here. Taking the output drops it, and this
     // drop may panic again.
     let taken = panic::catch_unwind(AssertUnwindSafe(|| main.take()));
-    let taken = match (taken, &panicked) {
-        (Err(second), Some(_)) => {
-            report_second_panic_of_main(second);
-            Ok(None)
+    let result = match (panicked, taken) {
+        (Some(first), taken) => {
+            if let Err(second) = taken {
+                report_second_panic_of_main(second);
+            }
+            Err(first)
         }
-        (taken, _) => taken,
+        (None, Err(payload)) => Err(payload),
+        (None, Ok(Some(output))) => Ok(output),
+        (None, Ok(None)) => unreachable!("main is ready, so it has an output"),
     };
     run_outbox();
-    closing::await_what_main_left();
+    result
+}
+
+/// Main has ended, and so has everything that it had to wait for.
+pub(super) fn finish_main() {
     postponed::deliver_reports();
     with(|state| {
         state.tasks.calm_main();
         state.cleaning.why_hurried = None;
-        state.running_since = None;
     });
-    match (panicked, taken) {
-        (Some(first), _) => Err(first),
-        (None, Err(payload)) => Err(payload),
-        (None, Ok(Some(output))) => Ok(output),
-        (None, Ok(None)) => unreachable!("main is ready, so it has an output"),
-    }
 }
 
 /// Drops a main that hangs, and panics with a list of the tasks that wait. Returns the payload.

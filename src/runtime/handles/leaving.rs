@@ -9,10 +9,11 @@ use super::cleaner::report_and_discard;
 use super::task::TaskHandle;
 use crate::runtime::context::{self, candidate, drop_caught, with, with_loop};
 use crate::runtime::data::cleanups::{BoxedCleanup, Origin};
+use crate::runtime::data::clock;
 use crate::runtime::data::key::{HandleKey, RunNumber};
 use crate::runtime::data::record::Place;
 use crate::runtime::data::waiter::Waiter;
-use crate::runtime::event_loop::PollMain;
+use crate::runtime::event_loop::{Park, PollMain, Turn, parked};
 use crate::runtime::report::reports::{report_unhandled, why_hurried};
 use crate::runtime::report::unhandled::Unhandled;
 use crate::runtime::state::State;
@@ -155,6 +156,16 @@ pub(crate) fn await_locals(hurry: &mut PollMain<'_>) {
         }
         thread::sleep(ASK_AGAIN);
     }
+}
+
+/// Like [`await_locals`], for a loop whose host waits: parks if there is something to wait for.
+pub(crate) fn turn_for_locals() -> Option<Turn> {
+    let locals = with(|state| state.locals.all()).unwrap_or_default();
+    if !locals.iter().any(|local| local.is_busy()) {
+        return None;
+    }
+    let deadline = clock::real_now().saturating_add(clock::nanos(ASK_AGAIN));
+    with(|state| parked(state, Some(deadline), Park::InHost))
 }
 
 /// A wait for cleanups that no other code waits for.

@@ -8,7 +8,6 @@ use std::future::{pending, poll_fn};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::mem;
 use std::net;
-use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,56 +18,30 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Token};
 use oneloop::io::AsyncFd;
 use oneloop::net::TcpListener;
 use oneloop::sync::channel;
 use oneloop::{Runtime, Turn, create_task, sleep, time, yield_now};
 
+use super::host_waiter::{Bell, HostWaiter};
+
 const HOUR: Duration = Duration::from_secs(3600);
-const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Counts its wakes, and ends the host's wait.
-struct Bell {
-    rings: AtomicU32,
-    ends_wait: Arc<mio::Waker>,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.rings.fetch_add(1, Ordering::Relaxed);
-        self.ends_wait.wake().unwrap();
-    }
-}
-
-/// The host, with `mio::Poll`, which is edge-triggered, in place of another runtime.
 struct Host {
     runtime: Runtime,
-    poll: mio::Poll,
-    bell: Arc<Bell>,
-    is_readable: bool,
+    waiter: HostWaiter,
 }
 
 impl Host {
     fn new() -> Self {
         let runtime = Runtime::new().unwrap();
-        let poll = mio::Poll::new().unwrap();
-        let fd = runtime.reactor_fd().unwrap().as_raw_fd();
-        poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE).unwrap();
-        let ends_wait = Arc::new(mio::Waker::new(poll.registry(), Token(1)).unwrap());
-        let bell = Arc::new(Bell { rings: AtomicU32::new(0), ends_wait });
-        Self { runtime, poll, bell, is_readable: false }
+        let waiter = HostWaiter::of(&runtime);
+        Self { runtime, waiter }
     }
 
     fn turn(&mut self) -> Turn {
-        let waker = Waker::from(Arc::clone(&self.bell));
-        let is_readable = mem::take(&mut self.is_readable);
-        self.runtime.poll_turn(&mut Context::from_waker(&waker), is_readable)
+        let is_readable = mem::take(&mut self.waiter.is_readable);
+        self.runtime.poll_turn(&mut Context::from_waker(&self.waiter.waker()), is_readable)
     }
 
     /// Turns until the loop parks. Returns its deadline.
@@ -82,23 +55,13 @@ impl Host {
 
     /// How often the host was woken since it was last asked.
     fn rings(&self) -> u32 {
-        self.bell.rings.swap(0, Ordering::Relaxed)
-    }
-
-    /// Waits for the bell or the descriptor. The deadline of the loop is left to the descriptor.
-    fn wait(&mut self) {
-        let mut events = Events::with_capacity(8);
-        while let Err(error) = self.poll.poll(&mut events, Some(PATIENCE)) {
-            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
-        }
-        assert!(!events.is_empty(), "the host sleeps, and is not woken");
-        self.is_readable |= events.iter().any(|event| event.token() == Token(0));
+        self.waiter.bell.rings.swap(0, Ordering::Relaxed)
     }
 
     /// Drives the loop, and polls `future` as a task of the host itself, until it is ready.
     fn drive<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
-        let waker = Waker::from(Arc::clone(&self.bell));
+        let waker = self.waiter.waker();
         let mut cx = Context::from_waker(&waker);
         loop {
             let turn = self.turn();
@@ -106,7 +69,7 @@ impl Host {
                 return output;
             }
             if turn != Turn::Busy {
-                self.wait();
+                self.waiter.wait();
             }
         }
     }
@@ -231,7 +194,7 @@ fn other_threads_wake_the_host_and_not_the_descriptor() {
         let thread = thread::spawn(move || sender.send(7).unwrap());
         assert_eq!(host.drive(task).unwrap().unwrap(), 7);
         thread.join().unwrap();
-        assert!(!host.is_readable);
+        assert!(!host.waiter.is_readable);
 
         let (handle, called) = (host.runtime.handle(), Arc::new(AtomicU32::new(0)));
         let counter = Arc::clone(&called);
@@ -289,7 +252,7 @@ fn a_loop_can_be_run_and_turned_after_a_host_has_polled_it() {
     assert_eq!(host.runtime.run(receiver).unwrap(), 3);
     sending.join().unwrap();
     assert_eq!(host.rings(), 0, "the loop has parked by itself");
-    assert_eq!(Arc::strong_count(&host.bell), 1, "the host's waker is gone");
+    assert_eq!(Arc::strong_count(&host.waiter.bell), 1, "the host's waker is gone");
     assert!(catch_unwind(|| create_task(async {})).is_err(), "it is not the thread's loop now");
     assert_eq!(host.runtime.turn(), Turn::Park(None));
     assert_eq!(host.settle(), None);
@@ -325,9 +288,9 @@ fn of_two_hosted_loops_the_last_one_polled_is_the_threads_loop() {
 fn the_waker_of_the_last_turn_is_the_one_that_is_woken() {
     let mut host = Host::new();
     host.settle();
-    let former = Arc::clone(&host.bell);
+    let former = Arc::clone(&host.waiter.bell);
     let ends_wait = Arc::clone(&former.ends_wait);
-    host.bell = Arc::new(Bell { rings: AtomicU32::new(0), ends_wait });
+    host.waiter.bell = Arc::new(Bell { rings: AtomicU32::new(0), ends_wait });
     host.settle();
     assert_eq!(Arc::strong_count(&former), 1);
     let handle = host.runtime.handle();
@@ -344,7 +307,7 @@ fn a_dropped_runtime_leaves_the_thread_without_a_loop() {
     let mut host = Host::new();
     host.settle();
     let task = create_task(pending::<()>());
-    let bell = Arc::clone(&host.bell);
+    let bell = Arc::clone(&host.waiter.bell);
     drop(host);
     assert!(task.is_finished());
     assert!(catch_unwind(AssertUnwindSafe(|| create_task(async {}))).is_err());

@@ -427,15 +427,13 @@
 //!
 //! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`] when there is
 //! something to do: at once after [`Turn::Busy`]; otherwise when the deadline of [`Turn::Park`] has
-//! come or [`Runtime::reactor_fd`] is readable. A host that is a future itself polls a [`Guest`]:
-//! then oneloop works in the host's own tasks, too.
+//! come or [`Runtime::reactor_fd`] is readable. A host that is a future polls a [`Guest`]. With the
+//! feature `tokio`, `Builder::tokio` and `tokio::guest` do all that for tokio.
 //!
 //! ```
-//! use oneloop::{Runtime, Turn};
-//!
-//! let mut runtime = Runtime::new()?;
+//! let mut runtime = oneloop::Runtime::new()?;
 //! let task = runtime.create_task(async { "done between two frames" });
-//! while runtime.turn() == Turn::Busy {}
+//! while runtime.turn() == oneloop::Turn::Busy {}
 //! assert_eq!(runtime.run(task).unwrap(), "done between two frames");
 //! # std::io::Result::Ok(())
 //! ```
@@ -544,6 +542,8 @@ pub mod testing;
 #[cfg(feature = "thread")]
 pub mod thread;
 pub mod time;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[cfg(feature = "workers")]
 pub mod workers;
 

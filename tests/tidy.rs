@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 12] = [
     &["signal"],
     &["process"],
     &["workers"],
-    &["testing"],
+    &["testing", "tokio"],
     &["docs", "lib"],
 ];
 

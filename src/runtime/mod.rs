@@ -64,6 +64,8 @@ pub(crate) use data::record::{BoxedError, Ending, PanicCopy, Payload, Peer, Plac
 pub(crate) use data::room::{Slots, trim_list, trim_map, trim_queue};
 pub(crate) use data::vars::{SharedValues, ThreadsafeValues, Value, VarId, Vars, with_shared};
 pub(crate) use deferred::{after_poll, drop_reported, poll_number, wake_guarded};
+#[cfg(feature = "tokio")]
+pub(crate) use doors::driver::{Driver, Turns};
 pub(crate) use event_loop::{has_time_after, polls_at_once};
 pub(crate) use handles::children::{BodyTurn, ChildTurn, Children, Woken};
 pub(crate) use handles::cleaner::report_skipped;
@@ -85,6 +87,8 @@ pub(crate) use handles::timer::{Timer, deadline, is_overdue, is_virtual, next_de
 pub(crate) use handles::watch::Watch;
 pub(crate) use handles::yielding::Yield;
 pub(crate) use limit::{around, around_token, tokens_moved};
+#[cfg(feature = "tokio")]
+pub(crate) use reactor::ALARM_RINGS;
 pub(crate) use reactor::{Direction, EntryId, Interests, SignalPipe};
 pub(crate) use report::failures::check_failures;
 pub(crate) use report::reports::{

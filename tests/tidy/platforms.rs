@@ -8,7 +8,7 @@ const SEAM: [&str; 2] = ["sys/", "runtime/reactor/alarm.rs"];
 
 /// Code for Unix alone: it may name descriptors and the traits of `std::os`. Whole folders and
 /// files, so that a port leaves out their `mod` lines.
-const FOR_UNIX: [&str; 13] = [
+const FOR_UNIX: [&str; 14] = [
     "sys/unix/",
     "runtime/reactor/alarm.rs",
     "runtime/reactor/descriptor.rs",
@@ -22,6 +22,7 @@ const FOR_UNIX: [&str; 13] = [
     "net/udp/mmsg.rs",
     "signal/",
     "process/",
+    "tokio/",
 ];
 
 /// The words that ask for a platform. The width of pointers is not one.

@@ -6,6 +6,8 @@ use std::panic::{self, Location};
 use std::rc::Rc;
 use std::time::Duration;
 
+#[cfg(feature = "tokio")]
+use super::driver::{MakeDriver, invalid};
 use super::runtime::Runtime;
 use crate::runtime::data::clock::{Clock, nanos};
 use crate::runtime::data::locals::{Locals, LoopLocal};
@@ -44,6 +46,9 @@ pub struct Builder {
     on_unhandled: Option<UnhandledHook>,
     fail_on_unhandled: bool,
     slow_poll: Duration,
+    /// Another loop inside which this one is to run.
+    #[cfg(feature = "tokio")]
+    pub(super) driver: Option<MakeDriver>,
     /// Options of upper layers.
     locals: Locals,
 }
@@ -57,6 +62,8 @@ impl Default for Builder {
             on_unhandled: None,
             fail_on_unhandled: false,
             slow_poll: Duration::from_nanos(SLOW),
+            #[cfg(feature = "tokio")]
+            driver: None,
             locals: Locals::default(),
         }
     }
@@ -273,6 +280,12 @@ impl Builder {
     /// Fails if the process already has 4094 loops. A loop needs no descriptors until it waits for
     /// something.
     pub fn build(self) -> io::Result<Runtime> {
+        #[cfg(feature = "tokio")]
+        if self.driver.is_some() && self.virtual_time {
+            return Err(invalid(
+                "virtual time does not go together with tokio, whose timers take real time: leave one of the two out",
+            ));
+        }
         let clock = Clock::new(self.virtual_time);
         let cleanup_timeout = nanos(self.cleanup_timeout);
         let place = Place::take()?;
@@ -281,7 +294,13 @@ impl Builder {
         state.locals = self.locals;
         state.pace.slow = nanos(self.slow_poll);
         state.failures = self.fail_on_unhandled.then(SharedFailures::default);
-        Ok(Runtime::of(state))
+        #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "only a driver is set"))]
+        let mut runtime = Runtime::of(state);
+        #[cfg(feature = "tokio")]
+        {
+            runtime.driver = self.driver.map(|make| make()).transpose()?;
+        }
+        Ok(runtime)
     }
 
     /// Puts an option of an upper layer into each loop that is built. A later value of the same

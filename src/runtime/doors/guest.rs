@@ -10,20 +10,12 @@ use std::time::Instant;
 use pin_project_lite::pin_project;
 
 use super::builder::Builder;
-use super::hosted::{hosted_turn, refuse_inside};
-use super::runtime::{
-    Runtime, end_main, finish_end, finish_main, poll_main, start_end, start_main,
-};
-use crate::runtime::closing::{self, End};
-use crate::runtime::context::with;
-use crate::runtime::data::job::MaybeDone;
-use crate::runtime::data::key::NO_SLOT;
-use crate::runtime::data::record::Payload;
-use crate::runtime::data::tasks::MAIN;
-use crate::runtime::deferred::guard;
-use crate::runtime::event_loop::{self, Park, Turn};
-use crate::runtime::handles::leaving;
-use crate::runtime::host::set_host;
+#[cfg(feature = "tokio")]
+use super::driver::invalid;
+use super::hosted::refuse_inside;
+use super::runtime::Runtime;
+use super::steps::Steps;
+use crate::runtime::event_loop::Turn;
 use crate::runtime::report::failures::check_failures;
 
 /// Why cleanups are cut off that the drop of a guest leaves.
@@ -86,10 +78,7 @@ pin_project! {
     pub struct Guest<F: Future> {
         runtime: Runtime,
         #[pin]
-        main: MaybeDone<F>,
-        place: &'static Location<'static>,
-        stage: Stage,
-        result: Option<Result<F::Output, Payload>>,
+        steps: Steps<F>,
         // When the host has to poll at the latest.
         deadline: Option<Instant>,
     }
@@ -101,19 +90,6 @@ pin_project! {
     }
 }
 
-enum Stage {
-    New,
-    /// Main is polled.
-    Main,
-    /// Main's cleanups are awaited.
-    Left,
-    /// All tasks were cancelled, and their cleanups are awaited.
-    Ending(End),
-    /// Values of the layers above wait for other threads.
-    Locals,
-    Over,
-}
-
 impl Builder {
     /// Makes the loop, and a [`Guest`] that runs `main` on it inside another loop.
     ///
@@ -122,12 +98,15 @@ impl Builder {
     /// The errors of [`Builder::build`].
     #[track_caller]
     pub fn guest<F: IntoFuture>(self, main: F) -> io::Result<Guest<F::IntoFuture>> {
+        #[cfg(feature = "tokio")]
+        if self.driver.is_some() {
+            return Err(invalid(
+                "a guest runs inside the loop of its host: leave `Builder::tokio` out, and use `oneloop::tokio::guest` there",
+            ));
+        }
         Ok(Guest {
             runtime: self.build()?,
-            main: MaybeDone::new(main.into_future()),
-            place: Location::caller(),
-            stage: Stage::New,
-            result: None,
+            steps: Steps::of_run(main.into_future(), Location::caller(), true),
             deadline: None,
         })
     }
@@ -165,94 +144,40 @@ impl<F: Future> Guest<F> {
         is_readable: bool,
     ) -> Poll<F::Output> {
         refuse_inside(Location::caller());
-        assert!(!matches!(self.stage, Stage::Over), "a `Guest` was polled after it was ready");
-        self.runtime.stay();
-        set_host(cx.waker());
-        let turn = hosted_turn(self.place, is_readable, || self.as_mut().turn());
-        let this = self.project();
+        assert!(!self.steps.is_over(), "a `Guest` was polled after it was ready");
+        let turn = self.as_mut().turn(cx, is_readable);
         match turn {
             Some(Turn::Busy) => cx.waker().wake_by_ref(),
-            Some(Turn::Park(deadline)) => *this.deadline = deadline,
-            None => {
-                let failures = this.runtime.failures();
-                this.runtime.drop_state();
-                let result = this.result.take().expect("main has ended before the loop");
-                let output = result.unwrap_or_else(|payload| panic::resume_unwind(payload));
-                check_failures(failures.as_ref());
-                return Poll::Ready(output);
-            }
+            Some(Turn::Park(deadline)) => *self.project().deadline = deadline,
+            None => return Poll::Ready(self.end()),
         }
         Poll::Pending
     }
 
-    /// Makes one turn. Returns `None` when the loop has ended.
-    fn turn(mut self: Pin<&mut Self>) -> Option<Turn> {
-        loop {
-            let this = self.as_mut().project();
-            let next = match this.stage {
-                Stage::New => {
-                    start_main(this.place);
-                    with(|state| state.queue(MAIN));
-                    Stage::Main
-                }
-                Stage::Main => {
-                    let (mut main, mut panicked, mut is_ready) = (this.main, None, false);
-                    let mut poll = |cx: &mut Context<'_>| {
-                        let poll = poll_main(main.as_mut(), &mut panicked, cx);
-                        is_ready = poll.is_ready();
-                        poll
-                    };
-                    let turn = event_loop::turn(&mut poll, Park::InHost);
-                    if !is_ready {
-                        return Some(turn);
-                    }
-                    *this.result = Some(end_main(main, panicked));
-                    closing::start_waiting_for_main();
-                    Stage::Left
-                }
-                Stage::Left => {
-                    if let Some(turn) = closing::turn_after_main(Park::InHost) {
-                        return Some(turn);
-                    }
-                    finish_main();
-                    start_end();
-                    Stage::Ending(End::start())
-                }
-                Stage::Ending(end) => {
-                    if let Some(turn) = end.turn(&mut |_| Poll::Pending, Park::InHost) {
-                        return Some(turn);
-                    }
-                    Stage::Locals
-                }
-                Stage::Locals => {
-                    if let Some(turn) = leaving::turn_for_locals() {
-                        return Some(turn);
-                    }
-                    finish_end();
-                    Stage::Over
-                }
-                Stage::Over => return None,
-            };
-            *self.as_mut().project().stage = next;
-        }
+    /// Makes one turn of the loop. Returns `None` when the loop has ended.
+    pub(crate) fn turn(self: Pin<&mut Self>, cx: &Context<'_>, is_readable: bool) -> Option<Turn> {
+        let this = self.project();
+        this.runtime.turn_steps(this.steps, &mut |_| Poll::Pending, cx, is_readable)
+    }
+
+    /// Takes the output, when the loop has ended.
+    pub(crate) fn end(self: Pin<&mut Self>) -> F::Output {
+        let this = self.project();
+        let failures = this.runtime.failures();
+        this.runtime.drop_state();
+        let output = this.steps.take_result();
+        let output = output.unwrap_or_else(|payload| panic::resume_unwind(payload));
+        check_failures(failures.as_ref());
+        output
     }
 
     /// Ends the loop without waiting for anything, unless it has ended.
     fn give_up(self: Pin<&mut Self>) {
         let this = self.project();
-        if let Stage::Over = this.stage {
-            return;
+        if !this.steps.is_over() {
+            this.steps.drop_main(this.runtime);
+            this.runtime.give_up(DROPPED);
         }
-        let mut main = this.main;
-        this.runtime.inside(|| {
-            let label = with(|state| {
-                state.start_turn(state.key_of_main());
-                state.tasks.label(MAIN)
-            });
-            guard(label.as_ref(), || main.as_mut().clear());
-            with(|state| state.current = NO_SLOT);
-        });
-        this.runtime.give_up(DROPPED);
     }
 }
 

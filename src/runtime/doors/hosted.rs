@@ -1,13 +1,15 @@
 //! A loop that a host drives, turn by turn.
 
 use std::panic::Location;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::runtime::{Runtime, cannot_go_on, check_process, outer_run};
+use super::steps::Steps;
 use crate::runtime::context::with;
 use crate::runtime::data::clock;
-use crate::runtime::event_loop::{self, Park, Turn};
+use crate::runtime::event_loop::{self, Park, PollMain, Turn};
 use crate::runtime::host::set_host;
 use crate::runtime::limit;
 use crate::runtime::state::State;
@@ -150,9 +152,25 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Makes one turn of the loop, for a host that polls its run. Returns `None` when all `steps`
+    /// are done.
+    pub(super) fn turn_steps<F: Future>(
+        &self,
+        steps: Pin<&mut Steps<F>>,
+        hurry: &mut PollMain<'_>,
+        cx: &Context<'_>,
+        is_readable: bool,
+    ) -> Option<Turn> {
+        self.stay();
+        set_host(cx.waker());
+        hosted_turn(steps.place(), is_readable, || steps.turn(hurry))
+    }
+}
+
 /// Calls `turn`, which makes a turn of this thread's loop, for a host that polls.
 #[track_caller]
-pub(super) fn hosted_turn(
+fn hosted_turn(
     place: &'static Location<'static>,
     is_readable: bool,
     turn: impl FnOnce() -> Option<Turn>,

@@ -3,9 +3,12 @@
 
 pub(crate) mod builder;
 mod descriptor;
+#[cfg(feature = "tokio")]
+pub(crate) mod driver;
 pub(crate) mod guest;
 pub(crate) mod handle;
 mod hosted;
 #[cfg(not(feature = "signal"))]
 pub(crate) mod main;
 pub(crate) mod runtime;
+mod steps;

@@ -9,6 +9,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use super::descriptor::Descriptor;
+#[cfg(feature = "tokio")]
+use super::driver::Driver;
 use super::handle::Handle;
 use crate::runtime::closing;
 use crate::runtime::context::{self, enter, with};
@@ -65,6 +67,9 @@ use crate::runtime::state::State;
 #[doc(alias = "LocalPool")]
 pub struct Runtime {
     run: RunNumber,
+    /// The other loop inside which this one runs, if there is one.
+    #[cfg(feature = "tokio")]
+    pub(super) driver: Option<Box<dyn Driver>>,
     /// The reactor's descriptor, for a host that has asked for it.
     pub(super) descriptor: Descriptor,
     /// It stays the thread's loop between two turns. Another loop may run there for a while.
@@ -79,6 +84,8 @@ impl Runtime {
         context::keep_idle(state);
         Self {
             run,
+            #[cfg(feature = "tokio")]
+            driver: None,
             descriptor: Descriptor::default(),
             stays: Cell::new(false),
             thread: PhantomData,
@@ -122,6 +129,10 @@ impl Runtime {
             );
         }
         self.stop_hosting();
+        #[cfg(feature = "tokio")]
+        if let Some(driver) = &self.driver {
+            return self.run_driven(&**driver, main.into_future(), place);
+        }
         let ran = self.inside(|| {
             check_process()?;
             Ok(limit::unlimited(|| run_main(main.into_future(), place)))
@@ -147,7 +158,7 @@ impl Runtime {
     /// Like [`Runtime::shutdown`], but once `hurry` is ready, it no longer waits for cleanups.
     /// Their reports contain the clause `why`.
     pub(crate) fn shutdown_until(
-        self,
+        mut self,
         mut hurry: impl FnMut(&mut Context<'_>) -> Poll<()>,
         why: &'static str,
     ) {
@@ -161,7 +172,7 @@ impl Runtime {
     }
 
     /// Ends the loop without waiting for cleanups. Their reports contain the clause `why`.
-    pub(super) fn give_up(&self, why: &'static str) {
+    pub(super) fn give_up(&mut self, why: &'static str) {
         self.end(Some(&mut |_| {
             with(|state| state.cleaning.why_hurried = Some(why));
             Poll::Ready(())
@@ -169,18 +180,24 @@ impl Runtime {
     }
 
     /// Ends the loop. Does nothing the second time.
-    fn end(&self, hurry: Option<&mut PollMain<'_>>) {
+    fn end(&mut self, hurry: Option<&mut PollMain<'_>>) {
         self.stop_hosting();
+        let never: &mut PollMain<'_> = &mut |_| Poll::Pending;
+        let (waits_for_locals, hurry) = match hurry {
+            Some(hurry) => (true, hurry),
+            None => (false, never),
+        };
+        #[cfg(feature = "tokio")]
+        if self.end_driven(hurry) {
+            return;
+        }
         // The code that drops this may belong to another loop, and have limits there.
         self.inside(|| {
             limit::unlimited(|| {
                 start_end();
-                match hurry {
-                    Some(hurry) => {
-                        closing::close(hurry);
-                        leaving::await_locals(hurry);
-                    }
-                    None => closing::close(&mut |_| Poll::Pending),
+                closing::close(hurry);
+                if waits_for_locals {
+                    leaving::await_locals(hurry);
                 }
                 finish_end();
             });

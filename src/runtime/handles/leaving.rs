@@ -159,7 +159,11 @@ pub(crate) fn await_locals(hurry: &mut PollMain<'_>) {
 }
 
 /// Like [`await_locals`], for a loop whose host waits: parks if there is something to wait for.
-pub(crate) fn turn_for_locals() -> Option<Turn> {
+pub(crate) fn turn_for_locals(hurry: &mut PollMain<'_>) -> Option<Turn> {
+    if hurry(&mut Context::from_waker(Waker::noop())).is_ready() {
+        with(|state| state.cleaning.timeout = 0);
+        return None;
+    }
     let locals = with(|state| state.locals.all()).unwrap_or_default();
     if !locals.iter().any(|local| local.is_busy()) {
         return None;

@@ -6,6 +6,8 @@
 //! limit.
 
 pub(super) use kind::Alarm;
+#[cfg(feature = "tokio")]
+pub(crate) use kind::RINGS;
 
 #[cfg(target_os = "linux")]
 mod kind {
@@ -18,6 +20,10 @@ mod kind {
     use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
     use crate::runtime::data::clock::Nanos;
+
+    /// Whether the reactor's descriptor becomes readable at a deadline.
+    #[cfg(feature = "tokio")]
+    pub(crate) const RINGS: bool = true;
 
     pub(in super::super) struct Alarm {
         timer: TimerFd,
@@ -61,6 +67,9 @@ mod kind {
     use mio::{Registry, Token};
 
     use crate::runtime::data::clock::Nanos;
+
+    #[cfg(feature = "tokio")]
+    pub(crate) const RINGS: bool = false;
 
     /// Never made.
     pub(in super::super) enum Alarm {}

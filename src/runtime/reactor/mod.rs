@@ -26,6 +26,8 @@ use crate::runtime::data::room::{Slots, trim_list};
 use crate::runtime::data::waiter::Waiter;
 use crate::sys::edges::{EventSource, STREAM, TELLS_OF_URGENT_DATA};
 use alarm::Alarm;
+#[cfg(feature = "tokio")]
+pub(crate) use alarm::RINGS as ALARM_RINGS;
 /// The pipe that a signal handler writes to. It is here because only this folder uses mio.
 pub(crate) use mio::net::UnixStream as SignalPipe;
 pub(crate) use source::{Direction, Drained, EntryId, Source};

@@ -115,12 +115,12 @@ impl Unhandled {
             Some(_) => UnhandledKind::TaskPanicked,
             None => UnhandledKind::CallbackPanicked,
         };
-        Self::new(task, kind, panic_message(payload).to_owned())
+        Self::new(task, kind, text_of_panic(payload))
     }
 
     /// The call that was asked for at `place` panicked.
     pub(crate) fn callback_panic(place: Place, payload: &(dyn Any + Send)) -> Self {
-        let message = panic_message(payload).to_owned();
+        let message = text_of_panic(payload);
         Self::new(None, UnhandledKind::CallbackPanicked, message).at(place)
     }
 
@@ -134,7 +134,7 @@ impl Unhandled {
         place: Option<Place>,
         payload: &(dyn Any + Send),
     ) -> Self {
-        let message = panic_message(payload).to_owned();
+        let message = text_of_panic(payload);
         Self { place, ..Self::new(owner, UnhandledKind::CleanupPanicked, message) }
     }
 
@@ -219,7 +219,7 @@ impl Unhandled {
 
     /// The call on another thread that was made at `place` panicked.
     pub(crate) fn call_panic(place: Place, payload: &(dyn Any + Send)) -> Self {
-        let message = panic_message(payload).to_owned();
+        let message = text_of_panic(payload);
         Self::new(None, UnhandledKind::CallPanicked, message).at(place)
     }
 
@@ -509,6 +509,18 @@ fn is_lost(kind: ErrorKind) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
 
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset)
+}
+
+/// The message of a panic, for a report. If tokio misses its runtime, this adds the remedy.
+fn text_of_panic(payload: &(dyn Any + Send)) -> String {
+    let message = panic_message(payload);
+    if message.contains("Tokio 1.x runtime") {
+        format!(
+            "{message}: let the loop run inside tokio, with the feature `tokio` and `Builder::tokio`"
+        )
+    } else {
+        message.to_owned()
+    }
 }
 
 /// The message of a panic, if its payload is a text.

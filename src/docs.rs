@@ -3,6 +3,10 @@
 #[doc = include_str!("../docs/asyncio.md")]
 pub mod asyncio {}
 
+#[cfg(all(feature = "hyper", feature = "tokio"))]
+#[doc = include_str!("../docs/ecosystem.md")]
+pub mod ecosystem {}
+
 #[doc = include_str!("../docs/features.md")]
 pub mod features {}
 

@@ -425,17 +425,16 @@
 //!
 //! # Inside another loop
 //!
-//! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`] when there is
-//! something to do: at once after [`Turn::Busy`]; otherwise when the deadline of [`Turn::Park`] has
-//! come or [`Runtime::reactor_fd`] is readable. A host that is a future polls a [`Guest`]. With the
-//! feature `tokio`, `Builder::tokio` and `tokio::guest` do all that for tokio.
+//! A host with a loop of its own, such as a GUI or a game, calls [`Runtime::turn`]: at once after
+//! [`Turn::Busy`], and otherwise when the deadline of [`Turn::Park`] has come or
+//! [`Runtime::reactor_fd`] is readable. A host that is a future polls a [`Guest`]. With the feature
+//! `tokio`, `Builder::tokio` and `tokio::guest` do all that for tokio.
 //!
 //! ```
-//! let mut runtime = oneloop::Runtime::new()?;
+//! let mut runtime = oneloop::Runtime::new().unwrap();
 //! let task = runtime.create_task(async { "done between two frames" });
 //! while runtime.turn() == oneloop::Turn::Busy {}
 //! assert_eq!(runtime.run(task).unwrap(), "done between two frames");
-//! # std::io::Result::Ok(())
 //! ```
 //!
 //! # Testing
@@ -500,15 +499,14 @@
 //!
 //! A name at the root of asyncio is at the root of this crate, if oneloop has it: `asyncio.Queue`
 //! is `oneloop::Queue`, and `asyncio.to_thread` is `oneloop::to_thread`. The types that these
-//! functions return or take are there as well, and so are functions and macros that asyncio lacks
-//! but that stand beside its own, such as [`race`], [`select!`] and [`with_cleanup`]. Everything
-//! else is only in its module. Each item has one page: in its module if that is public, else here.
+//! functions return or take are there as well, and so are functions and macros that stand beside
+//! asyncio's, such as [`race`], [`select!`] and [`with_cleanup`]. Everything else is only in its
+//! module. Each item has one page: in its module if that is public, else here.
 //!
 //! # Features
 //!
-//! `net`, `fs`, `process`, `signal`, `thread` and `workers` are the modules of these names, and
-//! `macros` is `#[oneloop::main]` and `#[oneloop::test]`. All of them are on by default.
-//! [`docs::features`] lists them with their costs, and a few that add dependencies.
+//! [`docs::features`] lists the features with their costs: one for each module that not every
+//! program needs, all of which are on by default, and others that add dependencies.
 //!
 //! # Platforms
 //!
@@ -529,6 +527,8 @@ mod sys;
 
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod io;
 #[cfg(feature = "net")]
 pub mod net;

@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 12] = [
     &["signal"],
     &["process"],
     &["workers"],
-    &["testing", "tokio"],
+    &["hyper", "testing", "tokio"],
     &["docs", "lib"],
 ];
 

@@ -13,6 +13,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::duplex_line::{End, Line, Name};
 use super::error::IncompleteRead;
+use super::foreign::{foreign_read, foreign_write};
 use super::{StreamReader, StreamWriter, Transport};
 use crate::runtime::{poll_budget, poll_no_bytes, spend_if_empty};
 
@@ -276,6 +277,10 @@ macro_rules! write_by_reference {
     };
 }
 
+foreign_read!([] & DuplexStream);
+foreign_write!(vectored: false, [] &DuplexStream);
+foreign_read!([] DuplexStream);
+foreign_write!(vectored: false, [] DuplexStream);
 read_by_reference!(DuplexStream);
 write_by_reference!(DuplexStream);
 read_by_reference!(ReadEnd);

@@ -40,6 +40,7 @@ mod descriptor;
 mod duplex;
 mod duplex_line;
 mod error;
+pub(crate) mod foreign;
 mod leaving;
 mod lines;
 mod newlines;

@@ -10,6 +10,7 @@ use futures_io::{AsyncBufRead, AsyncRead};
 
 use super::buffer::Buffer;
 use super::error::{IncompleteRead, LimitOverrun};
+use super::foreign::foreign_read;
 use super::lines::Lines;
 use super::newlines::Newlines;
 use super::separators::Search;
@@ -563,6 +564,8 @@ impl AsyncRead for StreamReader {
         self.poll_into(cx, buf)
     }
 }
+
+foreign_read!([] StreamReader);
 
 impl AsyncBufRead for StreamReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {

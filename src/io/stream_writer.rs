@@ -13,6 +13,7 @@ use futures_io::AsyncWrite;
 use socket2::SockRef;
 
 use super::backlog::Phase;
+use super::foreign::foreign_write;
 use super::outgoing::{Outgoing, TOGETHER};
 use super::transport::{Plain, Transport};
 use super::writer_control::LargeWrite;
@@ -396,6 +397,8 @@ impl AsyncWrite for StreamWriter {
         Poll::Ready(Ok(()))
     }
 }
+
+foreign_write!(vectored: false, [] StreamWriter);
 
 impl Drop for StreamWriter {
     fn drop(&mut self) {

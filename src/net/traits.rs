@@ -14,6 +14,7 @@ use super::connection::{
     ByteStream, are_empty, read, read_vectored, shutdown, write, write_vectored,
 };
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
+use crate::io::foreign::{foreign_read, foreign_write};
 use crate::runtime::{Direction, poll_no_bytes};
 
 /// Implements the trait for a type that refers to a stream.
@@ -44,6 +45,8 @@ macro_rules! async_read {
                 stream.registration().poll_io(Direction::Read, cx, |io| read_vectored(io, bufs))
             }
         }
+
+        foreign_read!([$($generics)*] $type);
     };
 }
 
@@ -79,6 +82,8 @@ macro_rules! async_write {
                 Poll::Ready(shutdown(stream.registration().io(), Shutdown::Write))
             }
         }
+
+        foreign_write!(vectored: true, [$($generics)*] $type);
     };
 }
 

@@ -15,6 +15,7 @@ use super::cursor::CHUNK;
 use super::operation::{run_to_end, run_unattended};
 use super::shared::{Shared, Turn};
 use super::turns::Side;
+use crate::io::foreign::{foreign_read, foreign_write};
 use crate::runtime;
 
 /// One task at a time reads through this trait: only the last one that polled is woken.
@@ -171,3 +172,8 @@ impl AsyncSeek for File {
         Pin::new(&mut &*self).poll_seek(cx, to)
     }
 }
+
+foreign_read!([] & File);
+foreign_read!([] File);
+foreign_write!(vectored: false, [] &File);
+foreign_write!(vectored: false, [] File);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::AsyncFd;
+use crate::io::foreign::{foreign_read, foreign_write};
 use crate::runtime::{Direction, poll_no_bytes};
 
 /// Only one task at a time can read through this trait: the last task to poll is the one woken.
@@ -121,3 +122,8 @@ where
         Pin::new(&mut &*self).poll_close(cx)
     }
 }
+
+foreign_read!([T: AsFd] &AsyncFd<T> where for<'a> &'a T: Read);
+foreign_read!([T: AsFd] AsyncFd<T> where for<'a> &'a T: Read);
+foreign_write!(vectored: true, [T: AsFd] &AsyncFd<T> where for<'a> &'a T: Write);
+foreign_write!(vectored: true, [T: AsFd] AsyncFd<T> where for<'a> &'a T: Write);

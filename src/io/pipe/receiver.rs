@@ -11,6 +11,7 @@ use futures_io::AsyncRead;
 
 use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
+use crate::io::foreign::foreign_read;
 use crate::runtime::{Direction, Interests, poll_no_bytes, spend_if_empty};
 
 /// The reading end of a pipe: from [`pipe`](super::pipe()), from
@@ -257,6 +258,9 @@ impl AsyncRead for Receiver {
         Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
     }
 }
+
+foreign_read!([] & Receiver);
+foreign_read!([] Receiver);
 
 impl AsFd for Receiver {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -10,6 +10,7 @@ use futures_io::AsyncWrite;
 
 use super::end::End;
 use crate::io::descriptor::{self, Descriptor};
+use crate::io::foreign::foreign_write;
 use crate::runtime::{Direction, Interests, Moved, spend_if_empty};
 
 /// The writing end of a pipe: from [`pipe`](super::pipe()), from
@@ -237,6 +238,8 @@ impl AsyncWrite for Sender {
         Poll::Ready(Ok(()))
     }
 }
+
+foreign_write!(vectored: true, [] Sender);
 
 /// # Panics
 ///

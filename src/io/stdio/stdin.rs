@@ -13,6 +13,7 @@ use futures_io::AsyncRead;
 use super::channel::{Channel, Standard, read_socket};
 use super::input::{Input, READ_MAX, Take, Waiting, input, poll_blocking};
 use crate::io::descriptor::{self, Descriptor};
+use crate::io::foreign::foreign_read;
 use crate::runtime::{
     Direction, HandleHold, Moved, hold_while_pending, poll_budget, poll_no_bytes,
 };
@@ -316,6 +317,9 @@ impl AsyncRead for Stdin {
         Pin::new(&mut &*self).poll_read(cx, buf)
     }
 }
+
+foreign_read!([] & Stdin);
+foreign_read!([] Stdin);
 
 impl fmt::Debug for Stdin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,6 +13,7 @@ use super::blocking;
 use super::channel::{Channel, Standard, write_socket};
 use super::output::{Waiting, poll_finished, poll_idle, poll_start};
 use crate::io::descriptor;
+use crate::io::foreign::foreign_write;
 use crate::runtime::{
     Direction, HandleHold, check_loop, hold_while_pending, poll_budget, poll_no_bytes,
     spend_if_empty,
@@ -292,6 +293,9 @@ macro_rules! output {
                 self.sink.poll_flush(cx)
             }
         }
+
+        foreign_write!(vectored: false, [] &$type);
+        foreign_write!(vectored: false, [] $type);
 
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::UnixStream;
+use crate::io::foreign::{foreign_read, foreign_write};
 use crate::net::connection::{
     ByteStream, are_empty, read, read_vectored, shutdown, write, write_vectored,
 };

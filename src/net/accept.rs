@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -133,6 +135,40 @@ impl Accepting {
         self.pause = self.patience.with(error, listener)?.map(sleep);
         Ok(())
     }
+
+    /// Ready with the next connection, or with a permanent error.
+    fn poll_next<L: Listener>(
+        &mut self,
+        listener: &L,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(L::Stream, AddrOf<L>)>> {
+        loop {
+            let (accepted, addr) = ready!(self.poll(listener, cx))?;
+            if let Some(stream) = self.went(L::register(accepted), listener)? {
+                return Poll::Ready(Ok((stream, addr)));
+            }
+        }
+    }
+}
+
+/// The state of a listener's `poll_accept`, which takes a shared reference.
+#[derive(Default)]
+pub(super) struct SharedAccepting(Mutex<Accepting>);
+
+impl SharedAccepting {
+    /// See [`Accepting::poll_next`].
+    pub(super) fn poll_next<L: Listener>(
+        &self,
+        listener: &L,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(L::Stream, AddrOf<L>)>> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The poll may run foreign code, which must not find a lock.
+        let mut accepting = mem::take(&mut *lock());
+        let polled = accepting.poll_next(listener, cx);
+        *lock() = accepting;
+        polled
+    }
 }
 
 /// Takes the connections that wait in the backlog right now, for a listener that is about to close.
@@ -190,12 +226,42 @@ impl<L: Listener> Stream for Incoming<'_, L> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { listener, accepting } = &mut *self;
-        loop {
-            let (accepted, _addr) = ready!(accepting.poll(*listener, cx))?;
-            if let Some(stream) = accepting.went(L::register(accepted), *listener)? {
-                return Poll::Ready(Some(Ok(stream)));
-            }
-        }
+        let polled = ready!(accepting.poll_next(*listener, cx));
+        Poll::Ready(Some(polled.map(|(stream, _addr)| stream)))
+    }
+}
+
+/// A listener as an owned stream of its connections; see [`TcpListener::into_incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct IntoIncoming<L = TcpListener> {
+    listener: L,
+    accepting: Accepting,
+}
+
+impl<L: Listener> IntoIncoming<L> {
+    pub(super) fn new(listener: L) -> Self {
+        Self { listener, accepting: Accepting::default() }
+    }
+
+    /// The listener.
+    pub fn get_ref(&self) -> &L {
+        &self.listener
+    }
+
+    /// Returns the listener.
+    pub fn into_inner(self) -> L {
+        self.listener
+    }
+}
+
+impl<L: Listener + Unpin> Stream for IntoIncoming<L> {
+    type Item = io::Result<L::Stream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { listener, accepting } = &mut *self;
+        let polled = ready!(accepting.poll_next(listener, cx));
+        Poll::Ready(Some(polled.map(|(stream, _addr)| stream)))
     }
 }
 

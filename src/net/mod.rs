@@ -38,7 +38,7 @@ mod traits;
 mod udp;
 mod unix;
 
-pub use accept::Incoming;
+pub use accept::{Incoming, IntoIncoming};
 pub use addr::ToSocketAddrs;
 pub use connect::{ConnectError, Connector};
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

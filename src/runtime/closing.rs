@@ -13,7 +13,7 @@ use super::data::record::CancelReason;
 use super::data::tasks::MAIN;
 use super::data::waiter::Waiter;
 use super::deferred::drop_reported;
-use super::event_loop::{Park, PollMain, Turn, look_around, round};
+use super::event_loop::{Park, PollMain, Turn, look_around, park_in_hook, round};
 use super::postponed::{Report, deliver};
 use super::state::{Deferred, State};
 use super::threads::calls::Calls;
@@ -167,6 +167,7 @@ impl End {
         });
         drop_refused();
         let turn = with(|state| self.wait_for_cleanups(state, park));
+        park_in_hook();
         deliver(0);
         turn.or(Some(Turn::Busy))
     }
@@ -273,6 +274,7 @@ pub(super) fn turn_after_main(park: Park) -> Option<Turn> {
         state.stop_rounds();
         Turn::Busy
     });
+    park_in_hook();
     deliver(0);
     turn.or(Some(Turn::Busy))
 }

@@ -205,6 +205,19 @@ pub(crate) fn wake_again(cx: &Context<'_>) -> bool {
     }
 }
 
+/// Wakes `cx` behind the tasks that the next look around wakes.
+pub(crate) fn wake_after_look(cx: &Context<'_>) {
+    let here = WAKERS.key_of(cx.waker()).and_then(|key| {
+        with(|state| {
+            let is_here = state.run_number().index() == key.index();
+            is_here.then(|| state.wake_key_after_look(key))
+        })
+    });
+    if here.flatten().is_none() {
+        cx.waker().wake_by_ref();
+    }
+}
+
 #[cold]
 fn wake_elsewhere(cx: &Context<'_>) -> bool {
     cx.waker().wake_by_ref();

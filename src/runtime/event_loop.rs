@@ -10,6 +10,7 @@
 //! (`deliver`).
 
 use std::cell::Cell;
+use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
 use std::task::{Context, Poll};
@@ -62,7 +63,12 @@ const RETRY_REACTOR: Duration = Duration::from_millis(20);
 pub(super) fn turn(poll_main: &mut PollMain<'_>, park: Park) -> Turn {
     match round(poll_main) {
         ControlFlow::Continue(polls) => {
-            let turn = in_loop(|state| look_around(state, polls, park));
+            let look =
+                |state: &mut State| (look_around(state, polls, park), state.to_park.is_some());
+            let (turn, parks_in_hook) = in_loop(look);
+            if parks_in_hook {
+                park_in_hook();
+            }
             deliver(polls);
             turn
         }
@@ -203,6 +209,36 @@ pub(super) fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> 
         }
         return Turn::Park(deadline.map(clock::to_instant));
     }
+    if state.around_park.is_some() {
+        state.to_park = Some(deadline.unwrap_or(NEVER));
+        return Turn::Busy;
+    }
+    park_here(state, deadline);
+    Turn::Busy
+}
+
+/// Parks inside the hook of the builder, if the look around has found that the loop is to park. The
+/// state is not lent to the hook.
+pub(super) fn park_in_hook() {
+    let to_park = |state: &mut State| Some((state.to_park.take()?, state.around_park.clone()?));
+    let Some(Some((deadline, hook))) = with(to_park) else { return };
+    let mut has_parked = false;
+    let mut park = || {
+        if !mem::replace(&mut has_parked, true) {
+            // The hook may have woken a task.
+            in_loop(|state| {
+                let deadline = if state.is_busy() { 0 } else { deadline };
+                park_here(state, (deadline != NEVER).then_some(deadline));
+            });
+        }
+    };
+    hook(&mut park);
+    // A hook that does not park wants another turn.
+    with(|state| state.inbox().woken());
+}
+
+/// Parks until `deadline` by the real clock, and takes in what has come.
+fn park_here(state: &mut State, deadline: Option<Nanos>) {
     let has_reactor = state.reactor.is_some();
     if !has_reactor && deadline.is_none() {
         // Only another thread can wake this loop, and that is cheaper without a reactor.
@@ -217,7 +253,6 @@ pub(super) fn parked(state: &mut State, deadline: Option<Nanos>, park: Park) -> 
     }
     let now = state.woken();
     state.take_in(now);
-    Turn::Busy
 }
 
 pub(super) fn poll_reactor(state: &mut State, wait: Wait) {

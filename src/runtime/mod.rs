@@ -47,7 +47,7 @@ pub(crate) use budget::{
     attempt, has_budget, lift, may_finish, poll_budget, poll_no_bytes, spend, spend_if_empty,
     take_budget, with_budget,
 };
-pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_loop, local};
+pub(crate) use context::{cleanup_timeout, discard, drop_caught, has_loop, local, wake_after_look};
 pub(crate) use context::{local_if_made, no_loop, own_process};
 pub(crate) use data::by_number::ByNumber;
 pub(crate) use data::cleanups::BoxedCleanup;

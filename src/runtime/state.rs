@@ -46,6 +46,9 @@ use crate::sys::edges::EventSource;
 
 pub(crate) type UnhandledHook = Rc<dyn Fn(&Unhandled)>;
 
+/// Calls the function that it gets, which parks.
+pub(crate) type ParkHook = Rc<dyn Fn(&mut dyn FnMut())>;
+
 pub(crate) struct State {
     pub(super) registered: Registered,
     /// The next loop in the thread's list of idle loops, while this one is idle.
@@ -90,6 +93,9 @@ pub(crate) struct State {
     pub(super) owner: Owner,
     /// The host that drives this loop, if it does so by polls.
     pub(super) host: Option<Host>,
+    pub(super) around_park: Option<ParkHook>,
+    /// The loop is to park inside the hook, until this deadline.
+    pub(super) to_park: Option<Nanos>,
     /// Values that the layers above keep here.
     pub(super) locals: Locals,
     pub(super) deferred: VecDeque<Deferred>,
@@ -188,6 +194,8 @@ impl State {
             failures: None,
             owner: Owner::default(),
             host: None,
+            around_park: None,
+            to_park: None,
             locals: Locals::default(),
             deferred: VecDeque::new(),
             runs_deferred: false,

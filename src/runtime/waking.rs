@@ -49,6 +49,21 @@ impl State {
         true
     }
 
+    /// Like [`State::wake_key`], but the task runs behind those that the next look wakes. That look
+    /// finds the sockets, too.
+    pub(super) fn wake_key_after_look(&mut self, key: WakerKey) {
+        self.pace.want_reactor();
+        let Some(slot) = self.tasks.slots.get_mut(key.slot() as usize) else { return };
+        if !slot.tenancy.queue_if(key) {
+            return;
+        }
+        if slot.tenancy.is_member() {
+            self.wake_member_in(key.slot());
+        } else {
+            self.queue.push_behind(key);
+        }
+    }
+
     /// Wakes the member in `slot`, which is marked as queued already.
     #[inline(never)]
     fn wake_member_in(&mut self, slot: u32) {

@@ -74,4 +74,4 @@ pub use try_gather::{TryGather, try_gather};
 pub use tuples::{GatherTuple, TryGatherTuple};
 pub use unconstrained::{Unconstrained, unconstrained};
 pub use wait::{All, FirstCompleted, FirstError, Wait, WaitUntil, wait};
-pub use yield_now::{YieldNow, yield_now};
+pub use yield_now::{YieldNow, wake_after_look, yield_now};

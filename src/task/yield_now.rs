@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::runtime::Yield;
+use crate::runtime::{self, Yield};
 
 /// Lets every other runnable task run once, then continues. Asyncio's `sleep(0)`.
 ///
@@ -42,4 +42,38 @@ impl Future for YieldNow {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.inner.poll(cx)
     }
+}
+
+/// Wakes `cx` behind the tasks that the next look at sockets and timers wakes.
+///
+/// This is for a future that runs work of its own in batches, as a loop of another language does:
+/// after each batch it calls this and returns `Pending`. Then sockets and timers are looked at, the
+/// tasks that they wake have their turn, and so have all that were runnable before; then the future
+/// is polled again. A plain wake would come before what the look finds.
+///
+/// Inside a `gather`, a `select!` or a group's body, and with a waker of another runtime, this is
+/// a plain wake.
+///
+/// # Examples
+///
+/// ```
+/// use std::future::poll_fn;
+/// use std::task::Poll;
+///
+/// oneloop::run(async {
+///     let mut batches = 3;
+///     poll_fn(|cx| {
+///         // Here it would run a batch.
+///         batches -= 1;
+///         if batches == 0 {
+///             return Poll::Ready(());
+///         }
+///         oneloop::task::wake_after_look(cx);
+///         Poll::Pending
+///     })
+///     .await;
+/// });
+/// ```
+pub fn wake_after_look(cx: &Context<'_>) {
+    runtime::wake_after_look(cx);
 }

@@ -1,7 +1,11 @@
 //! `interval`: ticks at a fixed period.
 
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+
+use futures_core::Stream;
 
 use super::Sleep;
 use crate::runtime::{self, Nanos, from_instant, nanos, to_instant};
@@ -59,13 +63,15 @@ pub struct Interval {
     /// When the next tick is due. `None` before the first tick, which is due immediately.
     next: Option<Nanos>,
     missed: MissedTicks,
+    /// The wait for the next tick of the stream.
+    waiting: Option<Sleep>,
 }
 
 impl Interval {
     #[track_caller]
     fn new(next: Option<Nanos>, period: Duration) -> Self {
         assert!(!period.is_zero(), "the period of an interval must be more than zero");
-        Self { period: nanos(period), next, missed: MissedTicks::Burst }
+        Self { period: nanos(period), next, missed: MissedTicks::Burst, waiting: None }
     }
 
     /// Sets how to handle ticks that were missed because the task was busy.
@@ -105,6 +111,7 @@ impl Interval {
     /// Restarts the interval: the next tick is one period from now.
     pub fn reset(&mut self) {
         self.next = Some(runtime::now().saturating_add(self.period));
+        self.waiting = None;
     }
 
     /// When the tick after the one at `due` is due, if the current time is `now`.
@@ -119,5 +126,37 @@ impl Interval {
                 due.saturating_add(behind.saturating_add(1).saturating_mul(self.period))
             }
         }
+    }
+}
+
+/// The ticks, without end, for code that takes a stream. Each item is the moment when its tick was
+/// due.
+///
+/// # Examples
+///
+/// ```
+/// use futures::StreamExt;
+/// use std::time::Duration;
+///
+/// oneloop::Builder::new().virtual_time(true).run(async {
+///     let period = Duration::from_secs(60);
+///     let ticks: Vec<_> = oneloop::interval(period).take(3).collect().await;
+///     assert_eq!(ticks[2] - ticks[0], 2 * period);
+/// });
+/// ```
+impl Stream for Interval {
+    type Item = Instant;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Instant>> {
+        let due = *self.next.get_or_insert_with(runtime::now);
+        if due > runtime::now() || self.waiting.is_some() {
+            let waiting = self.waiting.get_or_insert_with(|| Sleep::at(due));
+            ready!(Pin::new(waiting).poll(cx));
+            self.waiting = None;
+        } else {
+            ready!(runtime::poll_budget(cx));
+        }
+        self.next = Some(self.after(due, runtime::now()));
+        Poll::Ready(Some(to_instant(due)))
     }
 }

@@ -1,6 +1,8 @@
 //! Loops from outside: made, run, turned by a host, several on a thread, outlived by their handles.
 
 #[cfg(feature = "net")]
+mod around_park;
+#[cfg(feature = "net")]
 mod guest;
 #[cfg(feature = "net")]
 mod host;

@@ -4,6 +4,7 @@
 
 #![cfg(all(feature = "fs", feature = "net"))]
 
+mod accepting;
 mod connecting;
 mod fds;
 mod fs;

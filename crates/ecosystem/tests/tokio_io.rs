@@ -118,7 +118,7 @@ fn tokios_helpers_read_lines_and_copy() {
         let path = env::temp_dir().join(format!("oneloop-tokio-io-{}", process::id()));
         let mut file = fs::File::create(&path).await.unwrap();
         let (reader, other) = duplex(10);
-        let feeding = create_task(async move { other.write_all(&[7; 100_000]).await.unwrap() });
+        let feeding = create_task(async move { other.write_all(&vec![7; 100_000]).await.unwrap() });
         let mut reader = reader;
         assert_eq!(copy(&mut reader, &mut file).await.unwrap(), 100_000);
         AsyncWriteExt::flush(&mut file).await.unwrap();

@@ -249,6 +249,58 @@ impl<T: AsFd> AsyncFd<T> {
         self.operate(Direction::Write, |io| moved(operation(&io.0))).await
     }
 
+    /// [`read_with`](Self::read_with) for hand-written futures. The last task to poll is the one
+    /// woken.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`read_with`](Self::read_with).
+    pub fn poll_read_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_operation(Direction::Read, cx, operation)
+    }
+
+    /// [`write_with`](Self::write_with) for hand-written futures. The last task to poll is the one
+    /// woken.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`write_with`](Self::write_with).
+    pub fn poll_write_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_operation(Direction::Write, cx, operation)
+    }
+
+    /// Says that an operation has read all there was, so that the next one is attempted only when
+    /// the kernel tells of more. Where a short read means that nothing is left, as on a socket or a
+    /// pipe, call this after a short read: it saves an attempt in vain.
+    ///
+    /// An operation that returned `WouldBlock` has said so already. If there is more after all, and
+    /// nothing new comes, the next operation waits for ever.
+    ///
+    /// # Errors
+    ///
+    /// Fails on another thread than the loop's.
+    pub fn clear_read_ready(&self) -> io::Result<()> {
+        self.registration.clear_ready(Direction::Read)
+    }
+
+    /// Says that an operation has used up all the room, like
+    /// [`clear_read_ready`](Self::clear_read_ready) for reads.
+    ///
+    /// # Errors
+    ///
+    /// Fails on another thread than the loop's.
+    pub fn clear_write_ready(&self) -> io::Result<()> {
+        self.registration.clear_ready(Direction::Write)
+    }
+
     /// Runs `operation`, which reads, if there may be something to read. Never waits.
     ///
     /// # Errors

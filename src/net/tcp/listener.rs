@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::task::{Context, Poll};
 
 use mio::net::{TcpListener as ListenerSocket, TcpStream as StreamSocket};
 use socket2::SockRef;
 
 use super::{TcpSocket, TcpStream};
 use crate::net::ToSocketAddrs;
-use crate::net::accept::{Incoming, Listener, accept};
+use crate::net::accept::{Incoming, IntoIncoming, Listener, SharedAccepting, accept};
 use crate::net::options::at_first;
 use crate::runtime::{Interests, Registration};
 
@@ -37,6 +38,7 @@ use crate::runtime::{Interests, Registration};
 #[doc(alias = "create_server")]
 pub struct TcpListener {
     registration: Registration<ListenerSocket>,
+    accepting: SharedAccepting,
 }
 
 const WHAT: &str = "TcpListener";
@@ -130,9 +132,42 @@ impl TcpListener {
         accept(self).await
     }
 
+    /// [`accept`](Self::accept) for hand-written futures. The last task to poll is the one woken.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`accept`](Self::accept).
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.accepting.poll_next(self, cx)
+    }
+
     /// Returns the connections, one after the other, without end.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming::new(self)
+    }
+
+    /// Turns the listener into a stream of its connections, for code that takes an owned one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use oneloop::net::{TcpListener, TcpStream};
+    ///
+    /// oneloop::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let addr = listener.local_addr()?;
+    ///     let mut two = listener.into_incoming().take(2);
+    ///     let _clients = oneloop::try_gather!(TcpStream::connect(addr), TcpStream::connect(addr)).await?;
+    ///     while let Some(stream) = two.next().await {
+    ///         stream?.write_all(b"welcome").await?;
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming::new(self)
     }
 
     /// Returns the address on which it listens.
@@ -156,7 +191,8 @@ impl TcpListener {
     }
 
     pub(super) fn register(listener: ListenerSocket) -> io::Result<Self> {
-        Ok(Self { registration: Registration::new(listener, Interests::Read, WHAT)? })
+        let registration = Registration::new(listener, Interests::Read, WHAT)?;
+        Ok(Self { registration, accepting: SharedAccepting::default() })
     }
 
     /// Removes the listener from its loop and sets it to blocking mode, the standard library's

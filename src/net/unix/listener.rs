@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener};
 use std::path::Path;
+use std::task::{Context, Poll};
 
 use mio::net::{UnixListener as ListenerSocket, UnixStream as StreamSocket};
 use socket2::{Socket, Type};
 
 use super::UnixStream;
 use super::file::{self, FileOptions, SocketFile};
-use crate::net::accept::{Incoming, Listener, accept};
+use crate::net::accept::{Incoming, IntoIncoming, Listener, SharedAccepting, accept};
 use crate::runtime::{Interests, Registration};
 
 /// A Unix socket that listens for connections: at a path or, on Linux, at an abstract name.
@@ -45,6 +46,7 @@ pub struct UnixListener {
     // Before the socket, so that a peer finds either no file or a listening socket.
     file: Option<SocketFile>,
     registration: Registration<ListenerSocket>,
+    accepting: SharedAccepting,
 }
 
 const WHAT: &str = "UnixListener";
@@ -152,9 +154,24 @@ impl UnixListener {
         accept(self).await
     }
 
+    /// [`accept`](Self::accept) for hand-written futures. The last task to poll is the one woken.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`accept`](Self::accept).
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
+        self.accepting.poll_next(self, cx)
+    }
+
     /// Returns the connections, one after the other, without end.
     pub fn incoming(&self) -> Incoming<'_, Self> {
         Incoming::new(self)
+    }
+
+    /// Turns the listener into a stream of its connections, like
+    /// [`TcpListener::into_incoming`](crate::net::TcpListener::into_incoming).
+    pub fn into_incoming(self) -> IntoIncoming<Self> {
+        IntoIncoming::new(self)
     }
 
     /// Returns the address at which it listens.
@@ -176,7 +193,7 @@ impl UnixListener {
         listener.set_nonblocking(true)?;
         let listener = ListenerSocket::from_std(listener);
         let registration = Registration::new(listener, Interests::Read, WHAT)?;
-        Ok(Self { file: None, registration })
+        Ok(Self { file: None, registration, accepting: SharedAccepting::default() })
     }
 
     /// Removes the listener from its loop and sets it to blocking mode, the standard library's

@@ -153,6 +153,11 @@ impl Pace {
         is_due || self.is_fixed
     }
 
+    /// Makes the reactor due at the next look.
+    pub(crate) fn want_reactor(&mut self) {
+        self.reactor_polled = 0;
+    }
+
     /// Records a task that is about to be polled.
     pub(crate) fn note(&mut self, key: WakerKey) {
         // Eager tasks are polled on top of the round's own polls, so there may be no room for all.

@@ -14,7 +14,7 @@ use crate::runtime::data::locals::{Locals, LoopLocal};
 use crate::runtime::data::pace::{ROUND, SLOW};
 use crate::runtime::report::failures::{SharedFailures, check_failures};
 use crate::runtime::report::unhandled::Unhandled;
-use crate::runtime::state::{State, UnhandledHook};
+use crate::runtime::state::{ParkHook, State, UnhandledHook};
 use crate::runtime::threads::registry::Place;
 
 /// Options of an event loop.
@@ -46,6 +46,7 @@ pub struct Builder {
     on_unhandled: Option<UnhandledHook>,
     fail_on_unhandled: bool,
     slow_poll: Duration,
+    around_park: Option<ParkHook>,
     /// Another loop inside which this one is to run.
     #[cfg(feature = "tokio")]
     pub(super) driver: Option<MakeDriver>,
@@ -62,6 +63,7 @@ impl Default for Builder {
             on_unhandled: None,
             fail_on_unhandled: false,
             slow_poll: Duration::from_nanos(SLOW),
+            around_park: None,
             #[cfg(feature = "tokio")]
             driver: None,
             locals: Locals::default(),
@@ -273,6 +275,41 @@ impl Builder {
         self
     }
 
+    /// Wraps each wait of the loop: `hook` gets a function that waits for the next event, and calls
+    /// it once. Use it for a lock that the loop holds while it runs, such as the lock of another
+    /// language's interpreter: release it, wait, take it back.
+    ///
+    /// If the hook does not call the function, the loop goes on at once, and waits the next time.
+    /// Code in the hook can use the loop: a task that it wakes ends the wait. A panic of the hook
+    /// is a panic of [`run`](crate::run). A loop whose host waits never calls it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// use std::time::Duration;
+    ///
+    /// static LOCK: Mutex<()> = Mutex::new(());
+    ///
+    /// thread_local! {
+    ///     static HELD: std::cell::Cell<Option<std::sync::MutexGuard<'static, ()>>> =
+    ///         const { std::cell::Cell::new(None) };
+    /// }
+    ///
+    /// HELD.set(LOCK.lock().ok());
+    /// let builder = oneloop::Builder::new().around_park(|park| {
+    ///     drop(HELD.take());
+    ///     park();
+    ///     HELD.set(LOCK.lock().ok());
+    /// });
+    /// builder.run(oneloop::sleep(Duration::from_millis(1)));
+    /// assert!(LOCK.try_lock().is_err(), "the loop's thread holds it again");
+    /// ```
+    pub fn around_park(mut self, hook: impl Fn(&mut dyn FnMut()) + 'static) -> Self {
+        self.around_park = Some(Rc::new(hook));
+        self
+    }
+
     /// Makes the loop.
     ///
     /// # Errors
@@ -293,6 +330,7 @@ impl Builder {
         state.pace.set_round(nanos(self.look_around_every));
         state.locals = self.locals;
         state.pace.slow = nanos(self.slow_poll);
+        state.around_park = self.around_park;
         state.failures = self.fail_on_unhandled.then(SharedFailures::default);
         #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "only a driver is set"))]
         let mut runtime = Runtime::of(state);

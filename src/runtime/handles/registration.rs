@@ -167,6 +167,12 @@ impl<S: EventSource> Registration<S> {
     }
 
     /// Removes the entry of a waiter that waits no longer.
+    /// An operation has found that the object is not ready, or has made it so.
+    pub(crate) fn clear_ready(&self, direction: Direction) -> io::Result<()> {
+        rearm(self.io());
+        self.source.drained(direction, Drained::WouldBlock)
+    }
+
     pub(crate) fn forget(&self, direction: Direction, entry: EntryId) {
         self.source.forget(direction, entry);
     }

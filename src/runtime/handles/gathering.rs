@@ -247,3 +247,30 @@ fn disband(state: &mut State, list: u32, members: &[u32]) {
         state.release(list.owner);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::runtime::run;
+
+    #[test]
+    fn members_that_wait_when_their_gathering_goes_leave_no_slots() {
+        let slots = || with(|state| state.tasks.slots.len()).unwrap_or(0);
+        run(async {
+            let before = slots();
+            let mut gathering = Gathering::new("a gathering", 3, 2, Scope::first_of(3));
+            assert_eq!(slots(), before + 2, "two run at once");
+            let mut cx = Context::from_waker(Waker::noop());
+            let polled = gathering.poll_woken(&mut cx, |index, _| match index {
+                0 => Poll::Ready(ControlFlow::Continue(())),
+                _ => Poll::Pending,
+            });
+            assert!(polled.is_pending());
+            assert_eq!(slots(), before + 2, "the third has taken the place of the first");
+            drop(gathering);
+            assert_eq!(slots(), before);
+        });
+    }
+}

@@ -3,6 +3,8 @@
 
 #![cfg(feature = "workers")]
 
+mod pipes;
+
 use std::cell::RefCell;
 use std::env;
 use std::fs::{self, File};
@@ -11,8 +13,7 @@ use std::net::{self, Ipv4Addr};
 #[cfg(feature = "fd-passing")]
 use std::os::fd::AsFd as _;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
-use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, Command};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +25,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::close;
-use oneloop::io::{AsyncFd, StreamReader, StreamWriter, add_reader, add_writer, pipe};
+use oneloop::io::{StreamReader, StreamWriter};
 use oneloop::net::{
     TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
     lookup_host,
@@ -542,91 +543,6 @@ fn a_descriptor_closed_behind_the_loops_back_harms_only_its_own_stream() -> Resu
             let again = stream.try_read(&mut buf).map_err(|error| error.kind());
             assert_eq!(again, Err(ErrorKind::WouldBlock));
             Ok(())
-        })
-    })
-}
-
-/// Pipes and descriptors of all kinds, made, used, refused and dropped in every way.
-async fn pipes_and_descriptors(fifo: &Path) -> Result<()> {
-    let (sender, receiver) = pipe::pipe()?;
-    let reader = create_task(async move { receiver.read(&mut [0; 8]).await });
-    yield_now().await;
-    sender.write_all(b"x").await?;
-    assert_eq!(reader.await??, 1);
-    sender.closed().await?;
-    let sender = pipe::Sender::from_owned_fd(sender.into_blocking_fd()?)?;
-    thread::spawn(move || drop(sender)).join().expect("no panic");
-    assert!(pipe::Receiver::from_owned_fd(File::open(env::current_exe()?)?).is_err());
-    assert!(pipe::try_open_sender(fifo).is_err());
-    let receiver = pipe::open_receiver(fifo)?;
-    let cancelled = create_task(async move { receiver.read(&mut [0; 8]).await });
-    let _sender = pipe::open_sender(fifo).await?;
-    cancelled.cancel();
-    assert!(cancelled.await.is_err());
-    assert!(pipe::open_receiver("/dev/null").is_err());
-
-    let (ours, theirs) = StdUnixStream::pair()?;
-    let _callbacks = (add_reader(&ours, || {})?, add_writer(&ours, || {})?);
-    let fd = AsyncFd::new(&ours)?;
-    assert!(AsyncFd::new(&ours).is_err());
-    fd.writable().await?;
-    drop(fd);
-    let theirs = AsyncFd::new(AsyncFd::new(theirs)?.into_inner()?)?;
-    thread::spawn(move || drop(theirs)).join().expect("no panic");
-    assert!(AsyncFd::new(File::open("/dev/null")?).is_err());
-    Ok(())
-}
-
-fn fifo() -> Result<PathBuf> {
-    let path = env::temp_dir().join(format!("oneloop-fd-exhaustion-{}", process::id()));
-    pipe::create_fifo(&path, 0o600)?;
-    Ok(path)
-}
-
-#[test]
-fn pipes_and_descriptors_of_all_kinds_leave_none_behind() -> Result<()> {
-    in_child("pipes_and_descriptors_of_all_kinds_leave_none_behind", || {
-        let fifo = fifo()?;
-        oneloop::run(async {
-            // The first round makes the things that the loop keeps.
-            pipes_and_descriptors(&fifo).await?;
-            yield_now().await;
-            let before = hoard().len();
-            for _ in 0..30 {
-                pipes_and_descriptors(&fifo).await?;
-            }
-            yield_now().await;
-            assert_eq!(hoard().len(), before);
-            fs::remove_file(&fifo)
-        })
-    })
-}
-
-#[test]
-fn pipes_and_callbacks_without_descriptors_are_errors_that_say_so() -> Result<()> {
-    in_child("pipes_and_callbacks_without_descriptors_are_errors_that_say_so", || {
-        let fifo = fifo()?;
-        oneloop::run(async {
-            let (sender, receiver) = pipe::pipe()?;
-            let (ours, theirs) = StdUnixStream::pair()?;
-            let hoard = hoard();
-            let errors = [
-                pipe::pipe().err(),
-                pipe::open_receiver(&fifo).err(),
-                pipe::open_sender(&fifo).await.err(),
-                add_reader(&ours, || {}).err(),
-            ];
-            for error in errors {
-                let error = error.map_or_else(String::new, |error| error.to_string());
-                assert!(error.contains("open files"), "{error}");
-            }
-            // Operations that need no new descriptor work.
-            let _registered = (AsyncFd::new(&ours)?, AsyncFd::new(&theirs)?);
-            sender.write_all(b"x").await?;
-            receiver.read_exact(&mut [0; 1]).await?;
-            drop(hoard);
-            pipe::pipe()?;
-            fs::remove_file(&fifo)
         })
     })
 }

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -18,10 +19,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, client, server};
 use hyper_util::service::TowerToHyperService;
 use oneloop::hyper::{Executor, Timer};
-use oneloop::io::duplex;
-use oneloop::net::{TcpListener, TcpStream};
+use oneloop::io::{duplex, join_streams};
+use oneloop::net::{TcpListener, TcpStream, server_closing};
 use oneloop::time::now;
-use oneloop::{Builder, create_task, gather, sleep, timeout, timeout_at};
+use oneloop::{
+    Builder, Event, create_task, gather, select, sleep, start_server, timeout, timeout_at,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -119,6 +122,41 @@ fn a_peer_that_resets_in_the_middle_harms_no_other() {
         }
         timeout(PATIENCE, client_of_http1(addr, 5)).await.unwrap();
         server.await.unwrap();
+    });
+}
+
+#[test]
+fn the_shutdown_of_a_server_lets_requests_finish() {
+    oneloop::run(async {
+        let has_begun = Rc::new(Event::new());
+        let begun = Rc::clone(&has_begun);
+        let handler = async move |reader, writer| {
+            let begun = Rc::clone(&begun);
+            let service = service_fn(async |_: Request<Incoming>| {
+                begun.set();
+                sleep(Duration::from_millis(50)).await;
+                Ok::<_, Infallible>(Response::new("done".to_owned()))
+            });
+            let stream = join_streams(reader, writer);
+            let connection = server::conn::http1::Builder::new().serve_connection(stream, service);
+            let mut connection = pin!(connection);
+            select! {
+                served = connection.as_mut() => served,
+                () = server_closing().cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
+        let server = start_server(handler, ANY_PORT).await.unwrap();
+        let stream = TcpStream::connect(server.local_addrs()[0]).await.unwrap();
+        let (mut sender, connection) = client::conn::http1::handshake(stream).await.unwrap();
+        let driving = create_task(connection);
+        let response = create_task(async move { sender.send_request(request(b"")).await });
+        has_begun.wait().await;
+        assert!(server.shutdown(PATIENCE).await, "each connection ended by itself");
+        assert_eq!(text(response.await.unwrap().unwrap()).await, "done");
+        driving.await.unwrap().unwrap();
     });
 }
 

@@ -61,8 +61,8 @@ fn a_panic_of_a_handler_is_reported_and_ends_its_connection_only() -> Result<()>
         };
         let server = start_server(handler, ANY_PORT).await?;
         let mut client = connect(&server)?;
-        client.write_all(b"panic\n")?;
         connections(&server, 1).await;
+        client.write_all(b"panic\n")?;
         connections(&server, 0).await;
         assert_eq!(client.read(&mut [0; 1])?, 0);
         let (mut reader, mut writer) = open_connection(addr_of(&server)).await?;

@@ -38,7 +38,9 @@ pub(super) fn set_host(waker: &Waker) {
     // lock, so it gets one of ours.
     let (to_keep, to_send) = (waker.clone(), Waker::from(Arc::new(ToHost(waker.clone()))));
     let former = with(|state| {
-        let host = Host { waker: Some(to_keep), parked_until: NEVER, is_readable: false };
+        // The former host may have found the descriptor readable, and an edge comes only once.
+        let is_readable = state.host.as_ref().is_some_and(|host| host.is_readable);
+        let host = Host { waker: Some(to_keep), parked_until: NEVER, is_readable };
         (state.host.replace(host), state.inbox())
     });
     let Some((former, inbox)) = former else { return };
@@ -130,5 +132,31 @@ impl State {
             Some(host) => mem::take(&mut host.is_readable) || has_more,
             None => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::run;
+
+    struct Nothing;
+
+    impl Wake for Nothing {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_new_waker_of_the_host_keeps_what_the_former_one_has_found() {
+        run(async {
+            set_host(Waker::noop());
+            let found = |state: &mut State| state.may_have_events();
+            assert_eq!(with(found), Some(false));
+            with(|state| state.start_hosted_turn(true));
+            set_host(&Waker::from(Arc::new(Nothing)));
+            assert_eq!(with(found), Some(true));
+            assert_eq!(with(found), Some(false), "one look is enough");
+            with(State::leave_host);
+        });
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{Read as _, Write as _};
 use std::net;
+use std::os::unix::net::UnixStream as StdStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures::channel::oneshot;
+use oneloop::io::AsyncFd;
 use oneloop::net::TcpListener;
 use oneloop::task::wake_after_look;
 use oneloop::{Builder, create_task, sleep, with_cleanup, yield_now};
@@ -138,6 +140,37 @@ fn work_in_batches_comes_behind_what_each_look_finds() {
         sleep(NAP).await;
         assert!(batches.get() > before);
         pump.cancel();
+    });
+}
+
+#[test]
+fn each_look_between_two_batches_finds_the_sockets() {
+    oneloop::run(async {
+        let (mut one, other) = StdStream::pair().unwrap();
+        other.set_nonblocking(true).unwrap();
+        let other = AsyncFd::new(other).unwrap();
+        let read = Rc::new(Cell::new(0));
+        let count = Rc::clone(&read);
+        let reading = create_task(async move {
+            loop {
+                other.read_with(|mut stream| stream.read(&mut [0])).await.unwrap();
+                count.set(count.get() + 1);
+            }
+        });
+        yield_now().await;
+        let mut batches = 0;
+        poll_fn(move |cx| {
+            assert_eq!(read.get(), batches, "what came in one batch is read before the next");
+            batches += 1;
+            if batches == 100 {
+                return Poll::Ready(());
+            }
+            one.write_all(b"x").unwrap();
+            wake_after_look(cx);
+            Poll::Pending
+        })
+        .await;
+        reading.cancel();
     });
 }
 

@@ -8,9 +8,12 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures::channel::oneshot;
+use oneloop::thread::to_thread;
 use oneloop::{Builder, Guest, create_task, sleep, time, with_cleanup, yield_now};
 
 use super::host_waiter::HostWaiter;
@@ -236,6 +239,31 @@ fn reports_fail_a_guest_that_was_built_so() {
     });
     let payload = failed.unwrap_err();
     assert!(payload.downcast_ref::<String>().unwrap().contains("unseen"));
+}
+
+#[test]
+fn a_call_on_another_thread_is_awaited_at_the_end() {
+    let (sender, receiver) = mpsc::channel();
+    let guest = Builder::new().guest(async move {
+        let (begun, has_begun) = oneshot::channel();
+        let call = to_thread(move || {
+            begun.send(()).unwrap();
+            receiver.recv().unwrap();
+        });
+        drop(create_task(call));
+        has_begun.await.unwrap();
+    });
+    let mut guest = pin!(guest.unwrap());
+    let mut waiter = HostWaiter::of(guest.runtime());
+    let waker = waiter.waker();
+    // Main has ended, and the guest asks again and again whether the call has.
+    for _ in 0..20 {
+        let is_readable = mem::take(&mut waiter.is_readable);
+        assert!(guest.as_mut().poll(&mut Context::from_waker(&waker), is_readable).is_pending());
+        waiter.wait();
+    }
+    sender.send(()).unwrap();
+    drive(guest);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,11 +13,14 @@ use ::tokio::runtime::{self, LocalOptions, LocalRuntime};
 use ::tokio::task::unconstrained;
 use ::tokio::time::sleep_until;
 
-use crate::runtime::{ALARM_RINGS, Driver, Runtime, Turn, Turns, nanos, real_now};
+use crate::runtime::{ALARM_RINGS, Driver, Runtime, Turn, Turns, nanos, panic_message, real_now};
 
 /// How long the loop makes turns in a row before tokio's own tasks and sockets have their turn. One
 /// turn takes as long as a poll of one of its tasks, at least.
 const IN_A_ROW: Duration = Duration::from_micros(100);
+
+/// A part of tokio's panic where a runtime is started in another one.
+const NESTED: &str = "from within a runtime";
 
 /// A tokio runtime of this thread, for one loop.
 pub(super) struct Inside {
@@ -36,9 +40,15 @@ impl Inside {
 impl Driver for Inside {
     fn drive(&self, runtime: &Runtime, turn: &mut Turns<'_>) -> io::Result<()> {
         let descriptor = runtime.reactor_fd()?.try_clone_to_owned()?;
-        match &self.tokio {
-            Some(tokio) => tokio.block_on(host(descriptor, turn)),
-            None => unreachable!("it is taken out only in the drop"),
+        let Some(tokio) = &self.tokio else { unreachable!("it is taken out only in the drop") };
+        let driven = AssertUnwindSafe(|| tokio.block_on(host(descriptor, turn)));
+        match panic::catch_unwind(driven) {
+            Ok(driven) => driven,
+            // As a panic, this would come again from the end of the loop, and abort the process.
+            Err(payload) if panic_message(&*payload).contains(NESTED) => Err(io::Error::other(
+                "it would run inside another tokio runtime: await `oneloop::tokio::guest` there instead",
+            )),
+            Err(payload) => panic::resume_unwind(payload),
         }
     }
 }

@@ -240,6 +240,16 @@ fn workers_run_inside_tokio_too() {
 }
 
 #[test]
+fn a_run_inside_another_tokio_runtime_panics_and_says_what_to_do() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let panicked = tokio.block_on(async { catch_unwind(|| run(async {})) });
+    let payload = panicked.unwrap_err();
+    let message = payload.downcast_ref::<String>().unwrap();
+    assert!(message.contains("`oneloop::tokio::guest`"), "{message}");
+    assert_eq!(run(async { 5 }), 5);
+}
+
+#[test]
 fn virtual_time_inside_tokio_is_refused() {
     let error = Builder::new().tokio(true).virtual_time(true).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
